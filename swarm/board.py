@@ -1,0 +1,168 @@
+"""What all processes of a run know together, in a shared mapping guarded by a kernel lock.
+
+A killed process leaves no lock behind, as it would with a lock of multiprocessing. Times are those
+of the monotonic clock, which all processes of a machine share.
+"""
+
+import mmap
+import os
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+_DOUBLE = struct.Struct("<d")
+_STOP, _GATE = 0, 1
+_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = 8, 16, 24, 32, 40
+_CREDENTIALS = 64
+_ACCEPTED, _CONDEMNED = 1, 2
+
+#: How late a request may take up the rate it missed, in seconds.
+_CATCH_UP = 0.1
+
+
+class Board:
+    """One run's shared facts; ``fd`` is of an unlinked file, made by the parent."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        self._mutex = threading.Lock()
+
+    @classmethod
+    def create(cls, credentials: int) -> "Board":
+        """Make the board of a run with so many sets of credentials."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - its descriptor lives on
+        # Written, not truncated: a hole would be filled by a page fault, which a full disk kills.
+        file.write(bytes(_CREDENTIALS + credentials))
+        file.flush()
+        board = cls(os.dup(file.fileno()))
+        file.close()
+        board.restart_clock()
+        return board
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # To a process that is being spawned: it gets the descriptor, and maps it anew.
+        return _inherited, (DupFd(self._fd),)
+
+    def close(self) -> None:
+        """Let go of the mapping."""
+        self._map.close()
+        os.close(self._fd)
+
+    def stop(self) -> None:
+        """Tell every process that no packet may be sent any more."""
+        self._map[_STOP] = 1
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run has been told to stop."""
+        return self._map[_STOP] != 0
+
+    def restart_clock(self) -> None:
+        """Count the collector's silence from now."""
+        self._put(_LAST_ANSWER, time.monotonic())
+
+    def answered(self) -> None:
+        """Note that the collector answered: it is not down."""
+        self._put(_LAST_ANSWER, time.monotonic())
+        if self._map[_GATE]:
+            with self._locked():
+                self._map[_GATE] = 0
+                self._put(_FAILURES, 0.0)
+
+    def silence(self) -> float:
+        """Return for how many seconds no stream got an answer."""
+        return time.monotonic() - self._get(_LAST_ANSWER)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the collector was out of reach at the last try."""
+        return self._map[_GATE] != 0
+
+    def unreachable(self, wait: float) -> None:
+        """Note that the collector can't be reached; the next probe goes out after ``wait``."""
+        with self._locked():
+            if not self._map[_GATE]:
+                self._map[_GATE] = 1
+                self._put(_DOWN_SINCE, time.monotonic())
+                self._put(_NEXT_PROBE, time.monotonic() + wait)
+
+    def down_for(self) -> float:
+        """Return for how many seconds the collector has been out of reach."""
+        return time.monotonic() - self._get(_DOWN_SINCE)
+
+    @property
+    def failures(self) -> int:
+        """How many probes in a row found the collector out of reach."""
+        return int(self._get(_FAILURES))
+
+    def until_probe(self) -> float:
+        """Return the seconds until the next probe may go out."""
+        return self._get(_NEXT_PROBE) - time.monotonic()
+
+    def claim_probe(self, wait: float) -> bool:
+        """Take the one probe of this step of the backoff; the next is due after ``wait``."""
+        with self._locked():
+            if not self._map[_GATE]:
+                return True
+            now = time.monotonic()
+            if now < self._get(_NEXT_PROBE):
+                return False
+            self._put(_NEXT_PROBE, now + wait)
+            self._put(_FAILURES, self._get(_FAILURES) + 1)
+            return True
+
+    def reserve_request(self, rate: float) -> float:
+        """Take the next free moment at a rate (requests/s); return the seconds until then."""
+        with self._locked():
+            now = time.monotonic()
+            moment = max(self._get(_NEXT_REQUEST), now - _CATCH_UP)
+            self._put(_NEXT_REQUEST, moment + 1 / rate)
+            return moment - now
+
+    def accept(self, credential: int) -> None:
+        """Note that the collector took a packet under a credential."""
+        self._map[_CREDENTIALS + credential] |= _ACCEPTED
+
+    def is_accepted(self, credential: int) -> bool:
+        """Whether the collector took a packet under a credential in this run."""
+        return bool(self._map[_CREDENTIALS + credential] & _ACCEPTED)
+
+    def condemn(self, credential: int) -> bool:
+        """Note that the collector knows a credential not; True for the first to say so."""
+        with self._locked():
+            place = _CREDENTIALS + credential
+            first = not self._map[place] & _CONDEMNED
+            self._map[place] |= _CONDEMNED
+            return first
+
+    def is_condemned(self, credential: int) -> bool:
+        """Whether a credential's streams are to stop."""
+        return bool(self._map[_CREDENTIALS + credential] & _CONDEMNED)
+
+    def _get(self, at: int) -> float:
+        value: float = _DOUBLE.unpack_from(self._map, at)[0]
+        return value
+
+    def _put(self, at: int, value: float) -> None:
+        _DOUBLE.pack_into(self._map, at, value)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        import fcntl
+
+        with self._mutex:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
+
+def _inherited(duplicate: Any) -> Board:
+    return Board(duplicate.detach())

@@ -1,0 +1,239 @@
+"""The command line: the only place that prints results."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click_default_group import DefaultGroup
+
+from swarm.options import OPTIONS, Option
+from swarm.version import VERSION
+
+if TYPE_CHECKING:
+    from swarm.meterfile import Survey
+    from swarm.settings import Settings
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_INI = click.Path(path_type=Path)
+
+
+class _Parsed(click.ParamType):
+    """A click type around a parser of `swarm.options`."""
+
+    def __init__(self, option: Option) -> None:
+        self.name = option.key
+        self._option = option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._option.parse(value)
+        except ValueError as error:
+            self.fail(f"found '{value}', expected {error}", param, ctx)
+
+
+def _given(option: Option) -> Callable[[Any], Any]:
+    default = f"  [default: {option.default}]" if option.default else ""
+    common: dict[str, Any] = {
+        "envvar": option.variable,
+        "default": None,
+        "help": option.help + default,
+        "type": _Parsed(option),
+    }
+    if option.counted:
+        return click.option(*option.flags, count=True, **{**common, "type": int})
+    if option.flag:
+        return click.option(*option.flags, is_flag=True, **{**common, "type": None})
+    return click.option(*option.flags, metavar=option.metavar, **common)
+
+
+def _options(*keys: str) -> Callable[[Any], Any]:
+    """Add options of the table to a command: those named, or all."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(OPTIONS):
+            if not keys or option.key in keys:
+                command = _given(option)(command)
+        return command
+
+    return decorate
+
+
+_METER = click.option(
+    "-m", "--meter", "meters", metavar="ID", multiple=True, help="Only this stream; repeatable."
+)
+
+
+@click.group(
+    cls=DefaultGroup,
+    default="upload",
+    default_if_no_args=False,
+    no_args_is_help=True,
+    context_settings=_CONTEXT,
+)
+@click.version_option(VERSION, prog_name="swarm")
+def swarm() -> None:
+    """Send meter readings from CSV files to the Wattics collector.
+
+    'swarm CONFIG.ini' checks every file that the INI names, then sends what is new: each stream in
+    order of time, every row once. Run it again to go on where it stopped.
+    """
+
+
+def _settings(config: Path, given: dict[str, Any], *, secrets: bool = True) -> "Settings":
+    from swarm.config import load
+
+    return load(config, {key: value for key, value in given.items() if value}, secrets=secrets)
+
+
+@swarm.command(context_settings=_CONTEXT)
+@click.argument("config", type=_INI)
+@_METER
+@_options()
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Forget the chosen meters' checkpoints and send from the first row.",
+)
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take the collector's last packet as the checkpoint where there is none.",
+)
+def upload(config: Path, **given: Any) -> int:
+    """Check every file, then send what is new, in order."""
+    settings = _settings(config, given, secrets=not given["dry_run"])
+    if settings.upload.dry_run:
+        return _dry_run(settings)
+    from swarm import report as reports
+    from swarm import upload as uploads
+
+    with _Watch(settings) as observer:
+        try:
+            report, _ = uploads.upload(
+                settings, observer, _sandbox(observer) if settings.sandbox else None
+            )
+        except uploads.EndNow as end:
+            observer.write("ended at once; run the same command again to go on")
+            return 128 + end.number
+        observer.close()
+        report = replace(report, notes=(*report.notes, *observer.notes))
+        for line in reports.problem_lines(report.meters):
+            observer.write(line)
+    show = reports.as_json if settings.upload.json else reports.as_table
+    click.echo(show(report))
+    return report.exit_code
+
+
+@swarm.command(context_settings=_CONTEXT)
+@click.argument("config", type=_INI)
+@_METER
+@_options("since", "until", "processes", "progress", "json", "quiet", "verbose")
+def check(config: Path, **given: Any) -> int:
+    """Check every file and send nothing."""
+    settings = _settings(config, given, secrets=False)
+    surveys = _surveys(settings)
+    from swarm import checkreport
+
+    show = checkreport.as_json if settings.upload.json else checkreport.as_table
+    click.echo(show(settings, surveys))
+    return 3 if any(not survey.is_sound for survey in surveys) else 0
+
+
+@swarm.command(context_settings=_CONTEXT)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port on the loopback interface; 0 takes a free one.",
+)
+@click.option(
+    "--store",
+    type=_INI,
+    default=None,
+    help="SQLite file that keeps the packets.  "
+    "[default: sandbox.sqlite in the user's state folder]",
+)
+@click.option(
+    "--accept-late",
+    is_flag=True,
+    help="Take packets that are not newer than the last of their stream.",
+)
+def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
+    """Run the local rehearsal collector in the foreground until stopped."""
+    import platformdirs
+
+    from swarm.sandbox.server import serve
+
+    path = store or platformdirs.user_state_path("swarm") / "sandbox.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def ready(url: str) -> None:
+        click.echo(
+            f"sandbox collector at {url} (any user and password), packets in {path}; "
+            "Ctrl-C stops it",
+            err=True,
+        )
+
+    serve(path, port=port, accept_late=accept_late, on_ready=ready)
+    return 0
+
+
+def _dry_run(settings: "Settings") -> int:
+    from swarm.upload import packet_of
+
+    surveys = _surveys(settings)
+    for survey in surveys:
+        if survey.is_sound:
+            for row in survey.ends:
+                click.echo(packet_of(survey, row).decode())
+    return 3 if any(not survey.is_sound for survey in surveys) else 0
+
+
+def _surveys(settings: "Settings") -> "list[Survey]":
+    from swarm import upload as uploads
+
+    with _Watch(settings) as observer:
+        try:
+            return uploads.check(settings, observer)
+        except uploads.EndNow as end:
+            raise SystemExit(128 + end.number) from None
+
+
+class _Watch:
+    """The observer of a run, closed when it ends; INI warnings come first."""
+
+    def __init__(self, settings: "Settings") -> None:
+        from swarm.progress import observer
+
+        upload = settings.upload
+        self._observer = observer(
+            upload.progress, quiet=upload.quiet, is_terminal=_draws(sys.stderr)
+        )
+        self._warnings = settings.warnings
+
+    def __enter__(self) -> Any:
+        for warning in self._warnings:
+            self._observer.write(f"warning: {warning}")
+        return self._observer
+
+    def __exit__(self, *_: object) -> None:
+        self._observer.close()
+
+
+def _draws(stream: Any) -> bool:
+    import os
+
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _sandbox(observer: Any) -> "Callable[[Settings], AbstractContextManager[str]]":
+    from swarm.rehearsal import opened
+
+    return lambda settings: opened(settings, observer)

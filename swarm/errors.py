@@ -1,0 +1,64 @@
+"""The tree of errors: one root, the exit code on the class, every error picklable.
+
+An error's text is one line for a person: what was wrong, where, what was found, what to do.
+"""
+
+from typing import ClassVar
+
+
+class SwarmError(Exception):
+    """Anything that swarm reports to its user; ``exit_code`` is that of section 6 of the contract."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(SwarmError):
+    """Usage or INI: nothing was sent. ``problems`` holds one line each."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every problem that was found, one line each."""
+        return self.args
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+class FileChangedError(SwarmError):
+    """A meter's file is no longer what was checked."""
+
+    exit_code = 3
+
+
+class StateError(SwarmError):
+    """The checkpoint, lock or rejects file can't be read or written; nothing goes on without it."""
+
+    exit_code = 7
+
+
+class TransportFault(SwarmError):
+    """An exchange with the collector that brought no answer."""
+
+    exit_code = 5
+
+
+class Unreachable(TransportFault):
+    """No connection came about (DNS, refused, connect timeout): nothing was sent."""
+
+
+class Unanswered(TransportFault):
+    """The request was sent, in part or whole, and no complete answer header came back.
+
+    Whether the collector stored the packet is unknown.
+    """
+
+
+class Untrusted(TransportFault):
+    """The collector's TLS certificate was not accepted: nothing was sent, no credential either."""
+
+    exit_code = 4

@@ -1,0 +1,60 @@
+"""What a worker tells its parent: small facts, and each stream's result."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+State = Literal["done", "stopped", "invalid", "locked", "not started"]
+Verified = Literal["yes", "newer", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class StreamProblem:
+    """Why a stream is not done; ``exit_code`` as in section 6 of the contract."""
+
+    kind: str
+    message: str
+    exit_code: int
+    line: int | None = None
+    status: int | None = None
+    file: str | None = None
+
+
+@dataclass
+class Tally:
+    """What became of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
+
+    Written by the thread that sends the stream alone, read by others at any time.
+    """
+
+    sent: int = 0
+    resumed: int = 0
+    rejected: int = 0
+    late: int = 0
+    filtered: int = 0
+    retries: int = 0
+    possible_duplicates: int = 0
+    first: float | None = None
+    last: float | None = None
+
+    @property
+    def settled(self) -> int:
+        """How many rows need nothing more in this run."""
+        return self.sent + self.resumed + self.rejected + self.late
+
+    def copy(self) -> "Tally":
+        """Return the facts of this moment."""
+        return replace(self)
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """How one stream ended. ``stops_run`` means that no other stream can do better."""
+
+    id: str
+    state: State
+    tally: Tally = field(default_factory=Tally)
+    problem: StreamProblem | None = None
+    verified: Verified = "unknown"
+    stops_run: bool = False
+    notices: tuple[str, ...] = ()
+    traceback: str | None = None

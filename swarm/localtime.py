@@ -1,0 +1,142 @@
+"""Naive local time in a zone -> instant and offset; clock changes.
+
+A *wall* time is a naive local time, in milliseconds since 1970-01-01 00:00 as the clock on the
+wall shows it. An *instant* is in milliseconds since the Unix epoch. ``instant = wall - offset``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+DAY_MS = 86_400_000
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall times are naive by definition
+_EPOCH_DAY = _EPOCH.toordinal()
+_MILLISECOND = timedelta(milliseconds=1)
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What a wall time can mean: no instant (skipped), one, or two (repeated), in order.
+
+    ``change`` names the clock change that repeats the wall time: the wall time, in ms, at which
+    the repeated stretch begins.
+    """
+
+    offsets: tuple[int, ...]
+    change: int | None = None
+
+
+def wall_of(naive: datetime) -> int:
+    """Return a naive datetime's wall time, cut to the millisecond."""
+    return (naive - _EPOCH) // _MILLISECOND
+
+
+def naive_of(wall: int) -> datetime:
+    """Return the naive datetime of a wall time."""
+    return _EPOCH + timedelta(milliseconds=wall)
+
+
+def midnight(text: str) -> int:
+    """Return the wall time at which the day ``YYYY-MM-DD`` begins; ValueError if there is none."""
+    return (date.fromisoformat(text).toordinal() - _EPOCH_DAY) * DAY_MS
+
+
+class Zone:
+    """One IANA time zone. Offsets are in milliseconds, east of Greenwich positive."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._zone = ZoneInfo(name)
+
+    def steady_offset(self, wall: int) -> int | None:
+        """Return the one offset of the whole day that begins at ``wall``, or None if it changes.
+
+        Looked at every three hours: no zone has had two opposite changes closer than that.
+        """
+        start = naive_of(wall)
+        try:
+            moments = [start + timedelta(hours=hours) for hours in range(0, 27, 3)]
+        except OverflowError:
+            return None
+        offsets = {self._offset(m.replace(fold=fold)) for m in moments for fold in (0, 1)}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def readings(self, wall: int) -> Readings:
+        """Return what a wall time can mean in this zone."""
+        naive = naive_of(wall)
+        first, second = self._offset(naive), self._offset(naive.replace(fold=1))
+        if first == second:
+            return Readings((first,))
+        if first < second:
+            return Readings(())
+        return Readings((first, second), self._change(wall, first, second))
+
+    def offset_at(self, instant: int) -> int:
+        """Return the offset that is in force at an instant."""
+        moment = datetime.fromtimestamp(instant // 1000, UTC).astimezone(self._zone)
+        return self._ms(moment.utcoffset())
+
+    def _offset(self, naive: datetime) -> int:
+        return self._ms(self._zone.utcoffset(naive))
+
+    @staticmethod
+    def _ms(offset: timedelta | None) -> int:
+        return 0 if offset is None else offset // _SECOND * 1000
+
+    def _change(self, wall: int, first: int, second: int) -> int:
+        """Find the wall time at which the repeated stretch that holds ``wall`` begins."""
+        earliest = wall - (first - second)
+        low, high = earliest // 1000, wall // 1000
+        while low < high:
+            middle = (low + high) // 2
+            naive = naive_of(middle * 1000)
+            if self._offset(naive) > self._offset(naive.replace(fold=1)):
+                high = middle
+            else:
+                low = middle + 1
+        return low * 1000
+
+
+class RepeatedHours:
+    """Reads repeated wall times in the order of the file (``ambiguous_time = infer``).
+
+    Going back or repeating a time begins the second pass; a lone occurrence is the first. A time
+    that fits neither pass makes its clock change *interleaved*: then every time of the hour has
+    to occur exactly twice, and first is first (section 4 of the contract).
+    """
+
+    def __init__(self, interleaved: frozenset[int] = frozenset()) -> None:
+        self._interleaved = interleaved
+        self._last: dict[int, int] = {}
+        self._second: set[int] = set()
+        self._seen: dict[int, dict[int, int]] = {}
+        self._misfits: dict[int, list[int]] = {}
+
+    def reading(self, wall: int, change: int, row: int) -> int:
+        """Return 0 for the first pass, 1 for the second; ``row`` names the row in `misfits`."""
+        seen = self._seen.setdefault(change, {})
+        earlier = seen.get(wall, 0)
+        seen[wall] = earlier + 1
+        if change in self._interleaved:
+            return min(earlier, 1)
+        if change in self._last and wall <= self._last[change]:
+            if change in self._second:
+                self._misfits.setdefault(change, []).append(row)
+            self._second.add(change)
+        self._last[change] = wall
+        return int(change in self._second)
+
+    def interleaved(self) -> frozenset[int]:
+        """Return the clock changes that only "every time exactly twice" can read."""
+        return frozenset(change for change in self._misfits if self._in_pairs(change))
+
+    def misfits(self) -> Iterator[int]:
+        """Yield the rows that fit neither pass."""
+        for change, rows in self._misfits.items():
+            if not self._in_pairs(change):
+                yield from rows
+
+    def _in_pairs(self, change: int) -> bool:
+        return all(count == 2 for count in self._seen[change].values())

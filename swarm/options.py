@@ -1,0 +1,242 @@
+"""What can be set for an upload, in one table: flag, variable and INI key read from it.
+
+A parser takes the text of an option and raises ValueError with what was expected.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from swarm.localtime import wall_of
+
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?"
+    r"(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?",
+    re.ASCII,
+)
+_SECONDS = (86_400, 3600, 60, 1)
+_TRUE = frozenset({"1", "yes", "true", "on"})
+_FALSE = frozenset({"0", "no", "false", "off"})
+
+FOREVER = float("inf")
+
+
+def duration(text: str) -> float:
+    """Return the seconds of ``90s``, ``15m``, ``2h`` or ``1h30m``."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match or not match[0]:
+        raise ValueError("a duration such as 90s, 15m, 2h or 1h30m")
+    return sum(
+        float(part) * unit for part, unit in zip(match.groups(), _SECONDS, strict=True) if part
+    )
+
+
+def positive_duration(text: str) -> float:
+    """Return the seconds of a duration that is not zero."""
+    seconds = duration(text)
+    if seconds == 0:
+        raise ValueError("a duration above zero, such as 30s")
+    return seconds
+
+
+def patience(text: str) -> float:
+    """Return the seconds of a duration, or infinity for ``forever``."""
+    if text.strip().lower() == "forever":
+        return FOREVER
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or forever") from None
+
+
+def count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
+        raise ValueError("a whole number of at least 1")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Return a number of requests a second, above zero."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text.strip()) or float(text) <= 0:
+        raise ValueError("a number of requests a second above zero, such as 100 or 0.5")
+    return float(text)
+
+
+def boolean(text: str) -> bool:
+    """Return the truth of yes/no, true/false, on/off or 1/0."""
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("yes or no")
+    return word in _TRUE
+
+
+def level(text: str) -> int:
+    """Return how much is logged: a whole number from 0 to 2."""
+    if text.strip() not in {"0", "1", "2"}:
+        raise ValueError("0, 1 or 2")
+    return int(text)
+
+
+def local_time(text: str) -> int:
+    """Return the wall time (ms) of an ISO 8601 date, or date and time, without offset."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise ValueError("a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30")
+    return wall_of(moment)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser that takes one of the words."""
+    expected = f"{', '.join(words[:-1])} or {words[-1]}"
+
+    def parse(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(expected)
+        return text.strip().lower()
+
+    return parse
+
+
+@dataclass(frozen=True)
+class Upload:
+    """How an upload goes; durations in seconds, ``since`` and ``until`` as wall times in ms."""
+
+    meters: tuple[str, ...] = ()
+    since: int | None = None
+    until: int | None = None
+    dry_run: bool = False
+    keep_going: bool = False
+    restart: bool = False
+    adopt: bool = False
+    late: Literal["report", "send"] = "report"
+    processes: int | None = None
+    connections: int = 32
+    rate_limit: float | None = None
+    timeout: float = 30.0
+    retry_for: float = 900.0
+    max_duration: float | None = None
+    on_reject: Literal["stop", "skip"] = "stop"
+    on_ambiguous: Literal["resend", "stop"] = "resend"
+    settle: float = 2.0
+    transport: Literal["auto", "curl", "requests"] = "auto"
+    progress: Literal["auto", "bar", "plain", "none"] = "auto"
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its INI key, parser, and how the command line shows it."""
+
+    key: str
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+    default: str | None = None
+    short: str | None = None
+    flag: bool = False
+    counted: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The option on the command line: ``--keep-going``, ``-k``."""
+        long = "--" + self.key.replace("_", "-")
+        return (self.short, long) if self.short else (long,)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "SWARM_" + self.key.upper()
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("since", local_time, "T", "Only rows at or after this local time.", "all"),
+    Option("until", local_time, "T", "Only rows before this local time.", "all"),
+    Option(
+        "dry_run",
+        boolean,
+        "",
+        "Check, then print each meter's first and last packet; no network, no state.",
+        flag=True,
+    ),
+    Option(
+        "keep_going",
+        boolean,
+        "",
+        "Send the meters whose files are sound where others have problems.",
+        short="-k",
+        flag=True,
+    ),
+    Option(
+        "late",
+        one_of("report", "send"),
+        "report|send",
+        "Rows older than the last acknowledged that were never sent: tell, or send them.",
+        "report",
+    ),
+    Option("processes", count, "N", "Worker processes.", "cores, at most the number of meters"),
+    Option("connections", count, "N", "Streams sent at the same time, over all processes.", "32"),
+    Option("rate_limit", rate, "N", "Requests a second, over all processes.", "none"),
+    Option("timeout", positive_duration, "D", "Whole time of one request.", "30s"),
+    Option(
+        "retry_for",
+        patience,
+        "D",
+        "How long one packet is tried before its meter stops; 'forever' is allowed.",
+        "15m",
+    ),
+    Option("max_duration", positive_duration, "D", "Stop cleanly after this long.", "none"),
+    Option(
+        "on_reject",
+        one_of("stop", "skip"),
+        "stop|skip",
+        "A packet that the collector refuses "
+        "for good: stop that meter, or keep the row in the rejects file and go on.",
+        "stop",
+    ),
+    Option(
+        "on_ambiguous",
+        one_of("resend", "stop"),
+        "resend|stop",
+        "When it can't be settled whether a packet was stored.",
+        "resend",
+    ),
+    Option(
+        "settle",
+        duration,
+        "D",
+        "How long to wait, from the moment it was sent, before asking "
+        "what became of an unsettled packet.",
+        "2s",
+    ),
+    Option(
+        "transport",
+        one_of("auto", "curl", "requests"),
+        "auto|curl|requests",
+        "HTTP engine; auto is curl where it is installed.",
+        "auto",
+    ),
+    Option(
+        "progress",
+        one_of("auto", "bar", "plain", "none"),
+        "auto|bar|plain|none",
+        "Bars on a terminal, else a line a minute; always on stderr.",
+        "auto",
+    ),
+    Option("json", boolean, "", "The report as JSON on stdout, in place of the table.", flag=True),
+    Option("quiet", boolean, "", "Only problems on stderr.", short="-q", flag=True),
+    Option("verbose", level, "", "More log; twice for still more.", short="-v", counted=True),
+)
+
+BY_KEY = {option.key: option for option in OPTIONS}
+
+# A key of the table that `Upload` does not hold would be read and forgotten.
+if missing := BY_KEY.keys() - {field.name for field in fields(Upload)}:
+    raise AssertionError(missing)

@@ -1,0 +1,150 @@
+"""A row or measurement -> the packet's bytes; sole owner of the wire format.
+
+Source: section 1 of the contract, "The packet". Numbers travel as text from the CSV's cell to the
+wire: nothing here goes through binary floating point, except to compare and to refuse infinities.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+
+from swarm.localtime import DAY_MS, naive_of
+
+#: A legal JSON number without exponent that is certainly finite.
+PLAIN_NUMBER = r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]+)?"
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DECIMAL_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]*))?|\.(?P<bare>[0-9]+))"
+    r"(?P<exponent>[eE][+-]?[0-9]+)?"
+)
+_NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[eE]|-0(?![.0-9])")
+_NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
+_MINUTE_MS = 60_000
+_LARGEST_EXPONENT = 400
+
+
+def number(cell: str) -> str:
+    """Return a decimal number as legal JSON with every digit kept; ValueError if it is none.
+
+    >>> number("007.50"), number("+5"), number("-.5"), number("5.")
+    ('7.50', '5', '-0.5', '5')
+    """
+    if _JSON_NUMBER.fullmatch(cell):
+        text = cell
+    elif match := _DECIMAL_NUMBER.fullmatch(cell):
+        text = _legal(match)
+    else:
+        raise ValueError("not a decimal number")
+    if not math.isfinite(float(text)):
+        raise ValueError("not a finite number")
+    return text
+
+
+def _legal(match: re.Match[str]) -> str:
+    sign = "-" if match["sign"] == "-" else ""
+    whole = (match["whole"] or "0").lstrip("0") or "0"
+    part = match["part"] or match["bare"]
+    return sign + whole + (f".{part}" if part else "") + (match["exponent"] or "")
+
+
+def body(registers: Sequence[str], cells: str) -> str:
+    """Return the measurements of a packet; ``cells`` are JSON numbers parted by commas, or empty.
+
+    >>> body(("aP_1", "aP_2", "c_1"), "1.50,,3")
+    '"aP_1":1.50,"c_1":3'
+    """
+    if len(registers) == 1:
+        return f'"{registers[0]}":{cells}'
+    pairs = zip(registers, cells.split(","), strict=True)
+    return ",".join([f'"{register}":{cell}' for register, cell in pairs if cell])
+
+
+def digest(measurements: str) -> int:
+    """Return 64 bits that stand for the values of a packet's `body`, however they are written.
+
+    ``1.5`` and ``1.50`` are one value: an export that pads its decimals is not a changed one.
+    """
+    if _NOT_CANONICAL.search(measurements):
+        measurements = _NUMBER_IN_BODY.sub(_canonical, measurements)
+    return int.from_bytes(blake2b(measurements.encode(), digest_size=8).digest(), "little")
+
+
+def _canonical(match: re.Match[str]) -> str:
+    value = Decimal(match[0])
+    if value == 0:
+        return "0"
+    if abs(value.adjusted()) > _LARGEST_EXPONENT:
+        return match[0].lower()
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def timestamp(instant: int, offset: int) -> str:
+    """Return ``tsISO8601`` of an instant (ms) in local time with its offset (ms).
+
+    The wire has whole minutes of offset. Historical offsets with seconds are cut to the minute,
+    and the local time moves with them: the instant stays exact.
+    """
+    minutes = int(offset / _MINUTE_MS)
+    day, rest = divmod(instant + minutes * _MINUTE_MS, DAY_MS)
+    seconds, milliseconds = divmod(rest, 1000)
+    hours, seconds = divmod(seconds, 3600)
+    return (
+        f"{_date(day)}T{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}"
+        f"{_offset(minutes)}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _date(day: int) -> str:
+    return naive_of(day * DAY_MS).date().isoformat()
+
+
+@lru_cache(maxsize=64)
+def _offset(minutes: int) -> str:
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+@lru_cache(maxsize=4096)
+def _head(stream: str) -> str:
+    return f'{{"id":{json.dumps(stream, ensure_ascii=False)},"tsISO8601":"'
+
+
+def packet(stream: str, instant: int, offset: int, measurements: str) -> bytes:
+    """Return the packet: one JSON object on one line, in UTF-8."""
+    return f'{_head(stream)}{timestamp(instant, offset)}",{measurements}}}'.encode()
+
+
+def instant_of(text: str) -> int:
+    """Return the instant (ms) of an ISO 8601 time with offset; ValueError if it is none."""
+    moment = datetime.fromisoformat(text)
+    offset = moment.utcoffset()
+    if offset is None:
+        raise ValueError("a time without offset")
+    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo) + offset
+    return (moment - epoch) // timedelta(milliseconds=1)
+
+
+def same_measurements(measurements: str, stored: dict[str, object]) -> bool:
+    """Tell whether a stored packet holds every measurement of a `body`, equal as a double.
+
+    The collector may quote numbers, round them to doubles and add fields (contract, section 1).
+    """
+    ours: dict[str, object] = json.loads(f"{{{measurements}}}", parse_int=float)
+    return all(_as_double(stored.get(register)) == value for register, value in ours.items())
+
+
+def _as_double(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,98 @@
+"""The places of one process: how many streams send at the same time, and their sessions."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from swarm.collector import Link
+from swarm.transport import Access, Engine
+
+#: So many streams may wait (backoff, ``Retry-After``, settling) beside those that have a place.
+MOST_WAITING = 256
+_NAP = 0.05
+
+
+class Places:
+    """Places that streams hold while they send, and leave while they wait.
+
+    A session stays in its place for the next stream with the same credentials: there are never
+    more open sessions than places. ``tell_free`` is called with the change in the number of places
+    that a further stream could have, as the parent has been told of it.
+    """
+
+    def __init__(self, count: int, engine: Engine, tell_free: Callable[[int], None]) -> None:
+        self._count = count
+        self._engine = engine
+        self._tell_free = tell_free
+        self._condition = threading.Condition()
+        self._idle: deque[Link] = deque()
+        self._mine = threading.local()
+        self._free = count
+        self._told = count
+        self._streams = 0
+        self._expected = 0
+        self._returning = 0
+
+    def expect(self) -> None:
+        """Take note of a stream that the parent has given a place here."""
+        with self._condition:
+            self._told -= 1
+            self._expected += 1
+            self._streams += 1
+            self._balance()
+
+    def done(self) -> None:
+        """Take note of the end of this thread's stream."""
+        with self._condition:
+            self._streams -= 1
+            if not self._has_entered():
+                self._expected -= 1
+            self._balance()
+
+    def enter(self, access: Access, check: Callable[[], None]) -> Link:
+        """Take a place and a session in it; ``check`` is called now and then, and may raise."""
+        with self._condition:
+            returns = self._has_entered()
+            self._returning += returns
+            try:
+                self._balance()
+                check()
+                while not self._free:
+                    self._condition.wait(_NAP)
+                    check()
+                self._free -= 1
+                self._expected -= not returns
+                self._mine.entered = True
+            finally:
+                self._returning -= returns
+                self._balance()
+            return self._session(access)
+
+    def leave(self, link: Link) -> None:
+        """Give a place back, and the session in it."""
+        with self._condition:
+            self._idle.append(link)
+            self._free += 1
+            self._condition.notify()
+            self._balance()
+
+    def _has_entered(self) -> bool:
+        return getattr(self._mine, "entered", False)
+
+    def _balance(self) -> None:
+        """Tell the parent how many more streams would find a place here, if that has changed."""
+        free = max(self._free - self._expected - self._returning, 0)
+        if self._streams >= self._count + MOST_WAITING:
+            free = 0
+        if free != self._told:
+            change, self._told = free - self._told, free
+            self._tell_free(change)
+
+    def _session(self, access: Access) -> Link:
+        for link in self._idle:
+            if link.access == access:
+                self._idle.remove(link)
+                return link
+        if self._idle and len(self._idle) > self._free:
+            self._idle.popleft().close()
+        return Link(self._engine, access)

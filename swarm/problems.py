@@ -1,0 +1,54 @@
+"""What is wrong with a file, by line and column; what a user should know of a sound one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+#: How many problems of one file are told; the rest are counted.
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a CSV; ``column`` counts cells from 1."""
+
+    file: str
+    line: int
+    column: int
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+@dataclass
+class Problems:
+    """The problems of one file: the first `MOST_PROBLEMS`, and how many there are."""
+
+    file: str
+    found: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, line: int, column: int, kind: str, message: str) -> None:
+        """Note a problem."""
+        self.count += 1
+        if len(self.found) < MOST_PROBLEMS:
+            self.found.append(Problem(self.file, line, column, kind, message))
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """Return a cell as it may stand in a message: printable, quoted, cut.
+
+    >>> shown("1,5")
+    "'1,5'"
+    """
+    cut = text if len(text) <= longest else text[:longest] + "..."
+    return ascii(cut) if not cut.isprintable() else f"'{cut}'"
+
+
+def told(problems: Iterable[Problem], count: int) -> list[str]:
+    """Return problems as lines, and a last one for those that were only counted."""
+    lines = [str(problem) for problem in problems]
+    if count > len(lines):
+        lines.append(f"... and {count - len(lines)} more problems")
+    return lines

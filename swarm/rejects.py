@@ -1,0 +1,45 @@
+"""Rows that the collector refused for good: kept as the CSV's own lines, with a log beside them."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from swarm.collector import Outcome
+from swarm.errors import StateError
+from swarm.meterfile import Row
+
+
+class Rejects:
+    """The rejects file of one stream; made when the first row comes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path.with_name(f"{path.stem}.log.jsonl")
+
+    def add(self, file: str, row: Row, outcome: Outcome) -> None:
+        """Keep a row, and why it is here; both are on the disk when this returns."""
+        entry = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "file": file,
+            "line": row.line,
+            "status": outcome.status,
+            "reason": outcome.words,
+            "row": row.text,
+        }
+        _append(self.log, json.dumps(entry, ensure_ascii=False))
+        _append(self.path, row.text)
+
+
+def _append(path: Path, line: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StateError(
+            f"{path}: can't be written: {error.strerror}; make it writable and run "
+            "the command again"
+        ) from None

@@ -1,0 +1,214 @@
+"""Results -> the report: plain data, a table for people, JSON for programs (contract, section 6)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from swarm.events import State, StreamProblem, Tally, Verified
+from swarm.version import VERSION
+
+#: Where several exit codes apply, the first of these wins.
+PRECEDENCE = (1, 130, 143, 7, 4, 3, 5, 6, 2)
+_COUNTS = (
+    "rows",
+    "filtered",
+    "sent",
+    "resumed",
+    "rejected",
+    "late",
+    "unsent",
+    "retries",
+    "possible_duplicates",
+)
+
+
+@dataclass(frozen=True)
+class MeterReport:
+    """What became of one meter; times as they stand in its packets."""
+
+    id: str
+    file: str
+    state: State
+    rows: int
+    tally: Tally
+    first: str | None = None
+    last: str | None = None
+    verified: Verified = "unknown"
+    problem: StreamProblem | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The meter's counts; ``rows`` is always the sum of what became of them."""
+        tally = self.tally
+        settled = tally.sent + tally.resumed + tally.rejected + tally.late
+        filtered = 0 if self.state == "invalid" else tally.filtered
+        return {
+            "rows": self.rows,
+            "filtered": filtered,
+            "sent": tally.sent,
+            "resumed": tally.resumed,
+            "rejected": tally.rejected,
+            "late": tally.late,
+            "unsent": self.rows - filtered - settled,
+            "retries": tally.retries,
+            "possible_duplicates": tally.possible_duplicates,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did; ``started`` and ``finished`` in Unix seconds."""
+
+    config: str
+    collector: str
+    started: float
+    finished: float
+    meters: tuple[MeterReport, ...]
+    signal: int | None = None
+    failed: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the run."""
+        codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
+        if self.signal:
+            codes.add(128 + self.signal)
+        return next((code for code in PRECEDENCE if code in codes), 0)
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """The sums over all meters, and the rate from the first packet to the last."""
+        sums: dict[str, Any] = {
+            name: sum(meter.counts[name] for meter in self.meters) for name in _COUNTS
+        }
+        return sums | {"packets_per_second": self.packets_per_second}
+
+    @property
+    def packets_per_second(self) -> float:
+        """Packets acknowledged in this run, a second from the first packet to the last."""
+        starts = [m.tally.first for m in self.meters if m.tally.first is not None]
+        ends = [m.tally.last for m in self.meters if m.tally.last is not None]
+        seconds = max(ends) - min(starts) if starts and ends else 0.0
+        sent = sum(meter.tally.sent for meter in self.meters)
+        return round(sent / seconds, 1) if seconds > 0 else 0.0
+
+
+def as_json(report: Report) -> str:
+    """Return the report as one JSON object."""
+    return json.dumps(
+        {
+            "swarm": VERSION,
+            "config": report.config,
+            "collector": report.collector,
+            "started": _iso(report.started),
+            "finished": _iso(report.finished),
+            "seconds": round(report.finished - report.started, 3),
+            "exit_code": report.exit_code,
+            "totals": report.totals,
+            "meters": [_meter_as_dict(meter) for meter in report.meters],
+        },
+        ensure_ascii=False,
+        indent=1,
+    )
+
+
+def _meter_as_dict(meter: MeterReport) -> dict[str, Any]:
+    problem = None
+    if meter.problem:
+        facts = asdict(meter.problem)
+        problem = {name: facts[name] for name in ("kind", "message", "line", "status")}
+    return {
+        "id": meter.id,
+        "file": meter.file,
+        "state": meter.state,
+        **meter.counts,
+        "first": meter.first,
+        "last": meter.last,
+        "verified": meter.verified,
+        "problem": problem,
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def as_table(report: Report) -> str:
+    """Return the report for people; columns that are zero throughout are left out."""
+    optional = [
+        name
+        for name in ("filtered", "resumed", "rejected", "late", "unsent")
+        if report.totals[name]
+    ]
+    names = ["rows", "sent", *optional]
+    head = ["meter", "state", *names, "verified"]
+    rows = [
+        [
+            meter.id,
+            meter.state,
+            *(f"{meter.counts[name]:,}" for name in names),
+            meter.verified if meter.state == "done" else "-",
+        ]
+        for meter in report.meters
+    ]
+    if len(rows) > 1:
+        rows.append(["total", "", *(f"{report.totals[name]:,}" for name in names), ""])
+    lines = table(head, rows, left=(0, 1))
+    return "\n".join([*lines, "", *_closing(report)])
+
+
+def _closing(report: Report) -> Iterable[str]:
+    totals = report.totals
+    seconds = report.finished - report.started
+    if totals["sent"]:
+        yield (
+            f"{totals['sent']:,} packets sent in {_span(seconds)}, "
+            f"{totals['packets_per_second']:,.0f} a second"
+        )
+    elif report.exit_code == 0:
+        yield f"Nothing new: all {totals['rows']:,} rows were acknowledged before"
+    if totals["retries"] or totals["possible_duplicates"]:
+        yield (
+            f"{totals['retries']:,} retries, {totals['possible_duplicates']:,} possible duplicates"
+        )
+    yield from report.notes
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Return the lines of a table: ``left`` are the columns that are text, the rest are numbers."""
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (
+            cell.ljust(width) if at in left or at == len(head) - 1 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    return [line(head), line(["-" * width for width in widths]), *map(line, rows)]
+
+
+def problem_lines(meters: Iterable[MeterReport]) -> list[str]:
+    """Return the problems of meters that did not end well, one line each; same ones together."""
+    grouped: dict[str, list[str]] = {}
+    for meter in meters:
+        problem = meter.problem
+        if problem and meter.state != "invalid":
+            place = f"{problem.file}:{problem.line}: " if problem.line else ""
+            grouped.setdefault(place + problem.message, []).append(meter.id)
+    return [f"{_names(ids)}: {message}" for message, ids in grouped.items()]
+
+
+def _names(ids: Sequence[str]) -> str:
+    return ", ".join(ids) if len(ids) <= 3 else f"{', '.join(ids[:2])} and {len(ids) - 2} more"

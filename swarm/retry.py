@@ -1,0 +1,70 @@
+"""Pure policy: what an answer means, what is tried again, and after how long.
+
+Source: the table of section 5 of the contract.
+"""
+
+import enum
+import random
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+BACKOFF_FIRST = 0.5
+BACKOFF_MOST = 60.0
+RETRY_AFTER_MOST = 900.0
+
+
+class Verdict(enum.Enum):
+    """What an exchange means for its packet."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    UNAUTHORIZED = "unauthorized"
+    REDIRECTED = "redirected"
+    UNTRUSTED = "untrusted"
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    UNSETTLED = "unsettled"
+
+
+_REFUSED = frozenset({403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505})
+_THROTTLED = frozenset({425, 429})
+
+
+def verdict(status: int) -> Verdict:
+    """Return what a status means for the packet that it answers."""
+    if 200 <= status < 300:
+        return Verdict.ACKNOWLEDGED
+    if 300 <= status < 400:
+        return Verdict.REDIRECTED
+    if status == 401:
+        return Verdict.UNAUTHORIZED
+    if status in _REFUSED:
+        return Verdict.REFUSED
+    if status in _THROTTLED:
+        return Verdict.THROTTLED
+    if 400 <= status < 500 and status != 408:
+        return Verdict.REJECTED
+    return Verdict.UNSETTLED
+
+
+def backoff(attempt: int, jitter: Callable[[], float] = random.random) -> float:
+    """Return the seconds before try ``attempt`` + 1: exponential, with full jitter."""
+    return jitter() * min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** min(attempt, 20))
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for, clamped; None if it asks for none.
+
+    ``now`` is in Unix seconds; the header holds seconds or an HTTP date (RFC 9110, 10.2.3).
+    """
+    if not text:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_MOST)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MOST)

@@ -1,0 +1,115 @@
+"""What a run is told, as frozen plain data; secrets are masked in every repr."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from swarm.measurement import REGISTERS, VALUE
+from swarm.options import Upload
+
+_PATH: Final = "/measurements/v2/unifiedjson/"
+
+#: Source: section 1 of the contract.
+ENVIRONMENTS: Final[dict[str, str]] = {
+    "production": f"https://web-collector.wattics.com{_PATH}",
+    "development": f"https://dev-web-collector.wattics.com{_PATH}",
+    "demo": f"https://demo-dc.wattics.com{_PATH}",
+    "local": f"http://localhost:8080{_PATH}",
+}
+
+SANDBOX: Final = "sandbox"
+ROUTES: Final[dict[str, str]] = {"utc": "unifiedjson_utc/", "partial": "unifiedjson_partial/"}
+_SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_partial"})
+DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
+
+
+def with_route(url: str, route: str | None) -> str:
+    """Return the URL with its last segment replaced by the route's."""
+    if route is None:
+        return url
+    return url.rstrip("/").rpartition("/")[0] + "/" + ROUTES[route]
+
+
+def collector_name(url: str) -> str:
+    """Return what a collector's state is kept under: its URL without the route, as a file name."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    head, _, last = path.rpartition("/")
+    path = head if last in _SEGMENTS else path
+    port = parts.port if parts.port != {"http": 80, "https": 443}.get(parts.scheme) else None
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    place = f"{host}:{port}" if port else host
+    return quote(urlunsplit((parts.scheme, place, path, "", "")), safe="")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user of the collector; ``name`` is the INI's name for the set, empty for the default."""
+
+    name: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CsvRules:
+    """How a meter's CSV is read: section 4 of the contract, with its settings of section 3.
+
+    ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
+    register to the power of ten that takes its column to the collector's unit.
+    """
+
+    timezone: str | None
+    utc: bool = False
+    columns: tuple[str, ...] | None = None
+    scale: tuple[tuple[str, int], ...] = ()
+    timestamp_format: str = DEFAULT_TIMESTAMP
+    delimiter: str = ","
+    decimal: str = "."
+    skip_rows: int = 0
+    interval: float | None = None
+    duplicates: Literal["error", "first", "last"] = "error"
+    empty_rows: Literal["error", "skip"] = "error"
+    ambiguous_time: Literal["infer", "first", "second", "error"] = "infer"
+    shift: float = 0.0
+    pad_first: bool = False
+    power_from_energy: float | None = None
+
+    def registers(self, columns: int) -> tuple[str, ...] | None:
+        """Return the registers of a CSV with so many measurement columns, None if not known."""
+        named = self.columns or {1: (VALUE,), 21: REGISTERS}.get(columns)
+        return named if named and len(named) == columns else None
+
+
+@dataclass(frozen=True)
+class Meter:
+    """One data stream: its ID, its files, where its packets go and who sends them."""
+
+    id: str
+    files: tuple[Path, ...]
+    rules: CsvRules
+    url: str
+    credentials: Credentials | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one run is told; ``warnings`` are for the user, one line each."""
+
+    config: Path
+    collector: str
+    url: str
+    meters: tuple[Meter, ...]
+    upload: Upload
+    state: Path
+    log_file: Path | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the run brings its own collector."""
+        return self.collector == SANDBOX

@@ -1,0 +1,87 @@
+"""The HTTP engines behind one small interface: post and get bytes, nothing else.
+
+An engine keeps its connection open, keeps cookies and sends them back, and limits the whole time
+of a request. It never retries, never follows a redirect, and takes nothing from the environment:
+whether a packet may be sent again is for `swarm.delivery` to decide.
+"""
+
+import base64
+from dataclasses import dataclass, field
+from importlib import util
+from typing import Literal, NamedTuple, Protocol
+
+from swarm.version import VERSION
+
+Engine = Literal["auto", "curl", "requests"]
+
+#: An answer's body is read to this many bytes; what comes after is left unread.
+BODY_LIMIT = 64 * 1024
+
+
+class Answer(NamedTuple):
+    """What a collector answered: the header was complete, the body may have been cut."""
+
+    status: int
+    body: bytes = b""
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a collector: credentials, whole time of one request (s), CA file, proxy URL."""
+
+    username: str
+    password: str = field(repr=False)
+    timeout: float = 30.0
+    ca_bundle: str | None = None
+    proxy: str | None = None
+
+    @property
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header: RFC 7617 basic auth, in UTF-8."""
+        pair = f"{self.username}:{self.password}".encode()
+        return "Basic " + base64.b64encode(pair).decode("ascii")
+
+
+class Session(Protocol):
+    """One connection to one collector with one credential, for one thread at a time."""
+
+    def post(self, url: str, packet: bytes) -> Answer:
+        """Post one packet.
+
+        Raises `Unreachable` (nothing was sent), `Untrusted` (TLS, nothing was sent) or
+        `Unanswered` (no complete header came back).
+        """
+
+    def get(self, url: str) -> Answer:
+        """Get a resource; raises as `post` does."""
+
+    def close(self) -> None:
+        """Close the connection; a closed session is not used again."""
+
+
+def available(engine: Engine) -> Literal["curl", "requests"]:
+    """Return the engine to use: ``auto`` is curl where pycurl is installed."""
+    if engine != "auto":
+        return engine
+    return "curl" if util.find_spec("pycurl") else "requests"
+
+
+def open_session(engine: Engine, access: Access) -> Session:
+    """Return a new session; it connects with its first request."""
+    if available(engine) == "curl":
+        from swarm.transport.curl import CurlSession
+
+        return CurlSession(access)
+    from swarm.transport.requests import RequestsSession
+
+    return RequestsSession(access)
+
+
+def headers(access: Access) -> dict[str, str]:
+    """Return the request headers that both engines send."""
+    return {
+        "Authorization": access.authorization,
+        "User-Agent": f"wattics-swarm/{VERSION}",
+        "Accept": "application/json",
+    }

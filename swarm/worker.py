@@ -1,0 +1,234 @@
+"""A worker process: threads that send streams, in places, for a parent that it does not outlive."""
+
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+from swarm import state
+from swarm.board import Board
+from swarm.collector import Link, Outcome
+from swarm.delivery import Down, Halted, Task
+from swarm.errors import SwarmError
+from swarm.events import Tally
+from swarm.places import Places
+from swarm.retry import Verdict, backoff
+from swarm.state import StreamLocks
+from swarm.transport import Access, Engine
+
+EVENT_SECONDS = 0.1
+_LOCK_SECONDS = 3.0
+_LOCK_NAP = 0.05
+
+Kind = Literal["free", "tallies", "result", "crash"]
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a worker is told once."""
+
+    board: Board
+    places: int
+    engine: Engine = "auto"
+    rate_limit: float | None = None
+    retry_for: float = 900.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a function, by its name ``module:function``; ``number`` names its result."""
+
+    number: int
+    function: str
+    task: Any
+    needs_place: bool
+
+
+class WorkerContext:
+    """`swarm.delivery.Context` in a worker process."""
+
+    def __init__(self, brief: Brief, tell_free: Callable[[int], None]) -> None:
+        self._brief = brief
+        self._board = brief.board
+        self.places = Places(brief.places, brief.engine, tell_free)
+        self._locks: dict[str, StreamLocks] = {}
+        self._locks_mutex = threading.Lock()
+        self._accepted: set[int] = set()
+        self.tallies: dict[str, Tally] = {}
+        self.stopping = threading.Event()
+
+    def enter(self, access: Access) -> Link:
+        """Wait for a place and return a session in it."""
+        return self.places.enter(access, self._check_stop)
+
+    def leave(self, link: Link) -> None:
+        """Give the place and the session back."""
+        self.places.leave(link)
+
+    def may_send(self, credential: int) -> None:
+        """Return when a request may go out."""
+        board = self._board
+        if board.stopped or board.is_condemned(credential):
+            raise Halted("the run is told to stop")
+        if board.is_down:
+            self._await_probe()
+        if self._brief.rate_limit is not None:
+            wait = board.reserve_request(self._brief.rate_limit)
+            if wait > 0:
+                self.sleep(wait)
+
+    def _await_probe(self) -> None:
+        """Wait until the collector is back, or until this thread may try whether it is."""
+        board = self._board
+        while board.is_down:
+            left = self._brief.retry_for - board.down_for()
+            if left <= 0:
+                raise Down(
+                    f"the collector could not be reached for {self._brief.retry_for:g} s; "
+                    "run the command again to go on"
+                )
+            wait = min(board.until_probe(), left)
+            if wait > 0:
+                self.sleep(min(wait, 0.5))
+            elif board.claim_probe(backoff(board.failures + 1)):
+                return
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; the end of the run cuts it short."""
+        self.stopping.wait(seconds)
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self._board.stopped:
+            raise Halted("the run is told to stop")
+
+    def heard(self, outcome: Outcome, credential: int) -> None:
+        """Note on the board what an exchange says of the collector."""
+        if outcome.verdict is Verdict.ACKNOWLEDGED:
+            self._board.answered()
+            if credential not in self._accepted:
+                self._accepted.add(credential)
+                self._board.accept(credential)
+        elif outcome.verdict is Verdict.UNREACHABLE:
+            self._board.unreachable(backoff(self._board.failures))
+        elif outcome.status is not None:
+            self._board.answered()
+
+    def gives_up(self, retry_for: float) -> bool:
+        """Whether the collector has been silent for so long."""
+        return self._board.silence() >= retry_for
+
+    def is_accepted(self, credential: int) -> bool:
+        """Whether the credential had a 2xx in this run."""
+        return self._board.is_accepted(credential)
+
+    def condemn(self, credential: int) -> None:
+        """Stop all streams of a credential."""
+        self._board.condemn(credential)
+
+    def is_condemned(self, credential: int) -> bool:
+        """Whether the credential's streams are to stop."""
+        return self._board.is_condemned(credential)
+
+    def lock(self, task: Task) -> bool:
+        """Lock a stream; waits a little for a worker whose parent was killed."""
+        locks = self._locks_of(task)
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not locks.take(task.meter.id):
+            if time.monotonic() > deadline:
+                return False
+            self.sleep(_LOCK_NAP)
+        return True
+
+    def unlock(self, task: Task) -> None:
+        """Let go of a stream."""
+        self._locks_of(task).release(task.meter.id)
+
+    def _locks_of(self, task: Task) -> StreamLocks:
+        with self._locks_mutex:
+            path = state.senders_lock(state.Path(task.state), task.collector)
+            if str(path) not in self._locks:
+                self._locks[str(path)] = StreamLocks(path)
+            return self._locks[str(path)]
+
+    def follow(self, task: Task, tally: Tally) -> None:
+        """Show a stream's tally to the parent from now on."""
+        self.tallies[task.meter.id] = tally
+
+
+class _Worker:
+    def __init__(self, pipe: Connection, brief: Brief) -> None:
+        self._pipe = pipe
+        self._send_mutex = threading.Lock()
+        self._context = WorkerContext(brief, self._tell_free)
+
+    def serve(self) -> None:
+        """Take jobs until the parent is done, or gone."""
+        threading.Thread(target=self._report, daemon=True).start()
+        while True:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                # The parent is gone: nothing may be sent any more, by any thread.
+                os._exit(1)
+            if message is None:
+                os._exit(0)
+            if message == "stop":
+                self._context.stopping.set()
+            else:
+                if message.needs_place:
+                    self._context.places.expect()
+                threading.Thread(target=self._run, args=(message,), daemon=True).start()
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._call(job)
+        finally:
+            if job.needs_place:
+                self._context.places.done()
+
+    def _call(self, job: Job) -> None:
+        try:
+            module, _, name = job.function.partition(":")
+            result = getattr(import_module(module), name)(job.task, self._context)
+            self._tell("result", (job.number, result))
+        except BaseException as error:  # noqa: BLE001 - a bug must reach the user, not a thread's end
+            own = error if isinstance(error, SwarmError) else None
+            line = traceback.format_exception_only(error)[-1].strip()
+            self._tell("crash", (job.number, own, line, traceback.format_exc()))
+
+    def _tell_free(self, change: int) -> None:
+        self._tell("free", change)
+
+    def _report(self) -> None:
+        """Tell the parent the newest facts, ten times a second at most."""
+        told: dict[str, Tally] = {}
+        while True:
+            time.sleep(EVENT_SECONDS)
+            facts = {}
+            for stream, tally in list(self._context.tallies.items()):
+                if told.get(stream) != tally:
+                    facts[stream] = told[stream] = tally.copy()
+            if facts:
+                self._tell("tallies", facts)
+
+    def _tell(self, kind: Kind, content: Any) -> None:
+        try:
+            with self._send_mutex:
+                self._pipe.send((kind, content))
+        except OSError:
+            os._exit(1)
+
+
+def main(pipe: Connection, brief: Brief) -> None:
+    """Run a worker process."""
+    # A terminal sends Ctrl-C to the whole group: the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _Worker(pipe, brief).serve()

@@ -1,0 +1,737 @@
+"""The rehearsal collector: its store, and the running process over real HTTP."""
+
+import asyncio
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import pytest
+from starlette.types import Message, Receive, Send
+
+from swarm.errors import SettingsError, StateError, SwarmError
+from swarm.sandbox import server
+from swarm.sandbox.app import Sessions, create
+from swarm.sandbox.rules import PARTIAL_PATH, PATH, UTC_PATH, Packet
+from swarm.sandbox.server import Running, running
+from swarm.sandbox.store import Store, Stream
+
+USER = ("acme", "s3cr%et:ü")
+
+
+def packet(minute: int, stream: str = "m", value: str = "1", offset: str = "+00:00") -> str:
+    """Return the packet of a minute of one hour."""
+    at = f"2024-01-01T10:{minute:02}:00.000{offset}"
+    return f'{{"id":"{stream}","tsISO8601":"{at}","value":{value}}}'
+
+
+class Answer(NamedTuple):
+    """What the sandbox answered."""
+
+    status: int
+    body: str
+    headers: http.client.HTTPMessage
+
+    @property
+    def reason(self) -> str:
+        """The answer's word on what is wrong."""
+        return str(json.loads(self.body)["reason"])
+
+
+class Client:
+    """One connection with one credential, which sends its cookie back unless told otherwise."""
+
+    def __init__(self, url: str, user: tuple[str, str] | None = USER, port: int = 0) -> None:
+        parts = urlsplit(url)
+        self.connection = http.client.HTTPConnection(
+            parts.hostname or "", parts.port, timeout=20, source_address=("127.0.0.1", port)
+        )
+        self.headers = {"Content-Type": "application/json"}
+        if user:
+            pair = ":".join(user).encode()
+            self.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        self.keeps_cookies = True
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Send one request; a header of another name or value goes by its keyword."""
+        changed = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.connection.request(method, path, body, {**self.headers, **changed})
+        response = self.connection.getresponse()
+        answer = Answer(response.status, response.read().decode(), response.headers)
+        cookie = answer.headers["Set-Cookie"]
+        if cookie and self.keeps_cookies:
+            self.headers["Cookie"] = cookie.partition(";")[0]
+        return answer
+
+    def post(self, text: str, path: str = PATH) -> Answer:
+        """Post a packet."""
+        return self.ask("POST", path, text.encode())
+
+    def last(self, stream: str, path: str = PATH) -> Answer:
+        """Ask for the last packet of a stream."""
+        return self.ask("GET", f"{path}?stream={quote(stream)}")
+
+
+@contextmanager
+def connected(url: str, user: tuple[str, str] | None = USER, port: int = 0) -> Iterator[Client]:
+    """Give a client, and close its connection in the end."""
+    client = Client(url, user, port)
+    with closing(client.connection):
+        yield client
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    """Where a sandbox has its packets."""
+    return tmp_path / "sandbox.db"
+
+
+@pytest.fixture
+def sandbox(store_path: Path) -> Iterator[Running]:
+    """Run a sandbox that knows one user."""
+    with running(store_path, {USER}) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Running) -> Iterator[Client]:
+    """Connect to it."""
+    with connected(sandbox.url) as client:
+        yield client
+
+
+def gone(pid: int, within: float = 1.0) -> bool:
+    """Tell whether a process ends in time; one that only waits to be reaped has ended."""
+    end = time.monotonic() + within
+    ask = ["ps", "-o", "state=", "-p", str(pid)]
+    while time.monotonic() < end:
+        state = subprocess.run(ask, capture_output=True, encoding="ascii", check=False).stdout
+        if state.strip() in ("", "Z", "Z+"):
+            return True
+    return False
+
+
+# The store
+
+
+def test_a_store_keeps_its_packets(store_path: Path) -> None:
+    """Counts, ends and the last packet are the same when it's opened again."""
+    with closing(Store(store_path)) as store:
+        assert store.add(Packet("b", 1, "b1")) is None
+        assert store.add(Packet("a", 1, "a1")) is None
+        assert store.add(Packet("b", 5, "b5")) is None
+
+    with closing(Store(store_path)) as store:
+        assert store.count() == 3
+        assert store.streams() == [Stream("a", 1, 1, 1), Stream("b", 2, 1, 5)]
+        assert store.last("b") == "b5"
+        assert store.last("c") is None
+
+
+@pytest.mark.parametrize("instant", [5000, 4999, -1])
+def test_order_is_kept(store_path: Path, instant: int) -> None:
+    """What is not newer is refused, with both instants, and changes nothing."""
+    with closing(Store(store_path)) as store:
+        store.add(Packet("m", 5000, "newest"))
+        breach = store.add(Packet("m", instant, "late"))
+
+        assert breach
+        assert (breach.status, breach.stream) == (409, "m")
+        assert "1970-01-01T00:00:05.000+00:00" in breach.reason
+        assert store.last("m") == "newest"
+        assert store.streams() == [Stream("m", 1, 5000, 5000)]
+
+
+def test_late_packets_may_be_accepted(store_path: Path) -> None:
+    """Then the last is the one that came last, and one instant holds one packet."""
+    with closing(Store(store_path, accept_late=True)) as store:
+        for instant, text in ((1, "one"), (5, "five"), (3, "three"), (5, "five again"), (-1, "-")):
+            assert store.add(Packet("m", instant, text)) is None
+
+        assert store.last("m") == "-"
+        assert store.streams() == [Stream("m", 4, -1, 5)]
+        assert store.count() == 4
+
+    with closing(Store(store_path)) as store:
+        assert store.last("m") == "-"
+        assert store.streams() == [Stream("m", 4, -1, 5)]
+
+
+def test_a_store_is_for_one(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second sandbox on one file would not see what the first one stores."""
+    monkeypatch.setattr("swarm.sandbox.store._PATIENCE", 0.05)
+
+    with closing(Store(store_path)), pytest.raises(StateError, match="another sandbox"):
+        Store(store_path)
+
+
+def test_a_store_that_is_none(tmp_path: Path) -> None:
+    """Another file, or a folder that isn't there: one line that names it."""
+    (tmp_path / "readme.txt").write_text("not a database" * 100)
+
+    with pytest.raises(StateError, match=r"readme\.txt"):
+        Store(tmp_path / "readme.txt")
+    with pytest.raises(StateError, match="missing"):
+        Store(tmp_path / "missing" / "sandbox.db")
+
+
+# The API
+
+
+def test_a_packet_comes_back_verbatim(sandbox: Running, client: Client) -> None:
+    """Every digit and every blank, on every route."""
+    text = packet(1, value="1819.1300048828000000000000000000000001E-3 ", stream="gas, größe/1&2")
+
+    assert client.post(text).status == 200
+    for path in (PATH, UTC_PATH, PARTIAL_PATH):
+        answer = client.last("gas, größe/1&2", path)
+        assert (answer.status, answer.body) == (200, text)
+        assert answer.headers["Content-Type"] == "application/json"
+    assert sandbox.packets() == 1
+
+
+def test_routes_share_their_streams(client: Client) -> None:
+    """And the UTC route takes UTC alone."""
+    assert client.post(packet(1), UTC_PATH).status == 200
+    assert client.post(packet(2), PARTIAL_PATH).status == 200
+    assert client.post(packet(3, offset="-01:00"), UTC_PATH).status == 422
+    assert client.post(packet(3, offset="-01:00"), PATH).status == 200
+    assert client.post(packet(59), UTC_PATH).status == 409
+
+
+def test_order_over_http(sandbox: Running, client: Client) -> None:
+    """The same packet twice is out of order too; another stream has an order of its own."""
+    assert client.post(packet(5)).status == 200
+    answer = client.post(packet(5))
+    assert answer.status == 409
+    assert "2024-01-01T10:05:00.000+00:00" in answer.reason
+    assert client.post(packet(4)).status == 409
+    assert client.post(packet(4, stream="n")).status == 200
+    assert client.last("m").body == packet(5)
+    assert sandbox.packets() == 2
+
+
+def test_late_packets_over_http(store_path: Path) -> None:
+    """A sandbox that accepts them, and any pair of credentials."""
+    with (
+        running(store_path, accept_late=True) as sandbox,
+        connected(sandbox.url, ("any", "one")) as client,
+    ):
+        for minute in (5, 4, 4):
+            assert client.post(packet(minute)).status == 200
+        assert client.last("m").body == packet(4)
+        assert sandbox.packets() == 2
+
+
+def test_nothing_stored_yet(client: Client) -> None:
+    """404, which is an answer and no fault."""
+    answer = client.last("unknown")
+
+    assert answer.status == 404
+    assert "nothing" in answer.reason
+
+
+@pytest.mark.parametrize("query", ["", "?", "?stream=", "?stream=a&stream=b", "?id=m"])
+def test_a_get_names_one_stream(client: Client, query: str) -> None:
+    """Anything else is 400."""
+    answer = client.ask("GET", PATH + query)
+
+    assert answer.status == 400
+    assert "?stream=ID" in answer.reason
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+def test_other_methods(client: Client, method: str) -> None:
+    """405, with the two that there are."""
+    answer = client.ask(method, PATH)
+
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", PATH[:-1], f"{PATH}x"])
+def test_other_paths(client: Client, path: str) -> None:
+    """404 that says where to go; never a redirect."""
+    answer = client.post(packet(1), path)
+
+    assert answer.status == 404
+    assert PATH in answer.reason
+
+
+def test_a_broken_rule_is_answered(client: Client) -> None:
+    """Status and reason from the rules, and the connection goes on."""
+    assert client.post("{").status == 400
+    assert client.post(packet(1, value='"1"')).reason == (
+        "value must be a finite number, found a string"
+    )
+    assert client.ask("POST", PATH, packet(1).encode(), Content_Type="text/plain").status == 415
+    assert client.post(packet(1)).status == 200
+
+
+def test_headers_are_judged_before_the_body(client: Client) -> None:
+    """Chunks and a large body are refused, and what follows on the connection is served."""
+    assert client.ask("POST", PATH, iter([packet(1).encode()])).status == 411
+    assert client.ask("POST", PATH, b" " * 1_000_000).status == 413
+    assert client.post(packet(1)).status == 200
+
+
+def test_expect_is_refused(client: Client) -> None:
+    """Without a 100 that would make the client go on."""
+    client.connection.connect()
+    client.connection.putrequest("POST", PATH)
+    for name, value in {**client.headers, "Expect": "100-continue", "Content-Length": "9"}.items():
+        client.connection.putheader(name, value)
+    client.connection.endheaders()
+    response = client.connection.getresponse()
+
+    assert response.status == 417
+    response.read()
+
+
+def test_a_store_that_breaks_under_way(store_path: Path) -> None:
+    """500 with the reason: the client has to find out what became of its packet."""
+    store = Store(store_path)
+    application = create(store, Sessions(), None)
+    store.close()
+    sent: list[Any] = []
+    asyncio.run(application(scope(packet(1)), received(packet(1)), collected(sent)))
+
+    assert sent[0]["status"] == 500
+    assert "the sandbox's store failed" in json.loads(sent[1]["body"])["reason"]
+
+
+def scope(text: str) -> dict[str, Any]:
+    """Return the ASGI scope of a post."""
+    headers = {
+        b"authorization": b"Basic " + base64.b64encode(b"any:one"),
+        b"content-type": b"application/json",
+        b"content-length": str(len(text)).encode(),
+    }
+    asked = {"type": "http", "method": "POST", "path": PATH, "query_string": b""}
+    return {**asked, "client": ("127.0.0.1", 1), "headers": list(headers.items())}
+
+
+def received(text: str) -> Receive:
+    """Return a receiver of one body."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": text.encode()}
+
+    return receive
+
+
+def collected(sent: list[Any]) -> Send:
+    """Return a sender into a list."""
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    return send
+
+
+# Credentials and session
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        (None, "is missing"),
+        ("", "is missing"),
+        ("Bearer abc", "is missing"),
+        ("Basic", "empty"),
+        ("Basic !!!", "base64"),
+        (f"Basic {base64.b64encode('ü:ü'.encode('latin-1')).decode()}", "UTF-8"),
+        (f"Basic {base64.b64encode(b'acme').decode()}", "empty"),
+        (f"Basic {base64.b64encode(b':word').decode()}", "empty"),
+        (f"Basic {base64.b64encode(b'acme:wrong').decode()}", "not accepted"),
+        (f"Basic {base64.b64encode(b'other:word').decode()}", "not accepted"),
+    ],
+)
+def test_wrong_credentials(sandbox: Running, authorization: str | None, reason: str) -> None:
+    """401, why, and what is asked for; for both methods, before all else."""
+    with connected(sandbox.url, user=None) as client:
+        if authorization is not None:
+            client.headers["Authorization"] = authorization
+        for answer in (client.post("{"), client.last("m")):
+            assert answer.status == 401
+            assert reason in answer.reason
+            assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+
+
+def test_several_credentials(store_path: Path) -> None:
+    """Each pair is accepted, and no mixture of them."""
+    with running(store_path, [("a", "1"), ("b", "2")]) as sandbox:
+        for user, status in ((("a", "1"), 404), (("b", "2"), 404), (("a", "2"), 401)):
+            with connected(sandbox.url, user) as client:
+                assert client.last("m").status == status
+
+
+def test_the_session_cookie(client: Client) -> None:
+    """One is set with the first answer, whatever that is, and none after it."""
+    client.headers["Authorization"], right = "Basic none", client.headers["Authorization"]
+    assert client.post(packet(1)).headers["Set-Cookie"]
+    client.headers["Authorization"] = right
+
+    assert client.post(packet(1)).headers["Set-Cookie"] is None
+
+
+def test_a_cookie_that_is_not_sent_back(client: Client) -> None:
+    """400 on that connection, whichever the method, until it is."""
+    client.keeps_cookies = False
+    cookie = client.post(packet(1)).headers["Set-Cookie"].partition(";")[0]
+
+    for answer in (client.post(packet(2)), client.last("m"), client.ask("GET", PATH, Cookie="a=b")):
+        assert answer.status == 400
+        assert "cookie" in answer.reason
+    assert client.ask("GET", f"{PATH}?stream=m", Cookie=f"a=b; {cookie}").status == 200
+
+
+def test_a_cookie_serves_for_another_connection(sandbox: Running, client: Client) -> None:
+    """A session goes on where a connection was lost."""
+    client.post(packet(1))
+    with connected(sandbox.url) as another:
+        another.headers = client.headers
+        answer = another.post(packet(2))
+        assert answer.status == 200
+        assert answer.headers["Set-Cookie"] is None
+
+
+def test_a_port_that_comes_again_is_another_connection(sandbox: Running) -> None:
+    """A client with a connection per packet may get a port twice, and owes no cookie then."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+    for minute in (1, 2):
+        with connected(sandbox.url, port=port) as client:
+            client.connection.connect()
+            # No TIME_WAIT: the port is free again at once.
+            client.connection.sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+            )
+            assert client.post(packet(minute)).status == 200
+        time.sleep(0.2)
+
+
+# The page
+
+
+def test_the_page(sandbox: Running, client: Client) -> None:
+    """Streams and refusals, escaped, for anyone, and nothing from anywhere else."""
+    client.post(packet(1, stream="<b>&amp;'"))
+    client.post(packet(2, stream="<b>&amp;'"))
+    client.post(packet(0, stream="<b>&amp;'"))
+    client.last("unknown")
+    with connected(sandbox.url, user=None) as visitor:
+        answer = visitor.ask("GET", "/")
+
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    row = "<tr><td>&lt;b&gt;&amp;amp;&#x27;</td><td>2</td><td>2024-01-01T10:01:00.000+00:00</td>"
+    assert row in answer.body
+    assert "<td>409</td>" in answer.body
+    assert "<td>404</td>" not in answer.body
+    assert sandbox.url in answer.body
+    assert 'http-equiv="refresh"' in answer.body
+    assert not re.search(r"<script|<link|<img|src=|@import", answer.body)
+
+
+def test_the_page_keeps_the_last_refusals(client: Client) -> None:
+    """Twenty of them, the newest first; a client's own words can't get out of their cell."""
+    assert "<p>None.</p>" in client.ask("GET", "/").body
+    for number in range(25):
+        client.post(packet(1, value=f'1,"<i>{number}":2'))
+
+    body = client.ask("GET", "/").body
+    assert re.findall(r"&lt;i&gt;(\d+)", body) == [str(number) for number in range(24, 4, -1)]
+    assert "<i>" not in body
+
+
+def test_the_page_has_an_end(client: Client) -> None:
+    """With very many streams it shows the first, and how many there are."""
+    for number in range(1002):
+        client.post(packet(1, stream=f"m{number:04}"))
+
+    body = client.ask("GET", "/").body
+    assert "1,002 packets in 1,002 streams" in body
+    assert "<td>m0999</td>" in body
+    assert "<td>m1000</td>" not in body
+    assert "and 2 more streams" in body
+
+
+# The process
+
+
+def test_an_answer_outlives_a_kill(store_path: Path) -> None:
+    """What was answered is there when the sandbox runs again on the same store."""
+    with running(store_path) as sandbox, connected(sandbox.url) as client:
+        for minute in range(50):
+            assert client.post(packet(minute)).status == 200
+        os.kill(sandbox.pid, signal.SIGKILL)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            client.post(packet(50))
+        with pytest.raises(SwarmError, match="does not answer"):
+            sandbox.packets()
+
+    with running(store_path) as sandbox, connected(sandbox.url) as client:
+        assert sandbox.packets() == 50
+        assert client.last("m").body == packet(49)
+
+
+def test_a_sandbox_is_left_alone_by_signals(sandbox: Running, client: Client) -> None:
+    """Ctrl-C is for its parent, which may have packets in flight; `stop` ends it, twice is fine."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(sandbox.pid, number)
+    time.sleep(0.3)
+    assert client.post(packet(1)).status == 200
+
+    sandbox.stop()
+    sandbox.stop()
+    with pytest.raises(OSError, match="refused"), connected(sandbox.url) as another:
+        another.post(packet(2))
+
+
+def test_a_sandbox_ends_with_a_request_half_sent(sandbox: Running) -> None:
+    """A client that hangs keeps nothing running, and no traceback comes of it."""
+    with closing(half_sent(sandbox.url)):
+        started = time.monotonic()
+        sandbox.stop()
+        assert time.monotonic() - started < 1.5
+
+
+def half_sent(url: str) -> socket.socket:
+    """Return a connection with a request whose body doesn't come."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    token = base64.b64encode(":".join(USER).encode()).decode()
+    lines = (
+        f"POST {PATH} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Basic {token}",
+        "Content-Type: application/json",
+        "Content-Length: 100",
+        "",
+        '{"id":',
+    )
+    connection.sendall("\r\n".join(lines).encode())
+    time.sleep(0.2)
+    return connection
+
+
+def test_a_client_that_goes_away(client: Client, sandbox: Running) -> None:
+    """Half a request is forgotten when its connection ends."""
+    half_sent(sandbox.url).close()
+
+    assert client.post(packet(1)).status == 200
+    assert sandbox.packets() == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_no_secret_is_public(sandbox: Running) -> None:
+    """Neither command line nor environment of the process holds the password."""
+    for name in ("cmdline", "environ"):
+        assert USER[1].encode() not in Path(f"/proc/{sandbox.pid}/{name}").read_bytes()
+
+
+def test_the_current_folder_is_not_imported_from(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own `json.py` beside the readings is no concern of the sandbox."""
+    (tmp_path / "json.py").write_text("raise SystemExit('wrong json')")
+    monkeypatch.chdir(tmp_path)
+
+    with running(store_path) as sandbox:
+        assert sandbox.packets() == 0
+
+
+_PARENT = """
+import sys, time
+from pathlib import Path
+from swarm.sandbox.server import running
+
+with running(Path(sys.argv[1])) as sandbox:
+    print(sandbox.url, sandbox.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def started(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Python code as a process in a group of its own, as a shell would."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        process_group=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """Wait for the first line that a process prints."""
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_a_killed_parent_takes_its_sandbox_along(store_path: Path) -> None:
+    """Within a second, with what was answered stored."""
+    with started(_PARENT, str(store_path)) as parent:
+        url, pid = first_line(parent).split()
+        with connected(url) as client:
+            assert client.post(packet(1)).status == 200
+            parent.kill()
+            assert gone(int(pid))
+
+    with closing(Store(store_path)) as store:
+        assert store.last("m") == packet(1)
+
+
+def test_ctrl_c_ends_parent_and_sandbox(store_path: Path) -> None:
+    """The signal goes to the whole group: the parent acts on it, and nothing is left behind."""
+    with started(_PARENT, str(store_path)) as parent:
+        _, pid = first_line(parent).split()
+        os.killpg(parent.pid, signal.SIGINT)
+        _, problems = parent.communicate(timeout=10)
+
+    assert problems.count("Traceback") == problems.count("KeyboardInterrupt") == 1
+    assert gone(int(pid), within=0.1)
+
+
+_HASTY_PARENT = """
+import os, sys
+from pathlib import Path
+from swarm.sandbox import server
+from swarm.sandbox.app import Sessions, create
+
+child = server._child()
+print(child.pid, flush=True)
+child.stdin.write(sys.argv[1] + chr(10))
+child.stdin.flush()
+os._exit(0)
+"""
+
+
+def test_a_parent_that_dies_at_once(store_path: Path) -> None:
+    """A sandbox that is still starting notices too."""
+    settings = json.dumps([str(store_path), None, False])
+    with started(_HASTY_PARENT, settings) as parent:
+        assert gone(int(first_line(parent)), within=2)
+
+
+def test_no_settings_no_sandbox() -> None:
+    """Started by hand, the process says what to do instead."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swarm.sandbox"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "`swarm sandbox`" in done.stdout
+
+
+def test_a_store_that_fails_at_the_start(tmp_path: Path) -> None:
+    """The child's problem is the parent's error, of the same kind."""
+    with pytest.raises(StateError, match="unable to open"), running(tmp_path / "no" / "store"):
+        pytest.fail("it must not start")
+
+
+def test_a_child_that_does_not_start(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that fails is told of in one line."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(SwarmError, match="did not start"), running(store_path):
+        pytest.fail("it must not start")
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_a_missing_extra(store_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """One line says how to get it."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    advice = re.escape("the sandbox needs the extra: pip install 'wattics-swarm[sandbox]'")
+
+    with pytest.raises(SettingsError, match=f"^{advice}$"), running(store_path):
+        pytest.fail("it must not start")
+    with pytest.raises(SettingsError, match=f"^{advice}$"):
+        server.serve(store_path)
+
+
+# In the foreground
+
+_FOREGROUND = """
+import sys
+from pathlib import Path
+from swarm.sandbox.server import serve
+
+serve(Path(sys.argv[1]), on_ready=lambda url: print(url, flush=True))
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_ends_cleanly(store_path: Path, number: signal.Signals) -> None:
+    """With a client that is connected and one that hangs: no traceback, and the packets kept."""
+    with started(_FOREGROUND, str(store_path)) as process:
+        url = first_line(process)
+        with connected(url) as client, closing(half_sent(url)):
+            assert client.post(packet(1)).status == 200
+            process.send_signal(number)
+            out, problems = process.communicate(timeout=10)
+
+    assert (process.returncode, out, problems) == (0, "ended\n", "")
+    assert not store_path.with_name(f"{store_path.name}-wal").exists()
+
+
+def test_serve_gives_the_signals_back(store_path: Path) -> None:
+    """When it has ended, they are what they were; here it's ended from its own thread."""
+    before = signal.getsignal(signal.SIGINT)
+    urls: list[str] = []
+
+    def stop_at_once(url: str) -> None:
+        urls.append(url)
+        signal.raise_signal(signal.SIGINT)
+
+    server.serve(store_path, on_ready=stop_at_once)
+
+    assert signal.getsignal(signal.SIGINT) is before
+    assert re.fullmatch(rf"http://127\.0\.0\.1:\d+{PATH}", urls[0])
+
+
+@pytest.mark.parametrize("port", [None, -1, 65536])
+def test_a_port_that_can_not_be_had(store_path: Path, port: int | None) -> None:
+    """One line names the port: one that is taken, and two that don't exist."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        number = int(taken.getsockname()[1]) if port is None else port
+        with pytest.raises(SettingsError, match=f"can't have port {number} ") as caught:
+            server.serve(store_path, number)
+
+    assert len(caught.value.problems) == 1
+
+
+def test_a_port_is_free_again_at_once(store_path: Path) -> None:
+    """A sandbox that is restarted gets its port back from connections that are on their way out."""
+    port = 0
+    for minute in (1, 2):
+        code = _FOREGROUND.replace("on_ready", f"port={port}, on_ready")
+        with started(code, str(store_path)) as process:
+            url = first_line(process)
+            port = urlsplit(url).port or 0
+            with connected(url) as client:
+                assert client.post(packet(minute)).status == 200
+                process.terminate()
+                process.wait(timeout=10)
