@@ -13,7 +13,7 @@ def main() -> None:
 
     try:
         code = swarm.main(prog_name="swarm", standalone_mode=False)
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person reads it
+    except Exception as error:
         code = _told(error)
     sys.exit(_flushed(code if isinstance(code, int) else 0))
 

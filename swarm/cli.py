@@ -2,10 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click_default_group import DefaultGroup
@@ -14,14 +13,17 @@ from swarm.options import OPTIONS, Option
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from swarm.meterfile import Survey
     from swarm.settings import Settings
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _INI = click.Path(path_type=Path)
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """A click type around a parser of `swarm.options`."""
 
     def __init__(self, option: Option) -> None:
@@ -37,7 +39,7 @@ class _Parsed(click.ParamType):
             self.fail(f"found '{value}', expected {error}", param, ctx)
 
 
-def _given(option: Option) -> Callable[[Any], Any]:
+def _given(option: Option) -> Callable[[_F], _F]:
     default = f"  [default: {option.default}]" if option.default else ""
     common: dict[str, Any] = {
         "envvar": option.variable,
@@ -52,10 +54,10 @@ def _given(option: Option) -> Callable[[Any], Any]:
     return click.option(*option.flags, metavar=option.metavar, **common)
 
 
-def _options(*keys: str) -> Callable[[Any], Any]:
+def _options(*keys: str) -> Callable[[_F], _F]:
     """Add options of the table to a command: those named, or all."""
 
-    def decorate(command: Any) -> Any:
+    def decorate(command: _F) -> _F:
         for option in reversed(OPTIONS):
             if not keys or option.key in keys:
                 command = _given(option)(command)
@@ -91,7 +93,7 @@ def _settings(config: Path, given: dict[str, Any], *, secrets: bool = True) -> "
     return load(config, {key: value for key, value in given.items() if value}, secrets=secrets)
 
 
-@swarm.command(context_settings=_CONTEXT)
+@click.command(context_settings=_CONTEXT)
 @click.argument("config", type=_INI)
 @_METER
 @_options()
@@ -112,13 +114,14 @@ def upload(config: Path, **given: Any) -> int:
         return _dry_run(settings)
     from swarm import report as reports
     from swarm import upload as uploads
+    from swarm.stopping import EndNow
 
     with _Watch(settings) as observer:
         try:
-            report, _ = uploads.upload(
+            report = uploads.upload(
                 settings, observer, _sandbox(observer) if settings.sandbox else None
             )
-        except uploads.EndNow as end:
+        except EndNow as end:
             observer.write("ended at once; run the same command again to go on")
             return 128 + end.number
         observer.close()
@@ -130,7 +133,7 @@ def upload(config: Path, **given: Any) -> int:
     return report.exit_code
 
 
-@swarm.command(context_settings=_CONTEXT)
+@click.command(context_settings=_CONTEXT)
 @click.argument("config", type=_INI)
 @_METER
 @_options("since", "until", "processes", "progress", "json", "quiet", "verbose")
@@ -145,7 +148,7 @@ def check(config: Path, **given: Any) -> int:
     return 3 if any(not survey.is_sound for survey in surveys) else 0
 
 
-@swarm.command(context_settings=_CONTEXT)
+@click.command(context_settings=_CONTEXT)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -197,13 +200,17 @@ def _dry_run(settings: "Settings") -> int:
 
 
 def _surveys(settings: "Settings") -> "list[Survey]":
-    from swarm import upload as uploads
+    from swarm.stopping import EndNow
+    from swarm.upload import check as checked
 
     with _Watch(settings) as observer:
         try:
-            return uploads.check(settings, observer)
-        except uploads.EndNow as end:
-            raise SystemExit(128 + end.number) from None
+            surveys, ended_by = checked(settings, observer)
+        except EndNow as end:
+            ended_by = end.number
+    if ended_by is not None:
+        raise click.exceptions.Exit(128 + ended_by)
+    return surveys
 
 
 class _Watch:
@@ -237,3 +244,7 @@ def _sandbox(observer: Any) -> "Callable[[Settings], AbstractContextManager[str]
     from swarm.rehearsal import opened
 
     return lambda settings: opened(settings, observer)
+
+
+for _command in (upload, check, sandbox):
+    swarm.add_command(_command)

@@ -37,7 +37,7 @@ class Crew:
 
 @dataclass(frozen=True)
 class Lost:
-    """The result of a job whose worker is gone, or that raised; ``tally`` is what was last heard."""
+    """The result of a job whose worker is gone, or that raised; ``tally`` was last heard."""
 
     message: str
     tally: Tally | None = None

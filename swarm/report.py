@@ -1,4 +1,4 @@
-"""Results -> the report: plain data, a table for people, JSON for programs (contract, section 6)."""
+"""Results -> the report: plain data, a table, JSON (contract, section 6)."""
 
 import json
 from collections.abc import Iterable, Sequence

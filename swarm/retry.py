@@ -27,30 +27,24 @@ class Verdict(enum.Enum):
     UNSETTLED = "unsettled"
 
 
-_REFUSED = frozenset({403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505})
-_THROTTLED = frozenset({425, 429})
+_BY_STATUS = {
+    401: Verdict.UNAUTHORIZED,
+    408: Verdict.UNSETTLED,
+    **dict.fromkeys((403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505), Verdict.REFUSED),
+    **dict.fromkeys((425, 429), Verdict.THROTTLED),
+}
+_BY_HUNDRED = {2: Verdict.ACKNOWLEDGED, 3: Verdict.REDIRECTED, 4: Verdict.REJECTED}
 
 
 def verdict(status: int) -> Verdict:
     """Return what a status means for the packet that it answers."""
-    if 200 <= status < 300:
-        return Verdict.ACKNOWLEDGED
-    if 300 <= status < 400:
-        return Verdict.REDIRECTED
-    if status == 401:
-        return Verdict.UNAUTHORIZED
-    if status in _REFUSED:
-        return Verdict.REFUSED
-    if status in _THROTTLED:
-        return Verdict.THROTTLED
-    if 400 <= status < 500 and status != 408:
-        return Verdict.REJECTED
-    return Verdict.UNSETTLED
+    by_hundred = _BY_HUNDRED.get(status // 100, Verdict.UNSETTLED)
+    return _BY_STATUS.get(status, by_hundred)
 
 
 def backoff(attempt: int, jitter: Callable[[], float] = random.random) -> float:
     """Return the seconds before try ``attempt`` + 1: exponential, with full jitter."""
-    return jitter() * min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** min(attempt, 20))
+    return jitter() * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(attempt, 20))
 
 
 def retry_after(text: str | None, now: float) -> float | None:

@@ -9,18 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from swarm import state
 from swarm.board import Board
 from swarm.collector import Link, Outcome
-from swarm.delivery import Down, Halted, Task
 from swarm.errors import SwarmError
 from swarm.events import Tally
 from swarm.places import Places
 from swarm.retry import Verdict, backoff
 from swarm.state import StreamLocks
+from swarm.stream import Down, Halted, Task
 from swarm.transport import Access, Engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVENT_SECONDS = 0.1
 _LOCK_SECONDS = 3.0
@@ -57,7 +59,7 @@ class WorkerContext:
         self._brief = brief
         self._board = brief.board
         self.places = Places(brief.places, brief.engine, tell_free)
-        self._locks: dict[str, StreamLocks] = {}
+        self._locks: dict[Path, StreamLocks] = {}
         self._locks_mutex = threading.Lock()
         self._accepted: set[int] = set()
         self.tallies: dict[str, Tally] = {}
@@ -152,10 +154,10 @@ class WorkerContext:
 
     def _locks_of(self, task: Task) -> StreamLocks:
         with self._locks_mutex:
-            path = state.senders_lock(state.Path(task.state), task.collector)
-            if str(path) not in self._locks:
-                self._locks[str(path)] = StreamLocks(path)
-            return self._locks[str(path)]
+            path = task.senders_lock
+            if path not in self._locks:
+                self._locks[path] = StreamLocks(path)
+            return self._locks[path]
 
     def follow(self, task: Task, tally: Tally) -> None:
         """Show a stream's tally to the parent from now on."""
@@ -198,7 +200,7 @@ class _Worker:
             module, _, name = job.function.partition(":")
             result = getattr(import_module(module), name)(job.task, self._context)
             self._tell("result", (job.number, result))
-        except BaseException as error:  # noqa: BLE001 - a bug must reach the user, not a thread's end
+        except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
             line = traceback.format_exception_only(error)[-1].strip()
             self._tell("crash", (job.number, own, line, traceback.format_exc()))

@@ -198,19 +198,24 @@ class Collector:
         for link in links:
             link.join(5)
 
+    def stop_listening(self) -> None:
+        """Refuse connections from now on; those that are open go on."""
+        if not self._closing:
+            self._closing = True
+            # Closing a socket does not wake a thread that accepts on it; a connection does.
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            self._acceptor.join(5)
+            self._listener.close()
+
     def close(self) -> None:
         """Stop listening and end every connection."""
-        self._closing = True
-        # Closing a socket does not wake a thread that accepts on it; a connection does.
-        socket.create_connection(("127.0.0.1", self.port)).close()
-        self._acceptor.join(5)
-        self._listener.close()
+        self.stop_listening()
         self.hang_up()
 
-    def __enter__(self) -> Self:  # noqa: D105
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:  # noqa: D105
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _accept(self) -> None:

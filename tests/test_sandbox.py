@@ -500,6 +500,18 @@ def test_a_sandbox_is_left_alone_by_signals(sandbox: Running, client: Client) ->
         another.post(packet(2))
 
 
+def test_a_sandbox_that_is_stuck_is_killed(
+    sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked first; nothing stays behind."""
+    monkeypatch.setattr(server, "_PATIENCE", 0.1)
+    os.kill(sandbox.pid, signal.SIGSTOP)
+
+    sandbox.stop()
+
+    assert gone(sandbox.pid, within=0.1)
+
+
 def test_a_sandbox_ends_with_a_request_half_sent(sandbox: Running) -> None:
     """A client that hangs keeps nothing running, and no traceback comes of it."""
     with closing(half_sent(sandbox.url)):
@@ -525,6 +537,15 @@ def half_sent(url: str) -> socket.socket:
     connection.sendall("\r\n".join(lines).encode())
     time.sleep(0.2)
     return connection
+
+
+def test_answers_are_sent_at_once(client: Client) -> None:
+    """No answer waits for the client's delayed acknowledgement, which would be 40 ms each."""
+    started = time.monotonic()
+    for minute in range(60):
+        client.post(packet(minute))
+
+    assert time.monotonic() - started < 1.5
 
 
 def test_a_client_that_goes_away(client: Client, sandbox: Running) -> None:
@@ -629,6 +650,7 @@ def test_a_parent_that_dies_at_once(store_path: Path) -> None:
     settings = json.dumps([str(store_path), None, False])
     with started(_HASTY_PARENT, settings) as parent:
         assert gone(int(first_line(parent)), within=2)
+        assert parent.communicate() == ("", "")
 
 
 def test_no_settings_no_sandbox() -> None:

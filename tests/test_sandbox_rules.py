@@ -65,7 +65,7 @@ def test_measurements_are_accepted(rest: str) -> None:
         ('"value":+1', "value"),
         ('"value":.5', "value"),
         ('"value":5.', "delimiter"),
-        ('"value":1,', "name"),
+        ('"value":1,', "line 1"),
         ('"value":1\n', "line break"),
         ('"value":1\r', "line break"),
     ],

@@ -10,15 +10,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Final
 
 from swarm.errors import SwarmError
 from swarm.sandbox.server import Setup, Stop, run
 
-# How long an orderly end may take; all that was answered is stored already.
-_GRACE: Final = 0.7
+# How long an orderly end may take (s); all that was answered is stored already.
+_GRACE: Final = 0.5
 
 
 class Stdin:
@@ -55,19 +55,22 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     stdin = Stdin()
     try:
-        run(stdin.settings(), 0, _say, stdin.until_it_ends)
-    except SwarmError as error:
-        _say(str(error))
-        return error.exit_code
+        setup = stdin.settings()
     except ValueError:
         _say("this process is started by swarm: the command is `swarm sandbox`")
         return 2
+    try:
+        run(setup, 0, _say, stdin.until_it_ends)
+    except SwarmError as error:
+        _say(str(error))
+        return error.exit_code
     return 0
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    # A parent that is gone hears nothing: the end of stdin tells of that already.
+    with suppress(OSError):
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ Until = Callable[[Stop], AbstractContextManager[None]]
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
+# How long a sandbox may take to end before it is killed (s).
+_PATIENCE: Final = 5.0
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 
@@ -137,7 +139,7 @@ class Running:
         with suppress(OSError):
             self._stdin.close()
         try:
-            self._child.wait(timeout=5)
+            self._child.wait(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()

@@ -240,5 +240,6 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _plain(text: str) -> str:
-    """Return one line without what a URL may hold before its ``@``."""
-    return _USERINFO.sub("", " ".join(text.split()))
+    """Return one printable line, without what a URL may hold before its ``@``."""
+    line = _USERINFO.sub("", " ".join(text.split()))
+    return "".join(sign if sign.isprintable() else "?" for sign in line)

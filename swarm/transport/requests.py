@@ -6,27 +6,22 @@ body, however long. A name is looked up by the system, whose own limits hold for
 """
 
 import http.client
-import io
-import socket
 import ssl
-import time
 from functools import partial
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import certifi
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.transport import BODY_LIMIT, Access, Answer, headers
+from swarm.transport.connection import CONNECT_LIMIT, Connection, Exchange, TLSConnection
 
-#: To connect takes no longer than this (s), even where a whole request may.
-CONNECT_LIMIT = 10.0
-
+_JSON = "application/json"
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
@@ -35,27 +30,26 @@ class RequestsSession:
 
     def __init__(self, access: Access) -> None:
         self._headers = headers(access)
-        self._guard = _Guard(access.timeout)
-        self._adapter = _Adapter(self._guard)
+        self._exchange = Exchange(access.timeout)
+        self._adapter = _Adapter(self._exchange)
         self._cookies = RequestsCookieJar()
         self._proxy = access.proxy
         self._proxies = {"http": access.proxy, "https": access.proxy} if access.proxy else {}
         self._verify = access.ca_bundle or certifi.where()
-        self._limits = urllib3.Timeout(
-            connect=min(access.timeout, CONNECT_LIMIT), read=access.timeout
-        )
-        self._prepared: dict[str, requests.PreparedRequest] = {}
+        # The wait for a piece of the answer: what is left if the watchdog can't shut the socket.
+        self._limits = min(access.timeout, CONNECT_LIMIT), access.timeout
+        self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
 
     def post(self, url: str, packet: bytes) -> Answer:
         """Post one packet; see `swarm.transport.Session`."""
         request = self._request("POST", url)
         request.body = packet
         request.headers["Content-Length"] = str(len(packet))
-        return self._exchange(request, url)
+        return self._send(request, url)
 
     def get(self, url: str) -> Answer:
         """Get a resource; see `swarm.transport.Session`."""
-        return self._exchange(self._request("GET", url), url)
+        return self._send(self._request("GET", url), url)
 
     def close(self) -> None:
         """Close the connection."""
@@ -63,25 +57,25 @@ class RequestsSession:
 
     def __repr__(self) -> str:
         """Tell where it last went; never the credential."""
-        used = [request.url for request in self._prepared.values()]
+        used = [url for _, url in self._prepared]
         return f"<RequestsSession {used[-1] if used else 'unused'}>"
 
     def _request(self, method: str, url: str) -> requests.PreparedRequest:
-        """Return the prepared request, the last one of this method where it fits."""
-        request = self._prepared.get(method)
-        if request is None or request.url != url:
-            fixed = dict(self._headers)
-            if method == "POST":
-                fixed["Content-Type"] = "application/json"
+        """Return the prepared request; the last few are kept."""
+        request = self._prepared.get((method, url))
+        if request is None:
+            if len(self._prepared) > 8:
+                self._prepared.clear()
+            fixed = self._headers | ({"Content-Type": _JSON} if method == "POST" else {})
             request = requests.Request(method, url, headers=fixed).prepare()
-            self._prepared[method] = request
+            self._prepared[method, url] = request
         if self._cookies:
             request.headers.pop("Cookie", None)
             request.prepare_cookies(self._cookies)
         return request
 
-    def _exchange(self, request: requests.PreparedRequest, url: str) -> Answer:
-        self._guard.start()
+    def _send(self, request: requests.PreparedRequest, url: str) -> Answer:
+        self._exchange.start()
         try:
             response = self._adapter.send(
                 request,
@@ -92,42 +86,59 @@ class RequestsSession:
             )
             return self._answer(request, response)
         except _FAILURES as error:
-            raise self._fault(urlsplit(url).netloc, error) from None
+            raise self._fault(urlsplit(url), error) from None
         finally:
-            self._guard.stop()
+            self._exchange.stop()
 
     def _answer(self, request: requests.PreparedRequest, response: requests.Response) -> Answer:
         status = response.status_code
         if "Set-Cookie" in response.headers:
-            extract_cookies_to_jar(self._cookies, request, response.raw)
+            extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+                self._cookies, request, response.raw
+            )
         after = None if 200 <= status < 300 else response.headers.get("Retry-After")
         return Answer(status, _body(response), after)
 
-    def _fault(self, host: str, error: Exception) -> TransportFault:
-        host, cause = _plain(host), _cause(error)
-        if self._guard.expired():
-            reason = f"timed out after {self._guard.timeout:g} s"
-        elif isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message
-        else:
-            reason = _plain(getattr(cause, "strerror", None) or str(cause))
-        if self._guard.sent:
+    def _fault(self, url: SplitResult, error: Exception) -> TransportFault:
+        host, cause = _plain(url.netloc), _cause(error)
+        late = self._exchange.expired()
+        reason = f"timed out after {self._exchange.timeout:g} s" if late else _reason(cause)
+        if self._exchange.sent:
             return Unanswered(f"no answer from {host}: {reason}")
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        distrust = isinstance(cause, ssl.SSLCertVerificationError)
+        if distrust or (url.scheme == "https" and not self._is_ca_bundle()):
             return Untrusted(f"the certificate of {host} was not accepted: {reason}")
         way = f" through the proxy {_plain(urlsplit(self._proxy).netloc)}" if self._proxy else ""
         return Unreachable(f"could not connect to {host}{way}: {reason}")
 
+    def _is_ca_bundle(self) -> bool:
+        """Tell whether the CA file can be used; no connection comes about with one that can't."""
+        try:
+            ssl.create_default_context(cafile=self._verify)
+        except OSError:
+            return False
+        return True
+
 
 class _Adapter(HTTPAdapter):
-    """An adapter with one connection, which its guard knows; it retries nothing."""
+    """An adapter with one connection, in view of the deadline; it retries nothing."""
 
-    def __init__(self, guard: _Guard) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._pools = {
-            "http": partial(_pool, urllib3.HTTPConnectionPool, partial(_Connection, guard)),
-            "https": partial(_pool, urllib3.HTTPSConnectionPool, partial(_TLSConnection, guard)),
+            "http": partial(_pool, urllib3.HTTPConnectionPool, partial(Connection, exchange)),
+            "https": partial(_pool, urllib3.HTTPSConnectionPool, partial(TLSConnection, exchange)),
         }
+        self._last: tuple[str | None, Any] = None, None
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> Any:
+        """Return the pool for a request; to find the last one's again is a tenth of its cost."""
+        if self._last[0] != request.url:
+            pool = super().get_connection_with_tls_context(request, *args, **options)
+            self._last = request.url, pool
+        return self._last[1]
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
@@ -143,77 +154,6 @@ def _pool(kind: Any, connection: Any, *args: Any, **options: Any) -> Any:
     pool = kind(*args, **options)
     pool.ConnectionCls = connection
     return pool
-
-
-class _HeaderReader(io.BufferedReader):
-    """http.client takes a header that is cut off for a whole one; with this it does not."""
-
-    def readline(self, size: int | None = -1) -> bytes:
-        line = super().readline(size)
-        if not line.endswith(b"\n"):
-            raise http.client.HTTPException("the answer ended before its header did")
-        return line
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fp = _HeaderReader(cast(io.BufferedReader, self.fp).detach())
-
-    def begin(self) -> None:
-        """Read on until the header is the answer's; http.client itself skips none but 100."""
-        super().begin()
-        while self.status < 200:
-            self.headers = self.msg = cast(http.client.HTTPMessage, None)
-            super().begin()
-
-
-class _Connection(HTTPConnection):
-    """A connection that shows its socket to the guard, and when it begins to send."""
-
-    response_class = _Response
-
-    def __init__(self, guard: _Guard, *args: Any, **options: Any) -> None:
-        self._guard = guard
-        super().__init__(*args, **options)
-
-    def _new_conn(self) -> socket.socket:
-        limit = time.monotonic() + min(self._guard.remaining(), CONNECT_LIMIT)
-        sock = _dialled(self.host, self.port, limit)
-        self._guard.socket = sock
-        # What limits the TLS handshake, in which the watchdog can't reach the socket.
-        sock.settimeout(self._guard.remaining())
-        return sock
-
-    def connect(self) -> None:
-        super().connect()
-        self._guard.socket = self.sock
-        self._guard.remaining()
-
-    def request(self, *args: Any, **options: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self._guard.sent = True
-        super().request(*args, **options)
-
-
-class _TLSConnection(_Connection, HTTPSConnection):
-    pass
-
-
-def _dialled(host: str, port: int, limit: float) -> socket.socket:
-    """Connect to the first address that answers; one limit for all of them together."""
-    error: OSError = TimeoutError("timed out")
-    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        try:
-            left = max(0.001, limit - time.monotonic())
-            sock = socket.create_connection(address[:2], left)
-        except OSError as failure:
-            error = failure
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-    raise error
 
 
 def _body(response: requests.Response) -> bytes:
@@ -234,6 +174,15 @@ def _cause(error: BaseException) -> BaseException:
     return error if found is None else _cause(found)
 
 
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    if isinstance(cause, http.client.BadStatusLine):
+        return "what came back is not HTTP"  # not for a terminal: it could be anything
+    return _plain(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+
+
 def _plain(text: str) -> str:
-    """Return one line without what a URL may hold before its ``@``."""
-    return " ".join(word.rpartition("@")[2] for word in text.split())
+    """Return one printable line, without what a URL may hold before its ``@``."""
+    words = (word.rpartition("@")[2] for word in text.split())
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(words))

@@ -1,0 +1,80 @@
+"""The first and the last question to the collector: what it held before, and what it holds now."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from swarm.collector import Last
+from swarm.events import Verified
+from swarm.exchange import Exchange
+from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.meterfile import Row
+from swarm.stream import Down, Ended, Halted, Item, Patience, Task
+
+_TRIES = 3
+_FIRST_WAIT = 0.5
+
+
+def first(task: Task, exchange: Exchange, items: Iterable[Item]) -> Last | None:
+    """Without a checkpoint, ask before anything is sent; return what ``--adopt`` goes by.
+
+    Where the collector's last packet is a row of the file, the stream ends: only its user knows
+    what was sent.
+    """
+    if task.upload.restart or not task.survey.ends:
+        return None
+    last = exchange.ask(Patience(task.upload.retry_for), None).last
+    if last is None or task.upload.adopt:
+        return last
+    if _within(task.survey.ends, last.instant):
+        known = next((item for item in items if item.row.instant >= last.instant), None)
+        if known is not None and known.is_same(last):
+            message = (
+                "the collector already holds this row, but no checkpoint says what was sent: "
+                "--adopt goes on behind it, --restart sends all from the first row"
+            )
+            exchange.stop("no checkpoint", message, 3, known.row)
+    return None
+
+
+def _within(ends: tuple[Row, ...], instant: int) -> bool:
+    return ends[0].instant <= instant <= ends[-1].instant
+
+
+def adopt(ledger: Ledger, last: Last, items: Iterable[Item]) -> None:
+    """Take the collector's last packet as the checkpoint: all rows up to it are acknowledged."""
+    for item in items:
+        if item.row.instant > last.instant:
+            break
+        ledger.record(item.row.instant, item.digest, ACKNOWLEDGED)
+    ledger.freeze()
+
+
+def verify(exchange: Exchange, newest: Item | None, final: Item | None) -> Verified:
+    """Ask whether the collector's last packet is the ``newest`` acknowledged, or the ``final`` one.
+
+    The two differ after rows were sent late: some collectors tell the last by time, others the last
+    that came.
+    """
+    verified: Verified = "unknown"
+    if newest is None:
+        return verified
+    with suppress(Ended, Halted, Down):
+        for attempt in range(_TRIES):
+            verified = _compared(exchange, newest, final)
+            if verified != "no":
+                break
+            if attempt < _TRIES - 1:
+                exchange.pause(_FIRST_WAIT * 2**attempt)
+    return verified
+
+
+def _compared(exchange: Exchange, newest: Item, final: Item | None) -> Verified:
+    question = exchange.ask_once()
+    last = question.last
+    if not question.is_known:
+        return "unknown"
+    if last is None:
+        return "no"
+    if newest.is_same(last) or (final is not None and final.is_same(last)):
+        return "yes"
+    return "newer" if last.instant > newest.row.instant else "no"

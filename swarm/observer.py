@@ -1,0 +1,32 @@
+"""Who watches a run: bars, lines, or nobody. The run itself never knows a terminal."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from swarm.events import StreamResult, Tally
+from swarm.meterfile import Survey
+
+
+class Observer(Protocol):
+    """What a run tells while it goes on."""
+
+    def checking(self, meters: int) -> None:
+        """Hear that so many meters are about to be checked."""
+
+    def checked(self, survey: Survey) -> None:
+        """Hear that one has been."""
+
+    def sending(self, rows: Mapping[str, int]) -> None:
+        """Hear which meters are about to be sent, with so many rows each."""
+
+    def tallies(self, tallies: Mapping[str, Tally]) -> None:
+        """Hear the newest facts of the streams in flight."""
+
+    def ended(self, result: StreamResult) -> None:
+        """Hear that a stream has ended."""
+
+    def notice(self, text: str) -> None:
+        """Hear something that the user should know."""
+
+    def stopping(self, why: str) -> None:
+        """Hear that the run ends early, in order."""

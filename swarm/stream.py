@@ -1,0 +1,159 @@
+"""What sending one stream takes: the task, the context it runs in, and how it can end."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from swarm import state
+from swarm.collector import Last, Link, Outcome
+from swarm.errors import SwarmError
+from swarm.events import StreamProblem, Tally
+from swarm.meterfile import Row, Survey
+from swarm.options import Upload
+from swarm.packet import body, digest, same_measurements
+from swarm.retry import backoff
+from swarm.settings import Meter
+from swarm.transport import Access
+
+LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stream to send, as plain data; ``credential`` is its number on the run's board."""
+
+    meter: Meter
+    survey: Survey
+    upload: Upload
+    collector: str
+    state: str
+    access: Access
+    credential: int
+
+    @property
+    def ledger(self) -> Path:
+        """Where the stream's ledger lies."""
+        return state.ledger_path(Path(self.state), self.collector, self.meter.id)
+
+    @property
+    def rejects(self) -> Path:
+        """Where the stream's rejected rows are kept."""
+        return state.rejects_path(Path(self.state), self.collector, self.meter.id)
+
+    @property
+    def senders_lock(self) -> Path:
+        """The file in which a worker locks the stream."""
+        return state.senders_lock(Path(self.state), self.collector)
+
+    def file(self, row: Row) -> str:
+        """Return the name of the file that a row stands in."""
+        return str(self.meter.files[row.file])
+
+
+class Halted(SwarmError):  # noqa: N818 - like Ended
+    """The run is told to stop: no new packets."""
+
+    exit_code = 5
+
+
+class Down(SwarmError):  # noqa: N818 - like Ended
+    """The collector was out of reach for as long as a packet may be tried."""
+
+    exit_code = 5
+
+
+class Ended(Exception):  # noqa: N818 - the end of a stream, told in its result
+    """A stream ends before its last row; ``stops_run`` if no other stream can do better."""
+
+    def __init__(self, problem: StreamProblem, *, stops_run: bool = False) -> None:
+        super().__init__(problem, stops_run)
+        self.problem = problem
+        self.stops_run = stops_run
+
+
+class Context(Protocol):
+    """What a stream needs of the process that it is sent in."""
+
+    def enter(self, access: Access) -> Link:
+        """Wait for a place and return a session in it; raises `Halted`."""
+
+    def leave(self, link: Link) -> None:
+        """Give the place back, and the session with it."""
+
+    def may_send(self, credential: int) -> None:
+        """Wait for the rate limit and for a collector that is down; raises `Halted`, `Down`."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises `Halted` as soon as the run is told to stop."""
+
+    def heard(self, outcome: Outcome, credential: int) -> None:
+        """Take note of an exchange: for the others, and for the run as a whole."""
+
+    def gives_up(self, retry_for: float) -> bool:
+        """Tell whether no stream got an answer for so many seconds."""
+
+    def is_accepted(self, credential: int) -> bool:
+        """Tell whether the collector took a packet under this credential in this run."""
+
+    def condemn(self, credential: int) -> None:
+        """Stop all streams of a credential."""
+
+    def is_condemned(self, credential: int) -> bool:
+        """Tell whether a stream found that the collector does not know the credential."""
+
+    def lock(self, task: Task) -> bool:
+        """Lock the stream for as long as this process may send it; False if another holds it."""
+
+    def unlock(self, task: Task) -> None:
+        """Let go of the stream."""
+
+    def follow(self, task: Task, tally: Tally) -> None:
+        """Let the parent see a stream's tally from now on."""
+
+
+class Item:
+    """A row on its way, with what is made of it once."""
+
+    __slots__ = ("body", "digest", "row")
+
+    def __init__(self, row: Row, registers: tuple[str, ...]) -> None:
+        self.row = row
+        self.body = body(registers, row.cells)
+        self.digest = digest(self.body)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What the ledger knows the row by."""
+        return self.row.instant, self.digest
+
+    def is_same(self, last: Last) -> bool:
+        """Tell whether a packet that the collector holds is this row."""
+        return self.row.instant == last.instant and same_measurements(self.body, last.fields)
+
+
+class Patience:
+    """How long one packet has been tried; waits that the collector asked for do not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._attempt = 0
+        self._start: float | None = None
+        self._asked = 0.0
+
+    def is_used_up(self) -> bool:
+        """Tell whether the packet was tried for long enough; the first call starts the clock."""
+        return self._left() <= 0
+
+    def next_wait(self, asked: float | None) -> float:
+        """Return the seconds to wait: what the collector asked for, or a step of the backoff."""
+        if asked is not None:
+            self._asked += asked
+            return asked
+        self._attempt += 1
+        return min(backoff(self._attempt - 1), max(self._left(), 0.0))
+
+    def _left(self) -> float:
+        now = time.monotonic()
+        self._start = now if self._start is None else self._start
+        return self._seconds - (now - self._start - self._asked)
