@@ -18,7 +18,8 @@ from typing import Any
 _DOUBLE = struct.Struct("<d")
 _STOP, _GATE = 0, 1
 _FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = 8, 16, 24, 32, 40
-_CREDENTIALS = 64
+_WORDS, _WORDS_LENGTH = 64, 448
+_CREDENTIALS = _WORDS + _WORDS_LENGTH
 _ACCEPTED, _CONDEMNED = 1, 2
 
 #: How late a request may take up the rate it missed, in seconds.
@@ -84,9 +85,11 @@ class Board:
         """Whether the collector was out of reach at the last try."""
         return self._map[_GATE] != 0
 
-    def unreachable(self, wait: float) -> None:
+    def unreachable(self, wait: float, words: str) -> None:
         """Note that the collector can't be reached; the next probe goes out after ``wait``."""
         with self._locked():
+            text = words.encode()[:_WORDS_LENGTH].ljust(_WORDS_LENGTH, b"\0")
+            self._map[_WORDS : _WORDS + _WORDS_LENGTH] = text
             if not self._map[_GATE]:
                 self._map[_GATE] = 1
                 self._put(_DOWN_SINCE, time.monotonic())
@@ -95,6 +98,12 @@ class Board:
     def down_for(self) -> float:
         """Return for how many seconds the collector has been out of reach."""
         return time.monotonic() - self._get(_DOWN_SINCE)
+
+    @property
+    def words(self) -> str:
+        """How the last try to reach the collector failed."""
+        text = self._map[_WORDS : _WORDS + _WORDS_LENGTH]
+        return text.rstrip(b"\0").decode("utf-8", "ignore")
 
     @property
     def failures(self) -> int:

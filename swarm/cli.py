@@ -36,7 +36,13 @@ class _Parsed(click.ParamType[Any]):
         try:
             return self._option.parse(value)
         except ValueError as error:
-            self.fail(f"found '{value}', expected {error}", param, ctx)
+            self.fail(f"{_origin(self._option, ctx)}found '{value}', expected {error}", param, ctx)
+
+
+def _origin(option: Option, ctx: click.Context | None) -> str:
+    """Name the variable that a value came from: the user may have forgotten that it is set."""
+    source = ctx.get_parameter_source(option.key) if ctx else None
+    return f"{option.variable}: " if source is click.core.ParameterSource.ENVIRONMENT else ""
 
 
 def _given(option: Option) -> Callable[[_F], _F]:

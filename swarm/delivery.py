@@ -19,7 +19,17 @@ from swarm.packet import packet
 from swarm.rejects import Rejects
 from swarm.retry import Verdict
 from swarm.settlement import Settlement
-from swarm.stream import LOCKED, Context, Down, Ended, Halted, Item, Patience, Task
+from swarm.stream import (
+    INTERRUPTED,
+    LOCKED,
+    Context,
+    Down,
+    Ended,
+    Halted,
+    Item,
+    Patience,
+    Task,
+)
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
@@ -60,7 +70,7 @@ def _halted(task: Task, context: Context) -> StreamProblem:
         user = task.access.username
         message = f"not sent: the collector does not accept the credentials of {user}"
         return StreamProblem("unauthorized", message, 4, status=401)
-    return StreamProblem("interrupted", "stopped before its last row", 5)
+    return StreamProblem(INTERRUPTED, "stopped before its last row", 5)
 
 
 class _Delivery:

@@ -16,6 +16,7 @@ from swarm.retry import backoff
 from swarm.settings import Meter
 from swarm.transport import Access
 
+INTERRUPTED = "interrupted"
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
 
 

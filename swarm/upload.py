@@ -18,7 +18,7 @@ from swarm.report import MeterReport, Report
 from swarm.settings import Credentials, Meter, Settings
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
-from swarm.stream import LOCKED, Task
+from swarm.stream import INTERRUPTED, LOCKED, Task
 from swarm.transport import Access
 from swarm.workforce import credential_name, credential_numbers, workforce
 
@@ -69,7 +69,7 @@ class _Run:
         self.stop = stop
         self.open_sandbox = open_sandbox
         self.results: dict[str, StreamResult] = {}
-        self.is_told_to_stop = False
+        self.cause: StreamProblem | None = None
 
     def report(self) -> Report:
         """Do the run, and say what it did."""
@@ -127,21 +127,19 @@ class _Run:
             for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
                 ended = _lost(tasks[number], result) if isinstance(result, Lost) else result
                 self._end(ended)
-                if ended.stops_run:
-                    self._stop(pool)
+                if ended.stops_run and self.cause is None:
+                    self.cause = ended.problem
+                    pool.stop()
 
     def _tick(self, pool: Pool) -> Callable[[Mapping[str, Tally]], None]:
         def tick(tallies: Mapping[str, Tally]) -> None:
             self.observer.tallies(tallies)
-            if not self.is_told_to_stop and self.stop.is_due():
+            if self.cause is None and self.stop.is_due():
+                self.cause = _interruption(self.stop)
                 self.observer.stopping(self.stop.why or "")
-                self._stop(pool)
+                pool.stop()
 
         return tick
-
-    def _stop(self, pool: Pool) -> None:
-        self.is_told_to_stop = True
-        pool.stop()
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
@@ -170,6 +168,9 @@ class _Run:
     def _meter(self, meter: Meter, survey: Survey) -> MeterReport:
         """Return what became of a meter."""
         result = self.results.get(meter.id) or self._without_result(survey)
+        problem = result.problem
+        if problem and problem.kind == INTERRUPTED:
+            problem = self.cause or problem
         times = [timestamp(row.instant, row.offset) for row in survey.ends]
         return MeterReport(
             id=meter.id,
@@ -180,7 +181,7 @@ class _Run:
             first=times[0] if times else None,
             last=times[-1] if times else None,
             verified=result.verified,
-            problem=result.problem,
+            problem=problem,
         )
 
     def _without_result(self, survey: Survey) -> StreamResult:
@@ -188,10 +189,8 @@ class _Run:
             first = survey.problems[0]
             problem = StreamProblem(first.kind, str(first), 3, line=first.line, file=first.file)
             return StreamResult(survey.meter, "invalid", problem=problem)
-        if self.is_told_to_stop or self.stop.why:
-            problem = StreamProblem("not started", "the run ended before its turn", 5)
-            return StreamResult(survey.meter, "not started", problem=problem)
-        return StreamResult(survey.meter, "not started")
+        cause = self.cause or (_interruption(self.stop) if self.stop.why else None)
+        return StreamResult(survey.meter, "not started", problem=cause)
 
 
 def _check_all(settings: Settings, pool: Pool, observer: Observer, stop: Stop) -> list[Survey]:
@@ -226,6 +225,11 @@ def _lost(task: Task, lost: Lost) -> StreamResult:
         return StreamResult(task.meter.id, "stopped", tally, StreamProblem("worker", message, 5))
     problem = StreamProblem("bug", f"a bug in swarm: {lost.message}; -vv shows where", 1)
     return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
+
+
+def _interruption(stop: Stop) -> StreamProblem:
+    message = f"stopped: {stop.why}; run the same command again to go on"
+    return StreamProblem(INTERRUPTED, message, 5)
 
 
 def _is_free(senders: StreamLocks, stream: str) -> bool:

@@ -92,8 +92,8 @@ class WorkerContext:
             left = self._brief.retry_for - board.down_for()
             if left <= 0:
                 raise Down(
-                    f"the collector could not be reached for {self._brief.retry_for:g} s; "
-                    "run the command again to go on"
+                    f"given up after {self._brief.retry_for:g} s: {board.words}; run the same "
+                    "command again to go on"
                 )
             wait = min(board.until_probe(), left)
             if wait > 0:
@@ -118,7 +118,7 @@ class WorkerContext:
                 self._accepted.add(credential)
                 self._board.accept(credential)
         elif outcome.verdict is Verdict.UNREACHABLE:
-            self._board.unreachable(backoff(self._board.failures))
+            self._board.unreachable(backoff(self._board.failures), outcome.words)
         elif outcome.status is not None:
             self._board.answered()
 
