@@ -76,6 +76,8 @@ def test_many_streams_and_a_slow_one(bench: Bench) -> None:
     ends: dict[str, float] = {}  # when each stream's last packet came
 
     def script(request: Request, _: Collector) -> Reply | None:
+        if request.method == "GET":
+            return None
         ends[request.stream or ""] = time.monotonic()
         return Reply(delay=0.1) if request.stream == "m00" else None
 
