@@ -8,13 +8,13 @@ from swarm.events import Verified
 from swarm.exchange import Exchange
 from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.meterfile import Row
-from swarm.stream import Down, Ended, Halted, Item, Patience, Task
+from swarm.stream import Down, Ended, Halted, Item, Patience, RowItem, Task
 
 _TRIES = 3
 _FIRST_WAIT = 0.5
 
 
-def first(task: Task, exchange: Exchange, items: Iterable[Item]) -> Last | None:
+def first(task: Task, exchange: Exchange, items: Iterable[RowItem]) -> Last | None:
     """Without a checkpoint, ask before anything is sent; return what ``--adopt`` goes by.
 
     Where the collector's last packet is a row of the file, the stream ends: only its user knows
@@ -26,13 +26,13 @@ def first(task: Task, exchange: Exchange, items: Iterable[Item]) -> Last | None:
     if last is None or task.upload.adopt:
         return last
     if _within(task.survey.ends, last.instant):
-        known = next((item for item in items if item.row.instant >= last.instant), None)
+        known = next((item for item in items if item.instant >= last.instant), None)
         if known is not None and known.is_same(last):
             message = (
                 "the collector already holds this row, but no checkpoint says what was sent: "
                 "--adopt goes on behind it, --restart sends all from the first row"
             )
-            exchange.stop("no checkpoint", message, 3, known.row)
+            exchange.stop("no checkpoint", message, 3, known.where)
     return None
 
 
@@ -40,12 +40,12 @@ def _within(ends: tuple[Row, ...], instant: int) -> bool:
     return ends[0].instant <= instant <= ends[-1].instant
 
 
-def adopt(ledger: Ledger, last: Last, items: Iterable[Item]) -> None:
+def adopt(ledger: Ledger, last: Last, items: Iterable[RowItem]) -> None:
     """Take the collector's last packet as the checkpoint: all rows up to it are acknowledged."""
     for item in items:
-        if item.row.instant > last.instant:
+        if item.instant > last.instant:
             break
-        ledger.record(item.row.instant, item.digest, ACKNOWLEDGED)
+        ledger.record(item.instant, item.digest, ACKNOWLEDGED)
     ledger.freeze()
 
 
@@ -77,4 +77,4 @@ def _compared(exchange: Exchange, newest: Item, final: Item | None) -> Verified:
         return "no"
     if newest.is_same(last) or (final is not None and final.is_same(last)):
         return "yes"
-    return "newer" if last.instant > newest.row.instant else "no"
+    return "newer" if last.instant > newest.instant else "no"

@@ -14,11 +14,11 @@ from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.ledgerformat import Entry
-from swarm.meterfile import MeterReader, Row, Window
+from swarm.meterfile import MeterReader, Window
 from swarm.packet import packet
 from swarm.rejects import Rejects
 from swarm.retry import Verdict
-from swarm.settlement import Settlement
+from swarm.settlement import Settlement, Terms
 from swarm.stream import (
     INTERRUPTED,
     LOCKED,
@@ -26,8 +26,8 @@ from swarm.stream import (
     Down,
     Ended,
     Halted,
-    Item,
     Patience,
+    RowItem,
     Task,
 )
 
@@ -81,15 +81,17 @@ class _Delivery:
         self.tally = Tally(filtered=task.survey.filtered)
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
-        self.exchange = Exchange(task, context)
-        self.settlement = Settlement(self.exchange, task.upload, self.tally)
+        self.exchange = Exchange(task.target, context)
+        upload = task.upload
+        terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
+        self.settlement = Settlement(self.exchange, terms, self.tally)
         window = Window(task.upload.since, task.upload.until)
         self.reader = MeterReader(task.meter, task.survey.spans, window)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
-        self.late: list[Row] = []
-        self.newest: Item | None = None
-        self.final: Item | None = None
+        self.late: list[RowItem] = []
+        self.newest: RowItem | None = None
+        self.final: RowItem | None = None
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
@@ -143,13 +145,14 @@ class _Delivery:
             )
             return StreamProblem("rejected", message, 3)
         if self.late:
-            lines = ", ".join(f"{self.task.file(row)}:{row.line}" for row in self.late)
+            places = [item.where for item in self.late]
+            lines = ", ".join(f"{where.file}:{where.line}" for where in places)
             more = ", ..." if tally.late > len(self.late) else ""
             message = (
                 f"{tally.late} rows are older than the last acknowledged and were never sent: "
                 f"{lines}{more}; --late send sends them"
             )
-            return StreamProblem("late", message, 3, self.late[0].line)
+            return StreamProblem("late", message, 3, places[0].line)
         if self.verified == "no":
             message = "the collector's last packet is not the last one that it acknowledged"
             return StreamProblem("not verified", message, 3)
@@ -157,11 +160,11 @@ class _Delivery:
 
     # The way through the rows
 
-    def _items(self) -> Iterator[Item]:
-        registers = self.task.survey.registers
-        return (Item(row, registers) for row in self.reader.rows())
+    def _items(self) -> Iterator[RowItem]:
+        registers, files = self.task.survey.registers, self.task.meter.files
+        return (RowItem(row, registers, files) for row in self.reader.rows())
 
-    def _to_send(self, ledger: Ledger) -> Iterator[Item]:
+    def _to_send(self, ledger: Ledger) -> Iterator[RowItem]:
         """Yield the rows that need a packet; count the others."""
         unsent = self._unrecorded(ledger)
         pending = ledger.pending
@@ -173,37 +176,37 @@ class _Delivery:
             return
         for item, is_stored in self.settlement.settled(pending, unsent):
             if is_stored:
-                ledger.record(item.row.instant, item.digest, ACKNOWLEDGED)
+                ledger.record(item.instant, item.digest, ACKNOWLEDGED)
                 self.tally.resumed += 1
                 self._remember(item, is_final=True)
             elif not is_known or not self._is_late(ledger, item):
                 yield item
 
-    def _unrecorded(self, ledger: Ledger) -> Iterator[Item]:
+    def _unrecorded(self, ledger: Ledger) -> Iterator[RowItem]:
         """Go through file and ledger in step, in order of time; yield rows not in the ledger."""
         record = _Record(ledger.entries())
         final = ledger.last_recorded
         for item in self._items():
-            known = record.at(*item.key)
+            known = record.at(item.instant, item.digest)
             if known == ACKNOWLEDGED:
                 self.tally.resumed += 1
-                self._remember(item, is_final=item.row.instant == final)
+                self._remember(item, is_final=item.instant == final)
             elif known == REJECTED:
                 self.tally.rejected += 1
             else:
                 yield item
 
-    def _is_late(self, ledger: Ledger, item: Item) -> bool:
+    def _is_late(self, ledger: Ledger, item: RowItem) -> bool:
         last = ledger.opened_at
-        if self.upload.late == "send" or last is None or item.row.instant > last:
+        if self.upload.late == "send" or last is None or item.instant > last:
             return False
         self.tally.late += 1
         if len(self.late) < _LISTED_LATE_ROWS:
-            self.late.append(item.row)
+            self.late.append(item)
         return True
 
-    def _remember(self, item: Item, *, is_final: bool) -> None:
-        if self.newest is None or item.row.instant >= self.newest.row.instant:
+    def _remember(self, item: RowItem, *, is_final: bool) -> None:
+        if self.newest is None or item.instant >= self.newest.instant:
             self.newest = item
         if is_final:
             self.final = item
@@ -216,7 +219,7 @@ class _Delivery:
 
     # One packet
 
-    def _send(self, ledger: Ledger, item: Item) -> None:
+    def _send(self, ledger: Ledger, item: RowItem) -> None:
         """Send one row until it is settled."""
         row = item.row
         data = packet(self.task.meter.id, row.instant, row.offset, item.body)
@@ -235,11 +238,11 @@ class _Delivery:
                 ledger.withdraw()
                 if outcome.verdict is Verdict.REJECTED:
                     return self._rejected(ledger, item, outcome)
-                self.exchange.get_over(outcome, patience, row)
+                self.exchange.get_over(outcome, patience, item.where)
             self.tally.retries += 1
 
-    def _acknowledged(self, ledger: Ledger, item: Item, sent_at: float) -> None:
-        ledger.record(item.row.instant, item.digest, ACKNOWLEDGED)
+    def _acknowledged(self, ledger: Ledger, item: RowItem, sent_at: float) -> None:
+        ledger.record(item.instant, item.digest, ACKNOWLEDGED)
         self._remember(item, is_final=True)
         tally = self.tally
         tally.sent += 1
@@ -247,18 +250,18 @@ class _Delivery:
         tally.last = time.monotonic()
         self.rejected_in_a_row = 0
 
-    def _rejected(self, ledger: Ledger, item: Item, outcome: Outcome) -> None:
+    def _rejected(self, ledger: Ledger, item: RowItem, outcome: Outcome) -> None:
         """Stop, or keep the row aside and go on. A stop leaves the row to be tried again."""
         self.tally.rejected += 1
         self.rejected_in_a_row += 1
-        row, words, status = item.row, outcome.words, outcome.status
+        where, words, status = item.where, outcome.words, outcome.status
         if self.upload.on_reject == "stop":
-            self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, row, status)
-        self.rejects.add(self.task.file(row), row, outcome)
-        ledger.record(row.instant, item.digest, REJECTED)
+            self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
+        self.rejects.add(where.file, item.row, outcome)
+        ledger.record(item.instant, item.digest, REJECTED)
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
-            self.exchange.stop("rejected", message, 3, row, status)
+            self.exchange.stop("rejected", message, 3, where, status)
 
 
 class _Record:

@@ -4,9 +4,8 @@ from typing import NoReturn
 
 from swarm.collector import Link, Outcome, Question
 from swarm.events import StreamProblem
-from swarm.meterfile import Row
 from swarm.retry import Verdict
-from swarm.stream import Context, Ended, Patience, Task
+from swarm.stream import Context, Ended, Patience, Target, Where
 
 _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 
@@ -14,20 +13,20 @@ _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 class Exchange:
     """The exchanges of one stream; what is no answer to go on with ends in waiting or `Ended`."""
 
-    def __init__(self, task: Task, context: Context) -> None:
-        self._task = task
+    def __init__(self, target: Target, context: Context) -> None:
+        self._target = target
         self._context = context
         self._place: Link | None = None
         self._is_fresh_session = False
 
     def clear(self) -> None:
         """Return when a request may go out."""
-        self._context.may_send(self._task.credential)
+        self._context.may_send(self._target.credential)
 
     def post(self, packet: bytes) -> Outcome:
         """Send one packet, once; call `clear` before."""
-        outcome = self._link().post(self._task.meter.url, packet)
-        self._context.heard(outcome, self._task.credential)
+        outcome = self._link().post(self._target.url, packet)
+        self._context.heard(outcome, self._target.credential)
         if outcome.verdict is Verdict.ACKNOWLEDGED:
             self._is_fresh_session = False
         return outcome
@@ -35,31 +34,31 @@ class Exchange:
     def ask_once(self) -> Question:
         """Ask for the stream's last packet."""
         self.clear()
-        question = self._link().last(self._task.meter.url, self._task.meter.id)
-        self._context.heard(question.outcome, self._task.credential)
+        question = self._link().last(self._target.url, self._target.stream)
+        self._context.heard(question.outcome, self._target.credential)
         return question
 
-    def ask(self, patience: Patience, row: Row | None) -> Question:
+    def ask(self, patience: Patience, where: Where | None) -> Question:
         """Ask for the stream's last packet until the collector says something of use."""
         while True:
             question = self.ask_once()
             if question.is_known or question.outcome.verdict in _ANSWERED:
                 return question
-            self.get_over(question.outcome, patience, row)
+            self.get_over(question.outcome, patience, where)
 
-    def get_over(self, outcome: Outcome, patience: Patience, row: Row | None) -> None:
+    def get_over(self, outcome: Outcome, patience: Patience, where: Where | None) -> None:
         """Return when it makes sense to try again after an outcome; raise `Ended` if never."""
         if outcome.verdict is Verdict.UNAUTHORIZED:
-            self._unauthorized(outcome, row)
+            self._unauthorized(outcome, where)
         elif outcome.verdict in {Verdict.REFUSED, Verdict.REDIRECTED, Verdict.UNTRUSTED}:
-            self._refused(outcome, row)
+            self._refused(outcome, where)
         else:
-            self.wait(outcome, patience, row)
+            self.wait(outcome, patience, where)
 
-    def wait(self, outcome: Outcome, patience: Patience, row: Row | None) -> None:
+    def wait(self, outcome: Outcome, patience: Patience, where: Where | None) -> None:
         """Wait as the collector asks, or as the backoff says; `Ended` when patience is used up."""
         if patience.is_used_up():
-            self._give_up(outcome, row)
+            self._give_up(outcome, where)
         # A collector that is out of reach is probed once for all streams: see `Context.may_send`.
         if outcome.verdict is not Verdict.UNREACHABLE:
             self.pause(patience.next_wait(outcome.wait))
@@ -82,49 +81,48 @@ class Exchange:
         kind: str,
         message: str,
         exit_code: int,
-        row: Row | None = None,
+        where: Where | None = None,
         status: int | None = None,
         *,
         stops_run: bool = False,
     ) -> NoReturn:
-        """End the stream with a problem at a row."""
-        line = row.line if row else None
-        file = self._task.file(row) if row else None
+        """End the stream with a problem, at a row."""
+        file, line = where or (None, None)
         problem = StreamProblem(kind, message, exit_code, line, status, file)
         raise Ended(problem, stops_run=stops_run)
 
     def _link(self) -> Link:
         if self._place is None:
-            self._place = self._context.enter(self._task.access)
+            self._place = self._context.enter(self._target.access)
         return self._place
 
-    def _give_up(self, outcome: Outcome, row: Row | None) -> NoReturn:
-        retry_for = self._task.upload.retry_for
+    def _give_up(self, outcome: Outcome, where: Where | None) -> NoReturn:
+        retry_for = self._target.retry_for
         is_silent = outcome.status is None and self._context.gives_up(retry_for)
         message = (
             f"given up after {retry_for:g} s: {outcome.words}; run the same command again to go on"
         )
-        self.stop("temporary", message, 5, row, outcome.status, stops_run=is_silent)
+        self.stop("temporary", message, 5, where, outcome.status, stops_run=is_silent)
 
-    def _unauthorized(self, outcome: Outcome, row: Row | None) -> None:
+    def _unauthorized(self, outcome: Outcome, where: Where | None) -> None:
         """Try once more with a fresh session; after that the credentials are wrong."""
         if not self._is_fresh_session:
             self._is_fresh_session = True
             self._link().renew()
             return
-        if not self._context.is_accepted(self._task.credential):
-            self._context.condemn(self._task.credential)
+        if not self._context.is_accepted(self._target.credential):
+            self._context.condemn(self._target.credential)
         message = (
             "the collector does not accept the credentials of "
-            f"{self._task.access.username}: {outcome.words}"
+            f"{self._target.access.username}: {outcome.words}"
         )
         self.stop("unauthorized", message, 4, None, outcome.status)
 
-    def _refused(self, outcome: Outcome, row: Row | None) -> NoReturn:
+    def _refused(self, outcome: Outcome, where: Where | None) -> NoReturn:
         words, status = outcome.words, outcome.status
         if outcome.verdict is Verdict.REDIRECTED:
             message = f"the collector redirects, which is never followed: {words}; correct the URL"
-            self.stop("redirect", message, 4, row, status, stops_run=True)
+            self.stop("redirect", message, 4, where, status, stops_run=True)
         if outcome.verdict is Verdict.UNTRUSTED:
             self.stop("tls", f"{words}; no credential was sent", 4, None, stops_run=True)
-        self.stop("refused", f"refused by the collector: {words}", 4, row, status)
+        self.stop("refused", f"refused by the collector: {words}", 4, where, status)

@@ -1,106 +1,20 @@
-"""What can be set for an upload, in one table: flag, variable and INI key read from it.
+"""What can be set for an upload, in one table: flag, variable and INI key read from it."""
 
-A parser takes the text of an option and raises ValueError with what was expected.
-"""
-
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from swarm.localtime import wall_of
-
-_DURATION = re.compile(
-    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?"
-    r"(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?",
-    re.ASCII,
+from swarm.values import (
+    Parser,
+    boolean,
+    count,
+    duration,
+    level,
+    local_time,
+    one_of,
+    patience,
+    positive_duration,
+    rate,
 )
-_SECONDS = (86_400, 3600, 60, 1)
-_TRUE = frozenset({"1", "yes", "true", "on"})
-_FALSE = frozenset({"0", "no", "false", "off"})
-
-FOREVER = float("inf")
-
-
-def duration(text: str) -> float:
-    """Return the seconds of ``90s``, ``15m``, ``2h`` or ``1h30m``."""
-    match = _DURATION.fullmatch(text.strip())
-    if not match or not match[0]:
-        raise ValueError("a duration such as 90s, 15m, 2h or 1h30m")
-    return sum(
-        float(part) * unit for part, unit in zip(match.groups(), _SECONDS, strict=True) if part
-    )
-
-
-def positive_duration(text: str) -> float:
-    """Return the seconds of a duration that is not zero."""
-    seconds = duration(text)
-    if seconds == 0:
-        raise ValueError("a duration above zero, such as 30s")
-    return seconds
-
-
-def patience(text: str) -> float:
-    """Return the seconds of a duration, or infinity for ``forever``."""
-    if text.strip().lower() == "forever":
-        return FOREVER
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or forever") from None
-
-
-def count(text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
-        raise ValueError("a whole number of at least 1")
-    return int(text)
-
-
-def rate(text: str) -> float:
-    """Return a number of requests a second, above zero."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text.strip()) or float(text) <= 0:
-        raise ValueError("a number of requests a second above zero, such as 100 or 0.5")
-    return float(text)
-
-
-def boolean(text: str) -> bool:
-    """Return the truth of yes/no, true/false, on/off or 1/0."""
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError("yes or no")
-    return word in _TRUE
-
-
-def level(text: str) -> int:
-    """Return how much is logged: a whole number from 0 to 2."""
-    if text.strip() not in {"0", "1", "2"}:
-        raise ValueError("0, 1 or 2")
-    return int(text)
-
-
-def local_time(text: str) -> int:
-    """Return the wall time (ms) of an ISO 8601 date, or date and time, without offset."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is not None:
-        raise ValueError("a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30")
-    return wall_of(moment)
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    """Return a parser that takes one of the words."""
-    expected = f"{', '.join(words[:-1])} or {words[-1]}"
-
-    def parse(text: str) -> str:
-        if text.strip().lower() not in words:
-            raise ValueError(expected)
-        return text.strip().lower()
-
-    return parse
 
 
 @dataclass(frozen=True)
@@ -136,7 +50,7 @@ class Option:
     """One option: its INI key, parser, and how the command line shows it."""
 
     key: str
-    parse: Callable[[str], Any]
+    parse: Parser
     metavar: str
     help: str
     default: str | None = None

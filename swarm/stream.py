@@ -1,9 +1,9 @@
-"""What sending one stream takes: the task, the context it runs in, and how it can end."""
+"""What sending one stream takes: where it goes, the context it runs in, and how it can end."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from swarm import state
 from swarm.collector import Last, Link, Outcome
@@ -33,6 +33,17 @@ class Task:
     credential: int
 
     @property
+    def target(self) -> "Target":
+        """Where the stream's packets go."""
+        return Target(
+            stream=self.meter.id,
+            url=self.meter.url,
+            access=self.access,
+            credential=self.credential,
+            retry_for=self.upload.retry_for,
+        )
+
+    @property
     def ledger(self) -> Path:
         """Where the stream's ledger lies."""
         return state.ledger_path(Path(self.state), self.collector, self.meter.id)
@@ -47,9 +58,23 @@ class Task:
         """The file in which a worker locks the stream."""
         return state.senders_lock(Path(self.state), self.collector)
 
-    def file(self, row: Row) -> str:
-        """Return the name of the file that a row stands in."""
-        return str(self.meter.files[row.file])
+
+@dataclass(frozen=True)
+class Target:
+    """Where a stream's packets go, by whom, and for how long (s) each is tried."""
+
+    stream: str
+    url: str
+    access: Access
+    credential: int
+    retry_for: float
+
+
+class Where(NamedTuple):
+    """The row that a problem is about."""
+
+    file: str
+    line: int
 
 
 class Halted(SwarmError):  # noqa: N818 - like Ended
@@ -114,23 +139,39 @@ class Context(Protocol):
 
 
 class Item:
-    """A row on its way, with what is made of it once."""
+    """What is sent: the instant (ms) and the packet's body."""
 
-    __slots__ = ("body", "digest", "row")
+    __slots__ = ("body", "instant")
 
-    def __init__(self, row: Row, registers: tuple[str, ...]) -> None:
-        self.row = row
-        self.body = body(registers, row.cells)
-        self.digest = digest(self.body)
+    def __init__(self, instant: int, body: str) -> None:
+        self.instant = instant
+        self.body = body
 
     @property
-    def key(self) -> tuple[int, int]:
-        """What the ledger knows the row by."""
-        return self.row.instant, self.digest
+    def where(self) -> Where | None:
+        """The row that it comes from, if it comes from a file."""
+        return None
 
     def is_same(self, last: Last) -> bool:
-        """Tell whether a packet that the collector holds is this row."""
-        return self.row.instant == last.instant and same_measurements(self.body, last.fields)
+        """Tell whether a packet that the collector holds is this one."""
+        return self.instant == last.instant and same_measurements(self.body, last.fields)
+
+
+class RowItem(Item):
+    """A row of a meter's file on its way; ``digest`` is what the ledger knows it by."""
+
+    __slots__ = ("digest", "files", "row")
+
+    def __init__(self, row: Row, registers: tuple[str, ...], files: tuple[Path, ...]) -> None:
+        super().__init__(row.instant, body(registers, row.cells))
+        self.digest = digest(self.body)
+        self.row = row
+        self.files = files
+
+    @property
+    def where(self) -> Where:
+        """The row in its file."""
+        return Where(str(self.files[self.row.file]), self.row.line)
 
 
 class Patience:

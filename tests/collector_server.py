@@ -238,7 +238,7 @@ class Collector:
             self._links.discard(link)
 
     def _arrived(self, link: "_Link", head: bytes, body: bytes) -> Request:
-        method, target, _ = head[: head.index(b"\r\n")].decode("latin-1").split(" ")
+        method, target, _ = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         stream = _stream_of(method, target, body)
         with self._lock:
             number = len(self.requests)

@@ -140,6 +140,12 @@ class _Adapter(HTTPAdapter):
             self._last = request.url, pool
         return self._last[1]
 
+    def close(self) -> None:
+        """Close the connection; urllib3 would leave that to the garbage collector."""
+        if self._last[1] is not None:
+            self._last[1].close()
+        super().close()
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools

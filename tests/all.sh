@@ -1,0 +1,13 @@
+#!/bin/sh
+# Everything that has to hold, in the environment that is active or in .venv.
+set -eu
+cd "$(dirname "$0")/.."
+[ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"
+ruff check .
+ruff format --check .
+mypy
+lint-imports
+coverage erase
+coverage run -m pytest -n "${WORKERS:-4}" "$@"
+coverage combine -q
+coverage report
