@@ -10,6 +10,11 @@ from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.meterfile import Row
 from swarm.stream import Down, Ended, Halted, Item, Patience, RowItem, Task
 
+#: The instants (ms) of which the collector's last packet can be, each with its row where it is at
+#: hand. They are two after rows were sent late: some collectors tell the last by time, others the
+#: last that came.
+Expected = dict[int, Item | None]
+
 _TRIES = 3
 _FIRST_WAIT = 0.5
 
@@ -49,18 +54,12 @@ def adopt(ledger: Ledger, last: Last, items: Iterable[RowItem]) -> None:
     ledger.freeze()
 
 
-def verify(exchange: Exchange, newest: Item | None, final: Item | None) -> Verified:
-    """Ask whether the collector's last packet is the ``newest`` acknowledged, or the ``final`` one.
-
-    The two differ after rows were sent late: some collectors tell the last by time, others the last
-    that came.
-    """
+def verify(exchange: Exchange, expected: Expected) -> Verified:
+    """Ask whether the collector's last packet is one that it may be."""
     verified: Verified = "unknown"
-    if newest is None:
-        return verified
     with suppress(Ended, Halted, Down):
-        for attempt in range(_TRIES):
-            verified = _compared(exchange, newest, final)
+        for attempt in range(_TRIES if expected else 0):
+            verified = _compared(exchange, expected)
             if verified != "no":
                 break
             if attempt < _TRIES - 1:
@@ -68,13 +67,14 @@ def verify(exchange: Exchange, newest: Item | None, final: Item | None) -> Verif
     return verified
 
 
-def _compared(exchange: Exchange, newest: Item, final: Item | None) -> Verified:
+def _compared(exchange: Exchange, expected: Expected) -> Verified:
     question = exchange.ask_once()
     last = question.last
     if not question.is_known:
         return "unknown"
     if last is None:
         return "no"
-    if newest.is_same(last) or (final is not None and final.is_same(last)):
-        return "yes"
-    return "newer" if last.instant > newest.instant else "no"
+    if last.instant in expected:
+        item = expected[last.instant]
+        return "yes" if item is None or item.is_same(last) else "no"
+    return "newer" if last.instant > max(expected) else "no"

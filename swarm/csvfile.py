@@ -1,22 +1,30 @@
-"""A CSV file as blocks of whole lines, and whether it is still the file that was checked."""
+"""A CSV file as blocks of whole lines."""
 
+import errno
 import gzip
+import io
 import os
+import stat
+import sys
 import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, NamedTuple
-
-from swarm.errors import FileChangedError
+from typing import NamedTuple
 
 BLOCK_BYTES = 64 * 1024
+#: A longer line is cut, for the row reader to refuse.
 LONGEST_LINE = 1024 * 1024
 #: A last line without a newline waits while its file is younger than this, in seconds.
 SETTLED_AFTER = 10.0
 _BOM = b"\xef\xbb\xbf"
+
+#: What reading a file can raise: missing, unreadable, a cut or damaged gzip.
+READ_ERRORS = (OSError, EOFError, zlib.error)
+
+OpenFile = io.BufferedReader | gzip.GzipFile
 
 
 class Block(NamedTuple):
@@ -33,120 +41,106 @@ class Checked:
     ``size`` is in bytes of the file as text (unpacked for gzip); ``digests`` are of each block.
     """
 
-    size: int
-    inode: int
-    device: int
-    digests: tuple[bytes, ...]
+    size: int = 0
+    inode: int = 0
+    device: int = 0
+    digests: tuple[bytes, ...] = ()
 
 
 class CsvFile:
-    """One CSV file, read block by block.
+    """One CSV file, read block by block for a check.
 
-    With ``checked`` the file is held to what an earlier pass saw: reading raises
-    `FileChangedError` where it was replaced, shortened or altered, and ends where that pass ended.
+    ``held_back`` tells, after that, that a last line was left out: it may still be being written.
     """
 
-    def __init__(self, path: Path, checked: Checked | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.held_back = False
-        self._checked = checked
         self._digests: list[bytes] = []
         self._size = 0
-        self._modified: int | None = None
-        self._current: tuple[int, int] = (0, 0)
+        self._status: os.stat_result | None = None
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the file's blocks; raises OSError or EOFError as reading does."""
-        line = 1
-        self._digests, self._size = [], 0
-        with self._open() as file:
-            status = os.fstat(file.fileno())
-            self._inode, self._device = status.st_ino, status.st_dev
-            self._modified = self._modified or status.st_mtime_ns
-            self._hold()
-            while data := self._next(file):
-                self._current = (self._size, len(data))
-                self._size += len(data)
-                self._verify(data)
-                yield Block(line, data.removeprefix(_BOM) if line == 1 else data)
-                line += data.count(b"\n")
-        if self._checked and self._size < self._checked.size:
-            raise self._changed("it is shorter than it was")
+        """Yield the file's blocks; raises one of `READ_ERRORS`."""
+        with open_csv(self.path) as file:
+            self._status = os.fstat(file.fileno())
+            # Not to an end that moves on while somebody writes: blocks would break anywhere.
+            size = sys.maxsize if is_gzip(self.path) else self._status.st_size
+            yield from numbered(map(self._settled, pieces(file, size)))
 
     def checked(self) -> Checked:
         """Return what `blocks` has read to its end."""
-        return Checked(self._size, self._inode, self._device, tuple(self._digests))
+        if self._status is None:
+            return Checked()
+        status = self._status
+        return Checked(self._size, status.st_ino, status.st_dev, tuple(self._digests))
 
-    def watch(self) -> None:
-        """Raise `FileChangedError` if the file on disk is not what is being sent any more.
-
-        Cheap while nothing touches the file. Once something did, the block in hand is compared;
-        those to come are compared when they are read.
-        """
-        try:
-            status = os.stat(self.path)
-        except OSError as error:
-            raise self._changed(f"it can't be read: {error.strerror}") from None
-        if (status.st_ino, status.st_dev) != (self._inode, self._device):
-            raise self._changed("another file stands in its place")
-        if status.st_mtime_ns == self._modified:
-            return
-        self._modified = status.st_mtime_ns
-        self._compare_current()
-
-    def _compare_current(self) -> None:
-        start, length = self._current
-        with self._open() as file:
-            file.seek(start)
-            data = file.read(length)
-        if not self._digests or self._digest(data) != self._digests[-1]:
-            raise self._changed("rows that were checked have been altered")
-
-    def _open(self) -> IO[bytes]:
-        if self.path.suffix == ".gz":
-            return gzip.open(self.path, "rb")
-        return self.path.open("rb")
-
-    def _next(self, file: IO[bytes]) -> bytes:
-        limit = self._checked.size - self._size if self._checked else None
-        data = file.read(BLOCK_BYTES if limit is None else min(BLOCK_BYTES, limit))
-        if data and not data.endswith(b"\n"):
-            rest = LONGEST_LINE if limit is None else min(LONGEST_LINE, limit - len(data))
-            data += file.readline(rest) if rest else b""
-        if not self._checked and data and not data.endswith(b"\n"):
-            data = self._without_growing_line(file, data)
+    def _settled(self, data: bytes) -> bytes:
+        """Note a piece; leave out a last line that is still young (contract, section 4)."""
+        if not data.endswith(b"\n") and self._is_young():
+            self.held_back = True
+            data = data[: data.rfind(b"\n") + 1]
+        if data:
+            self._size += len(data)
+            self._digests.append(digest_of(data))
         return data
 
-    def _without_growing_line(self, file: IO[bytes], data: bytes) -> bytes:
-        """Leave out a last line that may still be being written (contract, section 4)."""
-        age = time.time() - os.fstat(file.fileno()).st_mtime
-        if self.path.suffix == ".gz" or age >= SETTLED_AFTER or len(data) >= LONGEST_LINE:
-            return data
-        self.held_back = True
-        return data[: data.rfind(b"\n") + 1]
-
-    def _hold(self) -> None:
-        known = self._checked
-        if known and (self._inode, self._device) != (known.inode, known.device):
-            raise self._changed("another file stands in its place")
-
-    def _verify(self, data: bytes) -> None:
-        digest = self._digest(data)
-        if self._checked:
-            place = len(self._digests)
-            if place >= len(self._checked.digests) or digest != self._checked.digests[place]:
-                raise self._changed("rows that were checked have been altered")
-        self._digests.append(digest)
-
-    @staticmethod
-    def _digest(data: bytes) -> bytes:
-        return blake2b(data, digest_size=8).digest()
-
-    def _changed(self, how: str) -> FileChangedError:
-        return FileChangedError(
-            f"{self.path}: the file changed after it was checked: {how}; run the command again"
-        )
+    def _is_young(self) -> bool:
+        return self._status is not None and time.time() - self._status.st_mtime < SETTLED_AFTER
 
 
-#: What reading a file can raise: missing, unreadable, a cut or damaged gzip.
-READ_ERRORS = (OSError, EOFError, zlib.error)
+def is_gzip(path: Path) -> bool:
+    """Tell whether a file is read as gzip: its name ends in ``.gz``."""
+    return path.suffix.lower() == ".gz"
+
+
+def open_csv(path: Path) -> OpenFile:
+    """Open a file for reading, unpacked; raises OSError."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "is a folder")
+    if not stat.S_ISREG(mode):
+        # A pipe would be waited for, and can't be read twice.
+        raise OSError(errno.EINVAL, "not a regular file")
+    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
+
+
+def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
+    """Yield the next ``left`` bytes of a file in pieces that end with a line.
+
+    The last may lack a newline. Of a line longer than `LONGEST_LINE` only the beginning is kept.
+    """
+    while data := file.read(min(BLOCK_BYTES, left)):
+        left -= len(data)
+        if not data.endswith(b"\n"):
+            rest = file.readline(min(LONGEST_LINE, left))
+            left -= len(rest)
+            data += rest
+            while len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+                rest = file.readline(min(LONGEST_LINE, left))
+                left -= len(rest)
+            if rest.endswith(b"\n") and not data.endswith(b"\n"):
+                data += b"\n"
+        yield data
+
+
+def numbered(data: Iterator[bytes]) -> Iterator[Block]:
+    """Yield pieces of a file from its beginning as blocks, without a byte order mark."""
+    line = 1
+    for piece in data:
+        yield Block(line, piece.removeprefix(_BOM) if line == 1 else piece)
+        line += piece.count(b"\n")
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return what tells a block from any other."""
+    return blake2b(data, digest_size=8).digest()
+
+
+def reason(error: Exception) -> str:
+    """Return in words why a file can't be read: ``error`` is one of `READ_ERRORS`."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return f"can't be read: {error.strerror}"
+    return f"not a whole gzip file: {error}"

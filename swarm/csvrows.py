@@ -1,422 +1,161 @@
-"""Blocks of a CSV -> readings: the rules of section 4 of the contract for a row by itself.
+"""Blocks of a CSV -> rows: the rules of section 4 of the contract for a row by itself."""
 
-Two ways lead to the same readings. Most files are plain: for those one regular expression reads a
-whole block, and dictionaries turn its dates and clock times into instants. A block that holds
-anything else (other settings, blanks, quotes, odd numbers, problems) goes line by line.
-"""
-
-import csv
-import re
 from collections.abc import Callable
-from datetime import datetime
-from decimal import Context, Decimal
 from typing import NamedTuple
 
+from swarm.csvcells import CellReader
 from swarm.csvfile import Block
-from swarm.localtime import RepeatedHours, Zone, midnight, wall_of
-from swarm.measurement import REGISTERS, VALUE
-from swarm.packet import PLAIN_NUMBER, number
+from swarm.csvnumbers import Numbers
+from swarm.csvplain import Plain, PlainBlocks
+from swarm.csvtimes import Times
+from swarm.days import UnsteadyDay
 from swarm.problems import Problems, shown
-from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
+from swarm.settings import CsvRules
 
-_DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-_CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
-_PLAIN = {
-    (VALUE,): re.compile(rf"^{_DATE} {_CLOCK},({PLAIN_NUMBER})\r?\n", re.MULTILINE),
-    REGISTERS: re.compile(
-        rf"^{_DATE} {_CLOCK},(?!,+\r?$)((?:{PLAIN_NUMBER})?(?:,(?:{PLAIN_NUMBER})?){{20}})\r?\n",
-        re.MULTILINE,
-    ),
-}
-_STANDARD = re.compile(rf"{_DATE} {_CLOCK}")
-_BLANKS = " \t"
-_MICROSECONDS_IN_MS = 1000
+#: A timestamp has at least so many digits, the name of a column fewer.
+_DIGITS_OF_A_TIME = 6
 
 
-class Reading(NamedTuple):
-    """One row as it stands in the CSV: instant and wall time in ms, cells as JSON numbers."""
+class Row(NamedTuple):
+    """One row: instant and offset in ms, values as JSON numbers parted by commas.
+
+    ``file`` is the number of its file among the meter's, ``text`` the CSV's own line.
+    """
 
     instant: int
-    wall: int
+    offset: int
     cells: str
+    file: int
     line: int
     text: str
 
 
 class Batch(NamedTuple):
-    """A block's readings: the instants at once, the rest when it is asked for."""
+    """A block's rows: the instants at once, the rest when it is asked for."""
 
     instants: list[int]
-    walls: Callable[[], list[int]]
-    readings: Callable[[], list[Reading]]
-
-
-class Unsteady(Exception):  # noqa: N818 - a signal inside this module, not an error
-    """A day on which the clocks change."""
-
-
-class _Days(dict[str, int]):
-    """The instant at which each day begins, for days with one offset."""
-
-    def __init__(self, zone: Zone | None) -> None:
-        super().__init__()
-        self._zone = zone
-
-    def __missing__(self, date: str) -> int:
-        wall = midnight(date)
-        offset = self._zone.steady_offset(wall) if self._zone else None
-        if offset is None:
-            raise Unsteady
-        self[date] = wall - offset
-        return self[date]
-
-
-class _Midnights(dict[str, int]):
-    def __missing__(self, date: str) -> int:
-        self[date] = midnight(date)
-        return self[date]
-
-
-class _Clocks(dict[str, int]):
-    def __missing__(self, clock: str) -> int:
-        hours, minutes, seconds = clock.split(":")
-        self[clock] = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000
-        return self[clock]
+    rows: Callable[[], list[Row]]
 
 
 class RowReader:
-    """Reads the blocks of one file; counts ``rows``, gathers `problems`."""
+    """Reads the blocks of one file, in order; counts ``rows``, notes problems.
+
+    ``rows`` are the lines that hold data, ``empty_rows`` those of them that are left out.
+    """
 
     def __init__(
-        self, rules: CsvRules, problems: Problems, interleaved: frozenset[int] = frozenset()
+        self,
+        rules: CsvRules,
+        problems: Problems,
+        file: int = 0,
+        interleaved: frozenset[int] = frozenset(),
     ) -> None:
-        self.problems = problems
         self.rows = 0
         self.empty_rows = 0
-        self.registers: tuple[str, ...] | None = None
-        self.repeated = RepeatedHours(interleaved)
+        self.times = Times(rules, problems, interleaved)
         self._rules = rules
-        self._zone = Zone(rules.timezone) if rules.timezone else None
-        self._scale = dict(rules.scale)
-        self._days = _Days(self._zone)
-        self._midnights = _Midnights()
-        self._clocks = _Clocks()
-        self._is_standard = rules.timestamp_format == DEFAULT_TIMESTAMP
-        self._candidates = (rules.columns,) if rules.columns else tuple(_PLAIN)
-        self._is_plain = (
-            self._is_standard
-            and (rules.delimiter, rules.decimal) == (",", ".")
-            and not rules.scale
-            and rules.columns in (None, (VALUE,), REGISTERS)
-        )
+        self._problems = problems
+        self._file = file
+        self._cells = CellReader(rules, problems)
+        self._numbers = Numbers(rules, problems)
+        self._plain = PlainBlocks(rules, self._numbers.candidates)
+        self._is_head = True
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """What the file's columns are, once a row has told."""
+        return self._numbers.columns
 
     def read(self, block: Block) -> Batch:
-        """Return a block's readings, in the order of the file."""
-        found = self._plain(block)
-        return self._by_line(block) if found is None else self._fast(block.line, found)
+        """Return a block's rows, in the order of the file."""
+        plain = self._plain.read(block, self.columns)
+        if plain is None:
+            return _batch(self._by_line(block))
+        self._numbers.columns = plain.columns
+        self._is_head = False
+        self.rows += len(plain.rows)
+        return self._fast(block.line, plain)
 
-    def _plain(self, block: Block) -> list[tuple[str, str, str]] | None:
-        """Return date, clock and cells of every line, if the whole block is plain."""
-        if not self._is_plain or block.line <= self._rules.skip_rows or not block.data.isascii():
-            return None
-        text = block.data.decode("ascii")
-        for registers in (self.registers,) if self.registers else self._candidates:
-            found: list[tuple[str, str, str]] = _PLAIN[registers].findall(text)
-            # Each match takes exactly one line end: as many matches as lines leave nothing over.
-            if len(found) == text.count("\n") and text.endswith("\n"):
-                self.registers = registers
-                return found
-        return None
-
-    def _fast(self, line: int, found: list[tuple[str, str, str]]) -> Batch:
-        days, clocks, midnights = self._days, self._clocks, self._midnights
+    def _fast(self, line: int, plain: Plain) -> Batch:
+        days, clocks = self.times.days, self.times.clocks
         try:
-            instants = [days[date] + clocks[clock] for date, clock, _ in found]
-        except (Unsteady, ValueError):
-            return self._by_clock(line, found)
-        self.rows += len(found)
+            instants = [days[date] + clocks[clock] for date, clock, _ in plain.rows]
+        except (UnsteadyDay, ValueError):
+            return _batch(self._by_clock(line, plain))
+        return Batch(instants, lambda: self._plain_rows(line, plain, instants))
 
-        def walls() -> list[int]:
-            return [midnights[date] + clocks[clock] for date, clock, _ in found]
+    def _plain_rows(self, line: int, plain: Plain, instants: list[int]) -> list[Row]:
+        make, offsets, file = Row._make, self.times.offsets, self._file
+        return [
+            make((instant, offsets[date], cells, file, place, f"{date} {clock},{cells}"))
+            for place, (instant, (date, clock, cells)) in enumerate(
+                zip(instants, plain.rows, strict=True), line
+            )
+        ]
 
-        def readings() -> list[Reading]:
-            return [
-                Reading(instant, wall, cells, number, f"{date} {clock},{cells}")
-                for number, (instant, wall, (date, clock, cells)) in enumerate(
-                    zip(instants, walls(), found, strict=True), line
-                )
-            ]
-
-        return Batch(instants, walls, readings)
-
-    def _by_clock(self, line: int, found: list[tuple[str, str, str]]) -> Batch:
+    def _by_clock(self, line: int, plain: Plain) -> list[Row]:
         """Read a plain block that touches a clock change, or a day that no calendar has."""
-        readings = []
-        for place, (date, clock, cells) in enumerate(found, line):
-            self.rows += 1
-            text = f"{date} {clock}"
-            instant = self._standard_instant(date, clock, text, place)
-            if instant is not None:
-                wall = self._midnights[date] + self._clocks[clock]
-                readings.append(Reading(instant, wall, cells, place, f"{text},{cells}"))
-        return _batch(readings)
+        rows = []
+        for place, (date, clock, cells) in enumerate(plain.rows, line):
+            moment = self.times.standard(place, date, clock)
+            if moment is not None:
+                rows.append(Row(*moment, cells, self._file, place, f"{date} {clock},{cells}"))
+        return rows
 
-    def _by_line(self, block: Block) -> Batch:
+    def _by_line(self, block: Block) -> list[Row]:
         lines = block.data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        readings = []
-        for number, raw in enumerate(lines, block.line):
-            raw = raw.removesuffix(b"\r")
-            if number > self._rules.skip_rows and raw.strip():
-                reading = self._line(number, raw)
-                if reading is not None:
-                    readings.append(reading)
-        return _batch(readings)
+        rows = []
+        for place, raw in enumerate(lines, block.line):
+            if place > self._rules.skip_rows and raw.strip():
+                row = self._line(place, raw.removesuffix(b"\r"))
+                if row is not None:
+                    rows.append(row)
+        return rows
 
-    def _line(self, line: int, raw: bytes) -> Reading | None:
+    def _line(self, line: int, raw: bytes) -> Row | None:
+        """Read one line, in such a way that all of its problems are told."""
         self.rows += 1
-        before = self.problems.count
-        text = self._text(line, raw)
-        cells = None if text is None else self._cells(line, text)
+        before = self._problems.count
+        text = self._cells.text(line, raw)
+        cells = None if text is None else self._cells.cells(line, text)
         if text is None or cells is None or not self._fits(line, cells):
             return None
-        moment = self._moment(line, cells[0])
-        values = self._values(line, cells[1:])
-        if values is None or moment is None or self.problems.count > before:
+        moment = self.times.moment(line, cells[0])
+        values = self._numbers.values(line, cells[1:])
+        if values is None:
+            self._empty(line)
+        if moment is None or values is None or self._problems.count > before:
             return None
-        return Reading(*moment, values, line, text)
+        return Row(*moment, values, self._file, line, text)
 
-    def _text(self, line: int, raw: bytes) -> str | None:
-        if b"\0" in raw:
-            column = raw[: raw.index(b"\0")].count(self._rules.delimiter.encode()) + 1
-            self.problems.add(line, column, "nul", "a NUL byte; expected text, as UTF-8")
-            return None
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            column = raw[: error.start].count(self._rules.delimiter.encode()) + 1
-            found = raw[error.start : error.start + 1].hex()
-            self.problems.add(
-                line,
-                column,
-                "encoding",
-                f"bytes that are not UTF-8: found 0x{found}; save the file as UTF-8",
-            )
-            return None
-
-    def _cells(self, line: int, text: str) -> list[str] | None:
-        delimiter = self._rules.delimiter
-        if '"' not in text:
-            return [cell.strip(_BLANKS) for cell in text.split(delimiter)]
-        try:
-            rows = csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True)
-            return [cell.strip(_BLANKS) for cell in next(rows)]
-        except csv.Error:
-            column = text[: text.rindex('"')].count(delimiter) + 1
-            self.problems.add(
-                line,
-                column,
-                "quote",
-                "an unterminated quote, or text after a "
-                "closing one: expected a quote to end in its own cell and line",
-            )
-            return None
-
-    def _fits(self, line: int, cells: list[str]) -> bool:
-        """Tell whether the row has the right number of cells; a header line is told as such."""
-        if self._is_header(cells):
-            self.problems.add(
-                line,
-                1,
-                "header",
-                f"a header line, found {shown(cells[0])}: the "
-                "file must begin with data; remove it, or set skip_rows = "
-                f"{line}",
-            )
-            return False
-        known = self.registers or self._rules.registers(len(cells) - 1)
-        if known and len(known) == len(cells) - 1:
-            self.registers = known
-            return True
-        known = known or self._rules.columns
-        expected = (
-            str(len(known) + 1)
-            if known
-            else "2 (timestamp and value) or 22 (timestamp "
-            "and 21 registers; 'columns' names others)"
-        )
-        column = min(len(cells), len(known or ()) or 1) + 1
-        self.problems.add(
-            line, column, "cells", f"wrong number of cells: found {len(cells)}, expected {expected}"
-        )
-        return False
-
-    def _is_header(self, cells: list[str]) -> bool:
-        if self.rows != 1 or not any(any(c.isalpha() for c in cell) for cell in cells):
-            return False
-        if self._parsed_time(cells[0]) is not None:
-            return False
-        return not any(_is_number(cell) for cell in cells[1:])
-
-    def _parsed_time(self, text: str) -> datetime | None:
-        try:
-            return datetime.strptime(text, self._rules.timestamp_format)  # noqa: DTZ007
-        except (ValueError, re.error, OverflowError):
-            return None
-
-    def _moment(self, line: int, text: str) -> tuple[int, int] | None:
-        """Return instant and wall time of a timestamp."""
-        match = _STANDARD.fullmatch(text) if self._is_standard else None
-        if match:
-            instant = self._standard_instant(match[1], match[2], text, line)
-            if instant is None:
-                return None
-            return instant, self._midnights[match[1]] + self._clocks[match[2]]
-        parsed = self._parsed_time(text)
-        if parsed is None:
-            self._bad_time(line, text)
-            return None
-        if parsed.microsecond % _MICROSECONDS_IN_MS:
-            self.problems.add(
-                line,
-                1,
-                "timestamp",
-                f"a time finer than a millisecond: found "
-                f"{shown(text)}, expected at most three decimals of a second",
-            )
-            return None
-        offset = parsed.utcoffset()
-        wall = wall_of(parsed.replace(tzinfo=None))
-        if offset is not None:
-            return wall - round(offset.total_seconds() * 1000), wall
-        instant = self._instant(wall, text, line)
-        return None if instant is None else (instant, wall)
-
-    def _standard_instant(self, date: str, clock: str, text: str, line: int) -> int | None:
-        try:
-            return self._days[date] + self._clocks[clock]
-        except Unsteady:
-            return self._instant(self._midnights[date] + self._clocks[clock], text, line)
-        except ValueError:
-            self._bad_time(line, text)
-            return None
-
-    def _bad_time(self, line: int, text: str) -> None:
-        self.problems.add(
-            line,
-            1,
-            "timestamp",
-            f"not a timestamp: found {shown(text)}, expected {self._rules.timestamp_format}",
-        )
-
-    def _instant(self, wall: int, text: str, line: int) -> int | None:
-        """Return the instant of a wall time on a day on which the clocks may change."""
-        assert self._zone is not None  # noqa: S101 - rules without a zone have offsets in the CSV
-        readings = self._zone.readings(wall)
-        if not readings.offsets:
-            self.problems.add(
-                line,
-                1,
-                "nonexistent time",
-                f"{shown(text)} does not exist in "
-                f"{self._zone.name}: the clocks skip it; expected another timezone, "
-                "or timestamps in UTC",
-            )
-            return None
-        if readings.change is None:
-            return wall - readings.offsets[0]
-        rule = self._rules.ambiguous_time
-        if rule == "error":
-            self.problems.add(
-                line,
-                1,
-                "ambiguous time",
-                f"{shown(text)} occurs twice in "
-                f"{self._zone.name}: the clocks repeat it; set ambiguous_time",
-            )
-            return None
-        if rule == "infer":
-            return wall - readings.offsets[self.repeated.reading(wall, readings.change, line)]
-        return wall - readings.offsets[rule == "second"]
-
-    def _values(self, line: int, cells: list[str]) -> str | None:
-        """Return the measurements in register order, as JSON numbers parted by commas."""
-        registers = self.registers or ()
-        values: dict[str, str] = {}
-        for column, (register, cell) in enumerate(zip(registers, cells, strict=True), 2):
-            if register != "-":
-                values[register] = self._number(line, column, register, cell)
-        if not any(values.values()):
-            self._empty(line, cells)
-            return None
-        if self._rules.columns is None:
-            return ",".join(values.values())
-        return ",".join(values[register] for register in kept(registers))
-
-    def _empty(self, line: int, cells: list[str]) -> None:
-        if any(cell for cell, name in zip(cells, self.registers or (), strict=True) if name != "-"):
-            return
+    def _empty(self, line: int) -> None:
         if self._rules.empty_rows == "skip":
             self.empty_rows += 1
-            return
-        self.problems.add(
-            line,
-            2,
-            "no value",
-            "a row without any value: expected at least one "
-            "number; empty_rows = skip leaves such rows out",
-        )
+        else:
+            self._numbers.no_value(line)
 
-    def _number(self, line: int, column: int, register: str, cell: str) -> str:
-        if not cell:
-            return ""
-        text = cell
-        if self._rules.decimal == ",":
-            text = cell.replace(",", ".") if "." not in cell else "?"
-        try:
-            value = number(text)
-        except ValueError as error:
-            self.problems.add(
-                line,
-                column,
-                "number",
-                f"{error}: found {shown(cell)}, expected "
-                f"a finite decimal number such as 12{self._rules.decimal}5",
-            )
-            return ""
-        power = self._scale.get(register)
-        return scaled(value, power) if power else value
+    def _fits(self, line: int, cells: list[str]) -> bool:
+        self._is_head = self._is_head and self._is_header(cells)
+        if self._is_head:
+            self._problems.add(line, 1, "header", _HEADER.format(shown(cells[0]), line))
+            return False
+        return self._numbers.fits(line, cells)
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Tell whether a line ahead of all data names the columns."""
+        first, *others = cells
+        if not any(character.isalpha() for cell in cells for character in cell):
+            return False
+        if sum(character.isdigit() for character in first) >= _DIGITS_OF_A_TIME:
+            return False
+        return self.times.parsed(first) is None and not any(map(self._numbers.is_number, others))
 
 
-def scaled(value: str, power: int) -> str:
-    """Return a JSON number times a power of ten, exactly.
-
-    >>> scaled("1.2345", 3), scaled("250", -3)
-    ('1234.5', '0.250')
-    """
-    digits = Decimal(value)
-    moved = digits.scaleb(power, Context(prec=max(len(digits.as_tuple().digits), 1)))
-    return number(f"{moved:f}" if -400 < moved.adjusted() < 400 else str(moved).lower())
+_HEADER = (
+    "a header line: found {}, expected the file to begin with data; remove it, or set "
+    "skip_rows = {}"
+)
 
 
-def kept(registers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the registers of a CSV's columns that are sent, in the packet's order."""
-    names = set(registers) - {"-"}
-    return tuple(name for name in (VALUE, *REGISTERS) if name in names)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        number(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _batch(readings: list[Reading]) -> Batch:
-    return Batch(
-        [reading.instant for reading in readings],
-        lambda: [reading.wall for reading in readings],
-        lambda: readings,
-    )
+def _batch(rows: list[Row]) -> Batch:
+    return Batch([row.instant for row in rows], lambda: rows)

@@ -91,7 +91,7 @@ class _Delivery:
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
         self.newest: RowItem | None = None
-        self.final: RowItem | None = None
+        self.last: RowItem | None = None
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
@@ -132,7 +132,7 @@ class _Delivery:
             for item in self._to_send(ledger):
                 self._watch()
                 self._send(ledger, item)
-            self.verified = contact.verify(self.exchange, self.newest, self.final)
+            self.verified = contact.verify(self.exchange, self._expected(ledger))
         finally:
             ledger.close()
 
@@ -178,19 +178,21 @@ class _Delivery:
             if is_stored:
                 ledger.record(item.instant, item.digest, ACKNOWLEDGED)
                 self.tally.resumed += 1
-                self._remember(item, is_final=True)
+                self._remember(item)
+                self.last = item
             elif not is_known or not self._is_late(ledger, item):
                 yield item
 
     def _unrecorded(self, ledger: Ledger) -> Iterator[RowItem]:
         """Go through file and ledger in step, in order of time; yield rows not in the ledger."""
         record = _Record(ledger.entries())
-        final = ledger.last_recorded
         for item in self._items():
             known = record.at(item.instant, item.digest)
             if known == ACKNOWLEDGED:
                 self.tally.resumed += 1
-                self._remember(item, is_final=item.instant == final)
+                self._remember(item)
+                if (item.instant, item.digest, ACKNOWLEDGED) == ledger.last_acknowledged:
+                    self.last = item
             elif known == REJECTED:
                 self.tally.rejected += 1
             else:
@@ -205,11 +207,19 @@ class _Delivery:
             self.late.append(item)
         return True
 
-    def _remember(self, item: RowItem, *, is_final: bool) -> None:
+    def _remember(self, item: RowItem) -> None:
         if self.newest is None or item.instant >= self.newest.instant:
             self.newest = item
-        if is_final:
-            self.final = item
+
+    def _expected(self, ledger: Ledger) -> contact.Expected:
+        """Return what the collector's last packet can be: the newest row, or that sent last."""
+        expected: contact.Expected = {}
+        if ledger.newest is not None:
+            is_here = self.newest is not None and self.newest.instant == ledger.newest
+            expected[ledger.newest] = self.newest if is_here else None
+        if ledger.last_acknowledged is not None:
+            expected[ledger.last_acknowledged.instant] = self.last
+        return expected
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -243,7 +253,8 @@ class _Delivery:
 
     def _acknowledged(self, ledger: Ledger, item: RowItem, sent_at: float) -> None:
         ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-        self._remember(item, is_final=True)
+        self._remember(item)
+        self.last = item
         tally = self.tally
         tally.sent += 1
         tally.first = tally.first or sent_at

@@ -1,53 +1,42 @@
-"""The INI's text -> sections and options with their line numbers; problems of form, all of them.
+"""An INI's text -> sections and options, with their lines; what is wrong with its form.
 
-configparser reads the values. It forgets where a value stood, ends at the first repeated option and
-quotes whole lines, passwords too, in its messages: so the lines are looked at here first.
+configparser reads the values. It forgets where one stood, ends at the first repeated option, and
+quotes whole lines in its messages, passwords too: so each line is looked at here first, and
+configparser gets those that are in order.
 """
 
 import re
 from collections.abc import Iterator
-from configparser import ConfigParser
-from dataclasses import dataclass, field
+from configparser import ConfigParser, Interpolation, InterpolationError
+from dataclasses import dataclass
 from pathlib import Path
 
+from swarm.document import Document, Entry
 from swarm.errors import SettingsError
 
-_SECTION = re.compile(r"\[(?P<header>.+)\]\s*$")
-_OPTION = re.compile(r"(?P<option>[^=]+?)\s*=")
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an INI is written: what a header and the start of an option look like.
+
+    ``bare`` names the options that may stand without ``=``.
+    """
+
+    header: re.Pattern[str]
+    option: re.Pattern[str]
+    interpolation: Interpolation | None = None
+    bare: frozenset[str] = frozenset()
 
 
-@dataclass
-class Option:
-    """One value of the INI and the line on which it begins."""
-
-    value: str
-    line: int
-
-
-@dataclass
-class Ini:
-    """What an INI says; ``lines`` holds the line of each section's header."""
-
-    path: Path
-    sections: dict[str, dict[str, Option]] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def where(self, section: str, option: str | None = None) -> str:
-        """Return ``FILE:LINE: [section] option``, as far as it is known."""
-        found = self.sections.get(section, {}).get(option or "")
-        line = found.line if found else self.lines.get(section)
-        place = f"{self.path}:{line}" if line else str(self.path)
-        return f"{place}: [{section}]" + (f" {option}" if option else "")
-
-    def report(self, section: str, option: str | None, message: str) -> None:
-        """Add a problem."""
-        self.problems.append(f"{self.where(section, option)}: {message}")
+#: Nothing but ``=`` parts name and value, and a header holds none: ``[x] = a.csv`` is an option.
+SWARM = Dialect(
+    header=re.compile(r"\[(?P<name>[^=]+)\]$"),
+    option=re.compile(r"(?P<name>[^=]+?)\s*=\s*(?P<value>.*)"),
+)
 
 
 class _Parser(ConfigParser):
-    # The default matches any line that merely begins with a bracket, such as "[x] = a.csv".
-    SECTCRE = _SECTION
+    SECTCRE = re.compile(r"\[(?P<header>[^=]+)\]$")
 
     def optionxform(self, optionstr: str) -> str:
         return optionstr
@@ -56,93 +45,116 @@ class _Parser(ConfigParser):
 def read_text(path: Path) -> str:
     """Return a file's text; `SettingsError` says in one line why it can't be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise SettingsError(f"{path}:{line}: a NUL byte; save the file as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read(path: Path) -> Ini:
-    """Read an INI. Names keep their case in [meters]; elsewhere they are lower-cased."""
-    ini = Ini(path)
-    lines = read_text(path).splitlines()
-    kept = list(_survey(ini, lines))
+def parse(path: Path, text: str, dialect: Dialect = SWARM) -> Document:
+    """Return what an INI says; the document holds the problems of its form."""
+    document = Document(path)
     parser = _Parser(
-        interpolation=None,
-        strict=False,
+        interpolation=dialect.interpolation,
         delimiters=("=",),
-        comment_prefixes=("#", ";"),
+        comment_prefixes=(),
         empty_lines_in_values=False,
         default_section="",
+        strict=False,
     )
-    parser.read_file(kept, source=str(path))
-    for section, options in ini.sections.items():
-        for name, option in options.items():
-            option.value = parser[section].get(name, "")
-    ini.sections = {name: _folded(name, options) for name, options in ini.sections.items()}
-    return ini
+    parser.read_file(_Survey(document, dialect).lines(text.split("\n")), source=str(path))
+    for section, options in document.sections.items():
+        for name, entry in options.items():
+            try:
+                entry.value = parser.get(section, name, fallback="")
+            except InterpolationError:
+                document.report(section, name, "a single '%'; write it as %% in this kind of INI")
+    return document
 
 
-def _folded(section: str, options: dict[str, Option]) -> dict[str, Option]:
-    if section == "meters":
-        return options
-    return {name.lower(): option for name, option in options.items()}
+class _Survey:
+    """Goes over the lines, notes what stands where, and hands on those that are in order."""
 
+    def __init__(self, document: Document, dialect: Dialect) -> None:
+        self._document = document
+        self._dialect = dialect
+        self._section: str | None = None
+        # Of the option whose value may go on: how far in it stands, and whether it is handed on.
+        self._depth: int | None = None
+        self._is_kept = False
+        self._is_lost = False
 
-def _survey(ini: Ini, lines: list[str]) -> Iterator[str]:
-    """Note where each section and option stands; yield the lines that the parser may see."""
-    section: str | None = None
-    indent: int | None = None
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        depth = len(line) - len(line.lstrip())
-        if not text:
-            indent = None
-            yield line
-        elif text[0] in "#;":
-            continue  # configparser would end a value at a comment
-        elif indent is not None and depth > indent:
-            yield line
-        elif header := _SECTION.match(text):
-            section, indent = _enter(ini, header["header"], number), None
-            yield text
-        elif _note(ini, section, text, number):
-            indent = depth
-            yield line
-        else:
-            indent = None
-            yield ""
+    def lines(self, lines: list[str]) -> Iterator[str]:
+        """Yield the lines for the parser, each in one plain form."""
+        for number, line in enumerate(lines, 1):
+            text = line.strip()
+            depth = len(line) - len(line.lstrip())
+            if not text:
+                self._depth = None
+                yield ""
+            elif text[0] in "#;":
+                continue  # configparser would end a value at a comment
+            elif self._depth is not None and depth > self._depth:
+                if self._is_kept:
+                    yield f" {text}"
+            else:
+                yield self._opened(text, number, depth)
 
+    def _opened(self, text: str, line: int, depth: int) -> str:
+        """Take a line that begins something; return its plain form, empty if it is none."""
+        self._depth = None
+        header = self._dialect.header.match(text)
+        if header and header["name"].strip():
+            return self._header(_normal(header["name"]), line)
+        if self._section is None:
+            return self._astray(line)
+        match = self._dialect.option.match(text)
+        if match:
+            self._depth = depth
+            return self._option(match["name"], match["value"], line)
+        if text.lower() in self._dialect.bare:
+            return self._option(text, "", line)
+        # The text may be a secret: it is not shown.
+        self._document.report_at(line, f"[{self._section}]: a line that is no 'option = value'")
+        return ""
 
-def _enter(ini: Ini, name: str, line: int) -> str:
-    if name in ini.lines:
-        ini.problems.append(
-            f"{ini.path}:{line}: [{name}]: the section stands twice, first on line "
-            f"{ini.lines[name]}; make it one"
-        )
-    ini.lines.setdefault(name, line)
-    ini.sections.setdefault(name, {})
-    return name
-
-
-def _note(ini: Ini, section: str | None, text: str, line: int) -> bool:
-    """Note an option's line; False where the line is none (its text may be a secret: not shown)."""
-    match = _OPTION.match(text)
-    if section is None:
-        ini.problems.append(f"{ini.path}:{line}: a line before the first [section]")
-        return False
-    if not match:
-        ini.problems.append(f"{ini.path}:{line}: [{section}]: a line that is no 'option = value'")
-        return False
-    name = match["option"]
-    same = name if section == "meters" else name.lower()
-    for known, option in ini.sections[section].items():
-        if same == (known if section == "meters" else known.lower()):
-            ini.problems.append(
-                f"{ini.path}:{line}: [{section}] {name}: given twice, first on line {option.line}"
+    def _header(self, name: str, line: int) -> str:
+        document = self._document
+        if name in document.headers:
+            document.report_at(
+                line,
+                f"[{name}]: the section stands twice, first on line {document.headers[name]}; "
+                "make it one",
             )
-            return False
-    ini.sections[section][name] = Option("", line)
-    return True
+        document.open_section(name, line)
+        self._section = name
+        return f"[{name}]"
+
+    def _astray(self, line: int) -> str:
+        """Report a line before the first header, once."""
+        if not self._is_lost:
+            self._document.report_at(line, "a line before the first [section]")
+        self._is_lost = True
+        return ""
+
+    def _option(self, name: str, value: str, line: int) -> str:
+        options = self._document.sections[self._section or ""]
+        key = self._document.key(self._section or "", name)
+        self._is_kept = key not in options
+        if not self._is_kept:
+            options[key].repeats.append(line)
+            return ""
+        options[key] = Entry(line)
+        return f"{key}={value}"
+
+
+def _normal(name: str) -> str:
+    """Return a section's name without needless blanks: ``meter : gas`` is ``meter:gas``."""
+    kind, colon, rest = name.partition(":")
+    return kind.strip() + colon + rest.strip()

@@ -46,7 +46,8 @@ class Ledger:
     """The open ledger of one stream; only who holds the stream's lock opens it to write.
 
     ``pending`` is what an earlier run may have sent unrecorded; ``opened_at`` the newest instant
-    that was acknowledged when the ledger was opened, ``last_recorded`` that of its last record.
+    that was acknowledged when the ledger was opened, ``newest`` the newest by now;
+    ``last_acknowledged`` is the row that was acknowledged last.
     """
 
     def __init__(self, path: Path, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +55,8 @@ class Ledger:
         self.pending: Pending | None = None
         self.notice: str | None = None
         self.opened_at: int | None = None
-        self.last_recorded: int | None = None
+        self.newest: int | None = None
+        self.last_acknowledged: Entry | None = None
         self._fd = fd
         self._clock = clock
         self._count = 0
@@ -63,7 +65,7 @@ class Ledger:
         self._synced = 0
         self._sync_due = clock() + SYNC_SECONDS
         self._has_begun = False
-        self._acknowledged: int | None = None
+        self._last: int | None = None
 
     @classmethod
     def create(
@@ -120,14 +122,14 @@ class Ledger:
                 f"{self.path}: can't be written: the disk is full; free some room and run the "
                 "command again"
             )
-        self._note(instant, kind)
+        self._note(Entry(instant, digest, kind))
         if self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due:
             self.sync()
 
     def freeze(self) -> None:
         """Let `entries` and ``opened_at`` take in all that is recorded by now."""
         self._frozen = self._count
-        self.opened_at = self._acknowledged
+        self.opened_at = self.newest
 
     def sync(self) -> None:
         """Put all records on the disk."""
@@ -202,17 +204,18 @@ class Ledger:
                         what = f"record {self._count + 1} of {whole} is not what was written"
                         raise fmt.damaged(self.path, what)
                     return
-                instant, _, kind = fmt.entry(data, at)
-                if self.last_recorded is not None and instant <= self.last_recorded:
+                entry = fmt.entry(data, at)
+                if self._last is not None and entry.instant <= self._last:
                     self._runs.append(self._count)
-                self._note(instant, kind)
+                self._note(entry)
 
-    def _note(self, instant: int, kind: int) -> None:
-        self.last_recorded = instant
+    def _note(self, entry: Entry) -> None:
+        self._last = entry.instant
         self._count += 1
-        newest = self._acknowledged
-        if kind == ACKNOWLEDGED and (newest is None or instant > newest):
-            self._acknowledged = instant
+        if entry.kind == ACKNOWLEDGED:
+            self.last_acknowledged = entry
+            if self.newest is None or entry.instant > self.newest:
+                self.newest = entry.instant
 
 
 def _pending(slot: Slot, count: int, *, is_same_boot: bool) -> Pending | None:

@@ -2,170 +2,142 @@
 
 Its rules, which hold in such files alone: paths are relative to the current folder, options are
 case-insensitive, ``:`` parts name and value as ``=`` does, ``%%`` means ``%``, and MinutesShift and
-MinutesInSlot may stand without a value. Timestamps are UTC.
+MinutesInSlot may stand without a value. Timestamps are UTC. Names that it did not know it passed
+over: they are warned of, no more, so that its files run unchanged.
 """
 
 import re
-from collections.abc import Mapping
-from configparser import ConfigParser, Error, InterpolationError, ParsingError
+from configparser import BasicInterpolation
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from swarm.errors import SettingsError
+from swarm.document import Document
+from swarm.filenames import resolved
+from swarm.ini import Dialect
 from swarm.measurement import REGISTERS, VALUE
 from swarm.options import Upload
 from swarm.settings import Credentials, CsvRules, Meter, Settings, collector_name
+from swarm.spelling import Layout, unknown_options, unknown_sections
 from swarm.urls import checked_url
+from swarm.values import INVALID, Parser, one_of
 
-_WEB, _GENERAL, _LOGS = "Web DC", "General", "Logs"
-_MARK = re.compile(r"^\[Web DC\]\s*$", re.MULTILINE)
-_KNOWN = {
-    _WEB: ("url", "username", "password"),
+WEB, _GENERAL, _LOGS = "Web DC", "General", "Logs"
+_MARK = re.compile(r"^\s*\[\s*(Web DC|General|Logs)\s*\]", re.MULTILINE)
+_SWARM_MARK = re.compile(r"^\s*\[\s*(swarm|meters)\s*\]", re.MULTILINE)
+
+LAYOUT: Layout = {
+    WEB: ("url", "username", "password"),
     _GENERAL: ("filename", "channeltype", "channelreference", "minutesshift", "minutesinslot"),
     _LOGS: ("level", "filename"),
 }
-_VERBOSITY = {"DEBUG": 2, "INFO": 1}
+DIALECT = Dialect(
+    header=re.compile(r"\[(?P<name>[^]=]+)\]"),
+    option=re.compile(r"(?P<name>[^=:]+?)\s*[=:]\s*(?P<value>.*)"),
+    interpolation=BasicInterpolation(),
+    bare=frozenset(chain.from_iterable(options or () for options in LAYOUT.values())),
+)
+
+_REAL, _FAKE, _OTHER = "real_electricity", "fake_electricity", "other"
+#: How much of the log the app's levels bring to stderr, as -v and -vv do.
+_VERBOSITY = {
+    **dict.fromkeys(("debug", "notset"), 2),
+    "info": 1,
+    **dict.fromkeys(("warning", "warn", "error", "critical", "fatal"), 0),
+}
 
 
 def recognises(text: str) -> bool:
     """Tell whether an INI is one of the original app."""
-    return bool(_MARK.search(text))
+    return bool(_MARK.search(text)) and not _SWARM_MARK.search(text)
 
 
-def load(path: Path, text: str, given: Mapping[str, Any]) -> Settings:
-    """Return the settings of an original app's INI; `SettingsError` has every problem."""
-    return _Legacy(path, text).settings(given)
+def choices(document: Document) -> dict[str, Any]:
+    """Return what such an INI says of the options of an upload: how much is logged."""
+    level = _optional(document, _LOGS, "Level", one_of(*_VERBOSITY))
+    return {"verbose": _VERBOSITY[level]} if level in _VERBOSITY else {}
 
 
-class _Legacy:
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.lines = text.splitlines()
-        self.problems: list[str] = []
-        self.parser = ConfigParser(allow_no_value=True)
-        try:
-            self.parser.read_string(text)
-        except ParsingError as error:
-            raise SettingsError(
-                *(f"{path}:{line}: a line that is no 'option = value'" for line, _ in error.errors)
-            ) from None
-        except Error as error:
-            line = getattr(error, "lineno", None)
-            message = f"{path}:{line}: a section or option that stands twice, or outside a section"
-            raise SettingsError(message) from None
+def settings(document: Document, upload: Upload) -> Settings:
+    """Return the settings of an original app's INI; its problems are reported to the document."""
+    url = _required(document, WEB, "URL", checked_url)
+    log_file = _optional(document, _LOGS, "Filename")
+    return Settings(
+        config=document.path,
+        collector=collector_name(url),
+        url=url,
+        meters=(_meter(document, url),),
+        upload=upload,
+        state=platformdirs.user_state_path("swarm"),
+        log_file=resolved(log_file, Path.cwd()) if log_file else None,
+        warnings=_warnings(document),
+    )
 
-    def settings(self, given: Mapping[str, Any]) -> Settings:
-        """Return the settings, or raise every problem."""
-        self._unknown_names()
-        url = self._url()
-        meter = Meter(
-            id=self._required(_GENERAL, "ChannelReference"),
-            files=(Path(self._required(_GENERAL, "Filename")).expanduser().absolute(),),
-            rules=self._rules(),
-            url=url,
-            credentials=Credentials(
-                "", self._required(_WEB, "Username"), self._required(_WEB, "Password")
-            ),
+
+def _warnings(document: Document) -> tuple[str, ...]:
+    unknown = chain(unknown_sections(document, LAYOUT), unknown_options(document, LAYOUT))
+    return tuple(
+        f"{document.path}:{each.line}: {each.message}; it is passed over" for each in unknown
+    )
+
+
+def _meter(document: Document, url: str) -> Meter:
+    user = _required(document, WEB, "Username")
+    if ":" in user:
+        document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
+    return Meter(
+        id=_required(document, _GENERAL, "ChannelReference"),
+        files=(resolved(_required(document, _GENERAL, "Filename"), Path.cwd()),),
+        rules=_rules(document),
+        url=url,
+        credentials=Credentials("", user, _required(document, WEB, "Password")),
+    )
+
+
+def _rules(document: Document) -> CsvRules:
+    kind = _required(document, _GENERAL, "ChannelType", _channel_type)
+    shift = _optional(document, _GENERAL, "MinutesShift", _minutes)
+    slot = _optional(document, _GENERAL, "MinutesInSlot", _minutes)
+    if kind == _REAL and shift not in {None, INVALID}:
+        document.report(_GENERAL, "MinutesShift", f"can't be used with {_REAL}; remove the option")
+    if kind == _FAKE and slot in {None, 0}:
+        document.report(
+            _GENERAL, "MinutesInSlot", f"{_FAKE} needs it: a whole number of minutes above zero"
         )
-        log_file = self._get(_LOGS, "Filename")
-        upload = Upload(**{**self._verbosity(), **given})
-        if self.problems:
-            raise SettingsError(*self.problems)
-        return Settings(
-            config=self.path,
-            collector=collector_name(url),
-            url=url,
-            meters=(meter,),
-            upload=upload,
-            state=platformdirs.user_state_path("swarm"),
-            log_file=Path(log_file).expanduser().absolute() if log_file else None,
-        )
+    return CsvRules(
+        timezone="UTC",
+        columns=REGISTERS if kind == _REAL else (VALUE,),
+        shift=60.0 * shift if shift and shift is not INVALID else 0.0,
+        pad_first=bool(shift),
+        power_from_energy=slot if kind == _FAKE else None,
+    )
 
-    def _get(self, section: str, option: str) -> str | None:
-        try:
-            value = self.parser.get(section, option, fallback=None)
-        except InterpolationError:
-            self._report(section, option, "a single '%'; write it as %% in this kind of INI")
-            return None
-        return value.strip() if value and value.strip() else None
 
-    def _required(self, section: str, option: str) -> str:
-        value = self._get(section, option)
-        if value is None:
-            self._report(section, option, "missing")
-        return value or ""
+def _channel_type(text: str) -> str:
+    if text not in {_REAL, _FAKE, _OTHER}:
+        raise ValueError(f"{_REAL}, {_FAKE} or {_OTHER}")
+    return text
 
-    def _report(self, section: str, option: str, message: str) -> None:
-        inside, number = "", None
-        for line, text in enumerate(self.lines, 1):
-            if text.startswith("["):
-                inside = text.strip().strip("[]")
-            name = re.split(r"[=:]", text, maxsplit=1)[0].strip().lower()
-            if inside == section and name == option.lower():
-                number = line
-        place = f"{self.path}:{number}" if number else str(self.path)
-        problem = f"{place}: [{section}] {option}: {message}"
-        if problem not in self.problems:
-            self.problems.append(problem)
 
-    def _unknown_names(self) -> None:
-        for section in self.parser.sections():
-            if section not in _KNOWN:
-                self.problems.append(f"{self.path}: [{section}]: unknown section")
-            for option in self.parser.options(section):
-                if option not in _KNOWN.get(section, (option,)):
-                    self._report(section, option, "unknown option")
+def _minutes(text: str) -> int:
+    if not re.fullmatch(r"\+?[0-9]{1,6}", text):
+        raise ValueError("a whole number of minutes")
+    return int(text)
 
-    def _url(self) -> str:
-        text = self._required(_WEB, "URL")
-        try:
-            return checked_url(text) if text else ""
-        except ValueError as error:
-            self._report(_WEB, "URL", str(error))
-            return ""
 
-    def _verbosity(self) -> dict[str, Any]:
-        level = (self._get(_LOGS, "Level") or "").upper()
-        return {"verbose": _VERBOSITY[level]} if level in _VERBOSITY else {}
+def _optional(document: Document, section: str, option: str, parse: Parser = str) -> Any:
+    """Return a value; None where it is unset, `INVALID` where it is wrong."""
+    entry = document.entry(section, option)
+    if entry is None or entry.value == "":
+        return None
+    return document.values(section, {option: parse})[option]
 
-    def _minutes(self, option: str) -> int | None:
-        text = self._get(_GENERAL, option)
-        if text is None:
-            return None
-        if not re.fullmatch(r"[0-9]{1,6}", text):
-            self._report(_GENERAL, option, f"found '{text}', expected a whole number of minutes")
-            return None
-        return int(text)
 
-    def _rules(self) -> CsvRules:
-        kind = self._required(_GENERAL, "ChannelType")
-        shift, slot = self._minutes("MinutesShift"), self._minutes("MinutesInSlot")
-        if kind == "real_electricity":
-            if shift is not None:
-                self._report(
-                    _GENERAL,
-                    "MinutesShift",
-                    "can't be used with real_electricity; remove the option",
-                )
-            return CsvRules(timezone="UTC", columns=REGISTERS)
-        if kind == "fake_electricity" and not slot:
-            self._report(
-                _GENERAL,
-                "MinutesInSlot",
-                "fake_electricity needs it: a whole number of minutes above zero",
-            )
-        elif kind not in {"other", "fake_electricity", ""}:
-            self._report(
-                _GENERAL,
-                "ChannelType",
-                f"found '{kind}', expected real_electricity, fake_electricity or other",
-            )
-        return CsvRules(
-            timezone="UTC",
-            columns=(VALUE,),
-            shift=(shift or 0) * 60.0,
-            pad_first=bool(shift),
-            power_from_energy=float(slot) if kind == "fake_electricity" and slot else None,
-        )
+def _required(document: Document, section: str, option: str, parse: Parser = str) -> str:
+    """Return a value; empty where it is missing or wrong."""
+    value = _optional(document, section, option, parse)
+    if value is None:
+        document.report(section, option, "missing")
+    return value if isinstance(value, str) else ""

@@ -1,6 +1,6 @@
 """What can be set for an upload, in one table: flag, variable and INI key read from it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from swarm.values import (
@@ -151,6 +151,5 @@ OPTIONS: tuple[Option, ...] = (
 
 BY_KEY = {option.key: option for option in OPTIONS}
 
-# A key of the table that `Upload` does not hold would be read and forgotten.
-if missing := BY_KEY.keys() - {field.name for field in fields(Upload)}:
-    raise AssertionError(missing)
+#: What an INI can't hold: it would happen in every run.
+FLAG_ONLY = frozenset({"meter", "restart", "adopt"})

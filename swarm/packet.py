@@ -9,14 +9,14 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import blake2b
 
 from swarm.localtime import DAY_MS, naive_of
 
-#: A legal JSON number without exponent that is certainly finite.
-PLAIN_NUMBER = r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]+)?"
+#: A legal JSON number without exponent that is certainly finite, also in another unit.
+PLAIN_NUMBER = r"-?+(?:[1-9][0-9]{0,99}+|0)(?:\.[0-9]++)?+"
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DECIMAL_NUMBER = re.compile(
@@ -43,6 +43,10 @@ def number(cell: str) -> str:
         raise ValueError("not a decimal number")
     if not math.isfinite(float(text)):
         raise ValueError("not a finite number")
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number with an exponent out of reach") from None
     return text
 
 
@@ -51,6 +55,18 @@ def _legal(match: re.Match[str]) -> str:
     whole = (match["whole"] or "0").lstrip("0") or "0"
     part = match["part"] or match["bare"]
     return sign + whole + (f".{part}" if part else "") + (match["exponent"] or "")
+
+
+def scaled(value: str, power: int) -> str:
+    """Return a JSON number times a power of ten, exactly; ValueError if that is not finite.
+
+    >>> scaled("1.2345", 3), scaled("250", -3), scaled("5e6", 3)
+    ('1234.5', '0.250', '5e9')
+    """
+    mantissa, mark, exponent = value.lower().partition("e")
+    if mark:
+        return number(f"{mantissa}e{int(exponent) + power}")
+    return number(f"{Decimal(f'{value}e{power}'):f}")
 
 
 def body(registers: Sequence[str], cells: str) -> str:
@@ -79,8 +95,10 @@ def _canonical(match: re.Match[str]) -> str:
     value = Decimal(match[0])
     if value == 0:
         return "0"
-    if abs(value.adjusted()) > _LARGEST_EXPONENT:
-        return match[0].lower()
+    if value.adjusted() < -_LARGEST_EXPONENT:
+        sign, digits, exponent = value.as_tuple()
+        plain = "".join(map(str, digits))
+        return f"{'-' * sign}{plain.rstrip('0')}e{int(exponent) + len(plain)}"
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

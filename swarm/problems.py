@@ -1,4 +1,4 @@
-"""What is wrong with a file, by line and column; what a user should know of a sound one."""
+"""What is wrong with a file, by line and column."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        """Return the problem as ``FILE:LINE:COLUMN: message``."""
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 
@@ -35,6 +36,16 @@ class Problems:
         if len(self.found) < MOST_PROBLEMS:
             self.found.append(Problem(self.file, line, column, kind, message))
 
+    def lead(self, kind: str, message: str) -> None:
+        """Note a problem of the file as a whole: it is told first, however many others there are."""
+        self.count += 1
+        self.found.insert(0, Problem(self.file, 1, 1, kind, message))
+        del self.found[MOST_PROBLEMS:]
+
+    def in_order(self) -> list[Problem]:
+        """Return those that are told, in the order of the file."""
+        return sorted(self.found, key=lambda problem: (problem.line, problem.column))
+
 
 def shown(text: str, longest: int = 60) -> str:
     """Return a cell as it may stand in a message: printable, quoted, cut.
@@ -43,7 +54,7 @@ def shown(text: str, longest: int = 60) -> str:
     "'1,5'"
     """
     cut = text if len(text) <= longest else text[:longest] + "..."
-    return ascii(cut) if not cut.isprintable() else f"'{cut}'"
+    return f"'{cut}'" if cut.isprintable() else ascii(cut)
 
 
 def told(problems: Iterable[Problem], count: int) -> list[str]:

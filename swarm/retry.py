@@ -6,6 +6,7 @@ Source: the table of section 5 of the contract.
 import enum
 import random
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 BACKOFF_FIRST = 0.5
@@ -58,7 +59,9 @@ def retry_after(text: str | None, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return min(float(text), RETRY_AFTER_MOST)
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - now
+        date = parsedate_to_datetime(text)
+        # An HTTP date is UTC also where it does not say so, as in the form of asctime.
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_MOST)

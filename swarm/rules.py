@@ -1,12 +1,26 @@
 """The settings of one meter -> `CsvRules`: names, values and what may stand together."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import difflib
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from swarm.measurement import REGISTERS, VALUE, unit_of
-from swarm.options import boolean, one_of, positive_duration
 from swarm.settings import DEFAULT_TIMESTAMP, ROUTES, CsvRules
+from swarm.values import (
+    INVALID,
+    Parser,
+    boolean,
+    duration,
+    minutes,
+    one_of,
+    positive_duration,
+    whole,
+)
 
 _PREFIXES = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 _BASES = ("W", "var", "VA", "V", "A", "Wh")
@@ -14,18 +28,33 @@ _BASES = ("W", "var", "VA", "V", "A", "Wh")
 #: Every unit that a column may be in: its base unit and the power of ten between them.
 UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _PREFIXES.items()}
 
+#: Copies of the zones in a Linux zone folder: of these, some count leap seconds.
+_NOT_IANA = ("right/", "posix/", "localtime", "posixrules")
+#: A moment that a timestamp format has to bring back: in each part another number.
+_PROBE = datetime(2024, 11, 23, 21, 45, 31, tzinfo=UTC)
+
 
 def zone(text: str) -> str:
     """Return the name of an IANA time zone."""
     try:
+        if text.startswith(_NOT_IANA):
+            raise ValueError
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("an IANA time zone such as Europe/Dublin or America/Chicago") from None
+        close = difflib.get_close_matches(text.title(), _zones(), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        example = "an IANA time zone such as Europe/Dublin or America/Chicago"
+        raise ValueError(f"{example}{hint}") from None
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(available_timezones())
 
 
 def columns(text: str) -> tuple[str, ...]:
     """Return the names of the measurement columns: registers, ``value``, ``-`` for one skipped."""
-    names = tuple(name.strip() for name in text.split(","))
+    names = _listed(text)
     kept = [name for name in names if name != "-"]
     known = all(name == VALUE or name in REGISTERS for name in kept)
     if not kept or not known or len(set(kept)) < len(kept) or (VALUE in kept and len(kept) > 1):
@@ -37,11 +66,15 @@ def columns(text: str) -> tuple[str, ...]:
 
 def units(text: str) -> tuple[str, ...]:
     """Return the units that columns are in, at most one for a quantity."""
-    names = tuple(name.strip() for name in text.split(","))
+    names = _listed(text)
     bases = [UNITS[name][0] for name in names if name in UNITS]
     if len(bases) < len(names) or len(set(bases)) < len(bases):
         raise ValueError("units such as kW, kvar, kVA, kV, mA, kWh, at most one for a quantity")
     return names
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def delimiter(text: str) -> str:
@@ -59,26 +92,31 @@ def decimal(text: str) -> str:
     return text
 
 
-def whole(text: str) -> int:
-    """Return a whole number, zero included."""
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise ValueError("a whole number")
-    return int(text)
-
-
-def minutes(text: str) -> float:
-    """Return the minutes of a duration above zero."""
-    return positive_duration(text) / 60
-
-
 def timestamp_format(text: str) -> str:
-    """Return a strptime format that has at least a date."""
-    if "%" not in text:
-        raise ValueError("a strptime format such as %d/%m/%Y %H:%M")
+    """Return a strptime format that tells the day, and the hour if it has one."""
+    read = _read_back(text)
+    if read is None or read.date() != _PROBE.date() or read.hour not in {0, _PROBE.hour}:
+        raise ValueError(
+            "a strptime format with year, month and day (and %p beside %I), such as %d/%m/%Y %H:%M"
+        )
     return text
 
 
-PARSERS: Mapping[str, Callable[[str], Any]] = {
+def _read_back(format_: str) -> datetime | None:
+    """Return what a format makes of the probe's own text, None if it can't read it."""
+    with warnings.catch_warnings():
+        # Newer Pythons warn of a day without a year, which is refused here anyway.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return datetime.strptime(_PROBE.strftime(format_), format_)
+        except (ValueError, re.error):
+            return None
+
+
+#: The options whose value may go over several lines.
+LISTS = frozenset({"columns", "unit"})
+
+PARSERS: Final[Mapping[str, Parser]] = {
     "timezone": zone,
     "route": one_of(*ROUTES),
     "columns": columns,
@@ -91,41 +129,94 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "duplicates": one_of("error", "first", "last"),
     "empty_rows": one_of("error", "skip"),
     "ambiguous_time": one_of("infer", "first", "second", "error"),
-    "shift": positive_duration,
+    "shift": duration,
     "pad_first": boolean,
     "power_from_energy": minutes,
 }
 
-
-def build(values: Mapping[str, Any]) -> CsvRules:
-    """Return the rules that parsed settings make; ValueError says what can't stand together."""
-    given = dict(values)
-    utc = given.pop("route", None) == "utc"
-    has_offset = "%z" in given.get("timestamp_format", DEFAULT_TIMESTAMP)
-    if "timezone" not in given and not has_offset:
-        raise ValueError(
-            "timezone: missing; name the zone of the CSV's timestamps, such as "
-            "timezone = Europe/Dublin (a wrong offset in the platform is for good)"
-        )
-    if given.get("delimiter", ",") == given.get("decimal", "."):
-        raise ValueError("decimal: the same as the delimiter; set delimiter = ; for example")
-    scale = _scale(given)
-    return CsvRules(timezone=given.pop("timezone", None), utc=utc, scale=scale, **given)
+Values = Mapping[str, Any]
 
 
-def _scale(given: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Take ``unit`` out of the settings and return each register's power of ten."""
-    by_base = {UNITS[name][0]: name for name in given.pop("unit", ())}
-    energy = "power_from_energy" in given
-    named: tuple[str, ...] = given.get("columns") or ((VALUE,) if energy else REGISTERS)
-    if energy and named != (VALUE,):
-        raise ValueError("power_from_energy: needs a single column of energy, 'value'")
-    bases = {name: "Wh" if name == VALUE else unit_of(name) for name in named if name != "-"}
-    for base, unit in by_base.items():
-        if base not in bases.values() or (VALUE in bases and not energy):
-            raise ValueError(f"unit: {unit} fits no column; 'columns' says what the columns are")
-    return tuple(
-        (name, UNITS[by_base[base]][1])
-        for name, base in bases.items()
-        if base in by_base and UNITS[by_base[base]][1]
+def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
+    """Yield what is wrong with the values together: the option to name, if any, and the problem.
+
+    A value that is `INVALID` leads to no further problem.
+    """
+    for options, check in _CHECKS:
+        if not any(values.get(option) is INVALID for option in options):
+            yield from check(values)
+
+
+def build(values: Values) -> CsvRules:
+    """Return the rules that values without conflicts make."""
+    given = {option: value for option, value in values.items() if option not in {"route", "unit"}}
+    if "power_from_energy" in values or "unit" in values:
+        # The file must then have the columns that the settings were checked against.
+        given["columns"] = _columns(values)
+    return CsvRules(
+        **{"timezone": None, **given}, utc=values.get("route") == "utc", scale=_scale(values)
     )
+
+
+def _columns(values: Values) -> tuple[str, ...]:
+    named: tuple[str, ...] | None = values.get("columns")
+    return named or ((VALUE,) if "power_from_energy" in values else REGISTERS)
+
+
+def _kept(values: Values) -> dict[str, str]:
+    """Return each register that is sent and the base unit of its column."""
+    return {
+        name: "Wh" if name == VALUE else unit_of(name) for name in _columns(values) if name != "-"
+    }
+
+
+def _scale(values: Values) -> tuple[tuple[str, int], ...]:
+    """Return each register's power of ten, where it is not zero."""
+    powers = dict(UNITS[name] for name in values.get("unit", ()))
+    kept = _kept(values).items()
+    return tuple((name, powers[base]) for name, base in kept if powers.get(base))
+
+
+_Conflicts = Iterator[tuple[str | None, str]]
+
+
+def _zone_needed(values: Values) -> _Conflicts:
+    read = _read_back(values.get("timestamp_format", DEFAULT_TIMESTAMP))
+    if "timezone" not in values and (read is None or read.tzinfo is None):
+        yield (
+            None,
+            "timezone: missing; name the zone of the CSV's timestamps, such as "
+            "timezone = Europe/Dublin (a wrong offset in the platform is for good)",
+        )
+
+
+def _separators(values: Values) -> _Conflicts:
+    if values.get("delimiter", ",") == values.get("decimal", "."):
+        yield "decimal", "the same as the delimiter; set delimiter = ; for example"
+
+
+def _padding(values: Values) -> _Conflicts:
+    if values.get("pad_first") and not values.get("shift"):
+        yield "pad_first", "needs a shift: the packet ahead of all goes that much before the rest"
+
+
+def _energy(values: Values) -> _Conflicts:
+    if "power_from_energy" in values and list(_kept(values)) != [VALUE]:
+        yield "power_from_energy", "needs a single column of energy; expected columns = value"
+
+
+def _fitting(values: Values) -> _Conflicts:
+    kept = _kept(values)
+    has_unit = VALUE not in kept or "power_from_energy" in values
+    for name in values.get("unit", ()):
+        if UNITS[name][0] not in kept.values() or not has_unit:
+            yield "unit", f"{name} fits no column; 'columns' says what the columns are"
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[Values], _Conflicts]], ...] = (
+    (("timezone", "timestamp_format"), _zone_needed),
+    (("delimiter", "decimal"), _separators),
+    (("pad_first", "shift"), _padding),
+    (("columns", "power_from_energy"), _energy),
+    (("columns", "power_from_energy", "unit"), _fitting),
+)

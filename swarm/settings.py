@@ -21,6 +21,7 @@ ENVIRONMENTS: Final[dict[str, str]] = {
 SANDBOX: Final = "sandbox"
 ROUTES: Final[dict[str, str]] = {"utc": "unifiedjson_utc/", "partial": "unifiedjson_partial/"}
 _SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_partial"})
+_PORTS: Final = {"http": 80, "https": 443}
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -28,20 +29,24 @@ def with_route(url: str, route: str | None) -> str:
     """Return the URL with its last segment replaced by the route's."""
     if route is None:
         return url
-    return url.rstrip("/").rpartition("/")[0] + "/" + ROUTES[route]
+    parts = urlsplit(url)
+    head = parts.path.rstrip("/").rpartition("/")[0]
+    return urlunsplit(parts._replace(path=f"{head}/{ROUTES[route]}"))
 
 
 def collector_name(url: str) -> str:
-    """Return what a collector's state is kept under: its URL without the route, as a file name."""
+    """Return what a collector's state is kept under: its URL without the route, as a file name.
+
+    However a URL is spelled (letter case of the host, default port), its name is the same.
+    """
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     head, _, last = path.rpartition("/")
     path = head if last in _SEGMENTS else path
-    port = parts.port if parts.port != {"http": 80, "https": 443}.get(parts.scheme) else None
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    place = f"{host}:{port}" if port else host
-    return quote(urlunsplit((parts.scheme, place, path, "", "")), safe="")
+    port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
+    return quote(urlunsplit((parts.scheme, host + port, path, "", "")), safe="")
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,18 @@ class CsvRules:
 
 @dataclass(frozen=True)
 class Meter:
-    """One data stream: its ID, its files, where its packets go and who sends them."""
+    """One data stream: its ID, its files, where its packets go and who sends them.
+
+    ``url`` has the route in it already; a run that brings its own collector, whose URL is not
+    known here, takes ``route`` to make it. Without a need for secrets the password may be empty.
+    """
 
     id: str
     files: tuple[Path, ...]
     rules: CsvRules
     url: str
     credentials: Credentials | None
+    route: str | None = None
 
 
 @dataclass(frozen=True)

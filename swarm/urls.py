@@ -1,4 +1,7 @@
-"""Which URLs credentials may be sent to: HTTPS, or plain HTTP on this machine alone."""
+"""Which URLs credentials may be sent to: HTTPS, or plain HTTP on this machine alone.
+
+ValueError has what was expected, as with every parser of options; it never quotes the URL.
+"""
 
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
@@ -12,39 +15,40 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def checked_url(text: str) -> str:
-    """Return a collector's URL, ending in a slash; ValueError says what is wrong with it.
+def is_local(url: str) -> bool:
+    """Tell whether a URL's host is this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
 
-    Nothing of a URL that holds userinfo is quoted: it may be a password.
-    """
+
+def checked_url(text: str) -> str:
+    """Return a collector's URL, ending in a slash; ValueError says what was expected."""
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("expected a URL such as https://collector.example.com/unifiedjson/")
+        raise ValueError("a URL such as https://collector.example.com/unifiedjson/")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(
-            f"http:// to {parts.hostname} would send the password in the clear; use https://"
-        )
+        raise ValueError("https:// (http:// would send the password in the clear)")
     if parts.query or parts.fragment:
-        raise ValueError("a URL with a query or fragment; end it with the path")
+        raise ValueError("a URL that ends with its path, without query or fragment")
     return parts.geturl() if parts.path.endswith("/") else parts.geturl() + "/"
 
 
 def checked_proxy(text: str) -> str:
-    """Return a proxy's URL; ValueError says what is wrong with it."""
+    """Return a proxy's URL; ValueError says what was expected."""
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("expected a proxy such as http://proxy.example.com:3128")
+        raise ValueError("a proxy such as http://proxy.example.com:3128")
     return parts.geturl()
 
 
 def _split(text: str) -> SplitResult:
+    # Anywhere, not in the host alone: a password may hold a '/' or '#', which ends the host.
+    if "@" in text:
+        raise ValueError("a URL without user and password")
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError("a URL without blanks and control characters")
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        raise ValueError("not a URL") from None
-    if "@" in parts.netloc:
-        raise ValueError("a user or password inside a URL; put them under [credentials]")
-    if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("a URL with a blank or control character")
+        raise ValueError("a URL such as https://example.com/path/") from None
     return parts

@@ -190,7 +190,7 @@ def test_the_whole_time_is_limited(
     with pytest.raises(Unanswered, match=r"timed out after 0\.4 s"):
         session.post(collector.url, PACKET)
 
-    assert 0.35 < time.monotonic() - started < 0.8
+    assert 0.35 < time.monotonic() - started < 1.5
     assert session.post(collector.url, PACKET).status == 200
 
 
@@ -215,7 +215,7 @@ def test_timeouts_of_sessions_differ(opened: Opener, collector: Collector) -> No
     started = time.monotonic()
     with pytest.raises(Unanswered):
         opened(timeout=0.3).post(collector.url, b'{"id":"hang"}')
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 0.6
 
     other.join()
     assert answers == [Answer(200)]
@@ -230,8 +230,9 @@ def test_a_dripping_body_is_an_answer(opened: Opener, collector: Collector) -> N
     answer = opened(timeout=0.35).post(collector.url, PACKET)
 
     assert answer.status == 200
-    assert answer.body in (b"abc", b"abcd")
-    assert time.monotonic() - started < 0.7
+    assert 0 < len(answer.body) < 10
+    assert b"abcdefghij".startswith(answer.body)
+    assert time.monotonic() - started < 0.9
 
 
 def test_a_redirect_is_not_followed(opened: Opener, collector: Collector) -> None:
@@ -286,6 +287,7 @@ def test_a_packet_is_sent_once(
 
     assert bodies(collector).count(PACKET) == 1
     assert collector.bodies("meter") == ([PACKET] if stored else [])
+    assert collector.connections == 1
     assert session.post(collector.url, PACKET).status == 200
 
 
@@ -490,7 +492,7 @@ def test_the_whole_time_is_limited_over_tls(
     with pytest.raises(Unanswered):
         session.post(secure.url, PACKET)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 1.5
     assert session.post(secure.url, PACKET).status == 200
 
 

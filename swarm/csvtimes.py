@@ -1,0 +1,140 @@
+"""The timestamps of one CSV -> moments, or problems."""
+
+import re
+from datetime import datetime, timedelta
+
+from swarm.days import CLOCK, DATE, Clocks, Days, Offsets, UnsteadyDay
+from swarm.localtime import RepeatedHours, Zone, midnight, wall_of
+from swarm.packet import timestamp
+from swarm.problems import Problems, shown
+from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
+from swarm.shift import Moment, Shift
+
+_STANDARD = re.compile(rf"{DATE} {CLOCK}")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Times:
+    """Reads the timestamps of one file, in its order.
+
+    ``interleaved`` names the clock changes of which each time is known to occur twice.
+    """
+
+    def __init__(self, rules: CsvRules, problems: Problems, interleaved: frozenset[int]) -> None:
+        self._rules = rules
+        self._problems = problems
+        self._zone = Zone(rules.timezone) if rules.timezone else None
+        self._shift = Shift(rules)
+        self._is_standard = rules.timestamp_format == DEFAULT_TIMESTAMP
+        self.days = Days(self._zone, self._shift.ms)
+        self.offsets = Offsets(self.days)
+        self.clocks = Clocks()
+        self.repeated = RepeatedHours(interleaved)
+
+    def moment(self, line: int, text: str) -> Moment | None:
+        """Return the moment of a timestamp, or note the problem."""
+        standard = _STANDARD.fullmatch(text) if self._is_standard else None
+        if standard:
+            return self.standard(line, standard[1], standard[2])
+        parsed = self.parsed(text)
+        if parsed is None:
+            self._no_time(line, text)
+        elif _has_more_than_milliseconds(parsed):
+            self._problem(line, "timestamp", _TOO_FINE.format(shown(text)))
+        else:
+            return self._parsed_moment(line, text, parsed)
+        return None
+
+    def standard(self, line: int, date: str, clock: str) -> Moment | None:
+        """Return the moment of a usual timestamp, or note the problem."""
+        try:
+            return self.days[date] + self.clocks[clock], self.offsets[date]
+        except UnsteadyDay:
+            return self._local(line, f"{date} {clock}", midnight(date) + self.clocks[clock])
+        except ValueError:
+            self._no_time(line, f"{date} {clock}")
+            return None
+
+    def parsed(self, text: str) -> datetime | None:
+        """Return what ``timestamp_format`` makes of a text."""
+        try:
+            return datetime.strptime(text, self._rules.timestamp_format)
+        except (ValueError, OverflowError, re.error):
+            return None
+
+    def end(self) -> None:
+        """Note what only the end of the file shows: times that fit no pass of a repeated hour."""
+        for line in self.repeated.misfits():
+            self._problem(line, "ambiguous time", _MISFIT)
+
+    def _parsed_moment(self, line: int, text: str, parsed: datetime) -> Moment | None:
+        wall = wall_of(parsed.replace(tzinfo=None))
+        offset = parsed.utcoffset()
+        if offset is None:
+            return self._local(line, text, wall)
+        east = offset // _MILLISECOND
+        return self._writable(line, text, (wall - east, east))
+
+    def _local(self, line: int, text: str, wall: int) -> Moment | None:
+        """Return the moment of a wall time on a day on which the clocks may change."""
+        if self._zone is None:
+            self._problem(line, "timestamp", _NO_OFFSET.format(shown(text)))
+            return None
+        readings = self._zone.readings(wall)
+        if not readings.offsets:
+            self._problem(line, "nonexistent time", _SKIPPED.format(self._zone.name, shown(text)))
+            return None
+        place = 0
+        if readings.change is not None:
+            place = self._pass(line, text, wall, readings.change)
+        offset = readings.offsets[place]
+        return self._writable(line, text, (wall - offset, offset))
+
+    def _pass(self, line: int, text: str, wall: int, change: int) -> int:
+        """Return 0 or 1: the first or second pass of an hour that the clocks repeat."""
+        rule = self._rules.ambiguous_time
+        if rule == "infer":
+            return self.repeated.reading(wall, change, line)
+        if rule == "error":
+            where = self._rules.timezone
+            self._problem(line, "ambiguous time", _REPEATED.format(where, shown(text)))
+        return int(rule == "second")
+
+    def _writable(self, line: int, text: str, moment: Moment) -> Moment | None:
+        try:
+            timestamp(*self._shift.sent_at(*moment))
+        except (OverflowError, ValueError):
+            self._problem(line, "timestamp", _BEYOND.format(shown(text)))
+            return None
+        return moment
+
+    def _no_time(self, line: int, text: str) -> None:
+        expected = self._rules.timestamp_format
+        self._problem(
+            line, "timestamp", f"not a timestamp: found {shown(text)}, expected {expected}"
+        )
+
+    def _problem(self, line: int, kind: str, message: str) -> None:
+        self._problems.add(line, 1, kind, message)
+
+
+_TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
+_NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
+_BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
+_SKIPPED = (
+    "a local time that does not exist in {}, where the clocks skip it: found {}, "
+    "expected another time, or another timezone"
+)
+_REPEATED = (
+    "a local time that occurs twice in {}, where the clocks repeat it: found {}, "
+    "expected a time that occurs once; or set ambiguous_time"
+)
+_MISFIT = (
+    "a local time that the clocks repeat: found where it fits neither the first nor the second "
+    "pass, expected each pass in order of time; or set ambiguous_time"
+)
+
+
+def _has_more_than_milliseconds(parsed: datetime) -> bool:
+    offset = parsed.utcoffset() or timedelta()
+    return bool(parsed.microsecond % 1000 or offset % _MILLISECOND)

@@ -1,0 +1,103 @@
+"""A CSV file that was checked, read again for sending: it must still be what was checked."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from swarm.csvfile import READ_ERRORS, Block, Checked, OpenFile
+from swarm.csvfile import digest_of, is_gzip, numbered, open_csv, pieces, reason
+from swarm.errors import FileChangedError
+
+_ALTERED = "rows that were checked have been altered"
+
+
+class HeldFile:
+    """One file, held to what a check saw of it.
+
+    Reading raises `FileChangedError` where the file was replaced, shortened or altered, and ends
+    where the check ended: what was appended since then waits for the next run.
+    """
+
+    def __init__(self, path: Path, checked: Checked) -> None:
+        self._path = path
+        self._checked = checked
+        self._read = 0
+        self._place = 0
+        self._current = (0, 0)
+        self._is_whole_line = True
+        self._status: os.stat_result | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the file's blocks."""
+        try:
+            with open_csv(self._path) as file:
+                self._status = os.fstat(file.fileno())
+                self._compare_place(self._status)
+                yield from numbered(map(self._compared, pieces(file, self._checked.size)))
+                self._compare_end(file)
+            if self._is_touched():
+                self._compare_all()
+        except READ_ERRORS as error:
+            self._changed(reason(error))
+
+    def watch(self) -> None:
+        """Compare the file on disk with what is being sent.
+
+        Cheap while nothing touches the file. Once something did, the block in hand is compared;
+        those to come are compared when they are read, and all of them again at the end.
+        """
+        if self._status is None:
+            return
+        try:
+            self._compare_place(self._path.stat())
+            if self._is_touched():
+                self._compare_current()
+        except READ_ERRORS as error:
+            self._changed(reason(error))
+
+    def _is_touched(self) -> bool:
+        return self._status is None or self._path.stat().st_mtime_ns != self._status.st_mtime_ns
+
+    def _compare_place(self, status: os.stat_result) -> None:
+        known = self._checked
+        if (status.st_ino, status.st_dev) != (known.inode, known.device):
+            self._changed("another file stands in its place")
+        if not is_gzip(self._path) and status.st_size < known.size:
+            self._changed("it is shorter than it was")
+
+    def _compared(self, data: bytes) -> bytes:
+        """Note that a block is in hand, once it proves to be the one that was checked."""
+        self._current = (self._read, len(data))
+        self._compare(self._place, data)
+        self._read += len(data)
+        self._place += 1
+        self._is_whole_line = data.endswith(b"\n")
+        return data
+
+    def _compare(self, place: int, data: bytes) -> None:
+        if self._checked.digests[place : place + 1] != (digest_of(data),):
+            self._changed(_ALTERED)
+
+    def _compare_end(self, file: OpenFile) -> None:
+        """See that the last line still ends where it ended when it was checked."""
+        if self._read < self._checked.size:
+            self._changed("it is shorter than it was")
+        if not self._is_whole_line and file.read(1) not in {b"", b"\n", b"\r"}:
+            self._changed("its last line has grown")
+
+    def _compare_current(self) -> None:
+        start, length = self._current
+        with open_csv(self._path) as file:
+            file.seek(start)
+            self._compare(self._place - 1, file.read(length))
+
+    def _compare_all(self) -> None:
+        with open_csv(self._path) as file:
+            for place, data in enumerate(pieces(file, self._checked.size)):
+                self._compare(place, data)
+
+    def _changed(self, how: str) -> NoReturn:
+        raise FileChangedError(
+            f"{self._path}: the file changed after it was checked: {how}; run the command again"
+        )

@@ -1,0 +1,76 @@
+"""``[meters]`` and ``[meter:ID]`` -> the meters of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from swarm import rules
+from swarm.credentials import CredentialSets
+from swarm.document import METERS, Document
+from swarm.filenames import matching
+from swarm.settings import SANDBOX, CsvRules, Meter, with_route
+from swarm.spelling import closest, suggestion
+from swarm.values import INVALID
+
+OPTIONS = (*rules.PARSERS, "credentials")
+
+
+def load(
+    document: Document, url: str, sets: CredentialSets, chosen: tuple[str, ...]
+) -> list[Meter]:
+    """Return every meter; passwords are had for those ``chosen``, for all if none is."""
+    named = document.sections.get(METERS, {})
+    if named:
+        _check_sections(document)
+    else:
+        document.report(METERS, None, "no meter; add a line such as gas-meter-01 = gas.csv")
+    common = document.values("swarm", rules.PARSERS, rules.LISTS)
+    meters = []
+    for name in named:
+        values = common | document.values(f"meter:{name}", rules.PARSERS, rules.LISTS)
+        route = values.get("route")
+        meters.append(
+            Meter(
+                id=name,
+                files=tuple(dict.fromkeys(_files(document, name))),
+                rules=_rules(document, name, values),
+                url=url if url == SANDBOX or route is INVALID else with_route(url, route),
+                credentials=sets.of(name, needed=not chosen or name in chosen),
+                route=route,
+            )
+        )
+    return meters
+
+
+def _check_sections(document: Document) -> None:
+    """Report sections of meters that there are none of; go on with what was meant."""
+    named = document.sections[METERS]
+    for section in list(document.sections):
+        kind, _, name = section.partition(":")
+        if kind == "meter" and name not in named:
+            close = closest(name, named)
+            hint = suggestion(close)
+            document.report(section, None, f"no such meter under [{METERS}]{hint}")
+            document.values(section, rules.PARSERS, rules.LISTS)
+            if close:
+                document.rename(section, f"meter:{close}")
+
+
+def _rules(document: Document, meter: str, values: dict[str, Any]) -> CsvRules:
+    section = f"meter:{meter}"
+    found = list(rules.conflicts(values))
+    for option, problem in found:
+        if option is None:
+            document.report(METERS, meter, problem)
+        else:
+            place = section if document.entry(section, option) else "swarm"
+            document.report(place, option, problem)
+    if found or INVALID in values.values():
+        return CsvRules(timezone=None)
+    return rules.build(values)
+
+
+def _files(document: Document, meter: str) -> Iterator[Path]:
+    text = document.text(METERS, meter, is_list=True) or ""
+    for line in filter(None, text.split("\n")):
+        yield from matching(line, document.folder)

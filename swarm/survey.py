@@ -1,0 +1,127 @@
+"""The check of a meter's files: every row by itself, then, where need be, in order of time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from swarm import electrify
+from swarm.csvfile import CsvFile
+from swarm.csvnumbers import kept
+from swarm.csvrows import Row
+from swarm.errors import FileChangedError
+from swarm.filescan import Scan, scan
+from swarm.problems import Problem, Problems
+from swarm.settings import CsvRules, Meter
+from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The result of a check: counts, period, problems, and what the sending pass relies on.
+
+    ``rows`` are the lines that hold data, the padding packet among them; ``filtered`` those of
+    them that are not sent. ``ends`` are the first and last rows that are.
+    """
+
+    meter: str
+    registers: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    rows: int = 0
+    filtered: int = 0
+    ends: tuple[Row, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    problem_count: int = 0
+    notices: tuple[str, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the meter's files may be sent."""
+        return not self.problem_count
+
+
+def survey(meter: Meter, window: Window) -> Survey:
+    """Check a meter's files."""
+    scans = [scan(CsvFile(path), meter.rules, index) for index, path in enumerate(meter.files)]
+    columns = _columns(scans)
+    found = Survey(
+        meter.id,
+        electrify.REGISTERS if meter.rules.power_from_energy else kept(columns),
+        tuple(scan.span for scan in scans),
+        rows=sum(scan.span.rows for scan in scans),
+        filtered=sum(scan.span.empty_rows for scan in scans),
+        notices=tuple(notice for scan in scans for notice in scan.notices),
+    )
+    found = _with_problems(found, [scan.problems for scan in scans])
+    return _in_time(meter, window, found, scans) if found.is_sound else found
+
+
+def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
+    """Return what the columns of all files are; a file that differs gets a problem."""
+    columns: tuple[str, ...] = ()
+    for found in scans:
+        if found.columns and columns and found.columns != columns:
+            counts = f"found {len(found.columns) + 1}, expected {len(columns) + 1}"
+            found.problems.lead(
+                "cells", f"another number of cells than the meter's first file: {counts}"
+            )
+        columns = columns or found.columns or ()
+    return columns
+
+
+def _with_problems(found: Survey, by_file: Sequence[Problems]) -> Survey:
+    return replace(
+        found,
+        problems=tuple(problem for problems in by_file for problem in problems.in_order()),
+        problem_count=sum(problems.count for problems in by_file),
+    )
+
+
+def _in_time(meter: Meter, window: Window, found: Survey, scans: Sequence[Scan]) -> Survey:
+    """Complete the survey of sound files with what shows in order of time."""
+    reader = MeterReader(meter, found.spans, window)
+    is_simple = is_strict(found.spans) and window.is_open
+    try:
+        ends = _ends(reader.sent(_extremes(scans)) if is_simple else reader.rows())
+    except FileChangedError as error:
+        changed = Problems(str(meter.files[0]))
+        changed.lead("file changed", str(error))
+        return _with_problems(found, [changed])
+    if any(problems.count for problems in reader.conflicts):
+        return _with_problems(found, reader.conflicts)
+    tally = reader.tally
+    single = found.rows - found.filtered - tally.repeats
+    return replace(
+        found,
+        rows=found.rows + (pads(meter.rules) and single >= 2),
+        filtered=found.filtered + tally.repeats + tally.outside,
+        ends=ends,
+        notices=(*found.notices, *_notices(meter, reader, single)),
+    )
+
+
+def _notices(meter: Meter, reader: MeterReader, single: int) -> Iterator[str]:
+    tally = reader.tally
+    if tally.repeats:
+        where = f"; the first repeat is {tally.first_repeat}" if tally.first_repeat else ""
+        yield (
+            f"{meter.id}: {tally.repeats} rows have the instant of another row: "
+            f"one of each is sent{where}"
+        )
+    if meter.rules.pad_first and not pads(meter.rules):
+        yield f"{meter.id}: pad_first without shift: no packet goes ahead of the first"
+    elif meter.rules.pad_first and single < 2:
+        yield f"{meter.id}: pad_first: no second row, so no packet goes ahead of the first"
+
+
+def _ends(rows: Iterator[Row]) -> tuple[Row, ...]:
+    first = last = next(rows, None)
+    for last in rows:
+        pass
+    return () if first is None or last is None else (first, last)
+
+
+def _extremes(scans: Sequence[Scan]) -> Iterator[Row]:
+    """Yield the first two rows and the last of files that follow one another."""
+    ends = sorted((scan.end, scan.start) for scan in scans if scan.end is not None)
+    start = [row for _, rows in ends for row in rows][:2]
+    last = [row for row, _ in ends[-1:] if row not in start]
+    return iter([*start, *last])

@@ -1,0 +1,187 @@
+"""A meter's checked files -> the rows to send, in strictly increasing time, lazily."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice, pairwise
+
+from swarm import electrify
+from swarm.csvfile import Checked
+from swarm.csvrows import Row, RowReader
+from swarm.heldfile import HeldFile
+from swarm.packet import body, digest
+from swarm.problems import Problems, shown
+from swarm.settings import CsvRules, Meter
+from swarm.shift import Shift
+from swarm.sorting import Source, by_instant, merged
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the check found of one file: what it must still be, and how its rows lie in time.
+
+    ``first`` and ``last`` are instants in ms, None if no row is left. ``in_order`` is without a
+    step back in time, ``strict`` without one instant twice either.
+    """
+
+    checked: Checked = Checked()
+    rows: int = 0
+    empty_rows: int = 0
+    first: int | None = None
+    last: int | None = None
+    in_order: bool = True
+    strict: bool = True
+    interleaved: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Window:
+    """``--since`` and ``--until``, as wall times in ms; None is open."""
+
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every row is inside."""
+        return self.since is None and self.until is None
+
+    def holds(self, wall: int) -> bool:
+        """Tell whether a row is inside."""
+        return (self.since is None or self.since <= wall) and (
+            self.until is None or wall < self.until
+        )
+
+
+@dataclass
+class Tally:
+    """What a pass over the rows of a meter leaves out."""
+
+    repeats: int = 0
+    outside: int = 0
+    first_repeat: str = ""
+
+
+class MeterReader:
+    """Reads one meter's files in order of time, as a check has found them."""
+
+    def __init__(self, meter: Meter, spans: tuple[Span, ...], window: Window) -> None:
+        self._meter = meter
+        self._rules = meter.rules
+        self._spans = spans
+        self._window = window
+        self._open: dict[int, HeldFile] = {}
+        self._shift = Shift(meter.rules)
+        self.conflicts = [Problems(str(path)) for path in meter.files]
+        self.tally = Tally()
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows to send, in strictly increasing time.
+
+        Raises `FileChangedError` where a file is not what was checked.
+        """
+        rows = merged(
+            Source(span.first, span.last, partial(self._read, file))
+            for file, span in enumerate(self._spans)
+            if span.first is not None and span.last is not None
+        )
+        return self.sent(rows if is_strict(self._spans) else self._single(rows))
+
+    def sent(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield what is sent for rows of different instants, in order of time."""
+        if pads(self._rules):
+            rows = self._padded(rows)
+        elif not (self._window.is_open and self._shift.is_none):
+            rows = (self._moved(row) for row in rows if self._is_inside(row))
+        minutes = self._rules.power_from_energy
+        if minutes:
+            rows = (row._replace(cells=electrify.cells(row.cells, minutes)) for row in rows)
+        return rows
+
+    def watch(self) -> None:
+        """Raise `FileChangedError` if a file in use is not what was checked any more."""
+        for file in list(self._open.values()):
+            file.watch()
+
+    def _read(self, file: int) -> Iterator[Row]:
+        """Yield one file's rows in order of time."""
+        span = self._spans[file]
+        held = self._open[file] = HeldFile(self._meter.files[file], span.checked)
+        reader = RowReader(self._rules, Problems(""), file, span.interleaved)
+        rows = chain.from_iterable(reader.read(block).rows() for block in held.blocks())
+        yield from rows if span.in_order else by_instant(rows)
+        del self._open[file]
+
+    def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Leave one row of each instant: ``duplicates``, and exact repeats."""
+        held: Row | None = None
+        for row in rows:
+            if held is None:
+                held = row
+            elif row.instant == held.instant:
+                held = self._either(held, row)
+            else:
+                yield held
+                held = row
+        if held is not None:
+            yield held
+
+    def _either(self, held: Row, row: Row) -> Row:
+        """Return which of two rows of one instant stays."""
+        self.tally.repeats += 1
+        if _values(held) == _values(row):
+            place = f"{self._meter.files[row.file]}:{row.line}"
+            self.tally.first_repeat = self.tally.first_repeat or place
+            return held
+        if self._rules.duplicates == "error":
+            self.conflicts[row.file].add(row.line, 1, "conflict", self._conflict(held, row))
+        return row if self._rules.duplicates == "last" else held
+
+    def _conflict(self, held: Row, row: Row) -> str:
+        where = f"line {held.line}"
+        if held.file != row.file:
+            where = f"{self._meter.files[held.file]}:{held.line}"
+        return (
+            f"the same instant as {where} with other values: found {shown(row.text)} and there "
+            f"{shown(held.text)}, expected one; set duplicates = first or last to choose"
+        )
+
+    def _padded(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """One packet goes ahead of all: at the first time, unshifted, with the second values."""
+        start = list(islice(rows, 2))
+        for first, second in pairwise(start):
+            if self._is_inside(first):
+                moment = self._shift.sent_at(first.instant, first.offset, later=False)
+                yield Row(*moment, second.cells, *first[3:])
+        for row in chain(start, rows):
+            if self._is_inside(row):
+                yield self._moved(row)
+
+    def _is_inside(self, row: Row) -> bool:
+        is_inside = self._window.holds(row.instant + row.offset)
+        self.tally.outside += not is_inside
+        return is_inside
+
+    def _moved(self, row: Row) -> Row:
+        return Row(*self._shift.sent_at(row.instant, row.offset), *row[2:])
+
+
+def pads(rules: CsvRules) -> bool:
+    """Tell whether a packet goes ahead of all: without a shift it would have the first's time."""
+    return rules.pad_first and rules.shift > 0
+
+
+def is_strict(spans: Sequence[Span]) -> bool:
+    """Tell whether no instant occurs twice, within a file or over the files."""
+    periods = sorted(
+        (span.first, span.last)
+        for span in spans
+        if span.first is not None and span.last is not None
+    )
+    follow = all(earlier[1] < later[0] for earlier, later in pairwise(periods))
+    return follow and all(span.strict for span in spans)
+
+
+def _values(row: Row) -> int:
+    """Return what tells a row's values from others, however they are written."""
+    return digest(body([str(place) for place in range(row.cells.count(",") + 1)], row.cells))

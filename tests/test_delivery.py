@@ -1,0 +1,458 @@
+"""Delivery under every fault: section 5 of the contract, through the command and real sockets."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+
+import pytest
+
+from tests.bench import Bench, Ended, packets, rows
+from tests.collector_server import (
+    Behaviour,
+    CloseAfterStoring,
+    Collector,
+    Garbage,
+    Hang,
+    Raw,
+    Reply,
+    Request,
+    ResetAfterStoring,
+    ResetBeforeStoring,
+    ResetMidBody,
+    TruncatedHeader,
+    redirect,
+)
+
+LINES = rows(6)
+ENGINES = ["curl", "requests"]
+
+
+class Script:
+    """Plays behaviours, one after the other, for the POSTs that it picks."""
+
+    def __init__(self, picks: Callable[[Request], bool], *behaviours: Behaviour) -> None:
+        self.picks = picks
+        self.behaviours = list(behaviours)
+
+    def __call__(self, request: Request, _: Collector) -> Behaviour | None:
+        """Return what the collector does with a request."""
+        is_picked = request.method == "POST" and self.picks(request)
+        return self.behaviours.pop(0) if is_picked and self.behaviours else None
+
+
+def third(request: Request) -> bool:
+    """Pick the packet of the third row."""
+    return b'"value":2.25' in request.body
+
+
+def send(bench: Bench, collector: Collector, *arguments: str, **upload: str) -> Ended:
+    """Send the six rows of ``LINES`` as stream ``m``."""
+    path = bench.csv("m.csv", LINES)
+    config = bench.ini(collector.url, {"m": path}, upload={"timeout": "1s", **upload})
+    return bench.run(config, "--json", *arguments).balanced()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(ResetBeforeStoring(), id="reset before storing"),
+        pytest.param(ResetAfterStoring(), id="reset after storing"),
+        pytest.param(CloseAfterStoring(), id="closed after storing"),
+        pytest.param(Raw(store=False), id="closed before storing"),
+        pytest.param(TruncatedHeader(), id="truncated header"),
+        pytest.param(Garbage(), id="garbage"),
+        pytest.param(Hang(), id="hangs before storing"),
+        pytest.param(Hang(store=True), id="hangs after storing"),
+        pytest.param(Reply(500, store=True), id="500 after storing"),
+        pytest.param(Reply(503, store=False), id="503 before storing"),
+        pytest.param(Reply(408, store=True), id="408 after storing"),
+        pytest.param(ResetMidBody(), id="reset in the body of a 200"),
+    ],
+)
+def test_a_fault_costs_and_repeats_nothing(bench: Bench, engine: str, fault: Behaviour) -> None:
+    """Whatever becomes of one answer, every packet is stored once, in order."""
+    with Collector(Script(third, fault)) as collector:
+        done = send(bench, collector, "--transport", engine)
+        assert packets("m", LINES) == collector.packets("m")
+        assert (0, "done", "yes") == (
+            done.code,
+            done.meters["m"]["state"],
+            done.meters["m"]["verified"],
+        )
+        assert done.meters["m"]["possible_duplicates"] == 0
+        assert collector.max_in_flight("m") == 1
+
+
+def test_no_unsettled_packet_is_sent_again_unasked(bench: Bench) -> None:
+    """Between an unanswered packet and the next POST there is a GET."""
+    with Collector(Script(third, Reply(500))) as collector:
+        send(bench, collector)
+        methods = [request.method for request in collector.requests]
+        assert methods == ["GET", *["POST"] * 3, "GET", *["POST"] * 4, "GET"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        *((status, 4, "refused") for status in (403, 404, 405, 406, 407, 421, 426, 431, 451)),
+        *((status, 4, "refused") for status in (501, 505)),
+        *((status, 3, "rejected") for status in (400, 402, 409, 410, 413, 415, 418, 422)),
+    ],
+)
+def test_an_answer_that_stops_a_stream(bench: Bench, status: int, code: int, kind: str) -> None:
+    """Refused for good: the stream stops at that row, and nothing overtakes it."""
+    script = Script(third, *[Reply(status, b"words")] * 9)
+    with Collector(script) as collector:
+        done = send(bench, collector)
+        problem = done.meters["m"]["problem"]
+        assert (code, kind, 3, status) == (
+            done.code,
+            problem["kind"],
+            problem["line"],
+            problem["status"],
+        )
+        assert "words" in problem["message"]
+        assert packets("m", LINES[:2]) == collector.packets("m")
+        script.behaviours.clear()
+        assert send(bench, collector).code == 0
+        assert packets("m", LINES) == collector.packets("m")
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_stops_the_run(bench: Bench, status: int) -> None:
+    """3xx is never followed: the run ends with exit 4, and the other host hears nothing."""
+    with (
+        Collector() as other,
+        Collector(Script(lambda _: True, *[redirect(other.url, status)] * 9)) as collector,
+    ):
+        done = send(bench, collector)
+        assert (4, "redirect") == (done.code, done.meters["m"]["problem"]["kind"])
+        assert (0, 1) == (other.connections, sum(r.method == "POST" for r in collector.requests))
+
+
+@pytest.mark.parametrize("status", [425, 429])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_that_the_collector_asks_for(bench: Bench, status: int, form: str) -> None:
+    """429 and 425: again after Retry-After, without a question, and outside of retry_for."""
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    asked = Reply(status, headers={"Retry-After": "1" if form == "seconds" else then})
+    times: list[float] = []
+
+    def picks(request: Request) -> bool:
+        times.append(time.monotonic())
+        return third(request)
+
+    with Collector(Script(picks, asked)) as collector:
+        done = send(bench, collector, retry_for="0.5s")
+        assert (0, 1) == (done.code, done.meters["m"]["retries"])
+        assert packets("m", LINES) == collector.packets("m")
+        assert max(b - a for a, b in pairwise(times)) > 0.9
+        assert [r.method for r in collector.requests].count("GET") == 2
+
+
+def test_retries_are_used_up(bench: Bench) -> None:
+    """A collector that answers 503 for ever stops the stream after retry_for; then it goes on."""
+    script = Script(third, *[Reply(503, b"busy")] * 99)
+    with Collector(script) as collector:
+        start = time.monotonic()
+        done = send(bench, collector, retry_for="2s")
+        problem = done.meters["m"]["problem"]
+        assert (5, "temporary", 503) == (done.code, problem["kind"], problem["status"])
+        assert time.monotonic() - start < 10
+        assert "busy" in problem["message"]
+        script.behaviours.clear()
+        done = send(bench, collector)
+        assert (0, 4, 2) == (done.code, done.meters["m"]["sent"], done.meters["m"]["resumed"])
+        assert packets("m", LINES) == collector.packets("m")
+
+
+def test_an_expired_session_gets_a_fresh_one(bench: Bench) -> None:
+    """401 once: a fresh session without the old cookie, and the stream goes on."""
+    script = Script(third, Reply(401))
+    with Collector(script, cookie="session=abc") as collector:
+        assert send(bench, collector).code == 0
+        assert packets("m", LINES) == collector.packets("m")
+        posts = [r for r in collector.requests if b'"value":2.25' in r.body]
+        assert ["session=abc", None] == [post.headers.get("cookie") for post in posts]
+
+
+def test_a_401_after_a_2xx_stops_its_stream_alone(bench: Bench) -> None:
+    """Once a credential was accepted, 401 for one stream does not stop its others."""
+
+    def script(request: Request, _: Collector) -> Behaviour | None:
+        refused = request.stream == "a" and b'"value":1.15' in request.body
+        return Reply(401) if refused else None
+
+    with Collector(script) as collector:
+        meters = {name: bench.csv(f"{name}.csv", LINES) for name in "ab"}
+        done = bench.run(bench.ini(collector.url, meters), "--json").balanced()
+        assert done.code == 4
+        assert ("stopped", "done") == (done.meters["a"]["state"], done.meters["b"]["state"])
+
+
+def test_one_credential_refused_leaves_the_others(bench: Bench) -> None:
+    """The streams of a credential that is refused stop together; others are sent."""
+
+    def script(request: Request, _: Collector) -> Behaviour | None:
+        return Reply(401, b"who?") if request.stream != "good" else None
+
+    with Collector(script) as collector:
+        names = [*(f"bad{n}" for n in range(6)), "good"]
+        meters = {name: bench.csv(f"{name}.csv", LINES) for name in names}
+        rest = "[credentials:b]\nusername = b\npassword = pw-b\n[meter:good]\ncredentials = b\n"
+        config = bench.ini(collector.url, meters, rest=rest, upload={"connections": "2"})
+        done = bench.run(config, "--json").balanced()
+        assert (4, "done") == (done.code, done.meters["good"]["state"])
+        assert done.err.count("who?") == 1
+        assert packets("good", LINES) == collector.packets("good")
+
+
+# What is rejected
+
+
+def reject(*values: str) -> Callable[[Request, Collector], Behaviour | None]:
+    """Return a script that refuses some values for good."""
+    marks = [f'"value":{value}}}'.encode() for value in values]
+
+    def script(request: Request, _: Collector) -> Behaviour | None:
+        return Reply(422, b"out of range") if any(m in request.body for m in marks) else None
+
+    return script
+
+
+def test_rejected_rows_are_kept_aside(bench: Bench) -> None:
+    """--on-reject skip: the row goes to the rejects file with its reason; later ones are sent."""
+    with Collector(reject("1.15", "4.45")) as collector:
+        done = send(bench, collector, on_reject="skip")
+        assert (3, 2, 4) == (done.code, done.meters["m"]["rejected"], done.meters["m"]["sent"])
+        kept = next(bench.state.glob("rejects/*/m.csv"))
+        assert kept.read_text() == f"{LINES[1]}\n{LINES[4]}\n"
+        log = [json.loads(line) for line in kept.with_name("m.log.jsonl").read_text().splitlines()]
+        assert [(2, 422), (5, 422)] == [(entry["line"], entry["status"]) for entry in log]
+        assert "out of range" in log[0]["reason"]
+
+
+def test_a_rejected_row_unchanged_is_not_sent_again(bench: Bench) -> None:
+    """The next run counts it as rejected, without a packet; corrected, it is late."""
+    with Collector(reject("1.15")) as collector:
+        send(bench, collector, on_reject="skip")
+        before = len(collector.requests)
+        again = send(bench, collector, on_reject="skip")
+        assert (3, 1, 5) == (
+            again.code,
+            again.meters["m"]["rejected"],
+            again.meters["m"]["resumed"],
+        )
+        assert [r.method for r in collector.requests[before:]] == ["GET"]
+        corrected = [LINES[0], LINES[1].replace("1.15", "1.05"), *LINES[2:]]
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", corrected)})
+        late = bench.run(config, "--json").balanced()
+        assert (3, 1) == (late.code, late.meters["m"]["late"])
+        sent = bench.run(config, "--json", "--late", "send").balanced()
+        assert (0, 1, 5) == (sent.code, sent.meters["m"]["sent"], sent.meters["m"]["resumed"])
+        assert collector.packets("m")[-1]["value"] == 1.05
+        assert bench.run(config, "--json").balanced().code == 0
+
+
+def test_a_hundred_rejects_in_a_row_stop_the_meter(bench: Bench) -> None:
+    """Also with --on-reject skip, a collector that refuses everything is not gone through."""
+    with Collector(lambda request, _: Reply(400) if request.body else None) as collector:
+        config = bench.ini(
+            collector.url, {"m": bench.csv("m.csv", rows(150))}, upload={"on_reject": "skip"}
+        )
+        done = bench.run(config, "--json").balanced()
+        assert (3, 100, 50) == (done.code, done.meters["m"]["rejected"], done.meters["m"]["unsent"])
+
+
+# What is resumed, and what is late
+
+
+def test_a_rolling_export_is_resumed_row_by_row(bench: Bench, collector: Collector) -> None:
+    """A "last seven days" export that drops old rows and adds new ones sends the new ones alone."""
+    lines = rows(40)
+    for start in (0, 10, 20, 25):
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", lines[start : start + 15])})
+        assert bench.run(config, "--json").balanced().code == 0
+    assert packets("m", lines) == collector.packets("m")
+
+
+def test_other_line_ends_and_spellings_are_no_change(bench: Bench, collector: Collector) -> None:
+    """A re-export with CRLF, blanks and padded decimals is resumed."""
+    send(bench, collector)
+    again = "".join(f"{line.replace(',', ', ')}0\r\n" for line in LINES)
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", again)})
+    done = bench.run(config, "--json").balanced()
+    assert (0, 6) == (done.code, done.meters["m"]["resumed"])
+
+
+def test_late_rows_are_told_and_newer_ones_sent(bench: Bench, collector: Collector) -> None:
+    """Rows that fill a gap are late: listed, exit 3, sent only with --late send."""
+    with_gap = [*LINES[:2], *LINES[4:]]
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", with_gap)})
+    assert bench.run(config).code == 0
+    newer = rows(7)
+    bench.csv("m.csv", newer)
+    told = bench.run(config, "--json").balanced()
+    assert (3, 2, 1) == (told.code, told.meters["m"]["late"], told.meters["m"]["sent"])
+    assert "m.csv:3" in told.err
+    assert packets("m", [*with_gap, newer[6]]) == collector.packets("m")
+    sent = bench.run(config, "--json", "--late", "send").balanced()
+    assert (0, 2, 5) == (sent.code, sent.meters["m"]["sent"], sent.meters["m"]["resumed"])
+    assert packets("m", LINES[2:4]) == collector.packets("m")[-2:]
+    assert (0, 7) == (
+        (end := bench.run(config, "--json").balanced()).code,
+        end.meters["m"]["resumed"],
+    )
+
+
+def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
+    """A row that was sent with another value is late; an older export is resumed."""
+    send(bench, collector)
+    changed = [*LINES[:3], LINES[3].replace("3.35", "3.36"), *LINES[4:]]
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", changed)})
+    told = bench.run(config, "--json").balanced()
+    assert (3, 1, 5) == (told.code, told.meters["m"]["late"], told.meters["m"]["resumed"])
+    assert bench.run(config, "--late", "send").code == 0
+    bench.csv("m.csv", LINES[:5])
+    old = bench.run(config, "--json").balanced()
+    assert (0, 5) == (old.code, old.meters["m"]["resumed"])
+
+
+# No checkpoint
+
+
+def test_without_a_checkpoint_known_rows_stop_the_stream(
+    bench: Bench, collector: Collector
+) -> None:
+    """Data at the collector, no checkpoint: exit 3, and --adopt and --restart are named."""
+    send(bench, collector)
+    bench.state.rename(bench.folder / "elsewhere")
+    bench.csv("m.csv", rows(8))
+    config = bench.folder / "config.ini"
+    done = bench.run(config, "--json").balanced()
+    assert (3, "no checkpoint", 6) == (
+        done.code,
+        done.meters["m"]["problem"]["kind"],
+        done.meters["m"]["problem"]["line"],
+    )
+    assert "--adopt" in done.err
+    assert "--restart" in done.err
+    assert packets("m", LINES) == collector.packets("m")
+    adopted = bench.run(config, "--json", "--adopt").balanced()
+    assert (0, 2, 6) == (adopted.code, adopted.meters["m"]["sent"], adopted.meters["m"]["resumed"])
+    assert packets("m", rows(8)) == collector.packets("m")
+
+
+def test_restart_sends_all_again(bench: Bench, collector: Collector) -> None:
+    """--restart forgets the checkpoint; without it, the next run has nothing to send."""
+    send(bench, collector)
+    done = send(bench, collector, "--restart")
+    assert (0, 6) == (done.code, done.meters["m"]["sent"])
+    assert packets("m", LINES) * 2 == collector.packets("m")
+    assert send(bench, collector).meters["m"]["resumed"] == 6
+
+
+def test_a_stream_with_live_data_can_be_backfilled(bench: Bench) -> None:
+    """Its last packet is newer than the whole file: all rows are sent, doubts are counted."""
+    live = json.dumps({"id": "m", "tsISO8601": "2030-01-01T00:00:00.000+00:00", "value": 1})
+    unclear = Script(third, ResetAfterStoring())
+
+    def script(request: Request, collector: Collector) -> Behaviour | None:
+        if request.method == "GET":
+            return Reply(200, live.encode())
+        return unclear(request, collector)
+
+    with Collector(script) as collector:
+        done = send(bench, collector)
+        assert (0, 1, "newer") == (
+            done.code,
+            done.meters["m"]["possible_duplicates"],
+            done.meters["m"]["verified"],
+        )
+        assert packets("m", [*LINES[:3], *LINES[2:]]) == collector.packets("m")
+
+
+def test_ambiguity_can_stop_the_stream(bench: Bench) -> None:
+    """--on-ambiguous stop: where GET is not offered, the stream stops with exit 5."""
+    unclear = Script(third, *[ResetBeforeStoring()] * 2)
+
+    def script(request: Request, collector: Collector) -> Behaviour | None:
+        return Reply(405) if request.method == "GET" else unclear(request, collector)
+
+    with Collector(script) as collector:
+        done = send(bench, collector, on_ambiguous="stop")
+        assert (5, "ambiguous") == (done.code, done.meters["m"]["problem"]["kind"])
+        assert packets("m", LINES[:2]) == collector.packets("m")
+        done = send(bench, collector, on_ambiguous="resend")
+        assert (0, 2, "unknown") == (
+            done.code,
+            done.meters["m"]["possible_duplicates"],
+            done.meters["m"]["verified"],
+        )
+        assert packets("m", LINES) == collector.packets("m")
+
+
+def test_a_question_that_fails_is_asked_again(bench: Bench) -> None:
+    """The GET that settles a packet may fail for a while."""
+    unclear = Script(third, ResetAfterStoring())
+    questions: list[Behaviour] = [
+        Reply(503),
+        Raw(store=False, end="reset"),
+        Reply(429),
+        Reply(200, b"<html>"),
+    ]
+    asked: list[Request] = []
+
+    def script(request: Request, collector: Collector) -> Behaviour | None:
+        if request.method == "GET" and len(collector.bodies("m")) == 3:
+            asked.append(request)
+            return questions.pop(0) if len(questions) > 1 else None
+        return unclear(request, collector)
+
+    with Collector(script) as collector:
+        done = send(bench, collector)
+        assert (0, 0, 4) == (done.code, done.meters["m"]["possible_duplicates"], len(asked))
+        assert packets("m", LINES) == collector.packets("m")
+
+
+def answer(fields: dict[str, object]) -> Reply:
+    """Return the reply that holds a packet."""
+    return Reply(200, json.dumps(fields).encode())
+
+
+def at(moment: str) -> dict[str, object]:
+    """Return what moves a packet to another time."""
+    return {"tsISO8601": moment}
+
+
+@pytest.mark.parametrize(
+    ("reply", "verified", "code"),
+    [
+        pytest.param(lambda row: answer(row | {"value": "6.550", "x": 1}), "no", 3, id="other"),
+        pytest.param(lambda row: answer(row | {"value": "5.550", "x": 1}), "yes", 0, id="quoted"),
+        pytest.param(
+            lambda row: answer(row | at("2023-01-01T02:15:00+01:00")), "yes", 0, id="zone"
+        ),
+        pytest.param(lambda row: answer(row | at("2029-01-01T00:00:00Z")), "newer", 0, id="newer"),
+        pytest.param(lambda row: answer(row | at("2022-01-01T00:00:00Z")), "no", 3, id="older"),
+        pytest.param(lambda _: Reply(404), "no", 3, id="nothing"),
+        pytest.param(lambda _: Reply(500), "unknown", 0, id="no answer"),
+    ],
+)
+def test_the_last_packet_is_verified(
+    bench: Bench, reply: Callable[[dict[str, object]], Reply], verified: str, code: int
+) -> None:
+    """After a meter is done the collector is asked for its last packet."""
+
+    def script(request: Request, collector: Collector) -> Behaviour | None:
+        stored = collector.packets("m")
+        return reply(stored[-1]) if request.method == "GET" and stored else None
+
+    with Collector(script) as collector:
+        done = send(bench, collector)
+        meter = done.meters["m"]
+        assert (code, "done", verified) == (done.code, meter["state"], meter["verified"])
