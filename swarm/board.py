@@ -2,11 +2,13 @@
 
 A killed process leaves no lock behind, as it would with a lock of multiprocessing. Times are those
 of the monotonic clock, which all processes of a machine share.
+
+What is read or written without the lock is one byte, or one double through a memoryview: a single
+store. `struct.pack_into` is none: it clears the place first, and a reader may see the zeros.
 """
 
 import mmap
 import os
-import struct
 import tempfile
 import threading
 import time
@@ -15,12 +17,16 @@ from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-_DOUBLE = struct.Struct("<d")
+from swarm.errors import StateError
+
 _STOP, _GATE = 0, 1
-_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = 8, 16, 24, 32, 40
+# Doubles, counted from the start of the mapping.
+_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = range(1, 6)
+_DOUBLES_LENGTH = 48
 _WORDS, _WORDS_LENGTH = 64, 448
+# Two bytes for each set: processes that write the one must not undo the other.
 _CREDENTIALS = _WORDS + _WORDS_LENGTH
-_ACCEPTED, _CONDEMNED = 1, 2
+_ACCEPTED, _CONDEMNED = 0, 1
 
 #: How late a request may take up the rate it missed, in seconds.
 _CATCH_UP = 0.1
@@ -32,17 +38,23 @@ class Board:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        self._doubles = memoryview(self._map)[:_DOUBLES_LENGTH].cast("d")
         self._mutex = threading.Lock()
 
     @classmethod
     def create(cls, credentials: int) -> "Board":
         """Make the board of a run with so many sets of credentials."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - its descriptor lives on
-        # Written, not truncated: a hole would be filled by a page fault, which a full disk kills.
-        file.write(bytes(_CREDENTIALS + credentials))
-        file.flush()
-        board = cls(os.dup(file.fileno()))
-        file.close()
+        try:
+            with tempfile.TemporaryFile() as file:
+                # Not truncated: a hole would be filled by a page fault, which a full disk kills.
+                file.write(bytes(_CREDENTIALS + 2 * credentials))
+                file.flush()
+                board = cls(os.dup(file.fileno()))
+        except OSError as error:
+            raise StateError(
+                f"no temporary file for the run: {error.strerror}; free some room, or name another "
+                "folder with the variable TMPDIR"
+            ) from None
         board.restart_clock()
         return board
 
@@ -52,6 +64,7 @@ class Board:
 
     def close(self) -> None:
         """Let go of the mapping."""
+        self._doubles.release()
         self._map.close()
         os.close(self._fd)
 
@@ -88,7 +101,7 @@ class Board:
     def unreachable(self, wait: float, words: str) -> None:
         """Note that the collector can't be reached; the next probe goes out after ``wait``."""
         with self._locked():
-            text = words.encode()[:_WORDS_LENGTH].ljust(_WORDS_LENGTH, b"\0")
+            text = words.encode(errors="replace")[:_WORDS_LENGTH].ljust(_WORDS_LENGTH, b"\0")
             self._map[_WORDS : _WORDS + _WORDS_LENGTH] = text
             if not self._map[_GATE]:
                 self._map[_GATE] = 1
@@ -130,36 +143,36 @@ class Board:
         """Take the next free moment at a rate (requests/s); return the seconds until then."""
         with self._locked():
             now = time.monotonic()
-            moment = max(self._get(_NEXT_REQUEST), now - _CATCH_UP)
+            # The first request has missed nothing: its double is still zero.
+            moment = max(self._get(_NEXT_REQUEST) or now, now - _CATCH_UP)
             self._put(_NEXT_REQUEST, moment + 1 / rate)
             return moment - now
 
     def accept(self, credential: int) -> None:
         """Note that the collector took a packet under a credential."""
-        self._map[_CREDENTIALS + credential] |= _ACCEPTED
+        self._map[_place(credential, _ACCEPTED)] = 1
 
     def is_accepted(self, credential: int) -> bool:
         """Whether the collector took a packet under a credential in this run."""
-        return bool(self._map[_CREDENTIALS + credential] & _ACCEPTED)
+        return self._map[_place(credential, _ACCEPTED)] != 0
 
     def condemn(self, credential: int) -> bool:
         """Note that the collector knows a credential not; True for the first to say so."""
         with self._locked():
-            place = _CREDENTIALS + credential
-            first = not self._map[place] & _CONDEMNED
-            self._map[place] |= _CONDEMNED
+            place = _place(credential, _CONDEMNED)
+            first = not self._map[place]
+            self._map[place] = 1
             return first
 
     def is_condemned(self, credential: int) -> bool:
         """Whether a credential's streams are to stop."""
-        return bool(self._map[_CREDENTIALS + credential] & _CONDEMNED)
+        return self._map[_place(credential, _CONDEMNED)] != 0
 
     def _get(self, at: int) -> float:
-        value: float = _DOUBLE.unpack_from(self._map, at)[0]
-        return value
+        return self._doubles[at]
 
     def _put(self, at: int, value: float) -> None:
-        _DOUBLE.pack_into(self._map, at, value)
+        self._doubles[at] = value
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -171,6 +184,10 @@ class Board:
                 yield
             finally:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
+
+def _place(credential: int, mark: int) -> int:
+    return _CREDENTIALS + 2 * credential + mark
 
 
 def _inherited(duplicate: Any) -> Board:

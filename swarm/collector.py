@@ -42,9 +42,6 @@ class Question(NamedTuple):
     last: Last | None = None
 
 
-_ACKNOWLEDGED = Outcome(Verdict.ACKNOWLEDGED)
-
-
 class Link:
     """One session to a collector with one credential, for one thread at a time."""
 
@@ -69,7 +66,7 @@ class Link:
         except (Unreachable, Unanswered, Untrusted) as fault:
             return _fault(fault)
         if 200 <= answer.status < 300:
-            return _ACKNOWLEDGED
+            return Outcome(Verdict.ACKNOWLEDGED, status=answer.status)
         return self._outcome(answer)
 
     def last(self, url: str, stream: str) -> Question:

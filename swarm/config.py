@@ -106,7 +106,7 @@ def _environment(text: str) -> str:
     name = text.lower()
     if name not in _PLACES:
         hint = suggestion(closest(name, _PLACES))
-        raise ValueError(f"{', '.join(_PLACES)}{hint}")
+        raise ValueError(f"{', '.join(ENVIRONMENTS)} or {SANDBOX}{hint}")
     return ENVIRONMENTS.get(name, SANDBOX)
 
 

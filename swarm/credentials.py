@@ -15,11 +15,9 @@ class CredentialSets:
     def __init__(self, document: Document, *, secrets: bool) -> None:
         self._document = document
         self._secrets = secrets
-        self._sources = {
-            _name(section): self._checked(section)
-            for section in document.sections
-            if section.partition(":")[0] == SECTION
-        }
+        unnamed = {"": SECTION} if SECTION in document.sections else {}
+        self._sections = unnamed | document.named(SECTION)
+        self._sources = {name: self._checked(s) for name, s in self._sections.items()}
         self._had: dict[str, Credentials] = {}
 
     def of(self, meter: str, *, needed: bool) -> Credentials | None:
@@ -80,8 +78,7 @@ class CredentialSets:
 
     def _read(self, name: str) -> Credentials:
         document = self._document
-        section = f"{SECTION}:{name}" if name else SECTION
-        source = self._sources[name] or ""
+        section, source = self._sections[name], self._sources[name] or ""
         user, value = document.text(section, "username"), document.text(section, source)
         secret = ""
         if self._secrets:
@@ -90,7 +87,3 @@ class CredentialSets:
             except SecretError as error:
                 document.report(section, source, str(error))
         return Credentials(name, user or "", secret)
-
-
-def _name(section: str) -> str:
-    return section.partition(":")[2]

@@ -7,6 +7,7 @@ from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
 
 _BLANKS = " \t"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class CellReader:
@@ -23,6 +24,9 @@ class CellReader:
 
     def text(self, line: int, raw: bytes) -> str | None:
         """Return a line's text, or note the problem."""
+        if raw.startswith(_UTF16) and line == 1:
+            self._problems.add(1, 1, "encoding", "a file in UTF-16: expected text in UTF-8")
+            return None
         if (place := raw.find(b"\0")) >= 0:
             self._problem(line, raw, place, "nul", "a NUL byte: found 0x00, expected text in UTF-8")
             return None

@@ -47,6 +47,10 @@ class Checked:
     digests: tuple[bytes, ...] = ()
 
 
+#: What a check saw of a file that can't be read.
+NOTHING = Checked()
+
+
 class CsvFile:
     """One CSV file, read block by block for a check.
 
@@ -71,7 +75,7 @@ class CsvFile:
     def checked(self) -> Checked:
         """Return what `blocks` has read to its end."""
         if self._status is None:
-            return Checked()
+            return NOTHING
         status = self._status
         return Checked(self._size, status.st_ino, status.st_dev, tuple(self._digests))
 

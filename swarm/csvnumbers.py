@@ -1,5 +1,7 @@
 """The measurement cells of a row -> JSON numbers in register order, or problems."""
 
+from functools import lru_cache
+
 from swarm import electrify
 from swarm.measurement import REGISTERS, VALUE
 from swarm.packet import number, scaled
@@ -7,6 +9,7 @@ from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
 
 
+@lru_cache
 def kept(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the registers of a CSV's columns that are sent, in the packet's order."""
     return tuple(name for name in (VALUE, *REGISTERS) if name in columns)

@@ -49,6 +49,15 @@ class Document:
         self.headers.setdefault(name, line)
         self.sections.setdefault(name, {})
 
+    def named(self, kind: str) -> dict[str, str]:
+        """Return the sections ``[KIND:NAME]``, by name; those that lack one are left out."""
+        prefix = f"{kind}:"
+        return {
+            section.removeprefix(prefix): section
+            for section in self.sections
+            if section.startswith(prefix) and section != prefix
+        }
+
     def rename(self, section: str, name: str) -> None:
         """Give a section another name, unless there is one of that name."""
         if name not in self.sections:
@@ -143,5 +152,5 @@ def _label(section: str, option: str | None) -> str:
 def _found(text: str) -> str:
     """Return how a message names a wrong value: never what may be the password in a URL."""
     if "@" in text or ("://" in text and set("?#") & set(text)):
-        return "found a value that is not shown, it may hold a password"
+        return "found a value that is not shown here (it may hold a password)"
     return f"found {shown(text)}"

@@ -62,3 +62,17 @@ class Untrusted(TransportFault):
     """The collector's TLS certificate was not accepted: nothing was sent, no credential either."""
 
     exit_code = 4
+
+
+class MeasurementError(SwarmError, ValueError):
+    """A measurement that can't be sent: its id, its time or a number."""
+
+    exit_code = 3
+
+
+class ConfigError(SettingsError, ValueError):
+    """What an `Agent` or `Config` of the library is made with; ``problems`` holds one line each."""
+
+
+class AgentError(SwarmError, RuntimeError):
+    """An `Agent` is asked for what it can't do: it is closed, or of another process."""

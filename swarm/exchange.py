@@ -5,7 +5,7 @@ from typing import NoReturn
 from swarm.collector import Link, Outcome, Question
 from swarm.events import StreamProblem
 from swarm.retry import Verdict
-from swarm.stream import Context, Ended, Patience, Target, Where
+from swarm.stream import Ended, ExchangeContext, Patience, Target, Where
 
 _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 
@@ -13,7 +13,7 @@ _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 class Exchange:
     """The exchanges of one stream; what is no answer to go on with ends in waiting or `Ended`."""
 
-    def __init__(self, target: Target, context: Context) -> None:
+    def __init__(self, target: Target, context: ExchangeContext) -> None:
         self._target = target
         self._context = context
         self._place: Link | None = None

@@ -5,8 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from swarm.csvfile import READ_ERRORS, Block, Checked, OpenFile
-from swarm.csvfile import digest_of, is_gzip, numbered, open_csv, pieces, reason
+from swarm.csvfile import (
+    READ_ERRORS,
+    Block,
+    Checked,
+    OpenFile,
+    digest_of,
+    is_gzip,
+    numbered,
+    open_csv,
+    pieces,
+    reason,
+)
 from swarm.errors import FileChangedError
 
 _ALTERED = "rows that were checked have been altered"
@@ -26,18 +36,19 @@ class HeldFile:
         self._place = 0
         self._current = (0, 0)
         self._is_whole_line = True
-        self._status: os.stat_result | None = None
+        self._is_read = False
+        self._opened_at = 0
+        self._watched_at = 0
 
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks."""
         try:
             with open_csv(self._path) as file:
-                self._status = os.fstat(file.fileno())
-                self._compare_place(self._status)
+                self._begin(os.fstat(file.fileno()))
                 yield from numbered(map(self._compared, pieces(file, self._checked.size)))
                 self._compare_end(file)
-            if self._is_touched():
-                self._compare_all()
+            self._is_read = True
+            self._compare_with_disk(self._opened_at)
         except READ_ERRORS as error:
             self._changed(reason(error))
 
@@ -47,17 +58,24 @@ class HeldFile:
         Cheap while nothing touches the file. Once something did, the block in hand is compared;
         those to come are compared when they are read, and all of them again at the end.
         """
-        if self._status is None:
-            return
         try:
-            self._compare_place(self._path.stat())
-            if self._is_touched():
-                self._compare_current()
+            self._compare_with_disk(self._watched_at)
         except READ_ERRORS as error:
             self._changed(reason(error))
 
-    def _is_touched(self) -> bool:
-        return self._status is None or self._path.stat().st_mtime_ns != self._status.st_mtime_ns
+    def _begin(self, status: os.stat_result) -> None:
+        self._compare_place(status)
+        self._opened_at = self._watched_at = status.st_mtime_ns
+
+    def _compare_with_disk(self, known: int) -> None:
+        """Compare if the file was touched since ``known`` (ns): all that was read to its end."""
+        status = self._path.stat()
+        self._compare_place(status)
+        self._watched_at = status.st_mtime_ns
+        if self._watched_at != known and self._is_read:
+            self._compare_all()
+        elif self._watched_at != known:
+            self._compare_current()
 
     def _compare_place(self, status: os.stat_result) -> None:
         known = self._checked
@@ -88,14 +106,17 @@ class HeldFile:
 
     def _compare_current(self) -> None:
         start, length = self._current
+        if not length:
+            return
         with open_csv(self._path) as file:
             file.seek(start)
             self._compare(self._place - 1, file.read(length))
 
     def _compare_all(self) -> None:
         with open_csv(self._path) as file:
-            for place, data in enumerate(pieces(file, self._checked.size)):
-                self._compare(place, data)
+            found = map(digest_of, pieces(file, self._checked.size))
+            if tuple(found) != self._checked.digests:
+                self._changed(_ALTERED)
 
     def _changed(self, how: str) -> NoReturn:
         raise FileChangedError(

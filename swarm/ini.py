@@ -72,7 +72,7 @@ def parse(path: Path, text: str, dialect: Dialect = SWARM) -> Document:
     for section, options in document.sections.items():
         for name, entry in options.items():
             try:
-                entry.value = parser.get(section, name, fallback="")
+                entry.value = parser.get(section, name, fallback="").strip()
             except InterpolationError:
                 document.report(section, name, "a single '%'; write it as %% in this kind of INI")
     return document

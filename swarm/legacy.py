@@ -111,7 +111,7 @@ def _rules(document: Document) -> CsvRules:
         columns=REGISTERS if kind == _REAL else (VALUE,),
         shift=60.0 * shift if shift and shift is not INVALID else 0.0,
         pad_first=bool(shift),
-        power_from_energy=slot if kind == _FAKE else None,
+        power_from_energy=float(slot) if kind == _FAKE and isinstance(slot, int) else None,
     )
 
 

@@ -45,15 +45,14 @@ def load(
 def _check_sections(document: Document) -> None:
     """Report sections of meters that there are none of; go on with what was meant."""
     named = document.sections[METERS]
-    for section in list(document.sections):
-        kind, _, name = section.partition(":")
-        if kind == "meter" and name not in named:
+    for name, section in document.named("meter").items():
+        if name not in named:
             close = closest(name, named)
             hint = suggestion(close)
             document.report(section, None, f"no such meter under [{METERS}]{hint}")
-            document.values(section, rules.PARSERS, rules.LISTS)
             if close:
                 document.rename(section, f"meter:{close}")
+            document.values(section, rules.PARSERS, rules.LISTS)
 
 
 def _rules(document: Document, meter: str, values: dict[str, Any]) -> CsvRules:

@@ -51,6 +51,18 @@ class Places:
 
     def enter(self, access: Access, check: Callable[[], None]) -> Link:
         """Take a place and a session in it; ``check`` is called now and then, and may raise."""
+        self._take(check)
+        try:
+            return self._session(access)
+        except BaseException:
+            self._give_back()
+            raise
+
+    def leave(self, link: Link) -> None:
+        """Give a place back, and the session in it."""
+        self._give_back(link)
+
+    def _take(self, check: Callable[[], None]) -> None:
         with self._condition:
             returns = self._has_entered()
             self._returning += returns
@@ -66,12 +78,10 @@ class Places:
             finally:
                 self._returning -= returns
                 self._balance()
-            return self._session(access)
 
-    def leave(self, link: Link) -> None:
-        """Give a place back, and the session in it."""
+    def _give_back(self, *session: Link) -> None:
         with self._condition:
-            self._idle.append(link)
+            self._idle.extend(session)
             self._free += 1
             self._condition.notify()
             self._balance()
@@ -89,10 +99,15 @@ class Places:
             self._tell_free(change)
 
     def _session(self, access: Access) -> Link:
-        for link in self._idle:
-            if link.access == access:
-                self._idle.remove(link)
-                return link
-        if self._idle and len(self._idle) > self._free:
-            self._idle.popleft().close()
+        """Return the place's session, or a fresh one: opened without holding up the others."""
+        with self._condition:
+            # The one used last: a server closes those that idle for long.
+            known = next((link for link in reversed(self._idle) if link.access == access), None)
+            if known is not None:
+                self._idle.remove(known)
+                return known
+            is_here = len(self._idle) > self._free
+            other = self._idle.popleft() if is_here else None
+        if other is not None:
+            other.close()
         return Link(self._engine, access)

@@ -37,7 +37,7 @@ class Problems:
             self.found.append(Problem(self.file, line, column, kind, message))
 
     def lead(self, kind: str, message: str) -> None:
-        """Note a problem of the file as a whole: it is told first, however many others there are."""
+        """Note a problem of the file as a whole: it is told ahead of all others."""
         self.count += 1
         self.found.insert(0, Problem(self.file, 1, 1, kind, message))
         del self.found[MOST_PROBLEMS:]

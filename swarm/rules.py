@@ -180,14 +180,16 @@ def _scale(values: Values) -> tuple[tuple[str, int], ...]:
 _Conflicts = Iterator[tuple[str | None, str]]
 
 
+_NO_ZONE = (
+    "timezone: missing; name the zone of the CSV's timestamps, such as "
+    "timezone = Europe/Dublin (a wrong offset in the platform is for good)"
+)
+
+
 def _zone_needed(values: Values) -> _Conflicts:
     read = _read_back(values.get("timestamp_format", DEFAULT_TIMESTAMP))
     if "timezone" not in values and (read is None or read.tzinfo is None):
-        yield (
-            None,
-            "timezone: missing; name the zone of the CSV's timestamps, such as "
-            "timezone = Europe/Dublin (a wrong offset in the platform is for good)",
-        )
+        yield None, _NO_ZONE
 
 
 def _separators(values: Values) -> _Conflicts:

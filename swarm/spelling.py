@@ -66,7 +66,7 @@ def unknown_sections(document: Document, layout: Layout) -> Iterator[Unknown]:
     """Yield the sections that have no place in a layout."""
     for section, line in document.headers.items():
         kind, colon, name = section.partition(":")
-        if f"{kind}:" in layout and not name and section not in layout:
+        if not name and f"{kind}:" in layout and (colon or kind not in layout):
             message = f"[{section}]: a section without a name; expected [{kind}:NAME]"
             yield Unknown(line, message, section)
         elif kind + colon not in layout:

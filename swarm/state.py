@@ -24,12 +24,18 @@ def file_name(stream: str) -> str:
     name = name.replace(".", "%2E", 1) if name.startswith(".") else name
     if len(name) <= _LONGEST_NAME:
         return name
-    return f"{name[:_LONGEST_NAME]}~{blake2b(stream.encode(), digest_size=8).hexdigest()}"
+    return f"{name[:_LONGEST_NAME]}~{_digest(stream).hex()}"
 
 
 def ledger_path(state: Path, collector: str, stream: str) -> Path:
-    """Return the path of a stream's ledger."""
-    return state / "checkpoints" / collector / f"{file_name(stream)}.ledger"
+    """Return the path of a stream's ledger.
+
+    A file system may take ``Gas`` and ``gas`` for one name: capitals bring a digest into it.
+    """
+    name = file_name(stream)
+    if stream != stream.lower() and len(name) <= _LONGEST_NAME:
+        name = f"{name}~{_digest(stream).hex()}"
+    return state / "checkpoints" / collector / f"{name}.ledger"
 
 
 def rejects_path(state: Path, collector: str, stream: str) -> Path:
@@ -47,6 +53,24 @@ def senders_lock(state: Path, collector: str) -> Path:
     return state / "locks" / collector / "senders.lock"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, for this user alone, durably; raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 class StreamLocks:
     """Locks of this process on streams, all in one file.
 
@@ -57,7 +81,7 @@ class StreamLocks:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._error(error) from None
@@ -91,5 +115,9 @@ class StreamLocks:
         )
 
 
+def _digest(stream: str) -> bytes:
+    return blake2b(stream.encode(), digest_size=8).digest()
+
+
 def _offset(stream: str) -> int:
-    return int.from_bytes(blake2b(stream.encode(), digest_size=8).digest(), "little") % _OFFSETS
+    return int.from_bytes(_digest(stream), "little") % _OFFSETS

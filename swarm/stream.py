@@ -98,8 +98,8 @@ class Ended(Exception):  # noqa: N818 - the end of a stream, told in its result
         self.stops_run = stops_run
 
 
-class Context(Protocol):
-    """What a stream needs of the process that it is sent in."""
+class ExchangeContext(Protocol):
+    """What the exchanges with a collector need of the process that they are made in."""
 
     def enter(self, access: Access) -> Link:
         """Wait for a place and return a session in it; raises `Halted`."""
@@ -124,6 +124,10 @@ class Context(Protocol):
 
     def condemn(self, credential: int) -> None:
         """Stop all streams of a credential."""
+
+
+class Context(ExchangeContext, Protocol):
+    """What a stream from a file needs of the process that it is sent in."""
 
     def is_condemned(self, credential: int) -> bool:
         """Tell whether a stream found that the collector does not know the credential."""

@@ -1,5 +1,6 @@
 """The check of a meter's files: every row by itself, then, where need be, in order of time."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from swarm.csvrows import Row
 from swarm.errors import FileChangedError
 from swarm.filescan import Scan, scan
 from swarm.problems import Problem, Problems
-from swarm.settings import CsvRules, Meter
+from swarm.settings import Meter
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
 
 
@@ -113,10 +114,11 @@ def _notices(meter: Meter, reader: MeterReader, single: int) -> Iterator[str]:
 
 
 def _ends(rows: Iterator[Row]) -> tuple[Row, ...]:
-    first = last = next(rows, None)
-    for last in rows:
-        pass
-    return () if first is None or last is None else (first, last)
+    first = next(rows, None)
+    if first is None:
+        return ()
+    last = deque(rows, maxlen=1)
+    return (first, last[0] if last else first)
 
 
 def _extremes(scans: Sequence[Scan]) -> Iterator[Row]:

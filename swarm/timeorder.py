@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, islice, pairwise
 
 from swarm import electrify
-from swarm.csvfile import Checked
+from swarm.csvfile import NOTHING, Checked
 from swarm.csvrows import Row, RowReader
 from swarm.heldfile import HeldFile
 from swarm.packet import body, digest
@@ -24,7 +24,7 @@ class Span:
     step back in time, ``strict`` without one instant twice either.
     """
 
-    checked: Checked = Checked()
+    checked: Checked = NOTHING
     rows: int = 0
     empty_rows: int = 0
     first: int | None = None
@@ -152,7 +152,7 @@ class MeterReader:
         for first, second in pairwise(start):
             if self._is_inside(first):
                 moment = self._shift.sent_at(first.instant, first.offset, later=False)
-                yield Row(*moment, second.cells, *first[3:])
+                yield Row(*moment, second.cells, first.file, first.line, first.text)
         for row in chain(start, rows):
             if self._is_inside(row):
                 yield self._moved(row)
@@ -163,7 +163,8 @@ class MeterReader:
         return is_inside
 
     def _moved(self, row: Row) -> Row:
-        return Row(*self._shift.sent_at(row.instant, row.offset), *row[2:])
+        moment = self._shift.sent_at(row.instant, row.offset)
+        return Row(*moment, row.cells, row.file, row.line, row.text)
 
 
 def pads(rules: CsvRules) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from swarm.board import Board
 from swarm.pool import Crew, Pool
 from swarm.settings import Meter, Settings
+from swarm.transport import available
 
 _SPARE_DESCRIPTORS = 256
 #: A stream in flight has a socket, a ledger, and its CSV.
@@ -23,7 +24,7 @@ def workforce(settings: Settings) -> Iterator[tuple[Pool, Board]]:
     crew = Crew(
         processes=_processes(settings),
         places=upload.connections,
-        engine=upload.transport,
+        engine=available(upload.transport),
         rate_limit=upload.rate_limit,
         retry_for=upload.retry_for,
     )

@@ -189,6 +189,11 @@ class Collector:
         """Return how many requests of a stream were ever under way at once."""
         return self._most[stream]
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests of streams are under way."""
+        return sum(map(len, list(self._flying.values())))
+
     def hang_up(self) -> None:
         """Close every open connection, as servers do with idle ones."""
         with self._lock:

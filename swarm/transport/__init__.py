@@ -7,9 +7,10 @@ whether a packet may be sent again is for `swarm.delivery` to decide.
 
 import base64
 from dataclasses import dataclass, field
-from importlib import util
+from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
+from swarm.errors import SettingsError
 from swarm.version import VERSION
 
 Engine = Literal["auto", "curl", "requests"]
@@ -61,10 +62,22 @@ class Session(Protocol):
 
 
 def available(engine: Engine) -> Literal["curl", "requests"]:
-    """Return the engine to use: ``auto`` is curl where pycurl is installed."""
-    if engine != "auto":
+    """Return the engine to use: ``auto`` is curl where pycurl is installed, and can be loaded.
+
+    Raises `SettingsError` where curl is asked for and can't be had.
+    """
+    if engine == "requests":
         return engine
-    return "curl" if util.find_spec("pycurl") else "requests"
+    try:
+        import_module("swarm.transport.curl")
+    except ImportError as error:
+        if engine == "auto":
+            return "requests"
+        raise SettingsError(
+            f"--transport curl: pycurl can't be loaded ({error}); run: "
+            "pip install 'wattics-swarm[fast]', or leave the option out"
+        ) from None
+    return "curl"
 
 
 def open_session(engine: Engine, access: Access) -> Session:

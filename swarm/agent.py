@@ -1,0 +1,251 @@
+"""The library's door: an `Agent` takes measurements and sends them, many streams at once."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import ClassVar, Self
+
+from swarm.agentconfig import Config
+from swarm.backlog import Backlog, Entry, Stream
+from swarm.errors import AgentError, ConfigError, MeasurementError
+from swarm.handlers import Function, Handlers, SentHandler
+from swarm.measurement import Measurement
+from swarm.response import Response
+from swarm.senders import Senders
+from swarm.sending import Sending, Setup, warn_of_late
+from swarm.sessions import Sessions
+from swarm.settlement import Terms
+from swarm.stream import Halted
+from swarm.transport import Engine, available
+from swarm.values import FOREVER
+
+#: More senders than this gain nothing, whatever the machine.
+MOST_SENDERS = 256
+_SECONDS_AT_EXIT = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """Sends measurements: per stream in order of time and one at a time, streams in parallel.
+
+    ``maximum_parallel_senders`` streams are sent at the same time, 0 stands for twice the number of
+    processors. `send` waits while ``queue_size`` measurements wait for their answers. A measurement
+    is tried for ``retry_for`` seconds, for ever where that is None; what became of one that was not
+    answered is asked ``settle`` seconds after it was sent. A context manager: leaving it waits.
+    """
+
+    _shared: ClassVar["Agent | None"] = None
+    _shared_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self,
+        maximum_parallel_senders: int = 0,
+        *,
+        queue_size: int = 10_000,
+        retry_for: float | None = None,
+        settle: float = 2.0,
+        transport: Engine = "auto",
+    ) -> None:
+        if maximum_parallel_senders < 0 or queue_size < 1:
+            raise ConfigError(
+                "maximum_parallel_senders: expected 0 or more; queue_size: expected 1 or more"
+            )
+        self._process = os.getpid()
+        self._backlog = Backlog(queue_size)
+        self._handlers = Handlers(self._backlog.done)
+        self._senders = Senders(_senders(maximum_parallel_senders), self._send_one)
+        self._halted = threading.Event()
+        terms = Terms(settle, "resend", FOREVER if retry_for is None else retry_for)
+        self._sessions = Sessions(available(transport))
+        self._setup = Setup(terms, self._sessions, self._senders, self._halted)
+        self._last_sent: float | None = None
+        self._is_ended = False
+        atexit.register(self._at_exit)
+
+    @classmethod
+    def get_instance(cls, maximum_parallel_senders: int = 0) -> "Agent":
+        """Return the process's one shared agent; the number counts for the first call."""
+        with cls._shared_lock:
+            shared = Agent._shared
+            if shared is None or not shared._is_usable():
+                shared = Agent._shared = Agent(maximum_parallel_senders)
+            return shared
+
+    @classmethod
+    def dispose(cls, timeout: float | None = None) -> None:
+        """End the shared agent, if there is one: `close` it."""
+        with cls._shared_lock:
+            shared, Agent._shared = Agent._shared, None
+        if shared is not None:
+            shared.close(timeout)
+
+    @property
+    def sent(self) -> int:
+        """How many measurements the collector took."""
+        return self._backlog.sent
+
+    @property
+    def refused(self) -> int:
+        """How many measurements were refused for good, or given up after ``retry_for``."""
+        return self._backlog.refused
+
+    @property
+    def waiting(self) -> int:
+        """How many measurements have no final answer yet."""
+        return self._backlog.waiting
+
+    @property
+    def last_measurement_sent_time(self) -> datetime | None:
+        """When the collector last took a measurement, in UTC; None if it took none yet."""
+        return None if self._last_sent is None else datetime.fromtimestamp(self._last_sent, UTC)
+
+    def send(self, measurement: Measurement | Iterable[Measurement], config: Config) -> None:
+        """Queue a measurement, or any number of them; wait while the queue is full.
+
+        A group such as a list is put in order first, as a whole. What a generator yields is put in
+        order with what waits of its stream.
+        """
+        self._check_process()
+        if isinstance(measurement, Measurement):
+            self._put(measurement, config)
+        elif isinstance(measurement, Collection):
+            group = map(_checked, measurement)
+            for each in sorted(group, key=lambda each: config.moment(each)[0]):
+                self._put(each, config)
+        else:
+            self._put_stepwise(measurement, config)
+
+    def add_measurement_sent_handler(self, handler: Function) -> SentHandler:
+        """Call a function with each measurement and its final answer; usable as a decorator.
+
+        Handlers run one after the other in a thread of their own. The answer is None where there
+        is none: the measurement was given up, or the agent ended first. ``remove()`` of what is
+        returned ends the calls.
+        """
+        self._check_process()
+        return self._handlers.add(handler)
+
+    def wait_until_last(self, timeout: float | None = None) -> bool:
+        """Wait (s) until all has its final answer, and its handlers ran; tell whether it has."""
+        self._check_process()
+        self._check_not_in_handler()
+        return self._backlog.wait_empty(timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Wait (s) until all has its final answer, then end; what was not sent is logged.
+
+        Handlers get None for what was not sent. In a process that was forked it does nothing.
+        """
+        if not self._is_usable():
+            return
+        self._check_not_in_handler()
+        try:
+            self.wait_until_last(timeout)
+        finally:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        # Whoever presses Ctrl-C does not want to wait for a collector that may be down.
+        self.close(0.0 if kind is KeyboardInterrupt else None)
+
+    def __repr__(self) -> str:
+        return f"<Agent: {self.sent} sent, {self.refused} refused, {self.waiting} waiting>"
+
+    def _is_usable(self) -> bool:
+        return self._process == os.getpid() and not self._is_ended
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise AgentError("the agent was made in another process; make one after the fork")
+
+    def _check_not_in_handler(self) -> None:
+        if self._handlers.is_own_thread():
+            raise AgentError("a handler can't wait until all handlers ran")
+
+    def _put(self, measurement: Measurement, config: Config) -> None:
+        # A handler that waited for room would wait for itself.
+        may_wait = not self._handlers.is_own_thread()
+        stream = self._backlog.put(measurement, config, may_wait=may_wait)
+        if stream is not None:
+            self._senders.ready(stream)
+
+    def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
+        """Queue what comes; a stream that was idle rests a moment, for what belongs before."""
+        may_wait = not self._handlers.is_own_thread()
+        try:
+            for each in measurements:
+                stream = self._backlog.put(_checked(each), config, may_wait=may_wait)
+                if stream is not None:
+                    self._senders.rest(stream)
+        finally:
+            self._senders.wake()
+
+    def _send_one(self, stream: Stream) -> bool:
+        """Send a stream's earliest measurement; tell whether more waits in it."""
+        entry = self._backlog.take(stream)
+        warn_of_late(stream, entry)
+        try:
+            response, is_sent = self._answer(stream, entry)
+        except Halted:
+            self._backlog.give_back(stream, entry)
+            return False
+        if is_sent:
+            self._last_sent = time.time()
+            stream.newest = max(entry.instant, stream.newest or entry.instant)
+        has_more = self._backlog.answered(stream, is_sent=is_sent)
+        self._handlers.tell(entry.measurement, response)
+        return has_more
+
+    def _answer(self, stream: Stream, entry: Entry) -> tuple[Response | None, bool]:
+        try:
+            return Sending(self._setup, stream, entry).run()
+        except Halted:
+            raise
+        except Exception:
+            # The thread lives on: a bug that one measurement meets must not stop the others.
+            _log.exception("Could not send %s: a bug in swarm", entry.measurement)
+            return None, False
+
+    def _end(self) -> None:
+        self._is_ended = True
+        self._halt()
+        for measurement in self._backlog.drain():
+            self._handlers.tell(measurement, None)
+        self._handlers.stop()
+        self._sessions.close()
+
+    def _halt(self, timeout: float | None = None) -> None:
+        """Send nothing more; wait (s) for what is under way, and say what was not sent."""
+        self._backlog.close()
+        self._halted.set()
+        self._senders.stop(timeout)
+        if self.waiting:
+            _log.error("%d measurements were not sent: the agent ended before", self.waiting)
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        if self._process == os.getpid():
+            self._halt(_SECONDS_AT_EXIT)
+
+
+def _senders(number: int) -> int:
+    if number > MOST_SENDERS:
+        _log.warning("%d parallel senders are too many: cut to %d", number, MOST_SENDERS)
+    return min(number or 2 * (os.cpu_count() or 1), MOST_SENDERS)
+
+
+def _checked(measurement: Measurement) -> Measurement:
+    if not isinstance(measurement, Measurement):
+        raise MeasurementError(f"found {measurement!r}, expected a measurement")
+    return measurement

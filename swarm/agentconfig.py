@@ -1,0 +1,105 @@
+"""Where measurements go and by whom they are sent: the library's `Environment` and `Config`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from swarm.errors import ConfigError
+from swarm.localtime import Zone
+from swarm.measurement import Measurement, moment
+from swarm.rules import zone
+from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
+from swarm.transport import Access
+from swarm.urls import checked_proxy, checked_url
+
+
+class Environment(StrEnum):
+    """The collector's environments; each is its URL."""
+
+    PRODUCTION = ENVIRONMENTS["production"]
+    DEVELOPMENT = ENVIRONMENTS["development"]
+    DEMO = ENVIRONMENTS["demo"]
+    LOCAL = ENVIRONMENTS["local"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """A collector, the credentials for it, and how measurements are sent there.
+
+    ``environment_or_url`` is an `Environment` or a URL; ``http://`` is for this machine alone.
+    Timestamps without offset are read in ``timezone``. ``route`` is ``utc`` (the collector converts
+    to the meter's local time) or ``partial`` (it takes partial data). ``timeout`` is the whole time
+    of one request (s), ``retry_for`` how long (s) a measurement is tried, where that is not to be
+    the agent's. Every problem is reported in one `ConfigError`.
+    """
+
+    environment_or_url: str
+    username: str
+    password: str = field(repr=False)
+    timezone: str = "UTC"
+    route: Literal["utc", "partial"] | None = None
+    timeout: float = 30.0
+    retry_for: float | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ConfigError(*problems)
+
+    @cached_property
+    def url(self) -> str:
+        """Where packets are posted to."""
+        return with_route(checked_url(self.environment_or_url), self.route)
+
+    @cached_property
+    def collector(self) -> str:
+        """What all configs of one collector have in common."""
+        return collector_name(self.url)
+
+    @cached_property
+    def access(self) -> Access:
+        """How the collector is reached."""
+        proxy = None if self.proxy is None else checked_proxy(self.proxy)
+        return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
+
+    def moment(self, measurement: Measurement) -> tuple[int, int]:
+        """Return a measurement's instant and its offset on the wire (ms)."""
+        instant, offset = moment(measurement.timestamp, self._zone)
+        return instant, 0 if self.route == "utc" else offset
+
+    @cached_property
+    def _zone(self) -> Zone | None:
+        return None if self.timezone == "UTC" else Zone(self.timezone)
+
+    def _problems(self) -> Iterator[str]:
+        yield from _problem("environment_or_url", checked_url, self.environment_or_url)
+        if self.timezone != "UTC":  # which needs no database of time zones
+            yield from _problem("timezone", zone, self.timezone)
+        if self.proxy is not None:
+            yield from _problem("proxy", checked_proxy, self.proxy)
+        if not self.username or not isinstance(self.username, str) or ":" in self.username:
+            yield "username: expected a name without ':'"
+        if not self.password or not isinstance(self.password, str):
+            yield "password: expected a text that is not empty"
+        if self.route not in {None, *ROUTES}:
+            yield f"route: found {self.route!r}, expected {', '.join(ROUTES)} or None"
+        if not self.timeout > 0:
+            yield f"timeout: found {self.timeout!r}, expected seconds above zero"
+        if self.retry_for is not None and not self.retry_for >= 0:
+            yield f"retry_for: found {self.retry_for!r}, expected seconds or None"
+        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
+            yield f"ca_bundle: no such file: {self.ca_bundle}"
+
+
+def _problem(name: str, parse: Callable[[str], object], text: object) -> Iterator[str]:
+    try:
+        if not isinstance(text, str):
+            raise ValueError("a text")  # noqa: TRY004 - told with the other problems
+        parse(text)
+    except ValueError as error:
+        yield f"{name}: expected {error}"

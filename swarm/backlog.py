@@ -1,0 +1,129 @@
+"""What an agent has been given and not answered yet: per stream in order of time, and bounded."""
+
+import threading
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from swarm.agentconfig import Config
+from swarm.errors import AgentError
+from swarm.measurement import Measurement
+
+
+class Entry(NamedTuple):
+    """A measurement that waits; ``number`` keeps those of one instant in the order they came."""
+
+    instant: int
+    number: int
+    offset: int
+    measurement: Measurement
+    config: Config
+
+
+class Stream:
+    """What waits of one stream, the earliest first.
+
+    ``is_out`` while it is with the senders, who then find by themselves what is added. ``newest``
+    is the latest instant that was sent.
+    """
+
+    __slots__ = ("collector", "entries", "is_out", "newest")
+
+    def __init__(self, collector: str) -> None:
+        self.collector = collector
+        self.entries: list[Entry] = []
+        self.is_out = False
+        self.newest: int | None = None
+
+
+class Backlog:
+    """The streams and what waits in them, never more than ``size``; all its methods are atomic."""
+
+    def __init__(self, size: int) -> None:
+        self.sent = 0
+        self.refused = 0
+        self._size = size
+        # Who waits for room is not woken for every single place: that would cost more than sending.
+        self._roomy = size - max(1, size // 10)
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._given = 0
+        self._open = 0
+        self._is_closed = False
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._empty = threading.Condition(self._lock)
+
+    @property
+    def waiting(self) -> int:
+        """How many measurements have no answer yet."""
+        with self._lock:
+            return self._given - self.sent - self.refused
+
+    def put(self, measurement: Measurement, config: Config, *, may_wait: bool) -> Stream | None:
+        """Add a measurement, once there is room; return its stream if it is not with the senders.
+
+        Whoever gets the stream has to hand it to them. Without ``may_wait`` there is always room.
+        """
+        instant, offset = config.moment(measurement)
+        with self._lock:
+            if may_wait and self._open >= self._size:
+                self._room.wait_for(lambda: self._open <= self._roomy or self._is_closed)
+            if self._is_closed:
+                raise AgentError("the agent is closed; nothing more can be sent with it")
+            stream = self._stream(config.collector, measurement.id)
+            self._given += 1
+            self._open += 1
+            heappush(stream.entries, Entry(instant, self._given, offset, measurement, config))
+            was_out, stream.is_out = stream.is_out, True
+            return None if was_out else stream
+
+    def take(self, stream: Stream) -> Entry:
+        """Take the earliest of a stream that is out."""
+        with self._lock:
+            return heappop(stream.entries)
+
+    def give_back(self, stream: Stream, entry: Entry) -> None:
+        """Put back what was taken and not sent."""
+        with self._lock:
+            heappush(stream.entries, entry)
+
+    def answered(self, stream: Stream, *, is_sent: bool) -> bool:
+        """Note the final answer to what was taken; tell whether more waits in the stream."""
+        with self._lock:
+            self.sent += is_sent
+            self.refused += not is_sent
+            stream.is_out = bool(stream.entries)
+            return stream.is_out
+
+    def done(self) -> None:
+        """Note that a measurement was answered and its handlers called: there is room for more."""
+        with self._lock:
+            self._open -= 1
+            if self._open == self._roomy:
+                self._room.notify_all()
+            if not self._open:
+                self._empty.notify_all()
+
+    def wait_empty(self, timeout: float | None) -> bool:
+        """Wait until nothing is left; tell whether that is so."""
+        with self._lock:
+            return self._empty.wait_for(lambda: not self._open, timeout)
+
+    def close(self) -> None:
+        """Take nothing more; who waits for room gets an `AgentError`."""
+        with self._lock:
+            self._is_closed = True
+            self._room.notify_all()
+
+    def drain(self) -> list[Measurement]:
+        """Take out all that waits and was not sent."""
+        with self._lock:
+            rest = [entry for stream in self._streams.values() for entry in stream.entries]
+            for stream in self._streams.values():
+                stream.entries.clear()
+        return [entry.measurement for entry in rest]
+
+    def _stream(self, collector: str, name: str) -> Stream:
+        key = collector, name
+        if key not in self._streams:
+            self._streams[key] = Stream(collector)
+        return self._streams[key]

@@ -1,0 +1,89 @@
+"""Who is told of final answers: handlers, one after the other, in a thread of their own."""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from swarm.measurement import Measurement
+from swarm.response import Response
+
+_log = logging.getLogger(__name__)
+
+Function = Callable[[Measurement, Response | None], object]
+
+
+class SentHandler:
+    """A function that is called with each measurement and its final answer, until removed.
+
+    It can be called as the function itself, so that a decorated name stays of use.
+    """
+
+    def __init__(self, function: Function, remove: Callable[["SentHandler"], None]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._remove = remove
+
+    def __call__(self, measurement: Measurement, response: Response | None) -> object:
+        return self._function(measurement, response)
+
+    def remove(self) -> None:
+        """Call it no more; a call that has begun ends."""
+        self._remove(self)
+
+
+class Handlers:
+    """All handlers of an agent; ``done`` is called after those of a measurement were called."""
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._done = done
+        self._handlers: tuple[SentHandler, ...] = ()
+        self._answers: SimpleQueue[tuple[Measurement, Response | None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def add(self, function: Function) -> SentHandler:
+        """Call a function from now on."""
+        handler = SentHandler(function, self._remove)
+        with self._lock:
+            self._handlers = (*self._handlers, handler)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
+                self._thread.start()
+        return handler
+
+    def tell(self, measurement: Measurement, response: Response | None) -> None:
+        """Have the handlers called with a final answer."""
+        if self._handlers:
+            self._answers.put((measurement, response))
+        else:
+            self._done()
+
+    def is_own_thread(self) -> bool:
+        """Tell whether this is the thread that the handlers are called in."""
+        return threading.current_thread() is self._thread
+
+    def stop(self) -> None:
+        """Wait until the handlers were told all."""
+        if self._thread is not None:
+            self._answers.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (answer := self._answers.get()) is not None:
+            for handler in self._handlers:
+                self._call(handler, *answer)
+            self._done()
+
+    def _call(
+        self, handler: SentHandler, measurement: Measurement, response: Response | None
+    ) -> None:
+        try:
+            handler(measurement, response)
+        except BaseException:  # `sys.exit` in a handler must not end the calling of them all
+            _log.exception("A handler failed with %s", measurement)
+
+    def _remove(self, handler: SentHandler) -> None:
+        with self._lock:
+            self._handlers = tuple(each for each in self._handlers if each is not handler)

@@ -1,0 +1,173 @@
+"""The threads of an agent: so many streams are sent at the same time, each in its turn."""
+
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from swarm.backlog import Stream
+
+#: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
+#: each takes a thread. The others have their turn later.
+MOST_WAITING = 256
+
+#: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
+REST = 0.2
+
+
+class _Ticket:
+    """What a thread waits with: for a stream to send, or for a place of its own."""
+
+    def __init__(self) -> None:
+        self._stream: Stream | None = None
+        self._given = threading.Event()
+
+    def give(self, stream: Stream | None = None) -> None:
+        self._stream = stream
+        self._given.set()
+
+    def wait(self) -> Stream | None:
+        self._given.wait()
+        return self._stream
+
+
+class Senders:
+    """Threads that send streams; ``send_one`` sends one packet and tells whether more waits.
+
+    A stream has one turn after another, a packet each; one at a time of them all gets the next free
+    place. A place is given up while its thread waits: threads are started as places come free, and
+    end when there are enough without them.
+    """
+
+    def __init__(self, places: int, send_one: Callable[[Stream], bool]) -> None:
+        self._places = places
+        self._send_one = send_one
+        self._free = places
+        self._turns: deque[Stream | _Ticket] = deque()
+        self._resting: list[Stream] = []
+        self._idle: list[_Ticket] = []
+        self._waiting: Counter[str] = Counter()
+        self._parked: defaultdict[str, deque[Stream]] = defaultdict(deque)
+        self._threads: set[threading.Thread] = set()
+        self._is_stopped = False
+        self._lock = threading.Lock()
+
+    def ready(self, stream: Stream) -> None:
+        """Give a stream its turn when those before it had theirs."""
+        with self._lock:
+            self._turns.append(stream)
+            self._hand_out()
+
+    def rest(self, stream: Stream) -> None:
+        """Give a stream its turn in a moment, or on `wake`."""
+        with self._lock:
+            if not self._resting:
+                timer = threading.Timer(REST, self.wake)
+                timer.daemon = True
+                timer.start()
+            self._resting.append(stream)
+
+    def wake(self) -> None:
+        """Give the streams that rest their turn."""
+        with self._lock:
+            self._turns.extend(self._resting)
+            self._resting.clear()
+            self._hand_out()
+
+    @contextmanager
+    def place_lent(self, stream: Stream) -> Iterator[None]:
+        """Give this thread's place to others for a while; end with a place again."""
+        with self._lock:
+            self._free += 1
+            self._waiting[stream.collector] += 1
+            self._hand_out()
+        try:
+            yield
+        finally:
+            self._return(stream.collector)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Hand out no more streams; wait (s) for the packets that are under way."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            self._is_stopped = True
+            while self._idle:
+                self._idle.pop().give()
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    # With the lock held
+
+    def _hand_out(self) -> None:
+        while (stream := self._next_turn()) is not None:
+            if self._idle:
+                self._idle.pop().give(stream)
+            elif not self._start(stream):
+                return
+
+    def _next_turn(self) -> Stream | None:
+        """Take a free place for the next stream; a thread that returns in its turn gets one too."""
+        while self._turns and self._free > 0:
+            head = self._turns.popleft()
+            if isinstance(head, _Ticket):
+                self._free -= 1
+                head.give()
+            elif self._waiting[head.collector] >= MOST_WAITING:
+                self._parked[head.collector].append(head)
+            elif not self._is_stopped:
+                self._free -= 1
+                return head
+        return None
+
+    def _start(self, stream: Stream) -> bool:
+        """Start a thread; where the system grants no more, the stream waits for those there are."""
+        thread = threading.Thread(target=self._run, args=(stream,), name="swarm", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._free += 1
+            self._turns.appendleft(stream)
+            if not self._threads:
+                raise
+            return False
+        self._threads.add(thread)
+        return True
+
+    # The threads
+
+    def _run(self, stream: Stream) -> None:
+        turn: Stream | None = stream
+        while turn is not None:
+            has_more = self._send_one(turn)
+            turn = self._after(turn if has_more else None)
+
+    def _after(self, stream: Stream | None) -> Stream | None:
+        """Give the place back; return the next stream to send, None for the thread to end."""
+        with self._lock:
+            self._free += 1
+            if stream is not None:
+                self._turns.append(stream)
+            turn = self._next_turn()
+            if turn is not None:
+                return turn
+            if self._is_stopped or len(self._idle) >= self._places:
+                self._threads.discard(threading.current_thread())
+                return None
+            ticket = _Ticket()
+            self._idle.append(ticket)
+        return ticket.wait()
+
+    def _return(self, collector: str) -> None:
+        ticket = _Ticket()
+        with self._lock:
+            self._waiting[collector] -= 1
+            if self._parked[collector]:
+                self._turns.append(self._parked[collector].popleft())
+            if self._is_stopped:
+                self._free -= 1
+                return
+            self._turns.append(ticket)
+            self._hand_out()
+        ticket.wait()

@@ -1,0 +1,170 @@
+"""One measurement on its way: posted, settled and tried again until it has its final answer.
+
+The library's way into the engine that also sends files: the same `Exchange`, `Settlement` and
+`Patience`, so the same rules of section 5 of the contract. Without a checkpoint nothing is stopped
+here: what is refused for good has its answer, and its stream goes on.
+"""
+
+import logging
+import threading
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarm.backlog import Entry, Stream
+from swarm.collector import Link, Outcome
+from swarm.events import Tally
+from swarm.exchange import Exchange
+from swarm.measurement import Measurement
+from swarm.packet import packet
+from swarm.response import Response
+from swarm.retry import Verdict
+from swarm.sessions import Sessions
+from swarm.settlement import Settlement, Terms
+from swarm.stream import Ended, Halted, Item, Patience, Target
+from swarm.transport import Access
+
+_log = logging.getLogger(__name__)
+
+_STORED = Response(200, "its answer never came; the collector holds it")
+_TRIED_AGAIN = frozenset({Verdict.UNSETTLED, Verdict.THROTTLED, Verdict.UNREACHABLE})
+_NO_OUTCOME = Outcome(Verdict.UNREACHABLE)
+
+
+class Places(Protocol):
+    """Who gives places to streams."""
+
+    def place_lent(self, stream: Stream) -> AbstractContextManager[None]:
+        """Give this thread's place to others for a while."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all measurements of an agent share; ``halted`` tells that no packet may be sent."""
+
+    terms: Terms
+    sessions: Sessions
+    places: Places
+    halted: threading.Event
+
+
+class Sending:
+    """One measurement's exchanges: their loop, and the `swarm.stream.ExchangeContext` of them."""
+
+    def __init__(self, setup: Setup, stream: Stream, entry: Entry) -> None:
+        self._setup = setup
+        self._stream = stream
+        self._entry = entry
+        own = entry.config.retry_for
+        self._retry_for = setup.terms.retry_for if own is None else own
+        self._patience = Patience(self._retry_for)
+        self._exchange = Exchange(self._target(), self)
+        self._last = _NO_OUTCOME
+        self._is_unreachable = False
+
+    def run(self) -> tuple[Response | None, bool]:
+        """Return the final answer, and whether the collector took the measurement.
+
+        Raises `Halted` when the agent is ended first.
+        """
+        try:
+            return self._posted()
+        except Ended as end:
+            return self._refused(end.problem.kind)
+        finally:
+            self._exchange.leave()
+
+    def _target(self) -> Target:
+        config = self._entry.config
+        return Target(
+            self._entry.measurement.id, config.url, config.access, 0, retry_for=self._retry_for
+        )
+
+    def _posted(self) -> tuple[Response | None, bool]:
+        entry, exchange = self._entry, self._exchange
+        item = Item(entry.instant, entry.measurement.body)
+        data = packet(entry.measurement.id, entry.instant, entry.offset, item.body)
+        while True:
+            exchange.clear()
+            sent_at = time.monotonic()
+            outcome = exchange.post(data)
+            if outcome.verdict is Verdict.ACKNOWLEDGED:
+                return _response(outcome), True
+            if outcome.verdict is Verdict.REJECTED:
+                return self._refused("rejected")
+            if outcome.verdict in _TRIED_AGAIN:
+                _log.warning(
+                    "Could not send %s, trying again: %s", entry.measurement, outcome.words
+                )
+            if outcome.verdict is not Verdict.UNSETTLED:
+                exchange.get_over(outcome, self._patience, None)
+            elif self._is_stored(item, outcome, sent_at):
+                return _STORED, True
+
+    def _is_stored(self, item: Item, outcome: Outcome, sent_at: float) -> bool:
+        tally = Tally()
+        settlement = Settlement(self._exchange, self._setup.terms, tally)
+        is_stored = settlement.is_stored(item, outcome, sent_at, self._patience)
+        if tally.possible_duplicates:
+            _log.warning(
+                "It can't be settled whether the collector holds %s: it may be sent twice",
+                self._entry.measurement,
+            )
+        return is_stored
+
+    def _refused(self, kind: str) -> tuple[Response | None, bool]:
+        how = f", given up after {self._retry_for:g} s" if kind == "temporary" else ""
+        _log.error("Could not send %s%s: %s", self._entry.measurement, how, self._last.words)
+        return _response(self._last), False
+
+    # What the exchanges need: `swarm.stream.ExchangeContext`
+
+    def enter(self, access: Access) -> Link:
+        """Return a session; the place is this thread's already."""
+        return self._setup.sessions.take(access)
+
+    def leave(self, link: Link) -> None:
+        """Bring the session back."""
+        self._setup.sessions.bring(link)
+
+    def may_send(self, _credential: int) -> None:
+        """Wait if the collector was out of reach; raises `Halted` when the agent is ended."""
+        if self._is_unreachable:
+            self.sleep(self._patience.next_wait(None))
+        elif self._setup.halted.is_set():
+            raise Halted
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, with the place lent to others."""
+        with self._setup.places.place_lent(self._stream):
+            if self._setup.halted.wait(seconds):
+                raise Halted
+
+    def heard(self, outcome: Outcome, _credential: int) -> None:
+        """Remember how the last exchange went."""
+        self._last = outcome
+        self._is_unreachable = outcome.verdict is Verdict.UNREACHABLE
+
+    def gives_up(self, _retry_for: float) -> bool:
+        """Each measurement is given up by itself."""
+        return False
+
+    def is_accepted(self, _credential: int) -> bool:
+        """A refused credential concerns this measurement alone."""
+        return True
+
+    def condemn(self, _credential: int) -> None:
+        """Other measurements are tried all the same."""
+
+
+def warn_of_late(stream: Stream, entry: Entry) -> None:
+    """Warn of a measurement that is older than one of its stream that was sent."""
+    if stream.newest is not None and entry.instant < stream.newest:
+        _log.warning("%s is older than one that was sent before it", entry.measurement)
+
+
+def _response(outcome: Outcome) -> Response | None:
+    if outcome.status is None:
+        return None
+    return Response(outcome.status, outcome.words or f"HTTP {outcome.status}")

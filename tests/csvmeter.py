@@ -1,0 +1,57 @@
+"""Meters over CSV files in a test's own folder."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from swarm.meterfile import MeterReader, Row, Survey, Window, survey
+from swarm.packet import timestamp
+from swarm.settings import CsvRules, Meter
+
+#: Seconds that a file is old where its age does not matter.
+OLD = 60.0
+
+
+def written(path: Path, content: str | bytes, age: float = OLD) -> Path:
+    """Write a file that was last changed ``age`` seconds ago."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    aged(path, age)
+    return path
+
+
+def aged(path: Path, age: float) -> None:
+    """Make a file look as if it was last changed ``age`` seconds ago."""
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
+
+
+def meter_of(*files: Path, **rules: Any) -> Meter:
+    """Return a meter in UTC, or as the rules say."""
+    return Meter("m", files, CsvRules(**{"timezone": "UTC", **rules}), "", None)
+
+
+def looked_at(*files: Path, window: Window | None = None, **rules: Any) -> Survey:
+    """Return the survey of a meter."""
+    return survey(meter_of(*files, **rules), window or Window())
+
+
+def sent(*files: Path, window: Window | None = None, **rules: Any) -> list[Row]:
+    """Return the rows that a meter sends, after a check that finds no problem."""
+    meter = meter_of(*files, **rules)
+    found = survey(meter, window or Window())
+    assert [str(problem) for problem in found.problems] == []
+    rows = list(MeterReader(meter, found.spans, window or Window()).rows())
+    assert found.ends == ((rows[0], rows[-1]) if rows else ())
+    assert found.rows - found.filtered == len(rows)
+    return rows
+
+
+def told(rows: list[Row]) -> list[tuple[str, str]]:
+    """Return rows as they stand in packets: timestamp and values."""
+    return [(timestamp(row.instant, row.offset), row.cells) for row in rows]
+
+
+def kinds(found: Survey) -> list[tuple[int, int, str]]:
+    """Return where a survey's problems are, and of which kind."""
+    return [(problem.line, problem.column, problem.kind) for problem in found.problems]

@@ -1,0 +1,52 @@
+"""Looking at processes: who started whom, and who still lives (Linux)."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """Return the workers that a process has started; multiprocessing's tracker is none."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [child for child in map(int, text.split()) if b"spawn_main" in command(child)]
+
+
+def command(pid: int) -> bytes:
+    """Return a process's command line, empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs (a zombie does not)."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never held"
+        time.sleep(0.005)
+
+
+def group_is_gone(number: int, seconds: float = 3) -> None:
+    """Wait until no process of a group is left."""
+
+    def is_gone() -> bool:
+        try:
+            os.killpg(number, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(is_gone, seconds)

@@ -1,0 +1,120 @@
+"""Processes of the tests' own: a function of this module, started as the pool starts workers."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.board import Board
+from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.state import StreamLocks
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+_SPAWN = multiprocessing.get_context("spawn")
+_SECONDS = 30
+
+
+class Spawned:
+    """A process that runs a function with a pipe to us as its first argument."""
+
+    def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
+        self.pipe, theirs = _SPAWN.Pipe()
+        self.process: SpawnProcess = _SPAWN.Process(target=function, args=(theirs, *arguments))
+        self.process.start()
+        theirs.close()
+
+    def hear(self) -> Any:
+        """Return the next thing that it says."""
+        assert self.pipe.poll(_SECONDS), "the process says nothing"
+        return self.pipe.recv()
+
+    def tell(self, word: str) -> None:
+        """Say something to it."""
+        self.pipe.send(word)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.process.kill()
+        self.process.join(_SECONDS)
+
+
+@contextmanager
+def spawned(function: Callable[..., None], *arguments: Any) -> Iterator[Spawned]:
+    """Run a process until the block ends."""
+    started = Spawned(function, *arguments)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.process.close()
+        started.pipe.close()
+
+
+def hold_board(pipe: Connection, board: Board) -> None:
+    """Take the board's lock and keep it."""
+    with board._locked():
+        pipe.send("held")
+        time.sleep(_SECONDS)
+
+
+def hammer_board(pipe: Connection, board: Board) -> None:
+    """Note answers, as fast as it goes, until told otherwise."""
+    pipe.send("ready")
+    while not pipe.poll():
+        for _ in range(1000):
+            board.answered()
+
+
+def probe(pipe: Connection, board: Board, wait: float, seconds: float) -> None:
+    """Try for the probe of each step; tell how often it was ours."""
+    pipe.send("ready")
+    pipe.recv()
+    taken = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        taken += board.claim_probe(wait)
+    pipe.send(taken)
+
+
+def reserve(pipe: Connection, board: Board, rate: float, times: int) -> None:
+    """Reserve requests."""
+    pipe.send("ready")
+    pipe.recv()
+    for _ in range(times):
+        board.reserve_request(rate)
+    pipe.send("done")
+
+
+def accept_all(pipe: Connection, board: Board, count: int) -> None:
+    """Accept every credential."""
+    pipe.send("ready")
+    pipe.recv()
+    for number in range(count):
+        board.accept(number)
+    pipe.send("done")
+
+
+def take_locks(pipe: Connection, path: Path, streams: tuple[str, ...]) -> None:
+    """Lock streams, tell which, and keep them until told to let go of the first."""
+    locks = StreamLocks(path)
+    pipe.send([locks.take(stream) for stream in streams])
+    pipe.recv()
+    locks.release(streams[0])
+    pipe.send("released")
+    time.sleep(_SECONDS)
+
+
+def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
+    """Record rows, begin one more, and wait to be killed."""
+    ledger = Ledger.create(path, stream)
+    for number in range(rows):
+        ledger.begin(number, number + 1)
+        ledger.record(number, number + 1, ACKNOWLEDGED)
+    ledger.begin(rows, rows + 1)
+    pipe.send("sent")
+    time.sleep(_SECONDS)

@@ -1,0 +1,172 @@
+"""Naive local time in a zone -> instant and offset."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from swarm.localtime import (
+    DAY_MS,
+    Readings,
+    RepeatedHours,
+    Zone,
+    midnight,
+    naive_of,
+    wall_of,
+)
+
+HOUR = 3_600_000
+
+
+def wall(text: str) -> int:
+    """Return the wall time of an ISO time."""
+    return wall_of(datetime.fromisoformat(text))
+
+
+def passes(*clocks: str, interleaved: bool = False) -> tuple[list[int], list[int]]:
+    """Return the reading of each time of a repeated hour, and the misfits by their place."""
+    change = wall("2023-10-29T01:00")
+    hours = RepeatedHours(frozenset({change}) if interleaved else frozenset())
+    found = [
+        hours.reading(wall(f"2023-10-29T{clock}"), change, row) for row, clock in enumerate(clocks)
+    ]
+    return found, sorted(hours.misfits())
+
+
+def test_a_wall_time_goes_to_milliseconds_and_back() -> None:
+    """Microseconds are cut, everything else survives."""
+    moment = datetime.fromisoformat("1969-12-31T23:59:59.123999")
+    assert wall_of(moment) == -877
+    assert naive_of(-877) == moment.replace(microsecond=123000)
+
+
+def test_midnight_knows_the_calendar() -> None:
+    """A day that no calendar has is a ValueError."""
+    assert midnight("1970-01-02") == DAY_MS
+    for text in ("2023-02-29", "0000-01-01", "2023-13-01"):
+        with pytest.raises(ValueError, match=r"day|month|year"):
+            midnight(text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "offsets"),
+    [
+        ("Europe/Dublin", "2023-07-01T12:00", (HOUR,)),
+        ("Europe/Dublin", "2023-03-26T01:30", ()),
+        ("Europe/Dublin", "2023-03-26T02:00", (HOUR,)),
+        ("Europe/Dublin", "2023-10-29T00:59:59.999", (HOUR,)),
+        ("Europe/Dublin", "2023-10-29T01:00", (HOUR, 0)),
+        ("Europe/Dublin", "2023-10-29T02:00", (0,)),
+        ("Australia/Lord_Howe", "2023-10-01T02:29", ()),
+        ("Australia/Lord_Howe", "2023-04-02T01:29", (11 * HOUR,)),
+        ("Australia/Lord_Howe", "2023-04-02T01:30", (11 * HOUR, 21 * HOUR // 2)),
+        ("Pacific/Apia", "2011-12-30T12:00", ()),
+        ("Africa/Monrovia", "1971-06-01T00:00", (-2_670_000,)),
+        ("Asia/Kathmandu", "2020-01-01T00:00", (20_700_000,)),
+        ("Europe/Paris", "0001-01-01T00:00", (561_000,)),
+        ("Europe/Dublin", "9999-12-31T23:59:59.999", (0,)),
+    ],
+)
+def test_a_wall_time_can_mean_none_one_or_two_instants(
+    zone: str, time: str, offsets: tuple[int, ...]
+) -> None:
+    """Clock changes, half hours, lost days and historical seconds are all known."""
+    found = Zone(zone).readings(wall(time))
+    assert found.offsets == offsets
+
+
+def test_a_repeated_time_names_its_clock_change() -> None:
+    """All times of a repeated stretch name the wall time at which it begins."""
+    begin = wall("2023-04-02T01:30")
+    zone = Zone("Australia/Lord_Howe")
+    for minutes in (0, 1, 29):
+        found = zone.readings(begin + minutes * 60_000)
+        assert found == Readings((11 * HOUR, 21 * HOUR // 2), begin)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "offset"),
+    [
+        ("Europe/Dublin", "2023-03-25", 0),
+        ("Europe/Dublin", "2023-03-26", None),
+        ("Europe/Dublin", "2023-10-29", None),
+        ("Europe/Dublin", "9999-12-31", None),
+        ("Africa/Cairo", "2023-04-28", None),
+        ("America/Havana", "2023-11-05", None),
+        ("Pacific/Apia", "2011-12-30", None),
+        ("UTC", "2023-03-26", 0),
+    ],
+)
+def test_days_on_which_the_clocks_change_have_no_steady_offset(
+    zone: str, day: str, offset: int | None
+) -> None:
+    """The dictionary of days holds none that has more than one offset."""
+    assert Zone(zone).steady_offset(midnight(day)) == offset
+
+
+@pytest.mark.parametrize("zone", ["Europe/Dublin", "America/Sao_Paulo", "Asia/Amman", "Asia/Gaza"])
+def test_a_steady_day_is_steady_to_the_minute(zone: str) -> None:
+    """Every quarter of every day agrees with what the zone says of the day."""
+    known = ZoneInfo(zone)
+    for day in range(midnight("2012-01-01"), midnight("2013-01-01"), DAY_MS):
+        steady = Zone(zone).steady_offset(day)
+        minutes = [naive_of(day) + timedelta(minutes=minute) for minute in range(0, 1440, 15)]
+        offsets = {
+            m.replace(fold=fold, tzinfo=known).utcoffset() for m in minutes for fold in (0, 1)
+        }
+        assert steady is None or offsets == {timedelta(milliseconds=steady)}
+
+
+def test_offset_at_an_instant() -> None:
+    """The offset changes at the instant of the change, not around it."""
+    change = int(datetime(2023, 10, 29, 1, tzinfo=UTC).timestamp()) * 1000
+    zone = Zone("Europe/Dublin")
+    assert (zone.offset_at(change - 1), zone.offset_at(change)) == (HOUR, 0)
+
+
+def test_a_lone_time_is_the_first() -> None:
+    """One occurrence in the hour is of the first pass."""
+    assert passes("01:00") == ([0], [])
+
+
+def test_repeating_a_time_begins_the_second_pass() -> None:
+    """An hourly meter has the time twice."""
+    assert passes("01:00", "01:00") == ([0, 1], [])
+
+
+def test_going_back_begins_the_second_pass() -> None:
+    """Two passes in order of time, also where each lacks rows."""
+    assert passes("01:00", "01:30", "01:00", "01:30") == ([0, 0, 1, 1], [])
+    assert passes("01:15", "01:45", "01:00", "01:30") == ([0, 0, 1, 1], [])
+
+
+def test_where_each_time_occurs_twice_the_first_is_first() -> None:
+    """Exports that are sorted by local time alternate between the passes."""
+    clocks = ("01:00", "01:00", "01:30", "01:30")
+    change = wall("2023-10-29T01:00")
+    hours = RepeatedHours()
+    for row, clock in enumerate(clocks):
+        hours.reading(wall(f"2023-10-29T{clock}"), change, row)
+    assert hours.interleaved() == frozenset({change})
+    assert list(hours.misfits()) == []
+    assert passes(*clocks, interleaved=True) == ([0, 1, 0, 1], [])
+
+
+def test_times_that_fit_neither_pass_are_told() -> None:
+    """A third pass, or a step back in the second, can't be read."""
+    assert passes("01:00", "01:00", "01:00")[1] == [2]
+    assert passes("01:00", "01:30", "01:00", "01:30", "01:15", "01:45")[1] == [4]
+
+
+def test_a_growing_file_does_not_change_what_was_read() -> None:
+    """What a row means depends on the rows before it."""
+    clocks = ("01:00", "01:20", "01:40", "01:00", "01:20", "01:40")
+    whole = passes(*clocks)[0]
+    for end in range(len(clocks)):
+        assert passes(*clocks[:end])[0] == whole[:end]
+
+
+def test_each_clock_change_has_its_own_passes() -> None:
+    """The hour of one year says nothing of the next year's."""
+    hours = RepeatedHours()
+    assert [hours.reading(0, 0, 1), hours.reading(0, 0, 2), hours.reading(99, 99, 3)] == [0, 1, 0]

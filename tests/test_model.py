@@ -1,0 +1,150 @@
+"""Faults and kills in any order: the collector always holds a prefix of the stream, in order, once.
+
+Each run is a forked process that sends with the real engine over real sockets and files, and that
+may be killed before a packet is sent, or after its answer and before its record.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from swarm import stream
+from swarm.board import Board
+from swarm.delivery import deliver
+from swarm.ledger import Ledger
+from swarm.meterfile import Window, survey
+from swarm.options import Upload
+from swarm.settings import CsvRules, Meter
+from swarm.stream import Task
+from swarm.transport import Access, Engine
+from swarm.worker import Brief, WorkerContext
+from tests.bench import packets, rows
+from tests.collector_server import (
+    Behaviour,
+    CloseAfterStoring,
+    Collector,
+    Garbage,
+    Raw,
+    Reply,
+    ResetAfterStoring,
+    ResetBeforeStoring,
+    TruncatedHeader,
+)
+
+FAULTS: tuple[Behaviour | None, ...] = (
+    None,
+    None,
+    None,
+    ResetBeforeStoring(),
+    ResetAfterStoring(),
+    CloseAfterStoring(),
+    Raw(store=False),
+    Garbage(),
+    Garbage(store=False),
+    TruncatedHeader(),
+    Reply(500, store=True),
+    Reply(500, store=False),
+    Reply(503, store=False),
+    Reply(429, store=False, headers={"Retry-After": "0"}),
+)
+
+
+ENGINES: tuple[Engine, ...] = ("curl", "requests")
+
+
+class Delivery(RuleBasedStateMachine):
+    """A file that grows, runs that fail and die, and a collector that misbehaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.path = Path(self.folder.name) / "m.csv"
+        self.collector = Collector()
+        self.length = 0
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with some rows."""
+        self.grow(3)
+
+    @rule(more=st.integers(1, 8))
+    def grow(self, more: int) -> None:
+        """Append rows to the file."""
+        self.length += more
+        self.path.write_text("".join(f"{row}\n" for row in rows(self.length)))
+
+    @rule(
+        faults=st.lists(st.sampled_from(FAULTS), max_size=12),
+        dies_at=st.none() | st.integers(0, 20),
+        engine=st.sampled_from(ENGINES),
+    )
+    def send(self, faults: list[Behaviour | None], dies_at: int | None, engine: Engine) -> None:
+        """Send, through faults; maybe die at the n-th moment at which that could hurt."""
+        self.collector.script = faults
+        pid = os.fork()
+        if not pid:
+            _sending(self.task(), engine, dies_at)
+        os.waitpid(pid, 0)
+
+    @invariant()
+    def holds_a_prefix(self) -> None:
+        """See that the collector holds the first rows, each once, in order."""
+        stored = self.collector.packets("m")
+        assert packets("m", rows(self.length))[: len(stored)] == stored
+        assert self.collector.max_in_flight("m") <= 1
+
+    def teardown(self) -> None:
+        """Run to the end: every row has arrived."""
+        if self.length:
+            self.send([], None, "curl")
+            assert packets("m", rows(self.length)) == self.collector.packets("m")
+        self.collector.close()
+        self.folder.cleanup()
+
+    def task(self) -> Task:
+        """Check the file and return the stream's task."""
+        meter = Meter("m", (self.path,), CsvRules("UTC"), self.collector.url, None)
+        os.utime(self.path, (1, 1))
+        found = survey(meter, Window())
+        options = Upload(settle=0.0, retry_for=5.0, timeout=5.0)
+        state = str(Path(self.folder.name) / "state")
+        return Task(meter, found, options, "c", state, Access("u", "p"), 0)
+
+
+def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
+    """Send a stream in this process, and end it."""
+    moments = 0
+
+    def mortal(action: Callable[..., object], *, dies_before: bool) -> Callable[..., object]:
+        def acted(*arguments: object, **options: object) -> object:
+            nonlocal moments
+            moments += 1
+            if dies_before and moments - 1 == dies_at:
+                os._exit(9)
+            return action(*arguments, **options)
+
+        return acted
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stream, "backoff", lambda attempt: 0.001)
+        patched.setattr(Ledger, "begin", mortal(Ledger.begin, dies_before=True))
+        patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
+        context = WorkerContext(Brief(Board.create(1), 1, engine), lambda change: None)
+        context.places.expect()
+        result = deliver(task, context)
+    os._exit(0 if result.state == "done" else 1)
+
+
+TestDelivery = Delivery.TestCase
+TestDelivery.settings = settings(
+    max_examples=40,
+    stateful_step_count=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,108 @@
+"""``environment = sandbox``: a rehearsal from end to end."""
+
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.bench import Bench, ended, packets, rows
+from tests.collector_server import Collector
+from tests.processes import group_is_gone, until
+
+
+def held(bench: Bench) -> list[str]:
+    """Return the packets that the sandbox of a bench holds, in order of arrival."""
+    store = bench.state / "sandbox" / "packets.sqlite"
+    with sqlite3.connect(store) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        (table,) = [name for (name,) in tables if not name.startswith("sqlite")]
+        found = database.execute(f"SELECT * FROM {table}").fetchall()
+    database.close()
+    return [cell for row in found for cell in row if str(cell).startswith("{")]
+
+
+def test_a_rehearsal_says_what_it_holds_and_where(bench: Bench) -> None:
+    """The sandbox takes every row; the second run says plainly that there is nothing new."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(12))})
+    first = bench.run(config)
+    store = bench.state / "sandbox" / "packets.sqlite"
+    assert (0, True) == (first.code, f"The sandbox holds 12 packets, in {store}" in first.out)
+    assert len(held(bench)) == 12
+    second = bench.run(config)
+    assert (0, True) == (second.code, "Nothing new: all 12 rows" in second.out)
+    assert "The sandbox holds 12 packets" in second.out
+
+
+def test_a_rehearsal_can_be_begun_anew(bench: Bench) -> None:
+    """--restart on the sandbox is taken, although its rows are not newer."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(5))})
+    assert bench.run(config).code == 0
+    again = bench.run(config, "--restart", "--json").balanced()
+    assert (0, 5) == (again.code, again.meters["m"]["sent"])
+
+
+def test_a_rehearsal_takes_late_rows(bench: Bench) -> None:
+    """--late send is rehearsed, too."""
+    lines = rows(5)
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", lines[1:])})
+    assert bench.run(config).code == 0
+    bench.csv("m.csv", lines)
+    assert bench.run(config).code == 3
+    assert bench.run(config, "--late", "send").code == 0
+
+
+def test_an_interrupted_rehearsal_goes_on(bench: Bench) -> None:
+    """Ctrl-C in the middle, to the whole group as a terminal sends it; then the rest."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(4000))})
+    process = bench.start(config, "--json")
+    store = bench.state / "sandbox" / "packets.sqlite-wal"
+    until(lambda: store.exists() and store.stat().st_size > 200_000)
+    os.killpg(process.pid, signal.SIGINT)
+    done = ended(process).balanced()
+    assert done.code == 130, done.err
+    assert 0 < done.meters["m"]["sent"] < 4000
+    group_is_gone(process.pid)
+    rest = bench.run(config, "--json").balanced()
+    assert (0, 4000) == (rest.code, rest.meters["m"]["sent"] + rest.meters["m"]["resumed"])
+    assert len(held(bench)) == 4000
+
+
+def test_swarm_sandbox_runs_in_the_foreground(bench: Bench, tmp_path: Path) -> None:
+    """``swarm sandbox`` is a collector until it is stopped; an upload to it works."""
+    store = tmp_path / "s.sqlite"
+    server = bench.start("sandbox", "--port", "0", "--store", store)
+    assert server.stderr is not None
+    line = server.stderr.readline()
+    url = next(word for word in line.split() if word.startswith("http"))
+    config = bench.ini(url, {"m": bench.csv("m.csv", rows(4))})
+    assert bench.run(config).code == 0
+    server.send_signal(signal.SIGINT)
+    assert ended(server).code in {0, 130}
+    assert store.exists()
+
+
+@pytest.mark.parametrize("extra", ["starlette", "uvicorn"])
+def test_without_its_extra_the_sandbox_says_what_to_install(bench: Bench, extra: str) -> None:
+    """No sandbox extra: one line, exit code 2."""
+    blocked = bench.folder / "blocked"
+    blocked.mkdir()
+    (blocked / "sitecustomize.py").write_text(f"import sys\nsys.modules[{extra!r}] = None\n")
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(4))})
+    path = f"{blocked}{os.pathsep}{Path(__file__).parent.parent}"
+    done = bench.run(config, env={"PYTHONPATH": path})
+    assert (2, True) == (done.code, "pip install 'wattics-swarm[sandbox]'" in done.err)
+
+
+def test_without_pycurl_requests_does_the_work(bench: Bench, collector: Collector) -> None:
+    """No fast extra: ``auto`` takes requests; ``curl`` says what to install."""
+    blocked = bench.folder / "blocked"
+    blocked.mkdir()
+    (blocked / "sitecustomize.py").write_text("import sys\nsys.modules['pycurl'] = None\n")
+    env = {"PYTHONPATH": f"{blocked}{os.pathsep}{Path(__file__).parent.parent}"}
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(4))})
+    assert bench.run(config, env=env).code == 0
+    assert packets("m", rows(4)) == collector.packets("m")
+    done = bench.run(config, "--transport", "curl", env=env)
+    assert (2, True) == (done.code, "wattics-swarm[fast]" in done.err)
