@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from swarm.version import VERSION as __version__
+from swarm.version import VERSION
 
 if TYPE_CHECKING:
     from swarm.agent import Agent
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from swarm.handlers import SentHandler
     from swarm.measurement import ElectricityMeasurement, Measurement, SimpleMeasurement
     from swarm.response import Response
+
+__version__ = VERSION
 
 __all__ = [
     "Agent",

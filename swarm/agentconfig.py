@@ -99,7 +99,7 @@ class Config:
 def _problem(name: str, parse: Callable[[str], object], text: object) -> Iterator[str]:
     try:
         if not isinstance(text, str):
-            raise ValueError("a text")  # noqa: TRY004 - told with the other problems
+            raise ValueError("a text")
         parse(text)
     except ValueError as error:
         yield f"{name}: expected {error}"

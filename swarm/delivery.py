@@ -109,8 +109,8 @@ class _Delivery:
         """Open the stream's ledger; where there is none, ask the collector before making one."""
         path, stream = self.task.ledger, self.task.meter.id
         ledger = None if self.upload.restart else Ledger.open(path, stream)
-        self.context.follow(self.task, self.tally)
         if ledger is not None:
+            self._follow(ledger)
             if ledger.notice:
                 self.notices.append(ledger.notice)
             return ledger
@@ -118,7 +118,13 @@ class _Delivery:
         ledger = Ledger.create(path, stream)
         if last is not None:
             self._adopt(ledger, last)
+        self._follow(ledger)
         return ledger
+
+    def _follow(self, ledger: Ledger) -> None:
+        """Let the parent know what is recorded before anything is sent."""
+        self.tally.base = ledger.count
+        self.context.follow(self.task, self.tally)
 
     def _adopt(self, ledger: Ledger, last: Last) -> None:
         contact.adopt(ledger, last, self._items())
@@ -177,6 +183,7 @@ class _Delivery:
         for item, is_stored in self.settlement.settled(pending, unsent):
             if is_stored:
                 ledger.record(item.instant, item.digest, ACKNOWLEDGED)
+                self.tally.base += 1
                 self.tally.resumed += 1
                 self._remember(item)
                 self.last = item
@@ -270,6 +277,7 @@ class _Delivery:
             self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
         self.rejects.add(where.file, item.row, outcome)
         ledger.record(item.instant, item.digest, REJECTED)
+        self.tally.base += 1
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
             self.exchange.stop("rejected", message, 3, where, status)

@@ -23,7 +23,8 @@ class StreamProblem:
 class Tally:
     """What became of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
 
-    Written by the thread that sends the stream alone, read by others at any time.
+    Written by the thread that sends the stream alone, read by others at any time. The ledger holds
+    ``base`` + ``sent`` records: what it holds beyond, a killed worker has sent without telling.
     """
 
     sent: int = 0
@@ -33,6 +34,7 @@ class Tally:
     filtered: int = 0
     retries: int = 0
     possible_duplicates: int = 0
+    base: int = 0
     first: float | None = None
     last: float | None = None
 

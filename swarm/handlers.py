@@ -26,6 +26,7 @@ class SentHandler:
         self._remove = remove
 
     def __call__(self, measurement: Measurement, response: Response | None) -> object:
+        """Call the function."""
         return self._function(measurement, response)
 
     def remove(self) -> None:

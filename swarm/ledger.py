@@ -17,6 +17,7 @@ from typing import TypeVar
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledgerformat import Entry, Slot
+from swarm.state import make_folder, sync_folder
 
 SYNC_RECORDS = 1000
 SYNC_SECONDS = 5.0
@@ -61,7 +62,7 @@ class Ledger:
         self._clock = clock
         self._count = 0
         self._frozen = 0
-        self._runs: list[int] = [0]
+        self._runs: list[int] = []
         self._synced = 0
         self._sync_due = clock() + SYNC_SECONDS
         self._has_begun = False
@@ -138,20 +139,26 @@ class Ledger:
         self._sync_due = self._clock() + SYNC_SECONDS
 
     def close(self) -> None:
-        """End orderly: nothing is in flight, or the slot says what."""
+        """End orderly: the slot says that nothing is in flight, or still says what."""
         try:
-            if self._slot().number != self._count:
+            if not self._is_open_question():
                 self._write_slot(self._count - 1, is_clean=True)
             self.sync()
         finally:
             os.close(self._fd)
+
+    def _is_open_question(self) -> bool:
+        """Tell whether a packet may be stored without a record: sent now, or by an earlier run."""
+        if self._has_begun or self.pending is None:
+            return self._slot().number == self._count
+        return self._count - self._frozen < self.pending.window
 
     def entries(self) -> Iterator[Entry]:
         """Yield what was recorded when the ledger was opened, in order of time.
 
         Rows sent late stand in runs of their own behind the others; the runs are merged.
         """
-        bounds = [*self._runs, self._frozen]
+        bounds = [0, *(start for start in self._runs if start < self._frozen), self._frozen]
         runs = [self._run(start, end) for start, end in pairwise(bounds)]
         merged = heapq.merge(*runs, key=lambda entry: entry.instant)
         yield from merged if len(runs) > 1 else runs[0]
@@ -190,7 +197,8 @@ class Ledger:
         if torn or self._count < whole:
             self.notice = f"{self.path}: a torn end, as a power cut leaves it: cut off"
             os.ftruncate(self._fd, _place(self._count))
-        self._synced = self._count
+        # What a killed run left may be in the page cache alone.
+        self._synced = min(slot.synced, self._count)
         self.freeze()
         self.pending = _pending(slot, self._count, is_same_boot=is_same_boot)
 
@@ -204,18 +212,26 @@ class Ledger:
                         what = f"record {self._count + 1} of {whole} is not what was written"
                         raise fmt.damaged(self.path, what)
                     return
-                entry = fmt.entry(data, at)
-                if self._last is not None and entry.instant <= self._last:
-                    self._runs.append(self._count)
-                self._note(entry)
+                self._note(fmt.entry(data, at))
 
     def _note(self, entry: Entry) -> None:
+        if self._last is not None and entry.instant <= self._last:
+            self._runs.append(self._count)
         self._last = entry.instant
         self._count += 1
         if entry.kind == ACKNOWLEDGED:
             self.last_acknowledged = entry
             if self.newest is None or entry.instant > self.newest:
                 self.newest = entry.instant
+
+
+def recorded(path: Path) -> int:
+    """Return how many records a ledger holds, by its size; 0 if there is none."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return 0
+    return max(size - fmt.RECORDS_AT, 0) // fmt.RECORD_BYTES
 
 
 def _pending(slot: Slot, count: int, *, is_same_boot: bool) -> Pending | None:
@@ -240,7 +256,7 @@ def _place(number: int) -> int:
 
 
 def _create(path: Path, stream: str) -> int:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     fresh = path.with_name(path.name + ".new")
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -248,19 +264,11 @@ def _create(path: Path, stream: str) -> int:
         os.pwrite(fd, fmt.header(stream) + fmt.slot(slot), 0)
         os.fsync(fd)
         fresh.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         os.close(fd)
         raise
     return fd
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _guarded(path: Path, action: Callable[[], _T]) -> _T:

@@ -16,7 +16,6 @@ from swarm.backlog import Entry, Stream
 from swarm.collector import Link, Outcome
 from swarm.events import Tally
 from swarm.exchange import Exchange
-from swarm.measurement import Measurement
 from swarm.packet import packet
 from swarm.response import Response
 from swarm.retry import Verdict
@@ -147,15 +146,15 @@ class Sending:
         self._is_unreachable = outcome.verdict is Verdict.UNREACHABLE
 
     def gives_up(self, _retry_for: float) -> bool:
-        """Each measurement is given up by itself."""
+        """Tell that each measurement is given up by itself."""
         return False
 
     def is_accepted(self, _credential: int) -> bool:
-        """A refused credential concerns this measurement alone."""
+        """Tell that a refused credential concerns this measurement alone."""
         return True
 
     def condemn(self, _credential: int) -> None:
-        """Other measurements are tried all the same."""
+        """Stop nothing: other measurements are tried all the same."""
 
 
 def warn_of_late(stream: Stream, entry: Entry) -> None:

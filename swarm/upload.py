@@ -10,6 +10,7 @@ from swarm.board import Board
 from swarm.checking import CheckTask
 from swarm.errors import SwarmError
 from swarm.events import StreamProblem, StreamResult, Tally
+from swarm.ledger import recorded
 from swarm.meterfile import Row, Survey, Window
 from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
@@ -219,12 +220,17 @@ def _check_all(settings: Settings, pool: Pool, observer: Observer, stop: Stop) -
 
 def _lost(task: Task, lost: Lost) -> StreamResult:
     """Return the result of a stream whose worker was killed, or that met a bug."""
-    tally = lost.tally or Tally()
+    tally = _recounted(task, lost.tally) if lost.tally else Tally()
     if lost.traceback is None:
         message = f"{lost.message}; run the same command again to go on"
         return StreamResult(task.meter.id, "stopped", tally, StreamProblem("worker", message, 5))
     problem = StreamProblem("bug", f"a bug in swarm: {lost.message}; -vv shows where", 1)
     return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
+
+
+def _recounted(task: Task, tally: Tally) -> Tally:
+    """Count what a worker has sent since it last told: its ledger knows."""
+    return replace(tally, sent=max(recorded(task.ledger) - tally.base, tally.sent))
 
 
 def _interruption(stop: Stop) -> StreamProblem:

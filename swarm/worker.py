@@ -55,10 +55,16 @@ class Job:
 class WorkerContext:
     """`swarm.delivery.Context` in a worker process."""
 
-    def __init__(self, brief: Brief, tell_free: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        brief: Brief,
+        tell_free: Callable[[int], None],
+        tell_tallies: Callable[[dict[str, Tally]], None],
+    ) -> None:
         self._brief = brief
         self._board = brief.board
         self.places = Places(brief.places, brief.engine, tell_free)
+        self._tell_tallies = tell_tallies
         self._locks: dict[Path, StreamLocks] = {}
         self._locks_mutex = threading.Lock()
         self._accepted: set[int] = set()
@@ -160,15 +166,16 @@ class WorkerContext:
             return self._locks[path]
 
     def follow(self, task: Task, tally: Tally) -> None:
-        """Show a stream's tally to the parent from now on."""
+        """Show a stream's tally to the parent, now and from now on."""
         self.tallies[task.meter.id] = tally
+        self._tell_tallies({task.meter.id: tally.copy()})
 
 
 class _Worker:
     def __init__(self, pipe: Connection, brief: Brief) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
-        self._context = WorkerContext(brief, self._tell_free)
+        self._context = WorkerContext(brief, self._tell_free, self._tell_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent is done, or gone."""
@@ -208,6 +215,9 @@ class _Worker:
     def _tell_free(self, change: int) -> None:
         self._tell("free", change)
 
+    def _tell_tallies(self, tallies: dict[str, Tally]) -> None:
+        self._tell("tallies", tallies)
+
     def _report(self) -> None:
         """Tell the parent the newest facts, ten times a second at most."""
         told: dict[str, Tally] = {}
@@ -218,7 +228,7 @@ class _Worker:
                 if told.get(stream) != tally:
                     facts[stream] = told[stream] = tally.copy()
             if facts:
-                self._tell("tallies", facts)
+                self._tell_tallies(facts)
 
     def _tell(self, kind: Kind, content: Any) -> None:
         try:

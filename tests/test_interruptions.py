@@ -76,6 +76,9 @@ def test_a_killed_worker_costs_its_own_streams(bench: Bench) -> None:
         states = [meter["state"] for meter in done.meters.values()]
         assert (2, 4) == (states.count("stopped"), states.count("done"))
         assert "SIGKILL" in done.err
+        unsure = sum(state == "stopped" for state in states)
+        held = stored(collector, *meters)
+        assert held - unsure <= done.report["totals"]["sent"] <= held
         assert bench.run(config).code == 0
         for name in meters:
             assert packets(name, rows(100)) == collector.packets(name)

@@ -135,7 +135,7 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
         patched.setattr(stream, "backoff", lambda attempt: 0.001)
         patched.setattr(Ledger, "begin", mortal(Ledger.begin, dies_before=True))
         patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
-        context = WorkerContext(Brief(Board.create(1), 1, engine), lambda change: None)
+        context = WorkerContext(Brief(Board.create(1), 1, engine), lambda _: None, lambda _: None)
         context.places.expect()
         result = deliver(task, context)
     os._exit(0 if result.state == "done" else 1)
