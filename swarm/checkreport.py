@@ -7,7 +7,7 @@ from typing import Any
 
 from swarm.meterfile import Survey
 from swarm.packet import timestamp
-from swarm.report import table
+from swarm.table import table
 from swarm.settings import Settings
 
 

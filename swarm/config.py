@@ -13,7 +13,7 @@ from swarm import choices, credentials, ini, legacy, meters
 from swarm.document import METERS, Document
 from swarm.filenames import is_file, resolved
 from swarm.options import Upload
-from swarm.settings import ENVIRONMENTS, SANDBOX, Settings, collector_name
+from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name
 from swarm.spelling import Layout, check_names, check_repeats, closest, suggestion
 from swarm.urls import checked_proxy, checked_url, is_local
 
@@ -41,35 +41,44 @@ def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Setti
     Raises `SettingsError` with every problem.
     """
     text = ini.read_text(path)
-    if legacy.recognises(text):
-        document = ini.parse(path, text, legacy.DIALECT)
-        check_repeats(document, legacy.LAYOUT)
-        upload = choices.merged(document, legacy.choices(document), given)
-        settings = legacy.settings(document, upload)
-    else:
-        document = ini.parse(path, text)
-        check_names(document, _LAYOUT)
-        check_repeats(document, _LAYOUT)
-        said = document.values(choices.SECTION, choices.PARSERS)
-        upload = choices.merged(document, said, given)
-        settings = _settings(document, upload, secrets=secrets and not upload.dry_run)
-    _check_chosen(document, settings)
+    read = _legacy if legacy.recognises(text) else _native
+    document, settings = read(path, text, given, secrets)
+    chosen = _chosen(document, settings)
     document.raise_problems()
-    chosen = upload.meters
-    return replace(
-        settings,
-        meters=tuple(m for m in settings.meters if not chosen or m.id in chosen),
-        warnings=(*settings.warnings, *_warnings(document, settings, secrets)),
-    )
+    is_sending = secrets and not settings.upload.dry_run
+    warnings = (*settings.warnings, *_warnings(document, settings, is_sending))
+    return replace(settings, meters=chosen, warnings=warnings)
 
 
-def _check_chosen(document: Document, settings: Settings) -> None:
-    """Report what ``--meter`` names and the INI does not."""
+def _legacy(
+    path: Path, text: str, given: Mapping[str, Any], _secrets: bool
+) -> tuple[Document, Settings]:
+    document = ini.parse(path, text, legacy.DIALECT)
+    check_repeats(document, legacy.LAYOUT)
+    upload = choices.merged(document, legacy.choices(document), given)
+    return document, legacy.settings(document, upload)
+
+
+def _native(
+    path: Path, text: str, given: Mapping[str, Any], secrets: bool
+) -> tuple[Document, Settings]:
+    document = ini.parse(path, text)
+    check_names(document, _LAYOUT)
+    check_repeats(document, _LAYOUT)
+    said = document.values(choices.SECTION, choices.PARSERS)
+    upload = choices.merged(document, said, given)
+    return document, _settings(document, upload, secrets=secrets and not upload.dry_run)
+
+
+def _chosen(document: Document, settings: Settings) -> tuple[Meter, ...]:
+    """Return the meters that ``--meter`` names, or all; report names that the INI does not have."""
     names = [meter.id for meter in settings.meters]
-    for name in settings.upload.meters:
-        if name not in names:
+    chosen = settings.upload.meters
+    for name in chosen:
+        if names and name not in names:
             hint = suggestion(closest(name, names))
             document.report_at(None, f"--meter {name}: no such meter{hint}")
+    return tuple(m for m in settings.meters if not chosen or m.id in chosen)
 
 
 def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
@@ -96,7 +105,7 @@ def _url(document: Document) -> str:
     elif not values:
         names = ", ".join(_PLACES)
         document.report(
-            "swarm", None, f"environment: missing; name one of {names}, or give url = https://..."
+            "swarm", "environment", f"missing; name one of {names}, or give url = https://..."
         )
     url = next(iter(values.values()), "")
     return url if isinstance(url, str) else ""
@@ -117,7 +126,10 @@ def _proxy(document: Document, url: str) -> str | None:
         return None
     if url.startswith("http:") and not is_local(proxy):
         document.report(
-            "swarm", "proxy", "would get the password in the clear; expected no proxy, or https://"
+            "swarm",
+            "proxy",
+            "would get the password in the clear; expected no proxy, or https:// as the "
+            "collector's URL",
         )
     return proxy
 
@@ -134,7 +146,7 @@ def _ca_bundle(document: Document) -> str | None:
     return str(path) if path else None
 
 
-def _warnings(document: Document, settings: Settings, secrets: bool) -> Iterator[str]:
+def _warnings(document: Document, settings: Settings, is_sending: bool) -> Iterator[str]:
     """Yield what a user should know of sound settings."""
     inline = [s for s in document.sections if _kind(s) in _SECRET and document.entry(s, "password")]
     if inline and _is_readable_by_others(document.path):
@@ -142,7 +154,7 @@ def _warnings(document: Document, settings: Settings, secrets: bool) -> Iterator
             f"{document.place(inline[0], 'password')}: others on this machine can read this "
             f"password; run: chmod 600 {document.path}"
         )
-    if secrets and not settings.sandbox and not settings.proxy:
+    if is_sending and not settings.sandbox and not settings.proxy:
         for variable in sorted(os.environ):
             if variable.lower() in _PROXY_VARIABLES and os.environ[variable]:
                 yield f"{variable} is set and not used; to use a proxy, set proxy under [swarm]"

@@ -59,7 +59,7 @@ class CredentialSets:
         document = self._document
         user = document.text(section, "username")
         if not document.entry(section, "username"):
-            document.report(section, None, "username: missing")
+            document.report(section, "username", "missing")
         elif user and ":" in user:
             document.report(section, "username", "holds a ':', which basic auth can't carry")
             user = None
@@ -71,7 +71,7 @@ class CredentialSets:
         given = [source for source in SOURCES if document.entry(section, source)]
         if not given:
             expected = ", ".join(SOURCES)
-            document.report(section, None, f"password: missing; give one of {expected}")
+            document.report(section, "password", f"missing; give one of {expected}")
         for other in given[1:]:
             document.report(section, other, f"stands beside {given[0]}; keep one of the two")
         return given[0] if len(given) == 1 else None

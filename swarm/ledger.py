@@ -6,18 +6,15 @@ at the end they are synced; a power cut costs at most what came since, and `Pend
 """
 
 import heapq
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
 from swarm import ledgerformat as fmt
-from swarm.errors import StateError
+from swarm.ledgerfile import LedgerFile
 from swarm.ledgerformat import Entry, Slot
-from swarm.state import make_folder, sync_folder
 
 SYNC_RECORDS = 1000
 SYNC_SECONDS = 5.0
@@ -26,7 +23,6 @@ ACKNOWLEDGED = 1
 REJECTED = 2
 
 _CHUNK = 4096
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,17 @@ class Ledger:
     ``last_acknowledged`` is the row that was acknowledged last.
     """
 
-    def __init__(self, path: Path, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path = path
+    def __init__(self, file: LedgerFile, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = file.path
         self.pending: Pending | None = None
         self.notice: str | None = None
         self.opened_at: int | None = None
         self.newest: int | None = None
         self.last_acknowledged: Entry | None = None
-        self._fd = fd
+        self._file = file
         self._clock = clock
         self._count = 0
+        self._opened_with = 0
         self._frozen = 0
         self._runs: list[int] = []
         self._synced = 0
@@ -73,24 +70,22 @@ class Ledger:
         cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
     ) -> "Ledger":
         """Make an empty ledger in place of whatever there was, durably."""
-        return cls(path, _guarded(path, lambda: _create(path, stream)), clock)
+        return cls(LedgerFile.create(path, stream), clock)
 
     @classmethod
     def open(
         cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
     ) -> "Ledger | None":
         """Open a stream's ledger, None if there is none; damage raises `StateError`."""
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        file = LedgerFile.open(path)
+        if file is None:
             return None
-        except OSError as error:
-            raise _state_error(path, error) from None
-        ledger = cls(path, fd, clock)
+        ledger = cls(file, clock)
         try:
-            _guarded(path, lambda: ledger._load(stream))
+            file.check_header(stream)
+            ledger._load()
         except BaseException:
-            os.close(fd)
+            file.close()
             raise
         return ledger
 
@@ -113,16 +108,7 @@ class Ledger:
 
     def record(self, instant: int, digest: int, kind: int) -> None:
         """Append a settled row; synced now and then, see the module's docstring."""
-        data = fmt.record(self._count, instant, digest, kind)
-        try:
-            written = os.pwrite(self._fd, data, _place(self._count))
-        except OSError as error:
-            raise _state_error(self.path, error) from None
-        if written < len(data):
-            raise StateError(
-                f"{self.path}: can't be written: the disk is full; free some room and run the "
-                "command again"
-            )
+        self._file.write_record(self._count, fmt.record(self._count, instant, digest, kind))
         self._note(Entry(instant, digest, kind))
         if self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due:
             self.sync()
@@ -134,24 +120,27 @@ class Ledger:
 
     def sync(self) -> None:
         """Put all records on the disk."""
-        _guarded(self.path, lambda: os.fsync(self._fd))
+        self._file.sync()
         self._synced = self._count
         self._sync_due = self._clock() + SYNC_SECONDS
 
     def close(self) -> None:
         """End orderly: the slot says that nothing is in flight, or still says what."""
         try:
-            if not self._is_open_question():
+            slot = self._file.slot()
+            if slot.is_clean and not self._has_begun and self._count == self._opened_with:
+                return
+            if not self._is_open_question(slot):
                 self._write_slot(self._count - 1, is_clean=True)
             self.sync()
         finally:
-            os.close(self._fd)
+            self._file.close()
 
-    def _is_open_question(self) -> bool:
+    def _is_open_question(self, slot: Slot) -> bool:
         """Tell whether a packet may be stored without a record: sent now, or by an earlier run."""
         if self._has_begun or self.pending is None:
-            return self._slot().number == self._count
-        return self._count - self._frozen < self.pending.window
+            return slot.number == self._count
+        return self._count - self._opened_with < self.pending.window
 
     def entries(self) -> Iterator[Entry]:
         """Yield what was recorded when the ledger was opened, in order of time.
@@ -165,47 +154,35 @@ class Ledger:
 
     def _run(self, start: int, end: int) -> Iterator[Entry]:
         for number in range(start, end, _CHUNK):
-            data = self._chunk(number, end)
+            data = self._file.records(number, min(number + _CHUNK, end))
             for at in range(0, len(data), fmt.RECORD_BYTES):
                 yield fmt.entry(data, at)
-
-    def _chunk(self, number: int, end: int) -> bytes:
-        size = min(_CHUNK, end - number) * fmt.RECORD_BYTES
-        return _guarded(self.path, lambda: os.pread(self._fd, size, _place(number)))
-
-    def _slot(self) -> Slot:
-        data = _guarded(self.path, lambda: os.pread(self._fd, fmt.SLOT_BYTES, fmt.SLOT_AT))
-        return fmt.read_slot(self.path, data)
 
     def _write_slot(
         self, number: int, instant: int = 0, digest: int = 0, *, is_clean: bool = False
     ) -> None:
         boot = fmt.boot_id()
         slot = Slot(number, instant, digest, time.time(), self._synced, boot, is_clean)
-        try:
-            os.pwrite(self._fd, fmt.slot(slot), fmt.SLOT_AT)
-        except OSError as error:
-            raise _state_error(self.path, error) from None
+        self._file.write_slot(slot)
 
-    def _load(self, stream: str) -> None:
-        fmt.check_header(self.path, os.pread(self._fd, fmt.HEADER_BYTES, 0), stream)
-        slot = self._slot()
+    def _load(self) -> None:
+        slot = self._file.slot()
         is_same_boot = slot.boot == fmt.boot_id() and any(slot.boot)
-        size = os.fstat(self._fd).st_size - fmt.RECORDS_AT
-        whole, torn = divmod(max(size, 0), fmt.RECORD_BYTES)
+        whole, is_torn = self._file.size()
         self._scan(whole, None if is_same_boot else slot.synced)
-        if torn or self._count < whole:
-            self.notice = f"{self.path}: a torn end, as a power cut leaves it: cut off"
-            os.ftruncate(self._fd, _place(self._count))
+        if is_torn or self._count < whole:
+            self.notice = f"{self.path}: a torn end, as a power cut or a full disk leaves: cut off"
+            self._file.cut(self._count)
+        self._opened_with = self._count
         # What a killed run left may be in the page cache alone.
-        self._synced = min(slot.synced, self._count)
+        self._synced = self._count if slot.is_clean else min(slot.synced, self._count)
         self.freeze()
         self.pending = _pending(slot, self._count, is_same_boot=is_same_boot)
 
     def _scan(self, whole: int, synced: int | None) -> None:
         """Look at every record; ``synced`` is how many a power cut can't have taken, if one was."""
         for number in range(0, whole, _CHUNK):
-            data = self._chunk(number, whole)
+            data = self._file.records(number, min(number + _CHUNK, whole))
             for at in range(0, len(data), fmt.RECORD_BYTES):
                 if not fmt.is_record(self._count, data[at : at + fmt.RECORD_BYTES]):
                     if synced is None or self._count < synced:
@@ -248,38 +225,4 @@ def _pending(slot: Slot, count: int, *, is_same_boot: bool) -> Pending | None:
         slot.instant if is_exact else None,
         slot.digest if is_exact else None,
         slot.sent_at,
-    )
-
-
-def _place(number: int) -> int:
-    return fmt.RECORDS_AT + number * fmt.RECORD_BYTES
-
-
-def _create(path: Path, stream: str) -> int:
-    make_folder(path.parent)
-    fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        slot = Slot(-1, 0, 0, time.time(), 0, fmt.boot_id(), is_clean=True)
-        os.pwrite(fd, fmt.header(stream) + fmt.slot(slot), 0)
-        os.fsync(fd)
-        fresh.replace(path)
-        sync_folder(path.parent)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _guarded(path: Path, action: Callable[[], _T]) -> _T:
-    try:
-        return action()
-    except OSError as error:
-        raise _state_error(path, error) from None
-
-
-def _state_error(path: Path, error: OSError) -> StateError:
-    return StateError(
-        f"{path}: can't be read or written: {error.strerror}; make it writable, or name another "
-        "folder with 'state' under [swarm]"
     )

@@ -4,10 +4,12 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from swarm.collector import Outcome
 from swarm.errors import StateError
 from swarm.meterfile import Row
+from swarm.state import make_folder, sync_folder
 
 
 class Rejects:
@@ -33,13 +35,23 @@ class Rejects:
 
 def _append(path: Path, line: str) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(line + "\n")
+        make_folder(path.parent)
+        is_new = not path.exists()
+        with path.open("ab+") as file:
+            # A crash may have cut the last line short: this one is to stand alone.
+            is_torn = file.tell() > 0 and _last_byte(file) != b"\n"
+            file.write(b"\n" * is_torn + line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            sync_folder(path.parent)
     except OSError as error:
         raise StateError(
             f"{path}: can't be written: {error.strerror}; make it writable and run "
             "the command again"
         ) from None
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarm.events import State, StreamProblem, Tally, Verified
+from swarm.table import counted, printable, table
 from swarm.version import VERSION
 
 #: Where several exit codes apply, the first of these wins.
@@ -67,7 +68,6 @@ class Report:
     finished: float
     meters: tuple[MeterReport, ...]
     signal: int | None = None
-    failed: bool = False
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -76,14 +76,13 @@ class Report:
         codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
         if self.signal:
             codes.add(128 + self.signal)
-        return next((code for code in PRECEDENCE if code in codes), 0)
+        return min(codes, key=PRECEDENCE.index, default=0)
 
     @property
     def totals(self) -> dict[str, Any]:
         """The sums over all meters, and the rate from the first packet to the last."""
-        sums: dict[str, Any] = {
-            name: sum(meter.counts[name] for meter in self.meters) for name in _COUNTS
-        }
+        counts = [meter.counts for meter in self.meters]
+        sums: dict[str, Any] = {name: sum(each[name] for each in counts) for name in _COUNTS}
         return sums | {"packets_per_second": self.packets_per_second}
 
     @property
@@ -138,41 +137,38 @@ def _iso(seconds: float) -> str:
 
 def as_table(report: Report) -> str:
     """Return the report for people; columns that are zero throughout are left out."""
-    optional = [
-        name
-        for name in ("filtered", "resumed", "rejected", "late", "unsent")
-        if report.totals[name]
-    ]
-    names = ["rows", "sent", *optional]
-    head = ["meter", "state", *names, "verified"]
-    rows = [
-        [
-            meter.id,
-            meter.state,
-            *(f"{meter.counts[name]:,}" for name in names),
-            meter.verified if meter.state == "done" else "-",
-        ]
-        for meter in report.meters
-    ]
-    if len(rows) > 1:
-        rows.append(["total", "", *(f"{report.totals[name]:,}" for name in names), ""])
-    lines = table(head, rows, left=(0, 1))
-    return "\n".join([*lines, "", *_closing(report)])
-
-
-def _closing(report: Report) -> Iterable[str]:
     totals = report.totals
-    seconds = report.finished - report.started
+    optional = ("filtered", "resumed", "rejected", "late", "unsent")
+    names = ["rows", "sent", *(name for name in optional if totals[name])]
+    rows = [_row(meter, names) for meter in report.meters]
+    if len(rows) > 1:
+        rows.append(["total", "", *(f"{totals[name]:,}" for name in names), ""])
+    lines = table(["meter", "state", *names, "verified"], rows, left=(0, 1))
+    return "\n".join([*lines, "", *_closing(report, totals)])
+
+
+def _row(meter: MeterReport, names: Sequence[str]) -> list[str]:
+    counts = meter.counts
+    verified = meter.verified if meter.state == "done" else "-"
+    return [meter.id, meter.state, *(f"{counts[name]:,}" for name in names), verified]
+
+
+def _closing(report: Report, totals: dict[str, Any]) -> Iterable[str]:
     if totals["sent"]:
+        rate = totals["packets_per_second"]
         yield (
-            f"{totals['sent']:,} packets sent in {_span(seconds)}, "
-            f"{totals['packets_per_second']:,.0f} a second"
+            f"{counted(totals['sent'], 'packet')} sent in "
+            f"{_span(report.finished - report.started)}, "
+            f"{rate:,.{0 if rate >= 10 else 1}f} a second"
         )
+    elif report.exit_code == 0 and totals["resumed"]:
+        yield f"Nothing new: {counted(totals['resumed'], 'row')} acknowledged before"
     elif report.exit_code == 0:
-        yield f"Nothing new: all {totals['rows']:,} rows were acknowledged before"
+        yield "Nothing to send"
     if totals["retries"] or totals["possible_duplicates"]:
         yield (
-            f"{totals['retries']:,} retries, {totals['possible_duplicates']:,} possible duplicates"
+            f"{counted(totals['retries'], 'retry')}, "
+            f"{counted(totals['possible_duplicates'], 'possible duplicate')}"
         )
     yield from report.notes
 
@@ -185,20 +181,6 @@ def _span(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Return the lines of a table: ``left`` are the columns that are text, the rest are numbers."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = (
-            cell.ljust(width) if at in left or at == len(head) - 1 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        return "  ".join(cells).rstrip()
-
-    return [line(head), line(["-" * width for width in widths]), *map(line, rows)]
-
-
 def problem_lines(meters: Iterable[MeterReport]) -> list[str]:
     """Return the problems of meters that did not end well, one line each; same ones together."""
     grouped: dict[str, list[str]] = {}
@@ -207,7 +189,7 @@ def problem_lines(meters: Iterable[MeterReport]) -> list[str]:
         if problem and meter.state != "invalid":
             place = f"{problem.file}:{problem.line}: " if problem.line else ""
             grouped.setdefault(place + problem.message, []).append(meter.id)
-    return [f"{_names(ids)}: {message}" for message, ids in grouped.items()]
+    return [printable(f"{_names(ids)}: {message}") for message, ids in grouped.items()]
 
 
 def _names(ids: Sequence[str]) -> str:

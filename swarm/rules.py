@@ -49,7 +49,7 @@ def zone(text: str) -> str:
 
 @cache
 def _zones() -> list[str]:
-    return sorted(available_timezones())
+    return sorted(name for name in available_timezones() if not name.startswith(_NOT_IANA))
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def delimiter(text: str) -> str:
     """Return the character between cells."""
-    character = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
+    character = {"\\t": "\t", "tab": "\t", "space": " "}.get(text.lower(), text)
     if len(character) != 1 or character.isalnum() or character in "\"+-.:'":
         raise ValueError("one character between cells, such as , or ; or tab")
     return character

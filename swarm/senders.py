@@ -48,7 +48,7 @@ class Senders:
         self._resting: list[Stream] = []
         self._idle: list[_Ticket] = []
         self._waiting: Counter[str] = Counter()
-        self._parked: defaultdict[str, deque[Stream]] = defaultdict(deque)
+        self._parked: defaultdict[str, list[Stream]] = defaultdict(list)
         self._threads: set[threading.Thread] = set()
         self._is_stopped = False
         self._lock = threading.Lock()
@@ -163,8 +163,7 @@ class Senders:
         ticket = _Ticket()
         with self._lock:
             self._waiting[collector] -= 1
-            if self._parked[collector]:
-                self._turns.append(self._parked[collector].popleft())
+            self._turns.extend(self._parked.pop(collector, ()))
             if self._is_stopped:
                 self._free -= 1
                 return

@@ -1,5 +1,6 @@
 """A run from end to end, in the parent: lock, check, hand out, gather the results."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -22,6 +23,8 @@ from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task
 from swarm.transport import Access
 from swarm.workforce import credential_name, credential_numbers, workforce
+
+_LOG = logging.getLogger(__name__)
 
 #: Opens a collector for the run, and yields its URL.
 OpenSandbox = Callable[[Settings], AbstractContextManager[str]]
@@ -144,6 +147,8 @@ class _Run:
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
+        if result.traceback:
+            _LOG.debug("%s", result.traceback)
         for notice in result.notices:
             self.observer.notice(notice)
         self.observer.ended(result)

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from tests.bench import Bench
 from tests.collector_server import Collector
+
+_NOBODY = 65534
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +32,17 @@ def collector() -> Iterator[Collector]:
     """Return a collector that stores what it gets."""
     with Collector() as server:
         yield server
+
+
+@pytest.fixture
+def locked_folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that we may not write in, root or not."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(_NOBODY)
+    yield folder
+    if is_root:
+        os.seteuid(0)
+    folder.chmod(0o700)

@@ -6,7 +6,7 @@ from typing import Any
 
 from swarm.config import load
 from swarm.errors import SettingsError
-from swarm.settings import Settings
+from swarm.settings import Meter, Settings
 
 #: The sections' own lines are 1, 4, 7 and 9.
 SWARM = "environment = sandbox\ntimezone = Europe/Dublin"
@@ -40,3 +40,17 @@ def problems(
     except SettingsError as error:
         return [line.removeprefix(str(folder / "x.ini")).strip(": ") for line in error.problems]
     return []
+
+
+def meters(settings: Settings) -> dict[str, Meter]:
+    """Return the meters by ID."""
+    return {meter.id: meter for meter in settings.meters}
+
+
+def users(settings: Settings) -> dict[str, str]:
+    """Return each meter's user and password."""
+    return {
+        meter.id: f"{meter.credentials.username}:{meter.credentials.password}"
+        for meter in settings.meters
+        if meter.credentials
+    }

@@ -142,7 +142,7 @@ def test_unreadable(tmp_path: Path, data: bytes | None, expected: str) -> None:
 
 def test_folder_in_its_place(tmp_path: Path) -> None:
     """A folder is no INI."""
-    with pytest.raises(SettingsError, match="can't be read: Is a directory$"):
+    with pytest.raises(SettingsError, match=r"can't be read: Is a directory$"):
         read_text(tmp_path)
 
 
@@ -169,7 +169,11 @@ def test_unknown_section(tmp_path: Path, section: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("section", "option", "expected"),
     [
-        ("upload", "conections", "[upload] conections: unknown option; did you mean 'connections'?"),
+        (
+            "upload",
+            "conections",
+            "[upload] conections: unknown option; did you mean 'connections'?",
+        ),
         ("upload", "xyz", "[upload] xyz: unknown option"),
         ("upload", "x y; z", "[upload]: unknown option"),
         ("upload", "restart", "[upload] restart: unknown option; it is a flag only"),

@@ -24,9 +24,7 @@ def test_inline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])
-def test_first_line_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
-) -> None:
+def test_first_line_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     """Of a variable, a file and a command's output the first line is the password."""
     monkeypatch.setenv("SITE_B", SECRET + ending)
     (tmp_path / "pw").write_bytes((SECRET + ending).encode())

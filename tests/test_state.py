@@ -1,8 +1,6 @@
 """Where state lies, and its locks: over real processes and real folders."""
 
-import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +20,6 @@ from swarm.state import (
 from tests.spawned import spawned, take_locks
 
 STATE = Path("/state")
-NOBODY = 65534
-
-
-@pytest.fixture
-def locked_folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder that we may not write in, root or not."""
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    yield folder
-    if is_root:
-        os.seteuid(0)
-    folder.chmod(0o700)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""The file of a ledger: made, read, written and synced; every failure is a `StateError`."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from swarm import ledgerformat as fmt
+from swarm.errors import StateError
+from swarm.ledgerformat import Slot
+from swarm.state import make_folder, sync_folder
+
+
+class LedgerFile:
+    """An open ledger's file."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    @classmethod
+    def create(cls, path: Path, stream: str) -> "LedgerFile":
+        """Make an empty ledger in place of whatever there was, durably."""
+        with _told(path):
+            make_folder(path.parent)
+            fresh = path.with_name(path.name + ".new")
+            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                slot = Slot(-1, 0, 0, time.time(), 0, fmt.boot_id(), is_clean=True)
+                _write(path, fd, fmt.header(stream) + fmt.slot(slot), 0)
+                os.fsync(fd)
+                fresh.replace(path)
+                sync_folder(path.parent)
+            except BaseException:
+                os.close(fd)
+                raise
+            return cls(path, fd)
+
+    @classmethod
+    def open(cls, path: Path) -> "LedgerFile | None":
+        """Open a ledger's file, None if there is none."""
+        with _told(path):
+            try:
+                return cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            except FileNotFoundError:
+                return None
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+    def check_header(self, stream: str) -> None:
+        """Raise `StateError` unless this is the stream's ledger."""
+        fmt.check_header(self.path, self._read(fmt.HEADER_BYTES, 0), stream)
+
+    def slot(self) -> Slot:
+        """Return the slot."""
+        return fmt.read_slot(self.path, self._read(fmt.SLOT_BYTES, fmt.SLOT_AT))
+
+    def write_slot(self, slot: Slot) -> None:
+        """Write the slot."""
+        _write(self.path, self._fd, fmt.slot(slot), fmt.SLOT_AT)
+
+    def size(self) -> tuple[int, bool]:
+        """Return how many whole records there are, and whether a part of one follows."""
+        with _told(self.path):
+            size = os.fstat(self._fd).st_size - fmt.RECORDS_AT
+        whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)
+        return whole, part > 0
+
+    def records(self, start: int, end: int) -> bytes:
+        """Return the bytes of records."""
+        return self._read((end - start) * fmt.RECORD_BYTES, _place(start))
+
+    def write_record(self, number: int, data: bytes) -> None:
+        """Write a record."""
+        _write(self.path, self._fd, data, _place(number))
+
+    def cut(self, count: int) -> None:
+        """Leave so many records."""
+        with _told(self.path):
+            os.ftruncate(self._fd, _place(count))
+
+    def sync(self) -> None:
+        """Put all on the disk."""
+        with _told(self.path):
+            os.fsync(self._fd)
+
+    def _read(self, size: int, place: int) -> bytes:
+        with _told(self.path):
+            return os.pread(self._fd, size, place)
+
+
+def _place(number: int) -> int:
+    return fmt.RECORDS_AT + number * fmt.RECORD_BYTES
+
+
+def _write(path: Path, fd: int, data: bytes, place: int) -> None:
+    # Twice for each packet: a context manager would cost as much as the write.
+    try:
+        written = os.pwrite(fd, data, place)
+    except OSError as error:
+        raise _state_error(path, error) from None
+    if written < len(data):
+        raise StateError(
+            f"{path}: can't be written: the disk is full; free some room and run the command again"
+        )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _state_error(path, error) from None
+
+
+def _state_error(path: Path, error: OSError) -> StateError:
+    return StateError(
+        f"{path}: can't be read or written: {error.strerror}; make it writable, or name another "
+        "folder with 'state' under [swarm]"
+    )

@@ -1,0 +1,1 @@
+"""Patches that break a promise each; the suite has to fail with every one of them."""

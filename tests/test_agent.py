@@ -1,0 +1,884 @@
+"""The library's `Agent`, against a real collector on the loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm import (
+    Agent,
+    AgentError,
+    Config,
+    ConfigError,
+    ElectricityMeasurement,
+    Measurement,
+    MeasurementError,
+    Response,
+    SimpleMeasurement,
+)
+from swarm.agent import _senders
+from swarm.transport import Engine
+from tests.collector_server import (
+    PATH,
+    Collector,
+    Hang,
+    Reply,
+    Request,
+    ResetAfterStoring,
+    ResetBeforeStoring,
+    redirect,
+)
+from tests.processes import until
+
+START = datetime(2023, 1, 1, tzinfo=UTC)
+ROOT = str(Path(__file__).parent.parent)
+
+Answers = list[tuple[Measurement, Response | None]]
+
+
+@pytest.fixture(autouse=True)
+def _quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds, not minutes, before another try."""
+    monkeypatch.setattr("swarm.retry.BACKOFF_FIRST", 0.02)
+    monkeypatch.setattr("swarm.retry.BACKOFF_MOST", 0.05)
+
+
+@pytest.fixture
+def config(collector: Collector) -> Config:
+    """Return a config for the collector."""
+    return Config(collector.url, "acme", "s3cr%et")
+
+
+@pytest.fixture
+def agent() -> Iterator[Agent]:
+    """Return an agent with four senders."""
+    with Agent(4, settle=0.05) as agent:
+        yield agent
+
+
+def at(minute: int, value: float = 1, name: str = "gas") -> SimpleMeasurement:
+    """Return a measurement of a minute of the year."""
+    return SimpleMeasurement(name, START + timedelta(minutes=minute), value)
+
+
+def kept(agent: Agent) -> Answers:
+    """Return a list that grows with the agent's answers."""
+    answers: Answers = []
+    agent.add_measurement_sent_handler(lambda *answer: answers.append(answer))
+    return answers
+
+
+def codes(answers: Answers) -> list[int | None]:
+    """Return the answers' status codes."""
+    return [None if response is None else response.code for _, response in answers]
+
+
+def minutes(collector: Collector, name: str = "gas") -> list[int]:
+    """Return the minutes that the collector holds of a stream, in the order they came."""
+    times = [datetime.fromisoformat(each["tsISO8601"]) for each in collector.packets(name)]
+    return [(moment - START) // timedelta(minutes=1) for moment in times]
+
+
+def scripted(status: int, *, stream: str = "gas", **reply: Any) -> Callable[..., Reply | None]:
+    """Return a script that answers a stream's packets with a status."""
+
+    def script(request: Request, _: Collector) -> Reply | None:
+        is_meant = request.method == "POST" and request.stream == stream
+        return Reply(status, **reply) if is_meant else None
+
+    return script
+
+
+# What the forebears do
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_24_mixed_measurements(collector: Collector, config: Config, transport: Engine) -> None:
+    """All are answered, each handler is called for each, and the packets are theirs."""
+    group: list[Measurement] = []
+    for minute in range(12):
+        moment = START + timedelta(minutes=minute)
+        group.append(SimpleMeasurement("gas", moment, minute))
+        group.append(ElectricityMeasurement("power", moment, current_phase_a=minute))
+    with Agent(4, transport=transport) as agent:
+        answers = kept(agent)
+        agent.send(group, config)
+        assert agent.wait_until_last(20)
+        assert set(group) == {measurement for measurement, _ in answers}
+        assert [200] * 24 == codes(answers)
+        assert (24, 0, 0) == (agent.sent, agent.refused, agent.waiting)
+    for name, mine in (("gas", group[::2]), ("power", group[1::2])):
+        assert [each.json.encode() for each in mine] == collector.bodies(name)
+        assert collector.max_in_flight(name) == 1
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, lambda group: (each for each in group)])
+def test_a_group_backwards_goes_in_order(
+    collector: Collector, config: Config, agent: Agent, kind: Callable[[Any], Any]
+) -> None:
+    """Whatever it is given as: what waits is kept sorted."""
+    agent.send(kind([at(minute) for minute in reversed(range(50))]), config)
+    assert agent.wait_until_last(20)
+    assert list(range(50)) == minutes(collector)
+
+
+def test_one_slow_id_of_three(config: Config, collector: Collector) -> None:
+    """1,000 measurements, 2 senders: all arrive in order, and the quick ids do not wait."""
+    collector.script = scripted(200, stream="slow", delay=0.01)
+    names = ("slow", "quick", "quicker")
+    with Agent(2) as agent:
+        agent.send([at(n // 3, n, names[n % 3]) for n in range(1000)], config)
+        assert agent.wait_until_last(60)
+        assert agent.sent == 1000
+    for name in names:
+        assert list(range(len(minutes(collector, name)))) == minutes(collector, name)
+        assert collector.max_in_flight(name) == 1
+    order = [request.stream for request in collector.requests]
+    last = {name: len(order) - order[::-1].index(name) for name in names}
+    assert max(last["quick"], last["quicker"]) < last["slow"] - 50
+
+
+def test_a_500_becomes_a_200(collector: Collector, config: Config, agent: Agent) -> None:
+    """It is asked for, sent again, and answered once."""
+    collector.script = [Reply(500), None, Reply(503)]
+    answers = kept(agent)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert [200] == codes(answers)
+    assert [0] == minutes(collector)
+    assert ["POST", "GET", "POST", "GET", "POST"][:4] == [r.method for r in collector.requests][:4]
+
+
+def test_a_refused_one_blocks_nobody(
+    collector: Collector, config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Handlers get its answer, it is logged and counted, and its stream goes on."""
+
+    def script(request: Request, _: Collector) -> Reply | None:
+        return Reply(400, b"no such meter") if b"13" in request.body else None
+
+    collector.script = script
+    answers = kept(agent)
+    agent.send([at(0, 1), at(1, 13), at(2, 2), at(0, 3, "power")], config)
+    assert agent.wait_until_last(20)
+    assert (3, 1) == (agent.sent, agent.refused)
+    assert [0, 2] == minutes(collector)
+    refused = [(m, r) for m, r in answers if r is not None and not r.is_success]
+    assert [(at(1, 13), Response(400, "HTTP 400: no such meter"))] == refused
+    assert f"Could not send {at(1, 13)}: HTTP 400: no such meter" in caplog.text
+
+
+def test_the_shared_agent() -> None:
+    """One for the process; after `dispose` there is a new one."""
+    shared = Agent.get_instance(3)
+    assert Agent.get_instance() is shared
+    Agent.dispose()
+    Agent.dispose()
+    other = Agent.get_instance()
+    assert other is not shared
+    Agent.dispose(0)
+
+
+def test_when_the_last_one_was_sent(config: Config, agent: Agent) -> None:
+    """A time in UTC; None before the first."""
+    first, before = agent.last_measurement_sent_time, datetime.now(UTC)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    last = agent.last_measurement_sent_time
+    assert first is None
+    assert last is not None
+    assert before <= last <= datetime.now(UTC)
+
+
+# Handlers
+
+
+def test_a_decorated_handler_stays_of_use(config: Config, agent: Agent) -> None:
+    """The name can be called, and removed."""
+    seen: list[Measurement] = []
+
+    @agent.add_measurement_sent_handler
+    def note(measurement: Measurement, response: Response | None) -> None:
+        """Note it."""
+        seen.append(measurement)
+
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    note(at(9), None)
+    note.remove()
+    note.remove()
+    agent.send(at(1), config)
+    assert agent.wait_until_last(20)
+    assert [at(0), at(9)] == seen
+    assert note.__doc__ == "Note it."
+
+
+def test_handlers_run_one_after_the_other(config: Config, agent: Agent) -> None:
+    """Off the caller's thread, never two at once, those of one stream in order."""
+    running: list[int] = []
+    threads: set[threading.Thread] = set()
+    order: list[Measurement] = []
+
+    def slow(measurement: Measurement, _: Response | None) -> None:
+        running.append(1)
+        assert len(running) == 1
+        time.sleep(0.002)
+        threads.add(threading.current_thread())
+        order.append(measurement)
+        running.pop()
+
+    agent.add_measurement_sent_handler(slow)
+    agent.add_measurement_sent_handler(slow)
+    group = [at(n, name=f"m{n % 4}") for n in range(40)]
+    agent.send(group, config)
+    assert agent.wait_until_last(20)
+    assert len(order) == 80
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+    assert [m for m in group if m.id == "m1"] == [m for m in order[::2] if m.id == "m1"]
+
+
+def test_a_handler_that_raises(
+    config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the others run; also where it means to end the program."""
+
+    def fail(measurement: Measurement, _: Response | None) -> None:
+        raise SystemExit("out of paper")
+
+    agent.add_measurement_sent_handler(fail)
+    answers = kept(agent)
+    agent.send([at(0), at(1)], config)
+    assert agent.wait_until_last(20)
+    assert [200, 200] == codes(answers)
+    assert "out of paper" in caplog.text
+
+
+def test_a_handler_that_sends_more(collector: Collector, config: Config) -> None:
+    """It never waits for room, not even in a queue of one."""
+    with Agent(1, queue_size=1) as agent:
+
+        @agent.add_measurement_sent_handler
+        def copy(measurement: Measurement, _: Response | None) -> None:
+            if measurement.id == "gas":
+                copies = [at(n, name="copy") for n in range(3)]
+                agent.send(copies[0], config)
+                agent.send(iter(copies[1:]), config)
+
+        for minute in range(5):
+            agent.send(at(minute), config)
+        assert agent.wait_until_last(20)
+        assert agent.sent == 5 * 4
+    assert list(range(5)) == minutes(collector)
+
+
+def test_a_handler_can_not_wait(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    """It would wait for itself: it is told so."""
+    with Agent(1) as agent:
+        agent.add_measurement_sent_handler(lambda *_: agent.wait_until_last())
+        agent.add_measurement_sent_handler(lambda *_: agent.close())
+        agent.send(at(0), config)
+    assert caplog.text.count("AgentError: a handler can't wait") == 2
+
+
+# Many at once
+
+
+def test_send_from_many_threads(collector: Collector, config: Config) -> None:
+    """Nothing is lost, and nothing is sent twice."""
+    with Agent(8, queue_size=50) as agent:
+
+        def send(number: int) -> None:
+            for minute in range(100):
+                agent.send(at(minute, name=f"m{number}"), config)
+
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert agent.wait_until_last(30)
+        assert agent.sent == 800
+    for number in range(8):
+        assert list(range(100)) == minutes(collector, f"m{number}")
+
+
+def test_more_streams_than_senders(collector: Collector, config: Config) -> None:
+    """Each has its turn: none is far ahead of another."""
+    with Agent(2) as agent:
+        collector.script = scripted(200, stream="m0", delay=0.3)  # until all are queued
+        agent.send([at(minute, name=f"m{n}") for minute in range(1) for n in range(20)], config)
+        agent.send([at(minute, name=f"m{n}") for n in range(20) for minute in range(1, 10)], config)
+        collector.script = None
+        assert agent.wait_until_last(20)
+    ahead = [0] * 20
+    for request in collector.requests:
+        ahead[int((request.stream or "")[1:])] += 1
+        others = ahead[1:]  # the first one is slow
+        assert max(others) - min(others) <= 3
+    assert collector.connections <= 2
+
+
+def test_send_waits_while_the_queue_is_full(collector: Collector, config: Config) -> None:
+    """One more gets in when one was answered."""
+    gate = threading.Event()
+
+    def script(request: Request, _: Collector) -> None:
+        gate.wait(20)
+
+    collector.script = script
+    with Agent(1, queue_size=3) as agent:
+        agent.send([at(0), at(1), at(2)], config)
+        thread = threading.Thread(target=agent.send, args=(at(3), config))
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        assert agent.waiting == 3
+        gate.set()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert list(range(4)) == minutes(collector)
+
+
+def test_who_waits_for_room_is_told_of_the_end(collector: Collector, config: Config) -> None:
+    """`send` raises when the agent is closed meanwhile, and ever after."""
+    collector.script = scripted(200, delay=0.5)
+    agent = Agent(1, queue_size=1)
+    agent.send(at(0), config)
+    errors: list[Exception] = []
+
+    def send() -> None:
+        try:
+            agent.send(at(1), config)
+        except AgentError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    thread.join(0.1)
+    agent.close(0)
+    thread.join(20)
+    assert len(errors) == 1
+    with pytest.raises(AgentError, match="closed"):
+        agent.send(at(1), config)
+    assert repr(agent) == "<Agent: 1 sent, 0 refused, 0 waiting>"
+
+
+class _Forgetful(Collector):
+    """A collector that keeps nothing, for looking at memory."""
+
+    def _arrived(self, *args: Any) -> Request:
+        request = super()._arrived(*args)
+        self.requests.clear()
+        return request
+
+    def _store(self, request: Request) -> None:
+        pass
+
+
+def test_a_generator_in_flat_memory() -> None:
+    """12,000 measurements need no more memory than the queue, about 1 kB each."""
+    with _Forgetful() as collector, Agent(4, queue_size=500) as agent:
+        config = Config(collector.url, "acme", "s3cr%et")
+        agent.send((at(n, name=f"m{n % 8}") for n in range(2000)), config)
+        assert agent.wait_until_last(30)
+        tracemalloc.start()
+        agent.send((at(n, name=f"m{n % 8}") for n in range(2000, 12_000)), config)
+        assert agent.wait_until_last(60)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert agent.sent == 12_000
+        assert peak < 2_000_000
+
+
+# Trouble
+
+
+def test_a_lost_answer_is_asked_for(collector: Collector, config: Config, agent: Agent) -> None:
+    """The collector holds it: it is not sent again, and counts as sent."""
+    collector.script = [ResetAfterStoring()]
+    answers = kept(agent)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert [200] == codes(answers)
+    assert ["POST", "GET"] == [request.method for request in collector.requests]
+    assert (1, 0) == (agent.sent, agent.refused)
+
+
+def test_what_can_not_be_settled_is_sent_again(
+    collector: Collector, config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And said, since it may be there twice."""
+    collector.script = [ResetBeforeStoring(), Reply(405)]
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert [0] == minutes(collector)
+    assert "it may be sent twice" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
+def test_refused_for_good(collector: Collector, config: Config, agent: Agent, status: int) -> None:
+    """The answer is final, whatever the code; 401 has one more try with a fresh session."""
+    collector.script = scripted(status)
+    answers = kept(agent)
+    agent.send([at(0), at(1)], config)
+    assert agent.wait_until_last(20)
+    assert [status, status] == codes(answers)
+    assert agent.refused == 2
+    assert len(collector.requests) == (4 if status == 401 else 2)
+
+
+def test_redirects_are_not_followed(collector: Collector, config: Config, agent: Agent) -> None:
+    """They are refusals: credentials stay where they belong."""
+    collector.script = [redirect(collector.url)]
+    answers = kept(agent)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert [302] == codes(answers)
+    assert len(collector.requests) == 1
+
+
+def test_a_waiting_stream_gives_its_place_away(
+    collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one sender, others are sent while one waits as the collector asks."""
+    collector.script = [Reply(429, headers={"Retry-After": "1"})]
+    with Agent(1) as agent:
+        agent.send(at(0), config)
+        until(lambda: "trying again: HTTP 429" in caplog.text)
+        agent.send([at(n, name="other") for n in range(20)], config)
+        until(lambda: agent.sent == 20, 0.9)
+        assert agent.wait_until_last(20)
+    assert [0] == minutes(collector)
+
+
+def test_a_stream_in_trouble_goes_in_order(
+    collector: Collector, config: Config, agent: Agent
+) -> None:
+    """Nothing overtakes what is tried again."""
+
+    def script(request: Request, _: Collector) -> Any:
+        if request.method == "GET" or request.number % 3:
+            return None
+        return (Reply(503), ResetBeforeStoring(), Reply(425), ResetAfterStoring())[
+            request.number // 3 % 4
+        ]
+
+    collector.script = script
+    agent.send([at(minute) for minute in range(12)], config)
+    assert agent.wait_until_last(30)
+    assert list(range(12)) == minutes(collector)
+    assert (12, 1) == (agent.sent, collector.max_in_flight("gas"))
+
+
+def test_many_streams_in_trouble(
+    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than may wait at once: another collector's go on, and in the end all arrive."""
+    monkeypatch.setattr("swarm.senders.MOST_WAITING", 2)
+    collector.script = lambda request, _: Reply(503) if request.method == "POST" else None
+    with Collector() as sound, Agent(2, settle=0.05) as agent:
+        agent.send([at(minute, name=f"m{n}") for n in range(10) for minute in range(3)], config)
+        until(lambda: len(collector.requests) > 8)
+        agent.send([at(minute) for minute in range(20)], Config(sound.url, "acme", "s3cr%et"))
+        until(lambda: agent.sent == 20)
+        assert agent.waiting == 30
+        collector.script = None
+        assert agent.wait_until_last(20)
+    assert all([0, 1, 2] == minutes(collector, f"m{n}") for n in range(10))
+
+
+def test_no_more_threads_to_be_had(
+    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then those there are send all; with none at all, `send` says so."""
+    real = threading.Thread.start
+    granted = [1]
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "swarm":
+            if not granted:
+                raise RuntimeError("can't start new thread")
+            granted.pop()
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with Agent(4) as agent:
+        agent.send([at(minute, name=f"m{minute % 4}") for minute in range(40)], config)
+        assert agent.wait_until_last(20)
+        assert agent.sent == 40
+    agent = Agent(4)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        agent.send(at(0), config)
+    agent.close(0)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class _Late(BaseHTTPRequestHandler):
+    """A collector that is started when its clients wait for it already."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_collector_out_of_reach(
+    collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its measurements are tried for ever; those for others go on; none is lost."""
+    port = _free_port()
+    with Agent(1) as agent:
+        answers = kept(agent)
+        down = Config(f"http://127.0.0.1:{port}{PATH}", "acme", "s3cr%et")
+        agent.send([at(0, name="a"), at(0, name="b"), at(1, name="b")], down)
+        agent.send([at(minute) for minute in range(10)], config)
+        until(lambda: agent.sent == 10)
+        assert agent.waiting == 3
+        assert f"Could not send {at(0, name='a')}, trying again: could not connect" in caplog.text
+        with HTTPServer(("127.0.0.1", port), _Late) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            assert agent.wait_until_last(20)
+            server.shutdown()
+            thread.join()
+    assert [204] * 3 == [code for code in codes(answers) if code != 200]
+
+
+@pytest.mark.parametrize("on", ["agent", "config"])
+def test_given_up(on: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With ``retry_for`` a measurement is given up: no answer, counted, logged."""
+    url = f"http://127.0.0.1:{_free_port()}{PATH}"
+    config = Config(url, "acme", "s3cr%et", retry_for=0.2 if on == "config" else None)
+    with Agent(2, retry_for=0.2 if on == "agent" else None) as agent:
+        answers = kept(agent)
+        agent.send([at(0), at(0, name="b")], config)
+        assert agent.wait_until_last(20)
+        assert (0, 2) == (agent.sent, agent.refused)
+    assert [None, None] == codes(answers)
+    assert f"Could not send {at(0)}, given up after 0.2 s: could not connect" in caplog.text
+
+
+def test_given_up_while_it_is_settled(collector: Collector, config: Config) -> None:
+    """The last answer counts, also where it came to the question."""
+    collector.script = lambda request, _: Reply(503 if request.method == "POST" else 500)
+    with Agent(1, retry_for=0.3, settle=0) as agent:
+        answers = kept(agent)
+        agent.send(at(0), config)
+        assert agent.wait_until_last(20)
+    assert [500] == codes(answers)
+
+
+def test_an_older_one_is_sent_with_a_warning(
+    collector: Collector, config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sent all the same, alone."""
+    agent.send([at(5), at(6)], config)
+    assert agent.wait_until_last(20)
+    assert "older" not in caplog.text
+    agent.send(at(3), config)
+    assert agent.wait_until_last(20)
+    assert [5, 6, 3] == minutes(collector)
+    assert f"{at(3)} is older than one that was sent before it" in caplog.text
+
+
+def test_a_bug_in_one_blocks_nobody(
+    config: Config,
+    agent: Agent,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What nobody thought of is logged, and counted as not sent."""
+    monkeypatch.setattr("swarm.sending.packet", lambda *_: 1 / 0)
+    answers = kept(agent)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert [None] == codes(answers)
+    assert agent.refused == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+# Who sends, and what is told
+
+
+def test_several_configs() -> None:
+    """Each collector gets its own credentials; a session keeps its cookies."""
+    with (
+        Collector(auth=("acme", "one"), cookie="seat=1") as first,
+        Collector(auth=("zenith", "two")) as second,
+        Agent(1) as agent,
+    ):
+        mine, yours = Config(first.url, "acme", "one"), Config(second.url, "zenith", "two")
+        for minute in range(5):
+            agent.send(at(minute), mine)
+            agent.send(at(minute), yours)
+        assert agent.wait_until_last(20)
+        assert agent.sent == 10
+        for collector in (first, second):
+            assert list(range(5)) == minutes(collector)
+            assert collector.connections == 1
+        cookies = [request.headers.get("cookie") for request in first.requests]
+        assert [None, *["seat=1"] * 4] == cookies
+
+
+def test_credentials_that_change_within_a_stream(collector: Collector, config: Config) -> None:
+    """A stream is its id and its collector: its order holds under any credentials and route."""
+    other = Config(collector.url, "zenith", "two", route="utc")
+    with Agent(4) as agent:
+        for minute in range(20):
+            agent.send(at(minute), (config, other)[minute % 2])
+        assert agent.wait_until_last(20)
+    assert list(range(20)) == minutes(collector)
+    assert collector.max_in_flight("gas") == 1
+    assert {PATH, PATH.replace("json", "json_utc")} == {r.path for r in collector.requests}
+
+
+def test_idle_sessions_are_bounded(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many, those used longest ago are closed."""
+    monkeypatch.setattr("swarm.sessions.MOST_IDLE", 2)
+    with Agent(1) as agent:
+        for user in ("a", "b", "c", "c", "b", "a"):
+            agent.send(at(0), Config(collector.url, user, "s3cr%et"))
+            assert agent.wait_until_last(20)
+        assert collector.connections == 4
+
+
+def test_no_secret_is_told(
+    collector: Collector, config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the collector repeats it."""
+    collector.script = [Reply(400, b"who is acme with s3cr%et?")]
+    answers = kept(agent)
+    agent.send(at(0), config)
+    assert agent.wait_until_last(20)
+    assert answers[0][1] == Response(400, "HTTP 400: who is acme with ***?")
+    assert "s3cr" not in caplog.text
+
+
+def test_the_number_of_senders(caplog: pytest.LogCaptureFixture) -> None:
+    """0 is twice the processors; above 256 it is cut, with a warning; below 0 it is refused."""
+    assert _senders(0) == min(2 * (os.cpu_count() or 1), 256)
+    assert not caplog.text
+    with Agent(300):
+        assert "300 parallel senders are too many: cut to 256" in caplog.text
+    with pytest.raises(ConfigError):
+        Agent(-1)
+    with pytest.raises(ConfigError):
+        Agent(queue_size=0)
+
+
+def test_what_is_no_measurement(config: Config, agent: Agent) -> None:
+    """It is refused at once; of a group that has one, nothing is sent."""
+    for group in ([at(0), "gas"], iter(["gas"]), {"gas": 1}, "gas"):
+        with pytest.raises(MeasurementError, match="expected a measurement"):
+            agent.send(group, config)  # type: ignore[arg-type]
+    agent.send([], config)
+    assert agent.waiting == 0
+
+
+def test_all_senders_work(collector: Collector, config: Config) -> None:
+    """As many streams at once as there are senders, and no more."""
+    collector.delay = 0.2
+    with Agent(3) as agent:
+        agent.send([at(0, name=f"m{n}") for n in range(9)], config)
+        until(lambda: collector.in_flight == 3)
+        most = 0
+        while not agent.wait_until_last(0.01):
+            most = max(most, collector.in_flight)
+    assert most == 3
+    assert collector.connections == 3
+
+
+# The end
+
+
+def test_leaving_waits(collector: Collector, config: Config) -> None:
+    """The `with` block ends when all is answered."""
+    collector.script = scripted(200, delay=0.01)
+    with Agent(1) as agent:
+        agent.send((at(minute) for minute in range(20)), config)
+    assert (20, 0) == (agent.sent, agent.waiting)
+    assert agent.wait_until_last()
+    agent.close()
+
+
+def test_waiting_has_its_limit(collector: Collector, config: Config) -> None:
+    """After it `wait_until_last` tells that there is more to come."""
+    collector.script = scripted(200, delay=0.3)
+    with Agent(1) as agent:
+        agent.send(at(0), config)
+        assert not agent.wait_until_last(0.05)
+        assert agent.wait_until_last(20)
+
+
+def test_what_was_not_sent_is_said(
+    collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is under way ends; handlers get the rest without an answer; the log has a count."""
+    collector.script = scripted(200, delay=0.3)
+    agent = Agent(1)
+    answers = kept(agent)
+    agent.send([at(minute) for minute in range(5)], config)
+    until(lambda: collector.in_flight)
+    agent.close(0)
+    assert [200, None, None, None, None] == codes(answers)
+    assert (1, 4) == (agent.sent, agent.waiting)
+    assert "4 measurements were not sent" in caplog.text
+
+
+def test_ending_while_streams_wait(
+    collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those in backoff end at once; what they had in hand counts as not sent."""
+    collector.script = lambda *_: Reply(429, headers={"Retry-After": "60"})
+    agent = Agent(2)
+    agent.send([at(0, name=f"m{n}") for n in range(5)], config)
+    until(lambda: len(collector.requests) == 5)
+    started = time.monotonic()
+    agent.close(0.05)
+    assert time.monotonic() - started < 5
+    assert "5 measurements were not sent" in caplog.text
+
+
+def test_ctrl_c_does_not_wait(collector: Collector, config: Config) -> None:
+    """A `with` block that it leaves ends without what waits."""
+    collector.script = scripted(503)
+    agent = Agent(1)
+
+    def interrupted() -> None:
+        with agent:
+            agent.send([at(0), at(1)], config)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert agent.waiting == 2
+
+
+def script(text: str, url: str, **options: Any) -> "subprocess.Popen[str]":
+    """Start a program that uses the library."""
+    head = f"""
+import os, signal, sys, threading
+from datetime import datetime, UTC
+from swarm import Agent, AgentError, Config, SimpleMeasurement
+config = Config({url!r}, "acme", "s3cr%et")
+def at(minute): return SimpleMeasurement("gas", datetime(2023, 1, 1, 0, minute, tzinfo=UTC), 1)
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", head + text],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        **options,
+    )
+
+
+def test_at_the_interpreters_exit(collector: Collector) -> None:
+    """What is unsent is logged with a count; the program is not held up, and ends well."""
+    collector.script = lambda *_: Reply(503)
+    program = script(
+        "agent = Agent(2)\nagent.send([at(n) for n in range(7)], config)\nprint('done')",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=30)
+    assert (0, "done\n") == (program.returncode, out)
+    assert err.count("7 measurements were not sent") == 1
+    assert "Traceback" not in err
+
+
+def test_after_a_fork(collector: Collector) -> None:
+    """In the child `send` raises, and leaving the block neither waits nor tells of the parent's."""
+    program = script(
+        """
+with Agent(1) as agent:
+    Agent.get_instance()
+    agent.send(at(0), config)
+    child = os.fork()
+    if not child:
+        try:
+            agent.send(at(1), config)
+        except AgentError as error:
+            print(error, flush=True)
+        own = Agent.get_instance(1)
+        own.send(at(2), config)
+        print("own", own.wait_until_last(20), flush=True)
+        sys.exit(0)
+    os.waitpid(child, 0)
+print(agent, flush=True)
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert out.splitlines() == [
+        "the agent was made in another process; make one after the fork",
+        "own True",
+        "<Agent: 1 sent, 0 refused, 0 waiting>",
+    ]
+    assert "not sent" not in err
+
+
+def test_ctrl_c_while_waiting(collector: Collector) -> None:
+    """`wait_until_last` raises, and the agent is as usable as before."""
+    collector.script = [Hang(pause=1.0)]
+    program = script(
+        """
+with Agent(1, settle=0) as agent:
+    agent.send(at(0), config)
+    print("waiting", flush=True)
+    try:
+        agent.wait_until_last()
+    except KeyboardInterrupt:
+        agent.send(at(1), config)
+        print("again", agent.wait_until_last(30), agent.sent, flush=True)
+""",
+        collector.url,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "waiting\n"
+    until(lambda: collector.requests)
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert out == "again True 2\n", err
+
+
+def test_importing_stays_light() -> None:
+    """`swarm` and its command line load no HTTP library; the names are all there."""
+    code = """
+import sys, swarm, swarm.cli
+assert set(swarm.__all__) <= set(dir(swarm))
+assert not {"requests", "urllib3", "pycurl", "swarm.agent"} & sys.modules.keys()
+for name in swarm.__all__:
+    getattr(swarm, name)
+assert not {"requests", "urllib3", "pycurl"} & sys.modules.keys()
+try:
+    swarm.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    assert done.stdout == "module 'swarm' has no attribute 'nothing'\n", done.stderr

@@ -1,0 +1,158 @@
+"""No password anywhere: outputs, logs, tracebacks, state; and credentials go to one host alone."""
+
+import base64
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.bench import PASSWORD, USER, Bench, Ended, packets, rows
+from tests.collector_server import Behaviour, Collector, Reply, Request, redirect
+
+PAIR = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+SECRETS = (PASSWORD, PAIR, base64.b64encode(PASSWORD.encode()).decode())
+
+
+def reveal(bench: Bench, done: Ended) -> list[str]:
+    """Return where a secret shows: in what a run printed, or in what it left behind."""
+    places = {"stdout": done.out, "stderr": done.err}
+    for path in bench.folder.rglob("*"):
+        if path.is_file() and path.suffix != ".ini":
+            places[str(path)] = path.read_bytes().decode("latin-1")
+    return [place for place, text in places.items() if any(s in text for s in SECRETS)]
+
+
+def echo(request: Request, _: Collector) -> Behaviour | None:
+    """Answer with all that was sent, credentials included, as a careless collector does."""
+    if request.method == "GET":
+        return None
+    return Reply(400, request.head + b"\n" + PASSWORD.encode() + b"\n" + request.body)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-vv"], ["--json"], ["--on-reject", "skip"]])
+def test_an_answer_that_quotes_the_password_is_masked(bench: Bench, arguments: list[str]) -> None:
+    """The collector's words reach the user, the rejects log and the log file without a secret."""
+    with Collector(echo) as collector:
+        log = {"log_file": str(bench.folder / "swarm.log")}
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))}, swarm=log)
+        done = bench.run(config, *arguments)
+        assert done.code == 3
+        assert "***" in done.err + done.out + "".join(
+            path.read_text() for path in bench.state.rglob("*.jsonl")
+        )
+        assert not reveal(bench, done)
+
+
+def test_an_answer_is_made_harmless(bench: Bench) -> None:
+    """Control characters of an answer are escaped, and it is cut at 500 characters."""
+    words = b"\x1b[31mred\x07\r\n" + b"x" * 2000
+    with Collector(lambda r, _: Reply(400, words) if r.body else None) as collector:
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+        done = bench.run(config, "--json")
+        message = done.meters["m"]["problem"]["message"]
+        assert message.isprintable()
+        assert "\\x1b[31mred\\x07" in message
+        assert len(message) < 560
+
+
+def test_a_malformed_ini_shows_no_secret(bench: Bench) -> None:
+    """A line of the credentials that does not parse is told by its number alone."""
+    config = bench.ini("http://127.0.0.1:1/", {"m": "m.csv"})
+    config.write_text(config.read_text().replace(f"password = {PASSWORD}", f"password {PASSWORD}"))
+    done = bench.run(config, "-vv")
+    assert (2, False) == (done.code, PASSWORD in done.err + done.out)
+
+
+def test_a_redirect_gets_no_credentials(bench: Bench) -> None:
+    """Not a byte goes to the host that a collector points to."""
+    with Collector() as other, Collector([redirect(other.url)] * 9) as collector:
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+        assert bench.run(config).code == 4
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize("engine", ["curl", "requests"])
+def test_the_environment_leads_nothing_astray(
+    bench: Bench, collector: Collector, engine: str
+) -> None:
+    """Proxy variables and a netrc change nothing; a proxy variable gets a notice."""
+    with Collector() as trap:
+        netrc = bench.folder / "netrc"
+        netrc.write_text("machine 127.0.0.1 login other password else\n")
+        address = f"http://127.0.0.1:{trap.port}"
+        env = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), address)
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+        done = bench.run(config, "--transport", engine, env={**env, "NETRC": str(netrc)})
+        assert (0, 0) == (done.code, trap.connections)
+        assert packets("m", rows(2)) == collector.packets("m")
+        assert {r.headers["authorization"] for r in collector.requests} == {f"Basic {PAIR}"}
+        assert "set proxy under [swarm]" in done.err
+
+
+def served(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
+    """Return a server's TLS, for names that may not be its own."""
+    ends = datetime.now(UTC) - timedelta(days=1) if expired else None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, not_after=ends).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("engine", ["curl", "requests"])
+@pytest.mark.parametrize("fault", ["unknown authority", "another host", "expired"])
+def test_a_certificate_that_does_not_verify(bench: Bench, engine: str, fault: str) -> None:
+    """TLS that does not verify ends the run (exit 4) before a byte of HTTP is sent."""
+    authority = trustme.CA()
+    names = ["other.example.com"] if fault == "another host" else ["127.0.0.1"]
+    known = trustme.CA() if fault == "unknown authority" else authority
+    known.cert_pem.write_to_path(str(bench.folder / "ca.pem"))
+    with Collector(tls=served(authority, *names, expired=fault == "expired")) as collector:
+        meters = {name: bench.csv(f"{name}.csv", rows(2)) for name in "abc"}
+        config = bench.ini(collector.url, meters, swarm={"ca_bundle": "ca.pem"})
+        done = bench.run(config, "--json", "--transport", engine).balanced()
+        assert (4, []) == (done.code, collector.requests)
+        assert "tls" in {(meter["problem"] or {}).get("kind") for meter in done.meters.values()}
+        assert "certificate" in done.err.lower()
+
+
+@pytest.mark.parametrize("engine", ["curl", "requests"])
+def test_an_own_authority(bench: Bench, engine: str) -> None:
+    """``ca_bundle`` names the authority of a collector's certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(bench.folder / "ca.pem"))
+    with Collector(tls=served(authority, "127.0.0.1")) as collector:
+        path = bench.csv("m.csv", rows(3))
+        config = bench.ini(collector.url, {"m": path}, swarm={"ca_bundle": "ca.pem"})
+        assert bench.run(config, "--transport", engine).code == 0
+        assert packets("m", rows(3)) == collector.packets("m")
+
+
+def test_a_bug_is_one_line(bench: Bench, collector: Collector) -> None:
+    """An exception inside a worker reaches the user as one line (exit 1); -vv shows where."""
+    broken = bench.folder / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    import swarm.packet, swarm.delivery\n"
+        f"    def packet(*_): raise RuntimeError('{PASSWORD[:0]}oops')\n"
+        "    swarm.delivery.packet = packet\n"
+    )
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+    path = f"{broken}:{Path(__file__).parent.parent}"
+    done = bench.run(config, env={"PYTHONPATH": path})
+    assert (1, 1) == (done.code, done.err.count("oops"))
+    assert "Traceback" not in done.err
+    assert "Traceback" in bench.run(config, "-vv", env={"PYTHONPATH": path}).err
+
+
+def test_a_port_that_is_closed_meanwhile(bench: Bench) -> None:
+    """The port of a collector that is gone is no other host's: refused, not redirected."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    config = bench.ini(
+        f"http://127.0.0.1:{port}/", {"m": bench.csv("m.csv", rows(2))}, upload={"retry_for": "0s"}
+    )
+    assert bench.run(config).code == 5

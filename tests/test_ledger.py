@@ -1,0 +1,593 @@
+"""The ledger: what is recorded stays, what is open is told, damage is never taken for nothing."""
+
+import errno
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm import ledgerformat as fmt
+from swarm.errors import StateError
+from swarm.ledger import ACKNOWLEDGED, REJECTED, SYNC_RECORDS, Ledger, Pending, recorded
+from swarm.ledgerformat import Entry
+from tests.spawned import spawned, write_ledger
+
+BOOT, NEXT_BOOT = b"a boot's own id.", b"the next boot's."
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a ledger may lie."""
+    return tmp_path / "checkpoints" / "m.ledger"
+
+
+@pytest.fixture(autouse=True)
+def _boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run under a boot of a known name, also where the kernel gives none."""
+    monkeypatch.setattr(fmt, "boot_id", lambda: BOOT)
+
+
+@pytest.fixture
+def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what starts the machine anew."""
+    return lambda: monkeypatch.setattr(fmt, "boot_id", lambda: NEXT_BOOT)
+
+
+def entry(number: int) -> Entry:
+    """Return the row with a number."""
+    return Entry(number * 1000, number * 7 + 1, ACKNOWLEDGED)
+
+
+def send(ledger: Ledger, *numbers: int) -> None:
+    """Begin and record rows."""
+    for number in numbers:
+        row = entry(number)
+        ledger.begin(row.instant, row.digest)
+        ledger.record(*row)
+
+
+def crash(ledger: Ledger) -> None:
+    """Let the process that holds a ledger die."""
+    ledger._file.close()
+
+
+def opened(path: Path) -> Ledger:
+    """Open the ledger that is there."""
+    ledger = Ledger.open(path, "m")
+    assert ledger is not None
+    return ledger
+
+
+def look(path: Path) -> tuple[list[Entry], Pending | None, str | None]:
+    """Return what a later run finds, without leaving a trace."""
+    copy = path.with_name("copy.ledger")
+    shutil.copy(path, copy)
+    ledger = opened(copy)
+    entries = list(ledger.entries())
+    crash(ledger)
+    return entries, ledger.pending, ledger.notice
+
+
+def test_no_ledger_is_no_error(path: Path) -> None:
+    """A stream without a ledger has none; nothing is made by looking."""
+    assert Ledger.open(path, "m") is None
+    assert (0, False) == (recorded(path), path.parent.exists())
+
+
+def test_what_is_recorded_is_there_again(path: Path) -> None:
+    """Rows come back with what became of them, in order."""
+    ledger = Ledger.create(path, "m")
+    assert (None, None, 0) == (ledger.pending, ledger.opened_at, ledger.count)
+    send(ledger, 1, 2)
+    ledger.record(3000, 5, REJECTED)
+    assert (2000, entry(2)) == (ledger.newest, ledger.last_acknowledged)
+    assert ledger.opened_at is None
+    ledger.close()
+    again = opened(path)
+    assert [entry(1), entry(2), Entry(3000, 5, REJECTED)] == list(again.entries())
+    assert (3, 2000, 2000) == (again.count, again.opened_at, again.newest)
+    assert (entry(2), None, None) == (again.last_acknowledged, again.pending, again.notice)
+    send(again, 4)
+    assert (2000, 4000) == (again.opened_at, again.newest)
+    assert len(list(again.entries())) == 3  # as it was when it was opened
+    again.freeze()
+    assert (4000, 4) == (again.opened_at, len(list(again.entries())))
+    again.close()
+    assert recorded(path) == 4
+
+
+def test_create_begins_anew(path: Path) -> None:
+    """What was there before is gone, and its folder is for its user alone."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    ledger.close()
+    Ledger.create(path, "m").close()
+    assert ([], None, None) == look(path)
+    assert [0o700, 0o600] == [p.stat().st_mode & 0o777 for p in (path.parent, path)]
+
+
+def test_late_rows_are_told_in_order_of_time(path: Path) -> None:
+    """Rows that were sent late, in several runs, are merged with the others."""
+    sent = [[10, 20, 30], [5, 15, 40], [1, 2, 3, 50], [25]]
+    for run in sent:
+        ledger = Ledger.open(path, "m") or Ledger.create(path, "m")
+        send(ledger, *run)
+        ledger.close()
+    ledger = opened(path)
+    assert [entry(number) for number in sorted(chain(*sent))] == list(ledger.entries())
+    assert (50_000, entry(25)) == (ledger.opened_at, ledger.last_acknowledged)
+    ledger.close()
+
+
+def test_a_row_sent_again_with_other_values_stands_twice(path: Path) -> None:
+    """One instant may have several records: the first is first."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.record(1000, 99, ACKNOWLEDGED)
+    ledger.freeze()
+    assert [entry(1), Entry(1000, 99, ACKNOWLEDGED), entry(2)] == list(ledger.entries())
+    ledger.close()
+
+
+def test_many_records_are_read_in_pieces(path: Path) -> None:
+    """More records than are read at once come back whole."""
+    ledger = Ledger.create(path, "m")
+    for number in range(10_000):
+        ledger.record(*entry(number))
+    ledger.close()
+    assert [entry(number) for number in range(10_000)] == look(path)[0]
+
+
+# What may have been sent unrecorded
+
+
+def test_nothing_is_open_after_a_clean_end(path: Path, power_cut: Callable[[], None]) -> None:
+    """After a clean end nothing is open, whatever happens to the machine."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2, 3)
+    ledger.close()
+    power_cut()
+    assert ([entry(1), entry(2), entry(3)], None, None) == look(path)
+
+
+def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
+    """What was begun and not recorded is open, after a crash and after an orderly end."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    ledger.begin(2000, 15)
+    ledger.close()
+    for _ in range(2):  # a run that does not get so far leaves the question open
+        again = opened(path)
+        assert again.pending is not None
+        assert (1, 2000, 15) == (again.pending.window, again.pending.instant, again.pending.digest)
+        again.close()
+    again = opened(path)
+    again.record(2000, 15, ACKNOWLEDGED)
+    again.close()
+    assert ([entry(1), entry(2)], None, None) == look(path)
+
+
+def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `kill -9` all records are there, and the packet in flight is known."""
+    monkeypatch.undo()
+    with spawned(write_ledger, path, "m", 2500) as writer:
+        assert writer.hear() == "sent"
+        writer.kill()
+    ledger = opened(path)
+    assert 2500 == ledger.count == recorded(path)
+    assert ledger.pending is not None
+    if any(fmt.boot_id()):  # else it might have been a power cut
+        assert (1, 2500, 2501) == (
+            ledger.pending.window,
+            ledger.pending.instant,
+            ledger.pending.digest,
+        )
+    ledger.close()
+
+
+def test_a_packet_that_was_withdrawn_is_not_open(path: Path) -> None:
+    """A packet that is known not to be stored leaves no question, also after a crash."""
+    ledger = Ledger.create(path, "m")
+    ledger.begin(1000, 8)
+    ledger.withdraw()
+    crash(ledger)
+    assert ([], None, None) == look(path)
+    ledger = opened(path)
+    send(ledger, 1)
+    ledger.begin(2000, 15)
+    ledger.withdraw()
+    ledger.close()
+    assert ([entry(1)], None, None) == look(path)
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> None:
+    """Where the last records are gone, so many rows may have been sent; one is known by name."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2, 3, 4, 5)
+    if is_clean:
+        ledger.close()
+    else:
+        crash(ledger)
+    os.truncate(path, path.stat().st_size - lost * fmt.RECORD_BYTES)
+    entries, pending, notice = look(path)
+    assert ([entry(number) for number in range(1, 6 - lost)], None) == (entries, notice)
+    is_known = lost == 1 and not is_clean
+    assert pending is not None
+    assert (lost, 5000 if is_known else None) == (pending.window, pending.instant)
+    assert is_known == (pending.digest == entry(5).digest)
+
+
+def test_a_power_cut_may_have_taken_what_was_not_synced(
+    path: Path, power_cut: Callable[[], None]
+) -> None:
+    """After a power cut more rows than were unsynced may have been sent, in flight or not."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    power_cut()
+    _, pending, notice = look(path)
+    assert pending is not None
+    assert (SYNC_RECORDS + 1, None, None) == (pending.window, pending.instant, notice)
+
+
+def test_a_power_cut_stays_a_question_until_it_is_settled(
+    path: Path, power_cut: Callable[[], None]
+) -> None:
+    """A run that ends before it asks leaves the question for the next; one that sends ends it."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    power_cut()
+    for _ in range(2):
+        ledger = opened(path)
+        assert ledger.pending is not None
+        assert ledger.pending.window == SYNC_RECORDS + 1
+        ledger.close()
+    ledger = opened(path)
+    ledger.record(*entry(3))  # one of several that turn out to be stored, and then an end
+    ledger.close()
+    ledger = opened(path)
+    assert ledger.pending is not None
+    send(ledger, 4)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], None, None) == look(path)
+
+
+def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> None:
+    """Part of a record, or one of zeros, at the end after a power cut is cut, with a notice."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    power_cut()
+    whole = path.read_bytes()
+    for end in (whole[-24:-3], bytes(24), bytes(4096)):
+        path.write_bytes(whole[:-24] + end)
+        again = opened(path)
+        assert (1, True) == (again.count, "torn end" in (again.notice or ""))
+        again.close()
+        assert [entry(1)] == look(path)[0]
+        assert whole[:-24] == path.read_bytes()
+
+
+def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
+    """A record that a full disk left in part is cut; the packet in flight is known."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    os.truncate(path, path.stat().st_size - 5)
+    entries, pending, notice = look(path)
+    assert ([entry(1)], True) == (entries, notice is not None)
+    assert pending is not None
+    assert pending.instant == 2000
+
+
+# Damage
+
+
+@contextmanager
+def ledger_file(*, is_clean: bool) -> Iterator[Path]:
+    """Lay a ledger of six rows, of which five are synced for sure."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "m.ledger"
+        ledger = Ledger.create(path, "m")
+        send(ledger, 1, 2, 3, 4, 5)
+        ledger.close()
+        ledger = opened(path)
+        send(ledger, 6)
+        if is_clean:
+            ledger.close()
+        else:
+            crash(ledger)
+        yield path
+
+
+def noticed(path: Path) -> bool:
+    """Tell whether a run notices that a ledger of six rows is not what was written."""
+    before = path.read_bytes()
+    try:
+        ledger = opened(path)
+    except StateError:
+        return before == path.read_bytes()
+    entries = list(ledger.entries())
+    crash(ledger)
+    assert [entry(number) for number in range(1, len(entries) + 1)] == entries
+    return len(entries) < 6 and ledger.pending is not None
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_flipped_bit_goes_unnoticed(is_clean: bool) -> None:
+    """Every single bit of a ledger that turns is an error, and the file is kept as it is."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for bit in range(len(whole) * 8):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            with pytest.raises(StateError):
+                opened(path)
+            assert damaged == path.read_bytes()
+
+
+def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[], None]) -> None:
+    """After a power cut a bad end may be cut, with a notice; what was synced may not."""
+    with ledger_file(is_clean=False) as path:
+        power_cut()
+        whole = path.read_bytes()
+        synced = fmt.RECORDS_AT + 5 * fmt.RECORD_BYTES
+        for bit in range(len(whole) * 8):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            if bit < synced * 8:
+                with pytest.raises(StateError):
+                    opened(path)
+            else:
+                entries, pending, notice = look(path)
+                assert [entry(number) for number in range(1, 6)] == entries
+                assert (True, True) == (pending is not None, notice is not None)
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_missing_end_goes_unnoticed(is_clean: bool) -> None:
+    """A ledger cut at any byte is an error or a question, never a shorter history."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for size in range(len(whole)):
+            path.write_bytes(whole[:size])
+            assert noticed(path), size
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_zeroed_part_goes_unnoticed(is_clean: bool) -> None:
+    """A ledger that is zeros from any byte on is an error."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for size in range(len(whole)):
+            path.write_bytes(whole[:size] + bytes(len(whole) - size))
+            assert path.read_bytes() == whole or noticed(path), size
+
+
+def test_records_that_changed_places_are_damage(path: Path) -> None:
+    """A record is good in its own place alone."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:128] + whole[152:176] + whole[128:152])
+    with pytest.raises(StateError, match="record 1 of 2 is not what was written"):
+        opened(path)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(4096), b"2023-01-01 00:00:00,1\n" * 100])
+def test_what_is_no_ledger_is_kept(path: Path, content: bytes) -> None:
+    """An empty file, zeros, or another file in a ledger's place: exit 7, and it is kept."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="The file is kept"):
+        opened(path)
+    assert content == path.read_bytes()
+
+
+def test_the_ledger_of_another_stream(path: Path) -> None:
+    """A ledger that was copied to another stream's place is not that stream's history."""
+    Ledger.create(path, "n").close()
+    with pytest.raises(StateError, match="another stream"):
+        opened(path)
+
+
+# The disk
+
+
+def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first packet, every 1,000 records, every 5 s, and the end put all on the disk."""
+    syncs: list[int] = []
+    monkeypatch.setattr(os, "fsync", syncs.append)
+    now = 100.0
+    ledger = Ledger.create(path, "m", clock=lambda: now)
+    syncs.clear()
+
+    def synced() -> int:
+        count = len(syncs)
+        syncs.clear()
+        return count
+
+    ledger.begin(0, 1)
+    assert synced() == 1
+    for number in range(SYNC_RECORDS - 1):
+        ledger.record(*entry(number))
+    assert synced() == 0
+    ledger.record(*entry(SYNC_RECORDS))
+    assert synced() == 1
+    now += 4.9
+    send(ledger, 2000)
+    assert synced() == 0
+    now += 0.1
+    send(ledger, 2001, 2002)
+    assert synced() == 1
+    ledger.close()
+    assert synced() == 1
+    opened(path).close()  # nothing was done: there is nothing to put on the disk
+    assert synced() == 0
+
+
+def test_a_full_disk_stops_the_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room is a state error, for the slot and for a record."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for action in (partial(ledger.begin, 2, 2), partial(ledger.record, 2, 2, ACKNOWLEDGED)):
+        with pytest.raises(StateError, match=r"m\.ledger: .*No space left on device"):
+            action()
+    monkeypatch.undo()
+    ledger.close()
+    assert ([entry(1)], None, None) == look(path)
+
+
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("room", "words"), [(0, "File too large"), (10, "the disk is full")])
+def test_no_room_for_a_record(path: Path, room: int, words: str) -> None:
+    """A record that can't be written, or in part only, stops the stream; its packet stays open."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    ledger.begin(2000, 15)
+    with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=words):
+        ledger.record(*entry(2))
+    ledger.close()
+    entries, pending, notice = look(path)
+    assert ([entry(1)], room > 0) == (entries, notice is not None)
+    assert pending is not None
+    assert (1, 2000, 15) == (pending.window, pending.instant, pending.digest)
+
+
+def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk does not take when it is synced is a state error: nothing goes on."""
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    ledger = Ledger.create(path, "m")
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(StateError, match="Input/output error"):
+        ledger.begin(1000, 8)
+    with pytest.raises(StateError):
+        Ledger.create(path.with_name("n.ledger"), "n")
+    with pytest.raises(StateError):
+        ledger.close()
+
+
+def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
+    """A ledger in a folder without the right to write is a state error, made or opened."""
+    path = locked_folder / "c" / "m.ledger"
+    with pytest.raises(StateError, match="Permission denied"):
+        Ledger.create(path, "m")
+
+
+def test_a_ledger_that_cannot_be_opened(path: Path) -> None:
+    """Something else in a ledger's place is a state error, not a stream without a ledger."""
+    path.mkdir(parents=True)
+    with pytest.raises(StateError, match="Is a directory"):
+        opened(path)
+
+
+# All together
+
+_ACTIONS = st.lists(
+    st.sampled_from(["send", "late", "reject", "begin", "withdraw", "close", "crash", "reboot"]),
+    max_size=30,
+)
+
+
+@given(_ACTIONS)
+def test_what_was_recorded_is_kept_and_what_is_open_is_told(actions: list[str]) -> None:
+    """Whatever comes, in any order: every record, and exactly the packet whose fate is open."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        _Model(Path(folder) / "m.ledger", patch).play(actions)
+
+
+class _Model:
+    """A ledger, and what has to be in it."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.patch = patch
+        self.ledger = Ledger.create(path, "m")
+        self.entries: list[Entry] = []
+        self.flying: Entry | None = None
+        self.is_clean = True
+        self.was_cut = False
+        self.has_begun = False
+        self.boots = 0
+
+    def play(self, actions: list[str]) -> None:
+        for step, action in enumerate([*actions, "close"], 1):
+            if action in ("close", "crash", "reboot"):
+                self.reopen(action)
+            elif action == "withdraw":
+                if self.flying and self.has_begun:
+                    self.ledger.withdraw()
+                    self.flying = None
+            else:
+                kind = REJECTED if action == "reject" else ACKNOWLEDGED
+                self.do(action, Entry(step * (-1 if action == "late" else 1), step, kind))
+
+    def do(self, action: str, row: Entry) -> None:
+        self.ledger.begin(row.instant, row.digest)
+        self.has_begun = True
+        self.flying, self.is_clean, self.was_cut = row, False, False
+        if action != "begin":
+            self.ledger.record(*row)
+            self.entries.append(row)
+            self.flying = None
+
+    def reopen(self, how: str) -> None:
+        if how == "close":
+            self.ledger.close()
+            self.is_clean = not self.flying and not self.was_cut
+        else:
+            crash(self.ledger)
+        if how == "reboot":
+            self.boots += 1
+            self.patch.setattr(fmt, "boot_id", lambda: bytes([self.boots + 1]) * 16)
+            self.was_cut = self.was_cut or not self.is_clean
+        self.ledger, self.has_begun = opened(self.path), False
+        self.check()
+
+    def check(self) -> None:
+        assert sorted(self.entries) == sorted(self.ledger.entries())
+        times = [row.instant for row in self.ledger.entries()]
+        assert sorted(times) == times
+        pending = self.ledger.pending
+        if self.was_cut:
+            assert pending is not None
+            assert (SYNC_RECORDS + 1, None) == (pending.window, pending.instant)
+        elif self.flying:
+            assert pending is not None
+            found = (pending.window, pending.instant, pending.digest)
+            assert (1, self.flying.instant, self.flying.digest) == found
+        else:
+            assert pending is None

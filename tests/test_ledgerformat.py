@@ -1,0 +1,107 @@
+"""The bytes of a ledger: what is written is read back, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm import ledgerformat as fmt
+from swarm.errors import StateError
+
+PATH = Path("/state/m.ledger")
+INT64 = st.integers(-(2**63), 2**63 - 1)
+UINT64 = st.integers(0, 2**64 - 1)
+SLOTS = st.builds(
+    fmt.Slot,
+    number=INT64,
+    instant=INT64,
+    digest=UINT64,
+    sent_at=st.floats(allow_nan=False),
+    synced=UINT64,
+    boot=st.binary(min_size=16, max_size=16),
+    is_clean=st.booleans(),
+)
+
+
+def test_the_parts_follow_one_another() -> None:
+    """Header and slot lie in the first 128 bytes, which a disk writes whole; records follow."""
+    sizes = (fmt.HEADER_BYTES, fmt.SLOT_AT, fmt.SLOT_BYTES, fmt.RECORDS_AT, fmt.RECORD_BYTES)
+    assert (64, 64, 64, 128, 24) == sizes
+
+
+@given(SLOTS)
+def test_a_slot_is_read_as_written(slot: fmt.Slot) -> None:
+    """Every slot comes back as it was."""
+    data = fmt.slot(slot)
+    assert (fmt.SLOT_BYTES, slot) == (len(data), fmt.read_slot(PATH, data))
+
+
+@given(st.integers(0, 2**40), INT64, UINT64, st.integers(0, 2**32 - 1))
+def test_a_record_is_read_as_written(number: int, instant: int, digest: int, kind: int) -> None:
+    """Every record comes back as it was, in its own place alone."""
+    data = fmt.record(number, instant, digest, kind)
+    assert fmt.Entry(instant, digest, kind) == fmt.entry(data, 0)
+    assert fmt.is_record(number, data)
+    assert not fmt.is_record(number + 1, data)
+
+
+@given(st.binary(min_size=24, max_size=24), st.integers(0, 1000))
+def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> None:
+    """Bytes that nobody wrote, zeros among them, are no record."""
+    assert not fmt.is_record(number, data)
+    assert not fmt.is_record(number, bytes(24))
+
+
+def test_a_header_names_its_stream() -> None:
+    """A header is good for its own stream and no other."""
+    data = fmt.header("gas")
+    fmt.check_header(PATH, data, "gas")
+    with pytest.raises(StateError, match="belongs to another stream"):
+        fmt.check_header(PATH, data, "Gas")
+
+
+def test_a_newer_version_is_told_from_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint of a newer swarm is no damage: use that version."""
+    monkeypatch.setattr(fmt, "VERSION", 2)
+    data = fmt.header("gas")
+    fmt.check_header(PATH, data, "gas")
+    monkeypatch.undo()
+    with pytest.raises(StateError, match=r"newer swarm .checkpoint version 2, this one reads 1"):
+        fmt.check_header(PATH, data, "gas")
+
+
+@pytest.mark.parametrize("data", [b"", b"SWARMLDG", bytes(64), b"gas = data/gas.csv\n" * 4])
+def test_what_is_no_ledger_is_told(data: bytes) -> None:
+    """Another file in a ledger's place is damage, with the way out in the message."""
+    with pytest.raises(StateError, match=r"m\.ledger: .*The file is kept.*--restart"):
+        fmt.check_header(PATH, data, "gas")
+
+
+def test_another_format_with_a_sound_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sealed header with other first bytes is none of swarm's."""
+    monkeypatch.setattr(fmt, "_MAGIC", b"OTHERLDG")
+    data = fmt.header("gas")
+    monkeypatch.undo()
+    with pytest.raises(StateError, match="not a checkpoint of swarm"):
+        fmt.check_header(PATH, data, "gas")
+
+
+def test_the_boot_has_a_name() -> None:
+    """Where the kernel names a boot, its name is 16 bytes that stay."""
+    fmt.boot_id.cache_clear()
+    is_linux = Path("/proc/sys/kernel/random/boot_id").exists()
+    assert is_linux == any(fmt.boot_id())
+    assert (16, fmt.boot_id()) == (len(fmt.boot_id()), fmt.boot_id())
+
+
+def test_a_boot_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel does not name its boot, the name is zeros: no two ends look alike."""
+
+    def nothing(*_: object) -> str:
+        raise FileNotFoundError
+
+    fmt.boot_id.cache_clear()
+    monkeypatch.setattr(Path, "read_text", nothing)
+    assert bytes(16) == fmt.boot_id()
+    fmt.boot_id.cache_clear()

@@ -1,0 +1,316 @@
+"""Measurements and configs: what can be made, what is refused, and the packets that come of it."""
+
+import json
+import pickle
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm import (
+    Config,
+    ConfigError,
+    ElectricityMeasurement,
+    Environment,
+    Measurement,
+    MeasurementError,
+    SimpleMeasurement,
+    SwarmError,
+)
+from swarm.measurement import ATTRIBUTES, REGISTERS
+
+NOON = datetime(2023, 6, 1, 12, tzinfo=UTC)
+SYDNEY = timezone(timedelta(hours=11))
+
+
+def simple(value: Any = 1, timestamp: Any = NOON, name: Any = "gas") -> SimpleMeasurement:
+    """Return a measurement of a single-value stream."""
+    return SimpleMeasurement(name, timestamp, value)
+
+
+def config(**options: Any) -> Config:
+    """Return a config for the demo environment."""
+    return Config(Environment.DEMO, "acme", "s3cr%et", **options)
+
+
+def test_the_packet_of_the_contract() -> None:
+    """The example of the contract, to the letter."""
+    moment = datetime(2016, 2, 10, 21, 45, 31, 70_999, tzinfo=SYDNEY)
+    measurement = ElectricityMeasurement(
+        id="my_stream_id",
+        timestamp=moment,
+        current_phase_a=10000,
+        active_power_phase_a=1819.1300048828,
+    )
+    assert measurement.json == (
+        '{"id":"my_stream_id","tsISO8601":"2016-02-10T21:45:31.070+11:00",'
+        '"aP_1":1819.1300048828,"c_1":10000}'
+    )
+
+
+def test_a_simple_packet() -> None:
+    """A single-value measurement has its value alone."""
+    expected = '{"id":"gas","tsISO8601":"2023-06-01T12:00:00.000+00:00","value":12.3}'
+    assert expected == simple(12.3).json
+
+
+def test_every_attribute_has_its_register() -> None:
+    """The 21 attributes are the 21 registers, in the packet's order."""
+    values = dict(zip(ATTRIBUTES, range(21), strict=True))
+    packet = json.loads(ElectricityMeasurement("e", NOON, **values).json)
+    assert list(zip(REGISTERS, range(21), strict=True)) == list(packet.items())[2:]
+    assert ("active_energy_phase_b", "pC_2") in zip(ATTRIBUTES, REGISTERS, strict=True)
+    assert ("line_to_line_voltage_phase_ac", "v_13") in zip(ATTRIBUTES, REGISTERS, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10000, "10000"),
+        (-3, "-3"),
+        (0.1, "0.1"),
+        (1e22, "1e+22"),
+        (Decimal("1.50"), "1.50"),
+        (Decimal("123456789.123456789123456789"), "123456789.123456789123456789"),
+        (Decimal("1E+3"), "1E+3"),
+        (2**70, str(2**70)),
+    ],
+)
+def test_numbers_keep_their_digits(value: Any, text: str) -> None:
+    """Int and Decimal are sent as they are, a float as its shortest decimal."""
+    assert f'"value":{text}}}' == simple(value).json.partition(",")[2].partition(",")[2]
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: d.adjusted() < 300)
+    | st.integers(-(10**300), 10**300)
+)
+def test_any_finite_number_is_legal_json(value: float | Decimal) -> None:
+    """What an exact reader makes of the packet is the same number."""
+    packet = json.loads(simple(value).json, parse_float=Decimal, parse_int=Decimal)
+    assert Decimal(str(value)) == packet["value"]
+
+
+def test_subclasses_of_float_are_floats() -> None:
+    """Numbers such as those of numpy, whose repr is another, are sent as floats."""
+
+    class Other(float):
+        def __repr__(self) -> str:
+            return "other.float64(1.5)"
+
+    assert '"value":1.5}' in simple(Other(1.5)).json
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Decimal("-Infinity"),
+        10**400,
+        Decimal("1e400"),
+        True,
+        "12.3",
+        1j,
+        Fraction(1, 3),
+        None,
+    ],
+)
+def test_other_values_are_refused(value: Any) -> None:
+    """What is no finite int, float or Decimal is refused when the measurement is made."""
+    with pytest.raises(MeasurementError, match="gas"):
+        simple(value)
+    with pytest.raises(MeasurementError, match="gas"):
+        ElectricityMeasurement("gas", NOON, current_phase_a=value)
+
+
+@pytest.mark.parametrize("name", ["", 7, None, "lone \ud800"])
+def test_other_ids_are_refused(name: Any) -> None:
+    """An ID is a text that can be sent."""
+    with pytest.raises(MeasurementError, match="id: "):
+        simple(name=name)
+
+
+@pytest.mark.parametrize("moment", ["2023-01-01", None, 1.0, NOON.date()])
+def test_other_timestamps_are_refused(moment: Any) -> None:
+    """A timestamp is a datetime."""
+    with pytest.raises(MeasurementError, match="timestamp of gas: "):
+        simple(timestamp=moment)
+
+
+def test_a_missing_time_of_pandas_is_refused() -> None:
+    """NaT is a datetime by type, and not equal to itself."""
+
+    class NaT(datetime):
+        def __eq__(self, other: object) -> bool:
+            return False
+
+        __hash__ = datetime.__hash__
+
+    with pytest.raises(MeasurementError, match="timestamp of gas: "):
+        simple(timestamp=NaT(2023, 1, 1))
+
+
+def test_a_measurement_without_values_is_refused() -> None:
+    """An electricity measurement has at least one value."""
+    with pytest.raises(MeasurementError, match="no value"):
+        ElectricityMeasurement("e", NOON)
+
+
+def test_measurements_are_values() -> None:
+    """Frozen, equal by value, usable in sets, and they survive pickling."""
+    one: Measurement = simple(1)
+    with pytest.raises(FrozenInstanceError):
+        one.id = "other"  # type: ignore[misc]
+    assert one == simple(1)
+    assert one != simple(2)
+    assert len({one, simple(1), simple(2)}) == 2
+    assert one == pickle.loads(pickle.dumps(one))
+    other: Measurement = ElectricityMeasurement("gas", NOON, current_phase_a=1)
+    assert one != other
+
+
+def test_measurements_are_ordered_by_time() -> None:
+    """Whatever the id, the kind and the value."""
+    early: Measurement = simple(9, NOON, "z")
+    late: Measurement = ElectricityMeasurement("a", NOON + timedelta(1), current_phase_a=1)
+    assert [early, late] == sorted([late, early])
+    assert early < late
+    assert late > early
+    assert early <= simple(1)
+    assert early >= simple(1)
+    for compare in ("__lt__", "__le__", "__gt__", "__ge__"):
+        assert getattr(early, compare)(NOON) is NotImplemented
+
+
+def test_what_measurements_look_like() -> None:
+    """A log line names id, time and values; the repr makes the measurement again."""
+    electricity = ElectricityMeasurement("e", NOON, voltage_phase_a=230.5)
+    assert str(electricity) == 'e at 2023-06-01T12:00:00+00:00: "v_1":230.5'
+    scope = {"datetime": __import__("datetime"), "ElectricityMeasurement": ElectricityMeasurement}
+    assert electricity == eval(repr(electricity), scope)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (datetime(2016, 7, 1, 12), "2016-07-01T12:00:00.000-05:00"),
+        (datetime(2016, 11, 6, 1), "2016-11-06T01:00:00.000-05:00"),
+        (datetime(2016, 11, 6, 1, fold=1), "2016-11-06T01:00:00.000-06:00"),
+        (datetime(2016, 7, 1, 12, tzinfo=SYDNEY), "2016-07-01T12:00:00.000+11:00"),
+    ],
+)
+def test_naive_timestamps_are_local(timestamp: datetime, expected: str) -> None:
+    """They are read in the config's zone; those with an offset keep it."""
+    from swarm.packet import timestamp as on_the_wire
+
+    chicago = config(timezone="America/Chicago")
+    assert expected == on_the_wire(*chicago.moment(simple(timestamp=timestamp)))
+
+
+def test_naive_timestamps_are_utc_by_default() -> None:
+    """Without a timezone, and in ``json``, which knows no config."""
+    naive = simple(timestamp=datetime(2023, 6, 1, 12))
+    assert config().moment(naive) == config().moment(simple())
+    assert naive.json == simple().json
+
+
+def test_a_time_that_a_clock_change_skips() -> None:
+    """It is refused: a wrong offset in the platform is for good."""
+    skipped = simple(timestamp=datetime(2016, 3, 13, 2, 30))
+    with pytest.raises(MeasurementError, match="skips this local time in America/Chicago"):
+        config(timezone="America/Chicago").moment(skipped)
+
+
+def test_the_route_utc() -> None:
+    """It goes to another URL, in UTC; the collector's name is the same without it."""
+    utc = config(route="utc")
+    assert utc.url == "https://demo-dc.wattics.com/measurements/v2/unifiedjson_utc/"
+    instant, offset = utc.moment(simple(timestamp=NOON.astimezone(SYDNEY)))
+    assert (instant, offset) == (int(NOON.timestamp() * 1000), 0)
+    assert utc.collector == config().collector
+    assert config(route="partial").url.endswith("/unifiedjson_partial/")
+
+
+def test_environments_are_urls() -> None:
+    """The four that the contract names."""
+    assert [each.name for each in Environment] == ["PRODUCTION", "DEVELOPMENT", "DEMO", "LOCAL"]
+    path = "/measurements/v2/unifiedjson/"
+    assert f"https://web-collector.wattics.com{path}" == Environment.PRODUCTION
+    assert f"https://dev-web-collector.wattics.com{path}" == Environment.DEVELOPMENT
+    assert f"https://demo-dc.wattics.com{path}" == config().url
+    assert f"http://localhost:8080{path}" == Environment.LOCAL
+
+
+def test_a_config_shows_no_password() -> None:
+    """Neither in its repr, nor in that of what it makes."""
+    assert "s3cr" not in repr(config())
+    assert "s3cr" not in repr(config().access)
+
+
+def test_configs_are_values() -> None:
+    """Frozen, equal by value, usable as keys."""
+    assert config() == config()
+    assert len({config(), config(), config(timezone="Europe/Dublin")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://example.com/x/", "in the clear"),
+        ("https://acme:s3cr%et@example.com/x/", "without user and password"),
+        ("ftp://example.com/", "a URL such as"),
+        (7, "a text"),
+    ],
+)
+def test_urls_that_are_refused(url: Any, message: str) -> None:
+    """Credentials go over HTTPS, or stay on this machine; no message shows them."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        Config(url, "acme", "s3cr%et")
+    assert "s3cr" not in str(caught.value)
+
+
+def test_all_problems_of_a_config_at_once() -> None:
+    """One error has them all; it is a ValueError and one of swarm's."""
+    with pytest.raises(ConfigError) as caught:
+        Config(
+            "example.com",
+            "a:b",
+            "",
+            timezone="Europe/Dublln",
+            route="other",  # type: ignore[arg-type]
+            timeout=0,
+            retry_for=-1,
+            ca_bundle="/no/such.pem",
+            proxy="socks://x",
+        )
+    names = [problem.partition(":")[0] for problem in caught.value.problems]
+    assert names == [
+        "environment_or_url",
+        "timezone",
+        "proxy",
+        "username",
+        "password",
+        "route",
+        "timeout",
+        "retry_for",
+        "ca_bundle",
+    ]
+    assert "did you mean 'Europe/Dublin'" in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, SwarmError)
+
+
+def test_a_proxy_and_a_ca_bundle() -> None:
+    """They are handed to the transport."""
+    access = config(proxy="http://proxy.example.com:3128", ca_bundle=__file__, timeout=5).access
+    assert access.proxy == "http://proxy.example.com:3128"
+    assert (access.ca_bundle, access.timeout) == (__file__, 5)

@@ -1,0 +1,97 @@
+"""Rejected rows: kept as they stood in the CSV, with the reason beside them."""
+
+import errno
+import json
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from swarm.collector import Outcome
+from swarm.errors import StateError
+from swarm.meterfile import Row
+from swarm.rejects import Rejects
+from swarm.retry import Verdict
+
+REFUSED = Outcome(Verdict.REJECTED, "HTTP 400: value out of range: Größe", 400)
+
+
+def row(line: int, text: str) -> Row:
+    """Return a row as it stands on a line of its CSV."""
+    return Row(line * 1000, 0, text.partition(",")[2], 0, line, text)
+
+
+@pytest.fixture
+def rejects(tmp_path: Path) -> Rejects:
+    """Return the rejects of a stream that had none so far."""
+    return Rejects(tmp_path / "state" / "rejects" / "c" / "gas.1.csv")
+
+
+def test_nothing_is_made_before_the_first_row(rejects: Rejects) -> None:
+    """A stream without rejected rows has no rejects file, and no folder for one."""
+    assert not rejects.path.parent.exists()
+
+
+def test_rows_are_kept_with_their_reasons(rejects: Rejects) -> None:
+    """The CSV's own lines are appended, and a line of JSON for each beside them."""
+    lines = ["2023-01-01 00:00:00, 007.50 ", "2023-01-01 00:15:00,+5"]
+    before = datetime.now(UTC).replace(microsecond=0)
+    for number, text in enumerate(lines, 3):
+        rejects.add("data/gas.csv", row(number, text), REFUSED)
+    assert "".join(f"{line}\n" for line in lines) == rejects.path.read_text("utf-8")
+    log = [json.loads(line) for line in rejects.log.read_text("utf-8").splitlines()]
+    assert "gas.1.log.jsonl" == rejects.log.name
+    assert before <= datetime.fromisoformat(log[0].pop("time"))
+    assert {
+        "file": "data/gas.csv",
+        "line": 3,
+        "status": 400,
+        "reason": "HTTP 400: value out of range: Größe",
+        "row": lines[0],
+    } == log[0]
+    assert stat.S_IMODE(rejects.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_line_that_a_crash_cut_short_stays_alone(rejects: Rejects) -> None:
+    """A row that follows a torn line begins a line of its own."""
+    rejects.path.parent.mkdir(parents=True)
+    rejects.path.write_text("2023-01-01 00:0")
+    rejects.log.write_text('{"time": "2023-')
+    rejects.add("gas.csv", row(2, "2023-01-01 00:15:00,2"), REFUSED)
+    assert ["2023-01-01 00:0", "2023-01-01 00:15:00,2"] == rejects.path.read_text().splitlines()
+    assert json.loads(rejects.log.read_text().splitlines()[1])["line"] == 2
+
+
+def test_rows_are_on_the_disk(rejects: Rejects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row, its reason and the names of new files are synced before the run goes on."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    rejects.add("gas.csv", row(1, "2023-01-01 00:00:00,1"), REFUSED)
+    folder = rejects.path.parent.stat().st_ino
+    log, csv = rejects.log.stat().st_ino, rejects.path.stat().st_ino
+    assert [log, folder, csv, folder] == synced[-4:]
+    synced.clear()
+    rejects.add("gas.csv", row(2, "2023-01-01 00:15:00,2"), REFUSED)
+    assert [log, csv] == synced
+
+
+def test_a_full_disk_is_a_state_error(rejects: Rejects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that can't be kept stops its stream: it is not in the ledger yet, nothing is lost."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rejects.add("gas.csv", row(1, "2023-01-01 00:00:00,1"), REFUSED)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateError, match=r"gas\.1\.log\.jsonl: can't be written: No space left"):
+        rejects.add("gas.csv", row(2, "2023-01-01 00:15:00,2"), REFUSED)
+    assert ["2023-01-01 00:00:00,1"] == rejects.path.read_text().splitlines()
+
+
+def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
+    """A state folder without the right to write is a state error that names the file."""
+    rejects = Rejects(locked_folder / "rejects" / "gas.csv")
+    with pytest.raises(StateError, match="Permission denied"):
+        rejects.add("gas.csv", row(1, "2023-01-01 00:00:00,1"), REFUSED)
