@@ -1,56 +1,88 @@
 """The one place where errors become text and an exit status."""
 
+import io
 import os
 import sys
-import traceback
+from typing import TextIO
 
 from swarm.errors import SwarmError
 
 
 def main() -> None:
     """Run the command line; no traceback reaches a user unless ``-vv`` asks for it."""
-    from swarm.cli import swarm
-
+    _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A stream's ID may hold what the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        from swarm.cli import swarm
+
         code = swarm.main(prog_name="swarm", standalone_mode=False)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         code = _told(error)
     sys.exit(_flushed(code if isinstance(code, int) else 0))
 
 
-def _told(error: Exception) -> int:
+def _told(error: BaseException) -> int:
+    """Say what went wrong; return the exit status."""
     import click
+
+    from swarm.log import LOG
+    from swarm.stopping import EndNow
 
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    if isinstance(error, click.Abort):
+    if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130
-    if isinstance(error, BrokenPipeError):
-        return 1
+    if isinstance(error, OSError) and _is_broken(sys.stdout):
+        return 0
+    LOG.debug("where it happened:", exc_info=error)
+    if isinstance(error, EndNow):
+        LOG.error("ended at once; run the same command again to go on")
+        return 128 + error.number
     if isinstance(error, SwarmError):
-        _say(*(str(error).splitlines() or [type(error).__name__]))
-        code = error.exit_code
-    else:
-        _say(f"swarm: a bug: {type(error).__name__}: {error}; -vv shows where")
-        code = 1
-    if "-vv" in sys.argv:
-        traceback.print_exception(error)
-    return code
+        for line in str(error).splitlines() or [type(error).__name__]:
+            LOG.error("%s", line)
+        return error.exit_code
+    LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
+    return 1
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201 - the command's voice
+def _is_broken(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _flushed(code: int) -> int:
-    """Flush stdout here: a reader that has gone must not end in a message at exit."""
+    """Flush stdout: a reader that has gone is no error, a disk that is full is one."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # What is left in the buffer would end in a message at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            from swarm.log import LOG
+
+            LOG.error("standard output: %s", error.strerror)
+            return code or 1
     return code
+
+
+def _open_closed_streams() -> None:
+    """Open what the caller has closed: a file of ours must not become stdout by accident."""
+    for number, mode in ((0, "r"), (1, "w"), (2, "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            name = ("stdin", "stdout", "stderr")[number]
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 if __name__ == "__main__":

@@ -7,37 +7,42 @@ from typing import Any
 
 from swarm.meterfile import Survey
 from swarm.packet import timestamp
-from swarm.table import table
-from swarm.settings import Settings
+from swarm.settings import Meter, Settings
+from swarm.table import counted, table
 
 
 def as_json(settings: Settings, surveys: Sequence[Survey]) -> str:
     """Return the check's results as one JSON object."""
-    meters = [_as_dict(settings, survey) for survey in surveys]
-    return json.dumps({"meters": meters}, ensure_ascii=False, indent=1)
+    meters = {meter.id: meter for meter in settings.meters}
+    told = [_as_dict(meters[survey.meter], survey) for survey in surveys]
+    return json.dumps({"meters": told}, ensure_ascii=False, indent=1)
 
 
-def as_table(settings: Settings, surveys: Sequence[Survey]) -> str:
+def as_table(surveys: Sequence[Survey]) -> str:
     """Return the check's results for people."""
-    rows = []
-    for survey in surveys:
-        facts = _as_dict(settings, survey)
-        verdict = "sound" if survey.is_sound else f"{survey.problem_count} problems"
-        rows.append(
-            [survey.meter, f"{survey.rows:,}", facts["first"] or "-", facts["last"] or "-", verdict]
-        )
+    rows = [
+        [survey.meter, f"{survey.rows:,}", *_period(survey), _verdict(survey)] for survey in surveys
+    ]
     return "\n".join(table(["meter", "rows", "first", "last", "check"], rows, left=(0, 2, 3)))
 
 
-def _as_dict(settings: Settings, survey: Survey) -> dict[str, Any]:
-    meter = next(meter for meter in settings.meters if meter.id == survey.meter)
+def _verdict(survey: Survey) -> str:
+    return "sound" if survey.is_sound else counted(survey.problem_count, "problem")
+
+
+def _period(survey: Survey) -> tuple[str, str]:
     times = [timestamp(row.instant, row.offset) for row in survey.ends]
+    return (times[0], times[-1]) if times else ("-", "-")
+
+
+def _as_dict(meter: Meter, survey: Survey) -> dict[str, Any]:
+    first, last = _period(survey) if survey.ends else (None, None)
     return {
         "id": survey.meter,
         "files": [str(path) for path in meter.files],
         "rows": survey.rows,
-        "first": times[0] if times else None,
-        "last": times[-1] if times else None,
+        "first": first,
+        "last": last,
         "interval_seconds": None,
         "gaps": [],
         "notices": list(survey.notices),

@@ -2,20 +2,24 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click_default_group import DefaultGroup
 
 from swarm.options import OPTIONS, Option
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from swarm.meterfile import Survey
+    from swarm.progress import Quiet
     from swarm.settings import Settings
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -42,7 +46,7 @@ class _Parsed(click.ParamType[Any]):
 def _origin(option: Option, ctx: click.Context | None) -> str:
     """Name the variable that a value came from: the user may have forgotten that it is set."""
     source = ctx.get_parameter_source(option.key) if ctx else None
-    return f"{option.variable}: " if source is click.core.ParameterSource.ENVIRONMENT else ""
+    return f"{option.variable}: " if source is ParameterSource.ENVIRONMENT else ""
 
 
 def _given(option: Option) -> Callable[[_F], _F]:
@@ -54,7 +58,7 @@ def _given(option: Option) -> Callable[[_F], _F]:
         "type": _Parsed(option),
     }
     if option.counted:
-        return click.option(*option.flags, count=True, **{**common, "type": int})
+        return click.option(*option.flags, count=True, **common)
     if option.flag:
         return click.option(*option.flags, is_flag=True, **{**common, "type": None})
     return click.option(*option.flags, metavar=option.metavar, **common)
@@ -93,10 +97,16 @@ def swarm() -> None:
     """
 
 
-def _settings(config: Path, given: dict[str, Any], *, secrets: bool = True) -> "Settings":
+def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> "Settings":
+    """Read the INI under the options that were given: also `--settle 0s` and SWARM_JSON=no."""
     from swarm.config import load
+    from swarm.log import set_up
 
-    return load(config, {key: value for key, value in given.items() if value}, secrets=secrets)
+    source = click.get_current_context().get_parameter_source
+    unset = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    given = {key: value for key, value in values.items() if source(key) not in unset}
+    set_up(given.get("verbose", 0))
+    return load(config, given, secrets=secrets)
 
 
 @click.command(context_settings=_CONTEXT)
@@ -120,22 +130,17 @@ def upload(config: Path, **given: Any) -> int:
         return _dry_run(settings)
     from swarm import report as reports
     from swarm import upload as uploads
-    from swarm.stopping import EndNow
+    from swarm.log import LOG
 
-    with _Watch(settings) as observer:
-        try:
-            report = uploads.upload(
-                settings, observer, _sandbox(observer) if settings.sandbox else None
-            )
-        except EndNow as end:
-            observer.write("ended at once; run the same command again to go on")
-            return 128 + end.number
-        observer.close()
-        report = replace(report, notes=(*report.notes, *observer.notes))
-        for line in reports.problem_lines(report.meters):
-            observer.write(line)
-    show = reports.as_json if settings.upload.json else reports.as_table
-    click.echo(show(report))
+    with _watch(settings, settings.log_file) as observer:
+        open_sandbox = _sandbox(observer) if settings.sandbox else None
+        report = uploads.upload(settings, observer, open_sandbox)
+    report = replace(report, notes=(*report.notes, *observer.notes))
+    for line in reports.problem_lines(report.meters):
+        LOG.error("%s", line)
+    for line in (*reports.closing(report), f"exit {report.exit_code}"):
+        LOG.info("%s", line)
+    _show(reports.as_json(report) if settings.upload.json else reports.as_table(report))
     return report.exit_code
 
 
@@ -146,11 +151,11 @@ def upload(config: Path, **given: Any) -> int:
 def check(config: Path, **given: Any) -> int:
     """Check every file and send nothing."""
     settings = _settings(config, given, secrets=False)
-    surveys = _surveys(settings)
+    surveys = _surveys(settings, settings.log_file)
     from swarm import checkreport
 
-    show = checkreport.as_json if settings.upload.json else checkreport.as_table
-    click.echo(show(settings, surveys))
+    as_json = settings.upload.json
+    _show(checkreport.as_json(settings, surveys) if as_json else checkreport.as_table(surveys))
     return 3 if any(not survey.is_sound for survey in surveys) else 0
 
 
@@ -201,52 +206,54 @@ def _dry_run(settings: "Settings") -> int:
     for survey in surveys:
         if survey.is_sound:
             for row in survey.ends:
-                click.echo(packet_of(survey, row).decode())
+                _show(packet_of(survey, row))
     return 3 if any(not survey.is_sound for survey in surveys) else 0
 
 
-def _surveys(settings: "Settings") -> "list[Survey]":
-    from swarm.stopping import EndNow
+def _surveys(settings: "Settings", log_file: Path | None = None) -> "list[Survey]":
     from swarm.upload import check as checked
 
-    with _Watch(settings) as observer:
-        try:
-            surveys, ended_by = checked(settings, observer)
-        except EndNow as end:
-            ended_by = end.number
+    with _watch(settings, log_file) as observer:
+        surveys, ended_by = checked(settings, observer)
     if ended_by is not None:
         raise click.exceptions.Exit(128 + ended_by)
     return surveys
 
 
-class _Watch:
-    """The observer of a run, closed when it ends; INI warnings come first."""
+@contextmanager
+def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
+    """Open the log and the observer of a run; INI warnings come first."""
+    from swarm.log import LOG, set_up
+    from swarm.progress import observer
 
-    def __init__(self, settings: "Settings") -> None:
-        from swarm.progress import observer
+    upload = settings.upload
+    set_up(upload.verbose, quiet=upload.quiet, file=log_file)
+    LOG.info("swarm %s: %s", VERSION, settings.config)
+    for warning in settings.warnings:
+        LOG.warning("warning: %s", warning)
+    watcher = observer(upload.progress, quiet=upload.quiet, is_terminal=_draws(sys.stderr))
+    try:
+        yield watcher
+    finally:
+        watcher.close()
 
-        upload = settings.upload
-        self._observer = observer(
-            upload.progress, quiet=upload.quiet, is_terminal=_draws(sys.stderr)
-        )
-        self._warnings = settings.warnings
 
-    def __enter__(self) -> Any:
-        for warning in self._warnings:
-            self._observer.write(f"warning: {warning}")
-        return self._observer
-
-    def __exit__(self, *_: object) -> None:
-        self._observer.close()
+def _show(result: str | bytes) -> None:
+    """Print a result; where stdout does not take it, `main` finds out when it flushes."""
+    # JSON is UTF-8, whatever the terminal's encoding.
+    if isinstance(result, str) and result.startswith("{"):
+        result = result.encode(errors="backslashreplace")
+    with suppress(OSError):
+        click.echo(result)
 
 
 def _draws(stream: Any) -> bool:
     import os
 
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
-def _sandbox(observer: Any) -> "Callable[[Settings], AbstractContextManager[str]]":
+def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[str]]":
     from swarm.rehearsal import opened
 
     return lambda settings: opened(settings, observer)

@@ -10,7 +10,7 @@ CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
 _EARLIEST = midnight("0001-01-03")
 _LATEST = midnight("9999-12-29")
 #: More days than any meter has read; a file of nonsense dates must not fill the memory.
-_MOST_DAYS = 50_000
+_MOST_DAYS = 20_000
 
 
 class UnsteadyDay(Exception):  # noqa: N818 - asks for the slow way, is no error

@@ -65,9 +65,13 @@ class Document:
             self.headers[name] = self.headers.pop(section)
 
     def move(self, section: str, option: str, to: str, name: str) -> None:
-        """Put an option under another section or name, unless something is there."""
+        """Put an option under another section or name, unless something is there.
+
+        Under another name its value is no longer looked at: that name is a guess.
+        """
         if to in self.sections and not self.entry(to, name):
-            self.sections[to][name] = self.sections[section].pop(option)
+            entry = self.sections[to][name] = self.sections[section].pop(option)
+            entry.value = entry.value if name == option else None
 
     def entry(self, section: str, option: str) -> Entry | None:
         """Return an option, if it is given."""

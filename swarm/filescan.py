@@ -67,10 +67,11 @@ class _Track:
         if not instants:
             return
         before = instants if self.previous is None else [self.previous, *instants]
+        low, high = instants[0], instants[-1]
         if not all(map(lt, before, before[1:])):
             self.is_strict = False
             self.steps_back += sum(later < earlier for earlier, later in pairwise(before))
-        low, high = min(instants), max(instants)
+            low, high = min(instants), max(instants)
         self.first = low if self.first is None else min(low, self.first)
         self.last = high if self.last is None else max(high, self.last)
         self.previous = instants[-1]

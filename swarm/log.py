@@ -2,13 +2,16 @@
 
 import logging
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm.errors import SettingsError
 from swarm.table import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOG = logging.getLogger("swarm")
 #: Shown unless ``-q`` is given: progress where there are no bars, and what a user should know.

@@ -21,15 +21,16 @@ class Quiet:
     #: The log's level of what says how far the run is.
     level = logging.INFO
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.rows: Mapping[str, int] = {}
         self.settled: dict[str, int] = {}
         self.over: set[str] = set()
         self.notes: list[str] = []
         self._meters = 0
         self._checked = 0
-        self._start = 0.0
         self._retries: dict[str, int] = {}
+        self._clock = clock
+        self._start = clock()
 
     def checking(self, meters: int) -> None:
         """Take note of how many meters are checked."""
@@ -41,14 +42,14 @@ class Quiet:
         self._checked += 1
         LOG.info("%s: %s checked", survey.meter, counted(survey.rows, "row"))
         for line in told(survey.problems, survey.problem_count):
-            self.problem(line)
+            LOG.error("%s", line)
         for notice in survey.notices:
             self.notice(notice)
 
     def sending(self, rows: Mapping[str, int]) -> None:
         """Take note of what there is to do."""
         self.rows = dict(rows)
-        self._start = time.monotonic()
+        self._start = self._clock()
         self._say(f"sending {counted(self.total, 'row')} of {counted(len(rows), 'stream')}")
 
     def tallies(self, tallies: Mapping[str, Tally]) -> None:
@@ -73,10 +74,6 @@ class Quiet:
     def notice(self, text: str) -> None:
         """Tell something that the user should know."""
         LOG.log(NOTICE, "notice: %s", text)
-
-    def problem(self, text: str) -> None:
-        """Tell something that is wrong."""
-        LOG.error("%s", text)
 
     def stopping(self, why: str) -> None:
         """Tell that the run ends early."""
@@ -103,7 +100,7 @@ class Quiet:
 
     def _position(self) -> str:
         share = 100 * self.done // self.total if self.total else 100
-        rate = self.done / max(time.monotonic() - self._start, 0.001)
+        rate = self.done / max(self._clock() - self._start, 0.001)
         return f"{self.done:,} of {counted(self.total, 'row')} ({share} %), {rate:,.0f} rows/s"
 
 
@@ -113,8 +110,7 @@ class Lines(Quiet):
     level = NOTICE
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
+        super().__init__(clock)
         self._due = clock() + LINE_SECONDS
 
     def checked(self, survey: Survey) -> None:
@@ -177,17 +173,11 @@ class Bars(Quiet):
 
     def ended(self, result: StreamResult) -> None:
         """Give the bar of a stream that has ended to another."""
-        if self._bars and self.rows:
+        if self._bars:
             self._bars.end(result.id)
         super().ended(result)
-        if self._bars and self.rows:
+        if self._bars:
             self._bars.move(self.done)
-
-    def stopping(self, why: str) -> None:
-        """Say it above the bars; a check has nothing more to show."""
-        if not self.rows:
-            self._clear()
-        super().stopping(why)
 
     def close(self) -> None:
         """Leave the total bar alone on the screen."""

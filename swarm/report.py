@@ -144,7 +144,7 @@ def as_table(report: Report) -> str:
     if len(rows) > 1:
         rows.append(["total", "", *(f"{totals[name]:,}" for name in names), ""])
     lines = table(["meter", "state", *names, "verified"], rows, left=(0, 1))
-    return "\n".join([*lines, "", *_closing(report, totals)])
+    return "\n".join([*lines, "", *closing(report)])
 
 
 def _row(meter: MeterReport, names: Sequence[str]) -> list[str]:
@@ -153,7 +153,9 @@ def _row(meter: MeterReport, names: Sequence[str]) -> list[str]:
     return [meter.id, meter.state, *(f"{counts[name]:,}" for name in names), verified]
 
 
-def _closing(report: Report, totals: dict[str, Any]) -> Iterable[str]:
+def closing(report: Report) -> Iterable[str]:
+    """Yield what a run comes to, in a few lines."""
+    totals = report.totals
     if totals["sent"]:
         rate = totals["packets_per_second"]
         yield (

@@ -13,7 +13,7 @@ from swarm.backlog import Stream
 MOST_WAITING = 256
 
 #: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
-REST = 0.2
+REST = 0.1
 
 
 class _Ticket:

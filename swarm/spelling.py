@@ -1,7 +1,7 @@
 """Names in an INI that swarm does not know, or finds twice, and what was probably meant.
 
-An unknown name with a likely meaning is reported and then taken for what was meant: so its value
-is checked in the same go, and nothing says that it is missing.
+An unknown name with a likely meaning is reported and then taken for what was meant: so nothing says
+that this is missing.
 """
 
 import difflib

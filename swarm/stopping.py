@@ -23,10 +23,14 @@ class Stop:
     deadline: float | None = None
     signal: int | None = None
     why: str | None = None
+    ends_now: bool = False
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal: the first stops the run in order, the second ends it."""
+        """Take a signal: the first stops the run in order, the second ends it, once."""
+        if self.ends_now:
+            return
         if self.signal is not None:
+            self.ends_now = True
             raise EndNow(self.signal)
         self.signal = number
         self.why = f"{signal.Signals(number).name} received"

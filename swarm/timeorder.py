@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice, pairwise
+from functools import partial, reduce
+from itertools import chain, groupby, islice, pairwise
+from operator import attrgetter
 
 from swarm import electrify
 from swarm.csvfile import NOTHING, Checked
@@ -114,17 +115,8 @@ class MeterReader:
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Leave one row of each instant: ``duplicates``, and exact repeats."""
-        held: Row | None = None
-        for row in rows:
-            if held is None:
-                held = row
-            elif row.instant == held.instant:
-                held = self._either(held, row)
-            else:
-                yield held
-                held = row
-        if held is not None:
-            yield held
+        for _, same in groupby(rows, attrgetter("instant")):
+            yield reduce(self._either, same)
 
     def _either(self, held: Row, row: Row) -> Row:
         """Return which of two rows of one instant stays."""

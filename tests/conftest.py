@@ -1,11 +1,13 @@
 """Fixtures for all tests."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from swarm.log import LOG, SCREEN, plainly, set_up
 from tests.bench import Bench
 from tests.collector_server import Collector
 
@@ -46,3 +48,13 @@ def locked_folder(tmp_path: Path) -> Iterator[Path]:
     if is_root:
         os.seteuid(0)
     folder.chmod(0o700)
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Let a test in this process log as a run does, and leave nothing of it."""
+    yield
+    set_up()
+    LOG.handlers.clear()
+    LOG.setLevel(logging.NOTSET)
+    SCREEN.write = plainly

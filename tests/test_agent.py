@@ -146,7 +146,7 @@ def test_one_slow_id_of_three(config: Config, collector: Collector) -> None:
         assert collector.max_in_flight(name) == 1
     order = [request.stream for request in collector.requests]
     last = {name: len(order) - order[::-1].index(name) for name in names}
-    assert max(last["quick"], last["quicker"]) < last["slow"] - 50
+    assert max(last["quick"], last["quicker"]) < last["slow"] - 10
 
 
 def test_a_500_becomes_a_200(collector: Collector, config: Config, agent: Agent) -> None:
@@ -458,9 +458,9 @@ def test_a_waiting_stream_gives_its_place_away(
         agent.send(at(0), config)
         until(lambda: "trying again: HTTP 429" in caplog.text)
         agent.send([at(n, name="other") for n in range(20)], config)
-        until(lambda: agent.sent == 20, 0.9)
         assert agent.wait_until_last(20)
     assert [0] == minutes(collector)
+    assert ["gas", "other"] == [request.stream for request in collector.requests][:2]
 
 
 def test_a_stream_in_trouble_goes_in_order(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.config import load
@@ -287,6 +288,7 @@ LINES = st.one_of(
 )
 
 
+@search(deadline=None)
 @given(st.lists(LINES, max_size=25))
 def test_any_text(lines: list[str]) -> None:
     """No text whatsoever makes loading fail with anything but a `SettingsError`."""
@@ -303,6 +305,7 @@ def test_any_text(lines: list[str]) -> None:
     assert all(line and "\n" not in line for line in told)
 
 
+@search(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
     """Nor do any bytes."""

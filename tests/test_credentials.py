@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.config import load
@@ -137,6 +138,7 @@ WRONG = st.sampled_from(
 )
 
 
+@search(deadline=None)
 @given(PASSWORDS, st.lists(WRONG, min_size=1, max_size=4), st.booleans())
 def test_no_message_shows_a_password(secret: str, wrong: list[str], is_legacy: bool) -> None:
     """Whatever is wrong around a password, no message and no repr shows it."""

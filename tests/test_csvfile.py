@@ -278,6 +278,20 @@ def test_a_watch_compares_all_once_all_is_read(path: Path) -> None:
         held.watch()
 
 
+def test_a_watch_before_the_first_block_has_nothing_to_compare(path: Path) -> None:
+    """A delivery may watch its files as soon as it has a reader."""
+    HeldFile(path, checked(path)).watch()
+
+
+def test_a_gzip_file_that_ends_with_a_block_is_shorter_all_the_same(path: Path) -> None:
+    """What is there is what was checked; the rest is missing."""
+    path = packed(path)
+    known = checked(path)
+    path.write_bytes(gzip.compress(next(CsvFile(path).blocks()).data))
+    with pytest.raises(FileChangedError, match="shorter"):
+        read(path, known)
+
+
 def test_a_gzip_file_altered_inside_is_told(path: Path) -> None:
     """Packed again with other rows, at the same inode."""
     path = packed(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm import values
@@ -119,6 +120,7 @@ def test_names_on_the_command_line() -> None:
     assert ("--since",) == BY_KEY["since"].flags
 
 
+@search(deadline=None)
 @given(st.integers(0, 400), st.integers(0, 30), st.integers(0, 90), st.integers(1, 90))
 def test_durations_add_up(days: int, hours: int, minutes: int, seconds: int) -> None:
     """The parts of a duration are summed, whatever their size."""
@@ -126,6 +128,7 @@ def test_durations_add_up(days: int, hours: int, minutes: int, seconds: int) -> 
     assert ((days * 24 + hours) * 60 + minutes) * 60 + seconds == values.duration(text)
 
 
+@search(deadline=None)
 @given(st.datetimes())
 def test_local_times_are_wall_times(moment: datetime) -> None:
     """A local time is milliseconds since 1970 on the wall's own clock, cut to whole ones."""
@@ -136,6 +139,7 @@ def test_local_times_are_wall_times(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("parse", [option.parse for option in OPTIONS])
+@search(deadline=None)
 @given(text=st.text())
 def test_parsers_raise_nothing_else(parse: Callable[[str], object], text: str) -> None:
     """No text makes a parser raise anything but ValueError."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm import rules
@@ -164,6 +165,7 @@ def test_empty(option: str) -> None:
     assert [message] == read.problems
 
 
+@search(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_parsers_raise_nothing_else(text: str) -> None:
     """No text makes a parser raise anything but ValueError."""
@@ -172,6 +174,7 @@ def test_parsers_raise_nothing_else(text: str) -> None:
             parse_value(text)
 
 
+@search(deadline=None)
 @given(st.text("%YymdHIMSfzZpjbBaAwuUWGVcxX:/- T", min_size=1, max_size=12))
 def test_formats_tell_the_day(text: str) -> None:
     """A format that is accepted brings back a whole day."""

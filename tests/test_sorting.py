@@ -90,8 +90,10 @@ def test_sources_that_overlap_are_merged() -> None:
 
 
 def test_nothing_to_merge() -> None:
-    """No source, no row."""
+    """No source, or one without a row."""
     assert list(merged([])) == []
+    empty = Source(0, 9, lambda: iter(()))
+    assert instants(merged([empty, source(1, 5)])) == [(5, 1)]
 
 
 def test_a_source_is_begun_when_its_time_comes() -> None:

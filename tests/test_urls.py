@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.settings import ENVIRONMENTS, collector_name, with_route
@@ -109,6 +110,7 @@ def test_loopback(host: str, expected: bool) -> None:
     assert expected is is_loopback(host)
 
 
+@search(deadline=None)
 @given(st.text(), st.text(min_size=1), st.text())
 def test_userinfo_never_passes(user: str, password: str, rest: str) -> None:
     """Whatever surrounds it, an '@' makes no URL, and the refusal quotes nothing of it."""

@@ -1,0 +1,198 @@
+"""The report: accounting, exit code, table and JSON."""
+
+import json
+from itertools import permutations
+
+import pytest
+
+from swarm.events import State, StreamProblem, Tally, Verified
+from swarm.report import PRECEDENCE, MeterReport, Report, as_json, as_table, problem_lines
+from swarm.version import VERSION
+
+PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
+
+
+def problem(code: int, message: str = "it failed", line: int | None = None) -> StreamProblem:
+    """Return a problem with an exit code."""
+    return StreamProblem("kind", message, code, line=line, status=503, file="gas.csv")
+
+
+def meter(
+    name: str = "gas",
+    rows: int = 10,
+    tally: Tally | None = None,
+    *,
+    problem: StreamProblem | None = None,
+    state: State = "done",
+    verified: Verified = "yes",
+) -> MeterReport:
+    """Return what became of a meter."""
+    times = ("2023-01-01T00:00:00.000+00:00", "2023-01-01T02:15:00.000+00:00")
+    tally = tally or Tally(sent=rows, first=100.0, last=102.0)
+    return MeterReport(name, f"{name}.csv", state, rows, tally, *times, verified, problem)
+
+
+def report(*meters: MeterReport, signal: int | None = None, notes: tuple[str, ...] = ()) -> Report:
+    """Return the report of a run of 2.5 s."""
+    return Report("c.ini", "https://c", 1_700_000_000.0, 1_700_000_002.5, meters, signal, notes)
+
+
+def test_the_counts_always_add_up() -> None:
+    """Rows are the sum of what became of them, for each meter and in total."""
+    tally = Tally(sent=3, resumed=2, rejected=1, late=1, filtered=1, retries=4)
+    found = report(meter(tally=tally, state="stopped"), meter("b", 7), meter("c", 0, Tally()))
+    for counts in (found.totals, *(each.counts for each in found.meters)):
+        assert counts["rows"] == sum(counts[part] for part in PARTS)
+    assert (2, 4) == (found.meters[0].counts["unsent"], found.totals["retries"])
+
+
+def test_of_a_file_with_problems_all_rows_are_unsent() -> None:
+    """Rows outside the period are not counted apart where a file is not sent at all."""
+    counts = meter(tally=Tally(filtered=4), state="invalid").counts
+    assert (0, 10) == (counts["filtered"], counts["unsent"])
+
+
+def test_no_problem_is_exit_code_0() -> None:
+    """Every row acknowledged, now or earlier, is 0; so is a run with nothing to do."""
+    assert [0, 0] == [report(meter()).exit_code, report().exit_code]
+
+
+def test_the_precedence_of_exit_codes() -> None:
+    """Where several apply: a bug, then signals, 7, 4, 3, 5, 6, in whatever order they came."""
+    order = (1, 143, 7, 4, 3, 5, 6)
+    for earlier, later in permutations(range(len(order)), 2):
+        first, *codes = sorted((order[earlier], order[later]), key=order.index)
+        meters = [meter(problem=problem(code)) for code in (*codes, first) if code != 143]
+        signal = 15 if 143 in (first, *codes) else None
+        assert first == report(*meters, signal=signal).exit_code
+    assert set(order) | {130, 2} == set(PRECEDENCE)
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_is_in_the_exit_code(number: int, code: int) -> None:
+    """SIGINT is 130, SIGTERM is 143, also where streams stopped for it."""
+    assert code == report(meter(problem=problem(5)), signal=number).exit_code
+
+
+def test_the_rate_is_from_the_first_packet_to_the_last() -> None:
+    """Checking and waiting before the first packet do not count."""
+    early = meter(tally=Tally(sent=100, first=1000.0, last=1004.0))
+    late = meter("b", tally=Tally(sent=50, first=1002.0, last=1010.0))
+    idle = meter("c", tally=Tally(resumed=10))
+    assert [15.0, 0.0, 0.0] == [
+        report(early, late, idle).packets_per_second,
+        report(idle).packets_per_second,
+        report(meter(tally=Tally(sent=1, first=5.0, last=5.0))).packets_per_second,
+    ]
+
+
+def test_the_json_is_as_promised() -> None:
+    """The JSON report holds what section 6 of the contract shows, and nothing else."""
+    tally = Tally(sent=1, first=1.0, last=2.0)
+    stopped = meter("Zähler", 3, tally, problem=problem(5, line=7), state="stopped")
+    told = json.loads(as_json(report(meter(), stopped)))
+    assert {
+        "swarm": VERSION,
+        "config": "c.ini",
+        "collector": "https://c",
+        "started": "2023-11-14T22:13:20.000+00:00",
+        "finished": "2023-11-14T22:13:22.500+00:00",
+        "seconds": 2.5,
+        "exit_code": 5,
+    } == {key: told[key] for key in told if key not in ("totals", "meters")}
+    counts = ("rows", *PARTS, "retries", "possible_duplicates")
+    assert {
+        **dict(zip(counts, (13, 0, 11, 0, 0, 0, 2, 0, 0), strict=True)),
+        "packets_per_second": 0.1,
+    } == told["totals"]
+    assert {
+        "id": "Zähler",
+        "file": "Zähler.csv",
+        "state": "stopped",
+        **dict(zip(counts, (3, 0, 1, 0, 0, 0, 2, 0, 0), strict=True)),
+        "first": "2023-01-01T00:00:00.000+00:00",
+        "last": "2023-01-01T02:15:00.000+00:00",
+        "verified": "yes",
+        "problem": {"kind": "kind", "message": "it failed", "line": 7, "status": 503},
+    } == told["meters"][1]
+    assert told["meters"][0]["problem"] is None
+
+
+def test_the_table_of_one_meter() -> None:
+    """A run without trouble is told in few columns, and no total for one meter."""
+    assert [
+        "meter  state  rows  sent  verified",
+        "-----  -----  ----  ----  --------",
+        "gas    done     10    10  yes",
+        "",
+        "10 packets sent in 2.5 s, 5.0 a second",
+    ] == as_table(report(meter())).splitlines()
+
+
+def test_the_table_of_a_run_with_trouble() -> None:
+    """Columns that are needed come in; a meter that is not done is not verified."""
+    tally = Tally(sent=1, resumed=1, rejected=1, late=1, retries=1, possible_duplicates=2)
+    tally.first, tally.last = 0.0, 0.1
+    bad = meter("東京", 2000, tally, problem=problem(3), state="stopped")
+    assert [
+        "meter  state     rows  sent  resumed  rejected  late  unsent  verified",
+        "-----  -------  -----  ----  -------  --------  ----  ------  --------",
+        "gas    done        10     0       10         0     0       0  yes",
+        "東京   stopped  2,000     1        1         1     1   1,996  -",
+        "total           2,010     1       11         1     1   1,996",
+        "",
+        "1 packet sent in 2.5 s, 10 a second",
+        "1 retry, 2 possible duplicates",
+        "Begun anew",
+    ] == as_table(report(meter(tally=Tally(resumed=10)), bad, notes=("Begun anew",))).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("tally", "said"),
+    [
+        (Tally(resumed=10), "Nothing new: 10 rows acknowledged before"),
+        (Tally(resumed=1, filtered=9), "Nothing new: 1 row acknowledged before"),
+        (Tally(filtered=10), "Nothing to send"),
+    ],
+)
+def test_a_run_with_nothing_to_do_says_so(tally: Tally, said: str) -> None:
+    """What was left out is not called acknowledged."""
+    assert said == as_table(report(meter(tally=tally))).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.04, "0.0 s"),
+        (59.4, "59.4 s"),
+        (59.6, "1 min 00 s"),
+        (754, "12 min 34 s"),
+        (7500, "2 h 05"),
+    ],
+)
+def test_the_time_of_a_run_is_told_as_people_do(seconds: float, said: str) -> None:
+    """Seconds, minutes or hours, whichever says it best."""
+    found = Report("c", "u", 0.0, seconds, (meter(),))
+    assert f"sent in {said}" in as_table(found)
+
+
+def test_a_meter_moves_no_cursor() -> None:
+    """A stream's ID may hold anything; on the terminal it is text."""
+    lines = as_table(report(meter("a\x1b[2Jb\tc"))).splitlines()
+    assert lines[2].startswith("a\\x1b[2Jb\\tc  done")
+    assert problem_lines([meter("a\x07", problem=problem(5))]) == ["a\\x07: it failed"]
+
+
+def test_problems_are_told_once_for_all_who_have_them() -> None:
+    """One line each; meters with one problem share it; files with problems were told before."""
+    meters = [
+        meter("a", problem=problem(5, "down")),
+        meter("b", problem=problem(3, "no", line=7)),
+        meter("c", problem=problem(5, "down")),
+        meter("d", problem=problem(5, "down")),
+        meter("e", problem=problem(3), state="invalid"),
+        meter("f"),
+    ]
+    assert ["a, c, d: down", "b: gas.csv:7: no"] == problem_lines(meters)
+    more = [meter(f"m{n}", problem=problem(5, "down")) for n in range(5)]
+    assert ["m0, m1 and 3 more: down"] == problem_lines(more)
