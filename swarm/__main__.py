@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-from typing import TextIO
 
 from swarm.errors import SwarmError
 
@@ -19,7 +18,8 @@ def main() -> None:
 
         code = swarm.main(prog_name="swarm", standalone_mode=False)
     except SystemExit:
-        raise
+        # How click ends when the reader of a help text has gone: not an error of ours.
+        code = 0
     except BaseException as error:
         code = _told(error)
     sys.exit(_flushed(code if isinstance(code, int) else 0))
@@ -37,8 +37,6 @@ def _told(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130
-    if isinstance(error, OSError) and _is_broken(sys.stdout):
-        return 0
     LOG.debug("where it happened:", exc_info=error)
     if isinstance(error, EndNow):
         LOG.error("ended at once; run the same command again to go on")
@@ -47,30 +45,20 @@ def _told(error: BaseException) -> int:
         for line in str(error).splitlines() or [type(error).__name__]:
             LOG.error("%s", line)
         return error.exit_code
-    LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
+    if isinstance(error, OSError) and error.filename is None:
+        # Of all that is written, stdout alone has nobody who says so in better words.
+        LOG.error("swarm: can't write to standard output: %s", error.strerror)
+    else:
+        LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
     return 1
 
 
-def _is_broken(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-    except OSError:
-        return True
-    return False
-
-
 def _flushed(code: int) -> int:
-    """Flush stdout: a reader that has gone is no error, a disk that is full is one."""
+    """Flush stdout here: what is left in its buffer would end in a message at exit."""
     try:
         sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer would end in a message at exit.
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            from swarm.log import LOG
-
-            LOG.error("standard output: %s", error.strerror)
-            return code or 1
     return code
 
 

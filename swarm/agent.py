@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from swarm.agentconfig import Config
-from swarm.backlog import Backlog, Entry, Stream
+from swarm.backlog import Backlog, Stream
 from swarm.errors import AgentError, ConfigError, MeasurementError
 from swarm.handlers import Function, Handlers, SentHandler
 from swarm.measurement import Measurement
-from swarm.response import Response
 from swarm.senders import Senders
 from swarm.sending import Sending, Setup, warn_of_late
 from swarm.sessions import Sessions
@@ -196,7 +195,7 @@ class Agent:
         entry = self._backlog.take(stream)
         warn_of_late(stream, entry)
         try:
-            response, is_sent = self._answer(stream, entry)
+            response, is_sent = Sending(self._setup, stream, entry).run()
         except Halted:
             self._backlog.give_back(stream, entry)
             return False
@@ -206,16 +205,6 @@ class Agent:
         has_more = self._backlog.answered(stream, is_sent=is_sent)
         self._handlers.tell(entry.measurement, response)
         return has_more
-
-    def _answer(self, stream: Stream, entry: Entry) -> tuple[Response | None, bool]:
-        try:
-            return Sending(self._setup, stream, entry).run()
-        except Halted:
-            raise
-        except Exception:
-            # The thread lives on: a bug that one measurement meets must not stop the others.
-            _log.exception("Could not send %s: a bug in swarm", entry.measurement)
-            return None, False
 
     def _end(self) -> None:
         self._is_ended = True

@@ -43,6 +43,10 @@ class _Parsed(click.ParamType[Any]):
             self.fail(f"{_origin(self._option, ctx)}found '{value}', expected {error}", param, ctx)
 
 
+class _Switch(_Parsed, click.types.BoolParamType):
+    """The same for a flag, whose variable may say no."""
+
+
 def _origin(option: Option, ctx: click.Context | None) -> str:
     """Name the variable that a value came from: the user may have forgotten that it is set."""
     source = ctx.get_parameter_source(option.key) if ctx else None
@@ -60,7 +64,7 @@ def _given(option: Option) -> Callable[[_F], _F]:
     if option.counted:
         return click.option(*option.flags, count=True, **common)
     if option.flag:
-        return click.option(*option.flags, is_flag=True, **{**common, "type": None})
+        return click.option(*option.flags, is_flag=True, **{**common, "type": _Switch(option)})
     return click.option(*option.flags, metavar=option.metavar, **common)
 
 
@@ -239,11 +243,11 @@ def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
 
 
 def _show(result: str | bytes) -> None:
-    """Print a result; where stdout does not take it, `main` finds out when it flushes."""
+    """Print a result; a reader that has gone is no error."""
     # JSON is UTF-8, whatever the terminal's encoding.
     if isinstance(result, str) and result.startswith("{"):
         result = result.encode(errors="backslashreplace")
-    with suppress(OSError):
+    with suppress(BrokenPipeError):
         click.echo(result)
 
 

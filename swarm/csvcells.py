@@ -19,7 +19,7 @@ class CellReader:
         self._blanks = _BLANKS.replace(rules.delimiter, "")
         mark, blanks = re.escape(rules.delimiter), f"[{self._blanks}]*+"
         self._cell = re.compile(
-            rf'{blanks}(?:"((?:[^"]|"")*+)"{blanks}|(?!")([^{mark}]*+))({mark}|\Z)'
+            rf'{blanks}(?:"((?:[^"]++|"")*)"{blanks}|(?!")([^{mark}]*+))({mark}|\Z)'
         )
 
     def text(self, line: int, raw: bytes) -> str | None:

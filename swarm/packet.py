@@ -15,8 +15,9 @@ from hashlib import blake2b
 
 from swarm.localtime import DAY_MS, naive_of
 
-#: A legal JSON number without exponent that is certainly finite, also in another unit.
-PLAIN_NUMBER = r"-?+(?:[1-9][0-9]{0,99}+|0)(?:\.[0-9]++)?+"
+#: A legal JSON number without exponent that is certainly finite, also in another unit. No group
+#: is possessive: before Python 3.11.5 such a group matches what it should not ("5.").
+PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,99}+(?:\.[0-9]++|)"
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DECIMAL_NUMBER = re.compile(

@@ -71,6 +71,12 @@ class Sending:
             return self._posted()
         except Ended as end:
             return self._refused(end.problem.kind)
+        except Halted:
+            raise
+        except Exception:
+            # The thread lives on: a bug that one measurement meets must not stop the others.
+            _log.exception("Could not send %s: a bug in swarm", self._entry.measurement)
+            return None, False
         finally:
             self._exchange.leave()
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from swarm import (
     Agent,
@@ -447,6 +449,24 @@ def test_redirects_are_not_followed(collector: Collector, config: Config, agent:
     assert agent.wait_until_last(20)
     assert [302] == codes(answers)
     assert len(collector.requests) == 1
+
+
+def test_a_certificate_that_is_not_accepted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is final, without an answer: no credential was sent; ``ca_bundle`` names another."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    with Collector(tls=context) as collector, Agent(1) as agent:
+        answers = kept(agent)
+        agent.send(at(0), Config(collector.url, "acme", "s3cr%et"))
+        agent.send(at(1), Config(collector.url, "acme", "s3cr%et", ca_bundle=str(bundle)))
+        assert agent.wait_until_last(20)
+        assert [None, 200] == codes(answers)
+        assert [1] == minutes(collector)
+    assert "certificate" in caplog.text
 
 
 def test_a_waiting_stream_gives_its_place_away(

@@ -1,0 +1,493 @@
+"""The command line as its users meet it: real processes, real terminals, real pipes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm import __main__ as command
+from swarm.errors import StateError
+from swarm.options import OPTIONS
+from swarm.stopping import EndNow
+from swarm.version import VERSION
+from tests.bench import Bench, Ended, ended, packets, rows
+from tests.collector_server import Collector
+from tests.screen import Terminal
+
+pytestmark = pytest.mark.usefixtures("own_log")
+
+HEAVY = {
+    *("requests", "urllib3", "pycurl", "certifi", "http.client", "ssl", "sqlite3", "tqdm"),
+    *("starlette", "uvicorn", "multiprocessing", "asyncio", "logging", "platformdirs"),
+}
+
+
+def imports(*arguments: str) -> set[str]:
+    """Return every module that a command imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c", "import swarm.cli"],
+        ["-m", "swarm", "--help"],
+        ["-m", "swarm", "--version"],
+        ["-m", "swarm", "upload", "--help"],
+    ],
+)
+def test_help_is_quick(arguments: list[str]) -> None:
+    """Help and version load no HTTP library, no pool, no log: they are there at once."""
+    found = imports(*arguments)
+    assert ("swarm.cli", set()) == ("swarm.cli" if "swarm.cli" in found else "", HEAVY & found)
+
+
+def test_the_help_names_every_option(bench: Bench) -> None:
+    """--help of the command names the subcommands, that of upload every option there is."""
+    general = bench.run("--help")
+    assert (0, "") == (general.code, general.err)
+    assert all(name in general.out for name in ("upload", "check", "sandbox", "--version"))
+    upload = bench.run("upload", "-h")
+    assert (0, "") == (upload.code, upload.err)
+    flags = [flag for option in OPTIONS for flag in option.flags]
+    words = set(re.split(r"[\s,]+", upload.out))
+    assert set() == {*flags, "--meter", "-m", "--restart", "--adopt"} - words
+    assert "password" not in upload.out
+
+
+def test_the_version(bench: Bench) -> None:
+    """--version tells it on stdout."""
+    done = bench.run("--version")
+    assert (0, f"swarm, version {VERSION}\n", "") == (done.code, done.out, done.err)
+
+
+def test_no_arguments_is_a_question_of_usage(bench: Bench) -> None:
+    """Without arguments the help comes on stderr, with exit 2: nothing was done."""
+    done = bench.run()
+    assert (2, "") == (done.code, done.out)
+    assert "Usage: swarm" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--colour", "c.ini"], ["c.ini", "--colour"], ["upload"], ["check"], ["sandbox", "--port=x"]],
+)
+def test_wrong_usage_is_exit_2(bench: Bench, arguments: list[str]) -> None:
+    """An unknown option, a missing argument, a value that is none: exit 2 and what is wrong."""
+    done = bench.run(*arguments)
+    assert (2, "", True) == (done.code, done.out, "Error: " in done.err)
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [["none.ini"], ["upload", "none.ini"], ["check", "none.ini"]])
+def test_a_missing_ini_is_one_line(bench: Bench, arguments: list[str]) -> None:
+    """An INI that is not there: exit 2, one line that names it."""
+    done = bench.run(*arguments)
+    assert (2, "", 1) == (done.code, done.out, len(done.err.splitlines()))
+    assert "none.ini" in done.err
+
+
+def test_nothing_ever_prompts(bench: Bench, collector: Collector) -> None:
+    """With a stdin that is open and silent a run goes through: nobody reads it."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+    ours, theirs = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-m", "swarm", str(config)],
+        stdin=ours,
+        capture_output=True,
+        timeout=50,
+        check=False,
+        start_new_session=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert (0, packets("m", rows(2))) == (done.returncode, collector.packets("m"))
+
+
+# Options
+
+
+def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """Return the options that the command line hands on, flags and variables alike."""
+    heard: dict[str, Any] = {}
+
+    def load(_path: Path, options: Mapping[str, Any], *, secrets: bool) -> None:
+        heard.update(options)
+        raise StateError(f"secrets: {secrets}")
+
+    monkeypatch.setattr("swarm.config.load", load)
+    assert run_here(monkeypatch, *arguments) == 7
+    return heard
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command in this process; return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["swarm", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        command.main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "expected"),
+    [
+        ([], {}, {}),
+        (["--settle", "0s"], {}, {"settle": 0.0}),
+        (["--since", "1970-01-01"], {}, {"since": 0}),
+        (["-k", "--json", "-q"], {}, {"keep_going": True, "json": True, "quiet": True}),
+        ([], {"SWARM_KEEP_GOING": "no", "SWARM_SETTLE": "0s"}, {"keep_going": False, "settle": 0}),
+        (["--timeout", "5s"], {"SWARM_TIMEOUT": "9s"}, {"timeout": 5.0}),
+        (["-m", "a", "--meter", "b"], {}, {"meters": ("a", "b")}),
+        (["--restart", "--adopt"], {}, {"restart": True, "adopt": True}),
+        (["-v", "-v"], {}, {"verbose": 2}),
+        (["-vv"], {}, {"verbose": 2}),
+        ([], {"SWARM_VERBOSE": "2"}, {"verbose": 2}),
+        ([], {"SWARM_VERBOSE": "0"}, {"verbose": 0}),
+    ],
+)
+def test_only_what_was_given_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    expected: Mapping[str, Any],
+) -> None:
+    """Flags and variables win over the INI also where they say no, or nothing at all."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert expected == given(monkeypatch, *arguments, "c.ini")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SWARM_VERBOSE", "much"), ("SWARM_VERBOSE", "-1"), ("SWARM_JSON", "maybe")]
+)
+def test_a_wrong_variable_is_named(bench: Bench, name: str, value: str) -> None:
+    """A variable with a value that is none: exit 2, and which it is."""
+    done = bench.run("c.ini", env={name: value})
+    assert (2, True) == (done.code, name in done.err)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "shows"),
+    [
+        ([], {}, False),
+        (["-v"], {}, False),
+        (["-vv"], {}, True),
+        (["-v", "-v"], {}, True),
+        ([], {"SWARM_VERBOSE": "2"}, True),
+    ],
+)
+def test_a_bug_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    env: dict[str, str],
+    shows: bool,
+) -> None:
+    """An error that nobody foresaw: exit 1 and one line; the traceback comes with -vv alone."""
+
+    def load(*_: object, **__: object) -> None:
+        raise KeyError("foreseen by\nnobody")
+
+    monkeypatch.setattr("swarm.config.load", load)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert run_here(monkeypatch, *arguments, "c.ini") == 1
+    out = capsys.readouterr()
+    assert ("", shows) == (out.out, "Traceback" in out.err)
+    last = out.err.splitlines()[-1]
+    assert last == r"swarm: a bug: KeyError: 'foreseen by\nnobody'; -vv shows where"
+    assert shows or out.err.count("\n") == 1
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let every upload end in an error."""
+
+    def upload(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("swarm.upload.upload", upload)
+
+
+def test_the_ini_may_ask_for_tracebacks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verbose = 2` in the INI is as good as -vv, for what happens after it was read."""
+    failing(monkeypatch, ValueError("unforeseen"))
+    path = bench.csv("m.csv", rows(1))
+    for verbose in ("1", "2"):
+        config = bench.ini("local", {"m": path}, upload={"verbose": verbose})
+        assert run_here(monkeypatch, str(config)) == 1
+        assert (verbose == "2") == ("Traceback" in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StateError("m.ledger: the checkpoint is damaged"), 7, "m.ledger: the checkpoint is dam"),
+        (EndNow(signal.SIGINT), 130, "ended at once; run the same command again to go on"),
+        (EndNow(signal.SIGTERM), 143, "ended at once; run the same command again to go on"),
+    ],
+)
+def test_an_error_stands_in_the_log_file_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    """What ends a run is told on stderr, in the log file, and by the exit code."""
+    failing(monkeypatch, error)
+    log = bench.folder / "swarm.log"
+    path = bench.csv("m.csv", rows(1))
+    config = bench.ini("local", {"m": path}, swarm={"log_file": str(log)})
+    assert code == run_here(monkeypatch, str(config))
+    assert f"ERROR {said}" in log.read_text().splitlines()[-1]
+
+
+def test_ctrl_c_before_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while the INI is read: exit 130, no traceback."""
+
+    def load(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("swarm.config.load", load)
+    assert run_here(monkeypatch, "c.ini") == 130
+    assert "" == capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize("arguments", [["upload"], ["check"], ["--dry-run"]])
+def test_ctrl_c_while_checking(bench: Bench, arguments: list[str]) -> None:
+    """SIGINT while files are checked: exit 130 soon, in order, without a traceback."""
+    path = bench.csv("m.csv", rows(1000))
+    config = bench.ini("local", {f"m{n}": path for n in range(3000)})
+    process = bench.start(*arguments, config, "--progress", "plain", "-v")
+    assert process.stderr is not None
+    while " checked" not in process.stderr.readline():
+        pass
+    start = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    done = ended(process)
+    assert (130, True) == (done.code, time.monotonic() - start < 5)
+    assert "stopping: SIGINT received" in done.err
+    assert "Traceback" not in done.err
+
+
+# Where stdout goes
+
+
+def many(bench: Bench, collector: str = "local") -> Path:
+    """Return an INI whose check tells more than a pipe holds."""
+    path = bench.csv("m.csv", rows(1))
+    return bench.ini(collector, {f"meter-{n:04}": path for n in range(600)})
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_reader_that_leaves_early_is_no_error(bench: Bench, is_json: bool) -> None:
+    """`swarm check ... | head -c 10` ends quietly, with the exit code of what was done."""
+    line = '{ "$@"; echo "exit $?" >&2; } | head -c 10'
+    done = shell(bench, line, "check", str(many(bench)), "-q", *(["--json"] if is_json else []))
+    assert (10, "exit 0\n") == (len(done.out), done.err)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"], ["check", "--json"]])
+def test_no_reader_at_all_is_no_error(bench: Bench, arguments: list[str]) -> None:
+    """Where nobody reads stdout from the start, all goes as ever, quietly."""
+    if "check" in arguments:
+        arguments = [*arguments, "-q", str(bench.ini("local", {"m": bench.csv("m.csv", rows(1))}))]
+    ours, theirs = os.pipe()
+    os.close(ours)
+    assert Ended(0, "", "") == shell(bench, 'exec "$@"', *arguments, stdout=theirs)
+    os.close(theirs)
+
+
+def shell(bench: Bench, line: str, *arguments: str, stdout: int = subprocess.PIPE) -> Ended:
+    """Run swarm by a line of shell, as ``$@``."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", sys.executable, "-m", "swarm", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=bench.folder,
+        check=False,
+        timeout=50,
+    )
+    return Ended(done.returncode, done.stdout or "", done.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"], ["check", "--json"]])
+def test_a_full_disk_behind_stdout_is_told(bench: Bench, arguments: list[str]) -> None:
+    """A result that can't be written is an error: one line, not exit 0, no traceback."""
+    if "check" in arguments:
+        arguments = [*arguments, "-q", str(many(bench))]
+    done = shell(bench, 'exec "$@" >/dev/full', *arguments)
+    assert (1, "swarm: can't write to standard output: No space left on device\n") == (
+        done.code,
+        done.err,
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble(bench: Bench, collector: Collector, closed: str) -> None:
+    """With stdin, stdout or stderr closed packets arrive, and no file of ours takes their place."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(3))})
+    done = shell(bench, f'exec "$@" {closed}', str(config))
+    assert (0, "Traceback" in done.err) == (done.code, False)
+    assert packets("m", rows(3)) == collector.packets("m")
+    assert (">&-" in closed.replace("2>&-", "")) == (not done.out)
+    again = bench.run(config, "--json").balanced()
+    assert (0, 3) == (again.code, again.report["totals"]["resumed"])
+
+
+def test_a_terminal_that_knows_no_umlauts(bench: Bench, collector: Collector) -> None:
+    """IDs that stdout can't show are escaped in the table; JSON and packets are UTF-8 always."""
+    config = bench.ini(collector.url, {"Zähler-東": bench.csv("m.csv", rows(2))})
+    env = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    table = subprocess.run(
+        [sys.executable, "-m", "swarm", str(config)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, **env},
+        timeout=50,
+    )
+    assert r"Zähler-\u6771" in table.stdout.decode("latin-1")
+    assert bench.run(config, "--json", env=env).report["meters"][0]["id"] == "Zähler-東"
+    check = bench.run("check", config, "--json", env=env)
+    assert json.loads(check.out)["meters"][0]["id"] == "Zähler-東"
+    first = bench.run(config, "--dry-run", env=env).out.splitlines()[0]
+    assert json.loads(first)["id"] == "Zähler-東"
+
+
+# What is shown
+
+
+@pytest.fixture
+def noted(bench: Bench, collector: Collector) -> Path:
+    """Return an INI for a run that has a notice to give."""
+    lines = rows(60)
+    meters = {f"m{n}": bench.csv(f"m{n}.csv", [*lines, lines[-1]]) for n in range(6)}
+    return bench.ini(collector.url, meters, swarm={"log_file": "swarm.log"})
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """Return a terminal of 20 lines, wide enough for every notice."""
+    with Terminal(20, 300) as terminal:
+        yield terminal
+
+
+def run_in(terminal: Terminal, bench: Bench, *arguments: str | Path, **env: str) -> Ended:
+    """Run the command with its stderr on a terminal and its stdout in a pipe."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swarm", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=terminal.fileno(),
+        text=True,
+        encoding="utf-8",
+        cwd=bench.folder,
+        env={**os.environ, "TERM": "xterm", **env},
+        check=False,
+        timeout=50,
+    )
+    terminal.settle()
+    return Ended(done.returncode, done.stdout, terminal.text)
+
+
+def test_bars_on_a_terminal(terminal: Terminal, bench: Bench, noted: Path) -> None:
+    """On a terminal there are bars, notices above them, and at the end the total bar alone."""
+    done = run_in(terminal, bench, noted, "--processes", "1")
+    assert (0, True) == (done.code, "packets sent in" in done.out)
+    *above, total = terminal.screen.lines
+    assert ["notice"] * 6 == [line.partition(":")[0] for line in above]
+    assert re.fullmatch(r"total +: 100%\|█+\| 360/360 \[.*rows/s\]", total)
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (["--progress", "plain"], {}),
+        ([], {"TERM": "dumb"}),
+        ([], {"SWARM_PROGRESS": "plain"}),
+        (["--progress", "none"], {}),
+        (["-q"], {}),
+    ],
+)
+def test_a_terminal_without_bars(
+    terminal: Terminal, bench: Bench, noted: Path, arguments: list[str], env: dict[str, str]
+) -> None:
+    """Where bars are not wanted, or not understood, no control character is written."""
+    done = run_in(terminal, bench, noted, *arguments, **env)
+    assert (0, set()) == (done.code, set(re.findall(r"[^\x20-\x7e\r\n]", done.err)))
+    assert ("-q" in arguments) == ("notice: " not in done.err)
+    is_silent = "-q" in arguments or "none" in arguments
+    assert is_silent == ("sending 360 rows of 6 streams" not in done.err)
+    assert ("-q" in arguments) == (done.err == "")
+
+
+def test_no_colour_anywhere(terminal: Terminal, bench: Bench, noted: Path) -> None:
+    """NO_COLOR: cursor movements at the most, and not one colour."""
+    done = run_in(terminal, bench, noted, NO_COLOR="1")
+    assert {"\x1b[A"} >= set(re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", done.err))
+
+
+@pytest.mark.parametrize("verbose", ["", "-v", "-vv"])
+def test_a_file_gets_lines(bench: Bench, noted: Path, verbose: str) -> None:
+    """Where stderr is no terminal there are lines, without control characters."""
+    done = bench.run(noted, "--processes", "1", *([verbose] if verbose else []))
+    assert (0, set()) == (done.code, set(re.findall(r"[^\x20-\x7e\n]", done.err)))
+    lines = done.err.splitlines()
+    assert "checking 6 meters" in lines[0 if not verbose else 1]
+    assert 6 == sum(line.startswith("notice: ") for line in lines)
+    assert (6 if verbose else 0) == sum(": done, 60 sent" in line for line in lines)
+    assert any(line.startswith("360 of 360 rows (100 %)") for line in lines)
+
+
+def test_the_log_file_tells_the_run(bench: Bench, noted: Path) -> None:
+    """The log file has every notice, each stream's end, the totals and the exit code."""
+    assert bench.run(noted, "-q").code == 0
+    text = (bench.folder / "swarm.log").read_text()
+    assert (6, 6) == (text.count("NOTICE notice: "), text.count(": done, 60 sent, 1 filtered"))
+    lines = [line.partition("] ")[2] for line in text.splitlines()]
+    assert f"INFO swarm {VERSION}: {noted}" == lines[0]
+    assert ("INFO exit 0", True) == (lines[-1], lines[-2].startswith("INFO 360 packets sent in"))
+    assert bench.run(noted, "--dry-run").code == 0
+    assert text == (bench.folder / "swarm.log").read_text()
+    assert bench.run("check", noted).code == 0
+    assert len(text) < len((bench.folder / "swarm.log").read_text())
+
+
+def test_a_log_file_that_cannot_be_opened(bench: Bench, collector: Collector) -> None:
+    """A log file without a folder: exit 2, one line, and nothing is sent."""
+    path = bench.csv("m.csv", rows(1))
+    config = bench.ini(collector.url, {"m": path}, swarm={"log_file": "none/swarm.log"})
+    done = bench.run(config)
+    assert (2, "", 1) == (done.code, done.out, len(done.err.splitlines()))
+    assert ("log_file" in done.err, []) == (True, collector.requests)
+
+
+def test_quiet_hides_warnings_of_the_ini(bench: Bench, collector: Collector) -> None:
+    """An INI that others can read gets its warning, unless -q is given."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(1))})
+    config.chmod(0o644)
+    assert "warning: " in bench.run("check", config).err
+    assert "" == bench.run("check", config, "-q").err
