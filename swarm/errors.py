@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class SwarmError(Exception):
-    """Anything that swarm reports to its user; ``exit_code`` is that of section 6 of the contract."""
+    """Anything that swarm tells its user; ``exit_code`` as in section 6 of the contract."""
 
     exit_code: ClassVar[int] = 1
 
@@ -41,7 +41,7 @@ class StateError(SwarmError):
     exit_code = 7
 
 
-class TransportFault(SwarmError):
+class TransportFault(SwarmError):  # noqa: N818 - what happened, not who is to blame
     """An exchange with the collector that brought no answer."""
 
     exit_code = 5

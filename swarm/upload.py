@@ -17,7 +17,7 @@ from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
-from swarm.settings import Credentials, Meter, Settings
+from swarm.settings import Credentials, Meter, Settings, with_route
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task
@@ -158,7 +158,7 @@ class _Run:
         numbers = credential_numbers(self.settings.meters)
         tasks = [
             Task(
-                meter=replace(meter, url=url) if url else meter,
+                meter=replace(meter, url=with_route(url, meter.route)) if url else meter,
                 survey=sound[meter.id],
                 upload=self.settings.upload,
                 collector=self.settings.collector,

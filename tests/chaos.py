@@ -130,7 +130,7 @@ class Chaos:
     def _kill(self, config: Path, collector: Collector) -> None:
         process = self.bench.start(config)
         before = len(collector.requests)
-        moment = before + STREAMS + self.random.randrange(250)
+        moment = before + STREAMS + self.random.randrange(120)
         while process.poll() is None and len(collector.requests) < moment:
             time.sleep(0.001)
         target = self.random.choice(["worker", "parent", "group"])
@@ -144,7 +144,7 @@ class Chaos:
             self.figures.kills[target] += 1
             self.figures.in_flight += flying > 0
             if target == "worker":
-                time.sleep(self.random.random() * 0.2)
+                time.sleep(self.random.random() * 0.1)
                 process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         group_is_gone(process.pid)

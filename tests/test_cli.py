@@ -277,7 +277,7 @@ def test_ctrl_c_while_checking(bench: Bench, arguments: list[str]) -> None:
     """SIGINT while files are checked: exit 130 soon, in order, without a traceback."""
     path = bench.csv("m.csv", rows(1000))
     config = bench.ini("local", {f"m{n}": path for n in range(3000)})
-    process = bench.start(*arguments, config, "--progress", "plain", "-v")
+    process = bench.start(*arguments, config, "--progress", "plain", "-v", "--processes", "1")
     assert process.stderr is not None
     while " checked" not in process.stderr.readline():
         pass

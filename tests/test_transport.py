@@ -6,6 +6,7 @@ import datetime
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
-from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
+from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.transport import BODY_LIMIT, Access, Answer, Engine, Session, available, open_session
 from tests.collector_server import (
     CloseAfterStoring,
@@ -743,5 +744,7 @@ def test_auto_is_curl_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> 
         "curl",
         "requests",
     ]
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "swarm.transport.curl", None)
     assert available("auto") == "requests"
+    with pytest.raises(SettingsError, match=r"wattics-swarm\[fast\]"):
+        available("curl")
