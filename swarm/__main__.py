@@ -1,10 +1,13 @@
 """The one place where errors become text and an exit status."""
 
+import errno
 import io
 import os
 import sys
 
 from swarm.errors import SwarmError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main() -> None:
@@ -22,7 +25,7 @@ def main() -> None:
         code = 0
     except BaseException as error:
         code = _told(error)
-    sys.exit(_flushed(code if isinstance(code, int) else 0))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _told(error: BaseException) -> int:
@@ -45,21 +48,12 @@ def _told(error: BaseException) -> int:
         for line in str(error).splitlines() or [type(error).__name__]:
             LOG.error("%s", line)
         return error.exit_code
-    if isinstance(error, OSError) and error.filename is None:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         # Of all that is written, stdout alone has nobody who says so in better words.
         LOG.error("swarm: can't write to standard output: %s", error.strerror)
     else:
         LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
     return 1
-
-
-def _flushed(code: int) -> int:
-    """Flush stdout here: what is left in its buffer would end in a message at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
 
 
 def _open_closed_streams() -> None:

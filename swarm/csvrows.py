@@ -48,11 +48,11 @@ class RowReader:
         rules: CsvRules,
         problems: Problems,
         file: int = 0,
-        interleaved: frozenset[int] = frozenset(),
+        counted: frozenset[int] = frozenset(),
     ) -> None:
         self.rows = 0
         self.empty_rows = 0
-        self.times = Times(rules, problems, interleaved)
+        self.times = Times(rules, problems, counted)
         self._rules = rules
         self._problems = problems
         self._file = file

@@ -17,10 +17,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Times:
     """Reads the timestamps of one file, in its order.
 
-    ``interleaved`` names the clock changes of which each time is known to occur twice.
+    ``counted`` names the clock changes that `RepeatedHours` is known to read by the count.
     """
 
-    def __init__(self, rules: CsvRules, problems: Problems, interleaved: frozenset[int]) -> None:
+    def __init__(self, rules: CsvRules, problems: Problems, counted: frozenset[int]) -> None:
         self._rules = rules
         self._problems = problems
         self._zone = Zone(rules.timezone) if rules.timezone else None
@@ -29,7 +29,7 @@ class Times:
         self.days = Days(self._zone, self._shift.ms)
         self.offsets = Offsets(self.days)
         self.clocks = Clocks()
-        self.repeated = RepeatedHours(interleaved)
+        self.repeated = RepeatedHours(counted)
 
     def moment(self, line: int, text: str) -> Moment | None:
         """Return the moment of a timestamp, or note the problem."""

@@ -7,6 +7,7 @@ from operator import lt
 
 from swarm.csvfile import READ_ERRORS, CsvFile, reason
 from swarm.csvrows import Batch, Row, RowReader
+from swarm.localtime import DAY_MS
 from swarm.problems import Problems
 from swarm.settings import CsvRules
 from swarm.timeorder import Span
@@ -85,16 +86,18 @@ class _Track:
 
     def span(self, file: CsvFile, reader: RowReader) -> Span:
         """Return what the sending pass has to know."""
-        interleaved = reader.times.repeated.interleaved()
+        counted = reader.times.repeated.counted()
+        # What the count decides was read in another way just now: hours away at most.
+        room = DAY_MS if counted else 0
         return Span(
             file.checked(),
             reader.rows,
             reader.empty_rows,
-            self.first,
-            self.last,
-            in_order=not self.steps_back and not interleaved,
-            strict=self.is_strict and not interleaved,
-            interleaved=interleaved,
+            None if self.first is None else self.first - room,
+            None if self.last is None else self.last + room,
+            in_order=not self.steps_back and not counted,
+            strict=self.is_strict and not counted,
+            counted=counted,
         )
 
 

@@ -21,8 +21,9 @@ from swarm.sorting import Source, by_instant, merged
 class Span:
     """What the check found of one file: what it must still be, and how its rows lie in time.
 
-    ``first`` and ``last`` are instants in ms, None if no row is left. ``in_order`` is without a
-    step back in time, ``strict`` without one instant twice either.
+    No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
+    ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
+    ``counted`` names the clock changes that `RepeatedHours` has to read by the count.
     """
 
     checked: Checked = NOTHING
@@ -32,7 +33,7 @@ class Span:
     last: int | None = None
     in_order: bool = True
     strict: bool = True
-    interleaved: frozenset[int] = frozenset()
+    counted: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class MeterReader:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
         held = self._open[file] = HeldFile(self._meter.files[file], span.checked)
-        reader = RowReader(self._rules, Problems(""), file, span.interleaved)
+        reader = RowReader(self._rules, Problems(""), file, span.counted)
         rows = chain.from_iterable(reader.read(block).rows() for block in held.blocks())
         yield from rows if span.in_order else by_instant(rows)
         del self._open[file]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 USER, PASSWORD = "acme", "s3cr%et"
-_SECONDS = 60
+_SECONDS = 150
 
 
 @dataclass(frozen=True)

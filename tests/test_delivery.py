@@ -138,15 +138,19 @@ def test_a_redirect_stops_the_run(bench: Bench, status: int) -> None:
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_wait_that_the_collector_asks_for(bench: Bench, status: int, form: str) -> None:
     """429 and 425: again after Retry-After, without a question, and outside of retry_for."""
-    then = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
-    asked = Reply(status, headers={"Retry-After": "1" if form == "seconds" else then})
     times: list[float] = []
 
-    def picks(request: Request) -> bool:
-        times.append(time.monotonic())
-        return third(request)
+    def script(request: Request, _: Collector) -> Behaviour | None:
+        if request.method == "POST":
+            times.append(time.monotonic())
+        return throttled() if third(request) and len(times) == 3 else None
 
-    with Collector(Script(picks, asked)) as collector:
+    def throttled() -> Reply:
+        # Dates are in whole seconds: two from now is one at least.
+        then = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+        return Reply(status, headers={"Retry-After": "1" if form == "seconds" else then})
+
+    with Collector(script) as collector:
         done = send(bench, collector, retry_for="0.5s")
         assert (0, 1) == (done.code, done.meters["m"]["retries"])
         assert packets("m", LINES) == collector.packets("m")

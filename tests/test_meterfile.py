@@ -296,6 +296,23 @@ def test_each_file_has_its_own_passes(tmp_path: Path) -> None:
     assert values(sent(*files, timezone=DUBLIN)) == ["0", "1", "2"]
 
 
+def test_files_meet_in_a_repeated_hour_that_only_the_count_can_read(tmp_path: Path) -> None:
+    """The period of such a file is known when all of it is."""
+    one = written(tmp_path / "one.csv", clocks(OCTOBER, "00:10", "01:10"))
+    two = written(tmp_path / "two.csv", clocks(OCTOBER, "01:30", "01:00", "01:30", "01:00"))
+    assert values(sent(one, two, timezone=DUBLIN)) == ["0", "1", "1", "0", "3", "2"]
+
+
+def test_shuffled_days_without_the_second_pass_are_the_same_days(tmp_path: Path) -> None:
+    """Loggers that leave the repeated hour out once: each of its times is the first."""
+    day = datetime(2023, 10, 28)
+    rows = [f"{day + timedelta(minutes=15 * n)},{n}\n" for n in range(300)]
+    plain = sent(written(tmp_path / "a.csv", "".join(rows)), timezone=DUBLIN)
+    random.Random(11).shuffle(rows)
+    mixed = sent(written(tmp_path / "b.csv", "".join(rows)), timezone=DUBLIN)
+    assert told(mixed) == told(plain)
+
+
 def test_half_hour_changes(tmp_path: Path) -> None:
     """Lord Howe Island moves its clocks by 30 minutes."""
     path = written(tmp_path / "m.csv", clocks("2023-04-02", "01:15", "01:45", "01:45", "02:15"))
