@@ -43,8 +43,6 @@ def _as_dict(meter: Meter, survey: Survey) -> dict[str, Any]:
         "rows": survey.rows,
         "first": first,
         "last": last,
-        "interval_seconds": None,
-        "gaps": [],
         "notices": list(survey.notices),
         "problems": [asdict(problem) for problem in survey.problems],
     }

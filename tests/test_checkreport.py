@@ -56,7 +56,7 @@ def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Surve
 def test_the_json_is_as_promised(checked: tuple[Settings, list[Survey]]) -> None:
     """The keys of section 6 of the contract, for sound meters and others."""
     sound, bad = facts(checked)
-    keys = ["id", "files", "rows", "first", "last", "interval_seconds", "gaps", "notices"]
+    keys = ["id", "files", "rows", "first", "last", "notices"]
     assert [*keys, "problems"] == list(sound) == list(bad)
     assert ("東京", 2, "2023-07-01T00:15:00.000+01:00") == (
         sound["id"],
