@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -209,6 +210,8 @@ def _send(hand: _Hand, message: Any) -> None:
 def _signals_blocked() -> Iterator[None]:
     """Keep Ctrl-C from a worker until it has set its own ways: it inherits what is blocked."""
     signals = {signal.SIGINT, signal.SIGTERM}
+    # Starting it unblocks the signals again: so it has to run before they are blocked.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield

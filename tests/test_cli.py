@@ -386,7 +386,9 @@ def noted(bench: Bench, collector: Collector) -> Path:
     """Return an INI for a run that has a notice to give."""
     lines = rows(60)
     meters = {f"m{n}": bench.csv(f"m{n}.csv", [*lines, lines[-1]]) for n in range(6)}
-    return bench.ini(collector.url, meters, swarm={"log_file": "swarm.log"})
+    return bench.ini(
+        collector.url, meters, swarm={"log_file": "swarm.log"}, upload={"processes": "1"}
+    )
 
 
 @pytest.fixture
@@ -416,7 +418,7 @@ def run_in(terminal: Terminal, bench: Bench, *arguments: str | Path, **env: str)
 
 def test_bars_on_a_terminal(terminal: Terminal, bench: Bench, noted: Path) -> None:
     """On a terminal there are bars, notices above them, and at the end the total bar alone."""
-    done = run_in(terminal, bench, noted, "--processes", "1")
+    done = run_in(terminal, bench, noted)
     assert (0, True) == (done.code, "packets sent in" in done.out)
     *above, total = terminal.screen.lines
     assert ["notice"] * 6 == [line.partition(":")[0] for line in above]
@@ -455,7 +457,7 @@ def test_no_colour_anywhere(terminal: Terminal, bench: Bench, noted: Path) -> No
 @pytest.mark.parametrize("verbose", ["", "-v", "-vv"])
 def test_a_file_gets_lines(bench: Bench, noted: Path, verbose: str) -> None:
     """Where stderr is no terminal there are lines, without control characters."""
-    done = bench.run(noted, "--processes", "1", *([verbose] if verbose else []))
+    done = bench.run(noted, *([verbose] if verbose else []))
     assert (0, set()) == (done.code, set(re.findall(r"[^\x20-\x7e\n]", done.err)))
     lines = done.err.splitlines()
     assert "checking 6 meters" in lines[0 if not verbose else 1]
