@@ -27,7 +27,6 @@ from tests.collector_server import (
 )
 
 LINES = rows(6)
-ENGINES = ["curl", "requests"]
 
 
 class Script:
@@ -55,7 +54,6 @@ def send(bench: Bench, collector: Collector, *arguments: str, **upload: str) -> 
     return bench.run(config, "--json", *arguments).balanced()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -73,10 +71,13 @@ def send(bench: Bench, collector: Collector, *arguments: str, **upload: str) -> 
         pytest.param(ResetMidBody(), id="reset in the body of a 200"),
     ],
 )
-def test_a_fault_costs_and_repeats_nothing(bench: Bench, engine: str, fault: Behaviour) -> None:
-    """Whatever becomes of one answer, every packet is stored once, in order."""
+def test_a_fault_costs_and_repeats_nothing(bench: Bench, fault: Behaviour) -> None:
+    """Whatever becomes of one answer, every packet is stored once, in order.
+
+    What the engines make of each fault is held alike by test_transport.py.
+    """
     with Collector(Script(third, fault)) as collector:
-        done = send(bench, collector, "--transport", engine)
+        done = send(bench, collector)
         assert packets("m", LINES) == collector.packets("m")
         assert (0, "done", "yes") == (
             done.code,

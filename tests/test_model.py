@@ -154,7 +154,7 @@ def _die() -> None:
 
 TestDelivery = Delivery.TestCase
 TestDelivery.settings = settings(
-    max_examples=15,
+    max_examples=10,
     stateful_step_count=8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
