@@ -124,10 +124,13 @@ class Pool:
             self._hire()
         while True:
             self._hand_out(waiting)
-            if not any(hand.jobs for hand in self._hands):
+            if not self._is_busy() and (self._stopping or not waiting):
                 return
             yield from self._listen()
             tick(self._tallies)
+
+    def _is_busy(self) -> bool:
+        return any(hand.jobs for hand in self._hands)
 
     def _share(self, number: int) -> int:
         """Return how many of the places the worker with this number has."""

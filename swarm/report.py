@@ -76,6 +76,9 @@ class Report:
         codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
         if self.signal:
             codes.add(128 + self.signal)
+        if not codes and any(meter.counts["unsent"] for meter in self.meters):
+            # Zero says that all was acknowledged: without a reason, a row that was not is a bug.
+            codes.add(1)
         return min(codes, key=PRECEDENCE.index, default=0)
 
     @property

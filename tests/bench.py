@@ -47,9 +47,10 @@ class Ended:
 class Bench:
     """A folder to work in, and runs of ``swarm`` in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_measured: bool = True) -> None:
         self.folder = folder
         self.state = folder / "state"
+        self._is_measured = is_measured
 
     def csv(self, name: str, lines: Iterable[str] | str) -> Path:
         """Write a CSV that was last touched a minute ago."""
@@ -100,7 +101,7 @@ class Bench:
             text=True,
             encoding="utf-8",
             cwd=cwd or self.folder,
-            env={**os.environ, "PYTHONPATH": _ROOT, **(env or {})},
+            env={**self._env(), "PYTHONPATH": _ROOT, **(env or {})},
             start_new_session=True,
         )
 
@@ -109,6 +110,11 @@ class Bench:
     ) -> Ended:
         """Run the command to its end."""
         return ended(self.start(*arguments, env=env, cwd=cwd))
+
+    def _env(self) -> dict[str, str]:
+        """Return our environment; coverage, which doubles what a run costs, only if wanted."""
+        skipped = () if self._is_measured else ("COVERAGE_",)
+        return {key: value for key, value in os.environ.items() if not key.startswith(skipped)}
 
 
 _ROOT = str(Path(__file__).parent.parent)

@@ -82,7 +82,7 @@ class Chaos:
     """A bench with streams that grow, a collector that misbehaves, and a killer."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.bench = Bench(folder)
+        self.bench = Bench(folder, is_measured=False)
         self.random = random.Random(seed)
         self.figures = Figures(seed)
         self.streams = [f"m{number}" for number in range(STREAMS)]

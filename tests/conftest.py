@@ -24,9 +24,10 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """Return a folder to run the command in."""
-    return Bench(tmp_path)
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+    """Return a folder to run the command in; tests marked so measure what it covers."""
+    is_measured = request.node.get_closest_marker("measured") is not None
+    return Bench(tmp_path, is_measured=is_measured)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.board import Board
 from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.state import StreamLocks
+from swarm.worker import WorkerContext
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -118,3 +119,15 @@ def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
     ledger.begin(rows, rows + 1)
     pipe.send("sent")
     time.sleep(_SECONDS)
+
+
+def answer(task: int, context: WorkerContext) -> int:
+    """Return the double of a task; the worker is slow to tell that its place is free again."""
+    tell = context.places._tell_free
+
+    def tell_late(change: int) -> None:
+        time.sleep(0.3)
+        tell(change)
+
+    context.places._tell_free = tell_late
+    return 2 * task

@@ -7,10 +7,10 @@ import pytest
 from tests.chaos import Chaos
 
 
-@pytest.mark.timeout(300)
-def test_kills_at_random_moments_cost_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [20, 21, 22, 23])
+def test_kills_at_random_moments_cost_nothing(tmp_path: Path, seed: int) -> None:
     """40 kills of workers, parents and groups: nothing lost, repeated or out of order."""
-    figures = Chaos(tmp_path, seed=20).run(40)
+    figures = Chaos(tmp_path, seed).run(10)
     assert figures.is_sound, figures.lines()
-    assert figures.in_flight >= 36, figures.lines()
-    assert len(figures.kills) == 3
+    assert figures.in_flight >= 9, figures.lines()
+    assert len(figures.kills) >= 2

@@ -57,6 +57,11 @@ def test_no_problem_is_exit_code_0() -> None:
     assert [0, 0] == [report(meter()).exit_code, report().exit_code]
 
 
+def test_unsent_rows_without_a_reason_are_no_success() -> None:
+    """Exit code 0 says that every row was acknowledged; a row that nobody explains is a bug."""
+    assert 1 == report(meter(), meter("b", tally=Tally(), state="not started")).exit_code
+
+
 def test_the_precedence_of_exit_codes() -> None:
     """Where several apply: a bug, then signals, 7, 4, 3, 5, 6, in whatever order they came."""
     order = (1, 143, 7, 4, 3, 5, 6)

@@ -6,6 +6,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.bench import Bench, packets, rows
 from tests.collector_server import Collector, Reply, Request
 
@@ -14,6 +16,8 @@ REAL = {
     "electricity": DATA / "il-electricity-kwh-hourly.csv",
     "gas": DATA / "il-gas-therm-hourly.csv",
 }
+
+pytestmark = pytest.mark.measured
 
 
 def test_the_real_files_arrive_whole(bench: Bench, collector: Collector) -> None:
