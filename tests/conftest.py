@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from swarm.log import LOG, SCREEN, plainly, set_up
 from tests.bench import Bench
 from tests.collector_server import Collector
 
 _NOBODY = 65534
+
+# A busy machine is no failure.
+settings.register_profile("swarm", deadline=None)
+settings.load_profile("swarm")
 
 
 @pytest.fixture(autouse=True)

@@ -231,7 +231,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=120)
 @given(
     st.one_of(st.binary(max_size=300), st.lists(pieces, max_size=60).map("".join)),
     st.sampled_from(RULES),

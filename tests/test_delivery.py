@@ -185,6 +185,7 @@ def test_an_expired_session_gets_a_fresh_one(bench: Bench) -> None:
         assert ["session=abc", None] == [post.headers.get("cookie") for post in posts]
 
 
+@pytest.mark.measured
 def test_a_401_after_a_2xx_stops_its_stream_alone(bench: Bench) -> None:
     """Once a credential was accepted, 401 for one stream does not stop its others."""
 
@@ -229,6 +230,7 @@ def reject(*values: str) -> Callable[[Request, Collector], Behaviour | None]:
     return script
 
 
+@pytest.mark.measured
 def test_rejected_rows_are_kept_aside(bench: Bench) -> None:
     """--on-reject skip: the row goes to the rejects file with its reason; later ones are sent."""
     with Collector(reject("1.15", "4.45")) as collector:
@@ -294,6 +296,7 @@ def test_other_line_ends_and_spellings_are_no_change(bench: Bench, collector: Co
     assert (0, 6) == (done.code, done.meters["m"]["resumed"])
 
 
+@pytest.mark.measured
 def test_late_rows_are_told_and_newer_ones_sent(bench: Bench, collector: Collector) -> None:
     """Rows that fill a gap are late: listed, exit 3, sent only with --late send."""
     with_gap = [*LINES[:2], *LINES[4:]]
@@ -330,6 +333,7 @@ def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
 # No checkpoint
 
 
+@pytest.mark.measured
 def test_without_a_checkpoint_known_rows_stop_the_stream(
     bench: Bench, collector: Collector
 ) -> None:
@@ -381,6 +385,7 @@ def test_a_stream_with_live_data_can_be_backfilled(bench: Bench) -> None:
         assert packets("m", [*LINES[:3], *LINES[2:]]) == collector.packets("m")
 
 
+@pytest.mark.measured
 def test_ambiguity_can_stop_the_stream(bench: Bench) -> None:
     """--on-ambiguous stop: where GET is not offered, the stream stops with exit 5."""
     unclear = Script(third, *[ResetBeforeStoring()] * 2)
@@ -448,6 +453,7 @@ def at(moment: str) -> dict[str, object]:
         pytest.param(lambda _: Reply(500), "unknown", 0, id="no answer"),
     ],
 )
+@pytest.mark.measured
 def test_the_last_packet_is_verified(
     bench: Bench, reply: Callable[[dict[str, object]], Reply], verified: str, code: int
 ) -> None:

@@ -11,8 +11,6 @@ from tests.bench import Bench, ended, packets, rows
 from tests.collector_server import Behaviour, Collector, Reply, Request
 from tests.processes import alive, children, command, group_is_gone, until
 
-pytestmark = pytest.mark.measured
-
 
 def slow(seconds: float = 0.02) -> Collector:
     """Return a collector that takes its time."""
@@ -25,6 +23,7 @@ def stored(collector: Collector, *streams: str) -> int:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.measured
 def test_a_signal_ends_the_run_in_order(bench: Bench, number: signal.Signals, code: int) -> None:
     """The first signal: no new packets, the report is printed, and the same command goes on."""
     with slow() as collector:
@@ -86,6 +85,7 @@ def test_a_killed_worker_costs_its_own_streams(bench: Bench) -> None:
             assert packets(name, rows(100)) == collector.packets(name)
 
 
+@pytest.mark.measured
 def test_the_only_worker_is_replaced_for_the_rest(bench: Bench) -> None:
     """With one process, a killed worker still costs only the streams that it had in hand."""
     with slow() as collector:
@@ -217,6 +217,7 @@ def test_a_file_altered_while_it_is_sent_stops_its_meter(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before the answer", "after the answer"])
+@pytest.mark.measured
 def test_the_packet_in_flight_when_a_run_died(bench: Bench, moment: str) -> None:
     """Kill -9 with a packet in flight: the next run asks, and neither loses nor repeats it."""
 

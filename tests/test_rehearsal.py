@@ -23,6 +23,7 @@ def held(bench: Bench) -> list[str]:
     return [cell for row in found for cell in row if str(cell).startswith("{")]
 
 
+@pytest.mark.measured
 def test_a_rehearsal_says_what_it_holds_and_where(bench: Bench) -> None:
     """The sandbox takes every row; the second run says plainly that there is nothing new."""
     config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(12))})

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.measurement import REGISTERS
@@ -280,6 +280,7 @@ _JSON = st.recursive(
 _NAMES = st.sampled_from(["id", "tsISO8601", "value", *REGISTERS]) | st.text()
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(_NAMES, st.sampled_from(["m", AT]) | _JSON))
 def test_no_object_is_too_odd(fields: dict[str, object]) -> None:
     """Whatever the fields, the object is judged, in one line that can be shown."""

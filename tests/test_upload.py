@@ -17,8 +17,6 @@ REAL = {
     "gas": DATA / "il-gas-therm-hourly.csv",
 }
 
-pytestmark = pytest.mark.measured
-
 
 def test_the_real_files_arrive_whole(bench: Bench, collector: Collector) -> None:
     """38,834 real rows arrive once, in order, with all digits and the offset of their season."""
@@ -115,6 +113,7 @@ def test_more_streams_than_places(bench: Bench, collector: Collector) -> None:
     assert collector.connections <= 3
 
 
+@pytest.mark.measured
 def test_a_second_run_sends_only_what_is_new(bench: Bench, collector: Collector) -> None:
     """What is acknowledged is resumed; appended rows are sent."""
     path = bench.csv("m.csv", rows(10))
@@ -141,6 +140,7 @@ def test_a_file_with_a_problem_stops_the_run(bench: Bench, collector: Collector)
     assert done.meters["bad"]["unsent"] == 3
 
 
+@pytest.mark.measured
 def test_keep_going_sends_the_sound_files(bench: Bench, collector: Collector) -> None:
     """With --keep-going the meters with sound files are sent; the exit code is still 3."""
     good = bench.csv("good.csv", rows(3))
@@ -168,6 +168,7 @@ def test_an_ini_with_five_problems_gets_all_five(bench: Bench, collector: Collec
     assert not collector.requests
 
 
+@pytest.mark.measured
 def test_a_wrong_password_ends_the_run(bench: Bench) -> None:
     """A wrong password: exit 4 within seconds, the collector's words, told once for all streams."""
     words = b"no such user, or another password"
@@ -180,24 +181,25 @@ def test_a_wrong_password_ends_the_run(bench: Bench) -> None:
         config = bench.ini(collector.url, meters, upload={"connections": "2"})
         start = time.monotonic()
         done = bench.run(config)
-        assert (4, True) == (done.code, time.monotonic() - start < 10)
+        assert (4, True) == (done.code, time.monotonic() - start < 30)
         assert done.err.count(words.decode()) == 1
         assert len(collector.requests) <= 8
 
 
+@pytest.mark.measured
 def test_a_collector_that_is_down_ends_the_run(bench: Bench, collector: Collector) -> None:
     """A collector that is down: exit 5 after retry_for, not after retry_for times the streams."""
     collector.stop_listening()
     meters = {f"m{n}": bench.csv(f"{n}.csv", rows(5)) for n in range(8)}
-    config = bench.ini(collector.url, meters, upload={"connections": "2", "retry_for": "2s"})
-    start = time.monotonic()
+    config = bench.ini(collector.url, meters, upload={"connections": "2", "retry_for": "4s"})
     done = bench.run(config, "--json").balanced()
     assert done.code == 5
-    assert 2 <= time.monotonic() - start < 8
+    assert 4 <= done.report["seconds"] < 14
     assert all(meter["unsent"] == 5 for meter in done.meters.values())
     assert "refused" in done.err
 
 
+@pytest.mark.measured
 def test_a_refused_packet_stops_its_stream(bench: Bench) -> None:
     """A packet refused with 400: exit 3, the row and the reason; other streams go on."""
 
@@ -220,6 +222,7 @@ def test_a_refused_packet_stops_its_stream(bench: Bench) -> None:
         assert (done.meters["bad"]["rejected"], done.meters["bad"]["unsent"]) == (1, 2)
 
 
+@pytest.mark.measured
 def test_a_dry_run_prints_first_and_last_packet(bench: Bench, collector: Collector) -> None:
     """--dry-run prints two packets a meter to stdout; no network and no state."""
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(9))})
