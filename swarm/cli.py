@@ -129,7 +129,7 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
 )
 def upload(config: Path, **given: Any) -> int:
     """Check every file, then send what is new, in order."""
-    settings = _settings(config, given, secrets=not given["dry_run"])
+    settings = _settings(config, given)
     if settings.upload.dry_run:
         return _dry_run(settings)
     from swarm import report as reports

@@ -5,18 +5,18 @@ stream is sent while the fate of an earlier packet is open.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from swarm import contact
 from swarm.collector import Last, Outcome
 from swarm.errors import FileChangedError, StateError
 from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
-from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
-from swarm.ledgerformat import Entry
+from swarm.ledger import REJECTED, Ledger
 from swarm.meterfile import MeterReader, Window
 from swarm.packet import packet
 from swarm.rejects import Rejects
+from swarm.resume import Resume
 from swarm.retry import Verdict
 from swarm.settlement import Settlement, Terms
 from swarm.stream import (
@@ -33,7 +33,6 @@ from swarm.stream import (
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
-_LISTED_LATE_ROWS = 20
 _WATCH_SECONDS = 1.0
 
 
@@ -90,8 +89,6 @@ class _Delivery:
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
-        self.newest: RowItem | None = None
-        self.last: RowItem | None = None
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
@@ -134,11 +131,13 @@ class _Delivery:
         )
 
     def _with_ledger(self, ledger: Ledger) -> None:
+        resume = Resume(ledger, self.settlement, self.tally, self.upload.late)
+        self.late = resume.late
         try:
-            for item in self._to_send(ledger):
+            for item in resume.to_send(self._items):
                 self._watch()
-                self._send(ledger, item)
-            self.verified = contact.verify(self.exchange, self._expected(ledger))
+                self._send(resume, item)
+            self.verified = contact.verify(self.exchange, resume.expected())
         finally:
             ledger.close()
 
@@ -164,69 +163,9 @@ class _Delivery:
             return StreamProblem("not verified", message, 3)
         return None
 
-    # The way through the rows
-
     def _items(self) -> Iterator[RowItem]:
         registers, files = self.task.survey.registers, self.task.meter.files
         return (RowItem(row, registers, files) for row in self.reader.rows())
-
-    def _to_send(self, ledger: Ledger) -> Iterator[RowItem]:
-        """Yield the rows that need a packet; count the others."""
-        unsent = self._unrecorded(ledger)
-        pending = ledger.pending
-        is_known = pending is not None and pending.digest is not None
-        if not is_known:
-            unsent = (item for item in unsent if not self._is_late(ledger, item))
-        if pending is None:
-            yield from unsent
-            return
-        for item, is_stored in self.settlement.settled(pending, unsent):
-            if is_stored:
-                ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-                self.tally.base += 1
-                self.tally.resumed += 1
-                self._remember(item)
-                self.last = item
-            elif not is_known or not self._is_late(ledger, item):
-                yield item
-
-    def _unrecorded(self, ledger: Ledger) -> Iterator[RowItem]:
-        """Go through file and ledger in step, in order of time; yield rows not in the ledger."""
-        record = _Record(ledger.entries())
-        for item in self._items():
-            known = record.at(item.instant, item.digest)
-            if known == ACKNOWLEDGED:
-                self.tally.resumed += 1
-                self._remember(item)
-                if (item.instant, item.digest, ACKNOWLEDGED) == ledger.last_acknowledged:
-                    self.last = item
-            elif known == REJECTED:
-                self.tally.rejected += 1
-            else:
-                yield item
-
-    def _is_late(self, ledger: Ledger, item: RowItem) -> bool:
-        last = ledger.opened_at
-        if self.upload.late == "send" or last is None or item.instant > last:
-            return False
-        self.tally.late += 1
-        if len(self.late) < _LISTED_LATE_ROWS:
-            self.late.append(item)
-        return True
-
-    def _remember(self, item: RowItem) -> None:
-        if self.newest is None or item.instant >= self.newest.instant:
-            self.newest = item
-
-    def _expected(self, ledger: Ledger) -> contact.Expected:
-        """Return what the collector's last packet can be: the newest row, or that sent last."""
-        expected: contact.Expected = {}
-        if ledger.newest is not None:
-            is_here = self.newest is not None and self.newest.instant == ledger.newest
-            expected[ledger.newest] = self.newest if is_here else None
-        if ledger.last_acknowledged is not None:
-            expected[ledger.last_acknowledged.instant] = self.last
-        return expected
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -236,9 +175,9 @@ class _Delivery:
 
     # One packet
 
-    def _send(self, ledger: Ledger, item: RowItem) -> None:
+    def _send(self, resume: Resume, item: RowItem) -> None:
         """Send one row until it is settled."""
-        row = item.row
+        row, ledger = item.row, resume.ledger
         data = packet(self.task.meter.id, row.instant, row.offset, item.body)
         patience = Patience(self.upload.retry_for)
         while True:
@@ -247,10 +186,10 @@ class _Delivery:
             sent_at = time.monotonic()
             outcome = self.exchange.post(data)
             if outcome.verdict is Verdict.ACKNOWLEDGED:
-                return self._acknowledged(ledger, item, sent_at)
+                return self._acknowledged(resume, item, sent_at)
             if outcome.verdict is Verdict.UNSETTLED:
                 if self.settlement.is_stored(item, outcome, sent_at, patience):
-                    return self._acknowledged(ledger, item, sent_at)
+                    return self._acknowledged(resume, item, sent_at)
             else:
                 ledger.withdraw()
                 if outcome.verdict is Verdict.REJECTED:
@@ -258,10 +197,8 @@ class _Delivery:
                 self.exchange.get_over(outcome, patience, item.where)
             self.tally.retries += 1
 
-    def _acknowledged(self, ledger: Ledger, item: RowItem, sent_at: float) -> None:
-        ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-        self._remember(item)
-        self.last = item
+    def _acknowledged(self, resume: Resume, item: RowItem, sent_at: float) -> None:
+        resume.acknowledged(item)
         tally = self.tally
         tally.sent += 1
         tally.first = tally.first or sent_at
@@ -281,20 +218,3 @@ class _Delivery:
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
             self.exchange.stop("rejected", message, 3, where, status)
-
-
-class _Record:
-    """A ledger's entries, read in step with rows in order of time."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = iter(entries)
-        self._head = next(self._entries, None)
-
-    def at(self, instant: int, digest: int) -> int | None:
-        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
-        known: int | None = None
-        while (head := self._head) is not None and head.instant <= instant:
-            if head.instant == instant and head.digest == digest and known != ACKNOWLEDGED:
-                known = head.kind
-            self._head = next(self._entries, None)
-        return known

@@ -1,16 +1,15 @@
 """Unsettled outcomes: was a packet stored whose answer never came? (contract, section 5)."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import Literal
 
 from swarm.collector import Outcome, Question
 from swarm.events import Tally
 from swarm.exchange import Exchange
 from swarm.ledger import Pending
-from swarm.stream import Item, Patience, RowItem
+from swarm.stream import Item, Patience
 
 
 @dataclass(frozen=True)
@@ -37,35 +36,18 @@ class Settlement:
         question = self._exchange.ask(patience, item.where)
         return self._place([item], question) is not None
 
-    def settled(self, pending: Pending, items: Iterator[RowItem]) -> Iterator[tuple[RowItem, bool]]:
-        """Yield the items, each with whether an earlier run that died has stored it.
+    def stored_of(self, pending: Pending, items: Sequence[Item]) -> int:
+        """Return how many of the items an earlier run has stored: the first ones, in order.
 
-        Asks once: when the packet in flight is reached, where it is known, else for as many of the
-        next items as can have been sent without a record.
+        They are those that it can have sent without a record; without any, nothing is asked.
         """
-        if pending.digest is None:
-            ahead = list(islice(items, pending.window))
-            yield from self._marked(pending, ahead)
-            yield from ((item, False) for item in items)
-            return
-        for item in items:
-            if (item.instant, item.digest) == (pending.instant, pending.digest):
-                yield from self._marked(pending, [item])
-                break
-            yield item, False
-        yield from ((item, False) for item in items)
-
-    def _marked(self, pending: Pending, items: list[RowItem]) -> Iterator[tuple[RowItem, bool]]:
         if not items:
-            return iter(())
+            return 0
         # Clocks are set, and machines are started anew: never longer than `settle` from now.
         self._exchange.pause(min(pending.sent_at - time.time(), 0.0) + self._terms.settle)
         question = self._exchange.ask(Patience(self._terms.retry_for), items[0].where)
         place = self._place(items, question)
-        stored = 0 if place is None else place + 1
-        return chain(
-            ((item, True) for item in items[:stored]), ((item, False) for item in items[stored:])
-        )
+        return 0 if place is None else place + 1
 
     def _place(self, items: Sequence[Item], question: Question) -> int | None:
         """Return which item the collector's last packet is; None to send from the first on.

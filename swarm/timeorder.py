@@ -72,7 +72,7 @@ class MeterReader:
         self._rules = meter.rules
         self._spans = spans
         self._window = window
-        self._open: dict[int, HeldFile] = {}
+        self._open: set[HeldFile] = set()
         self._shift = Shift(meter.rules)
         self.conflicts = [Problems(str(path)) for path in meter.files]
         self.tally = Tally()
@@ -102,17 +102,20 @@ class MeterReader:
 
     def watch(self) -> None:
         """Raise `FileChangedError` if a file in use is not what was checked any more."""
-        for file in list(self._open.values()):
+        for file in list(self._open):
             file.watch()
 
     def _read(self, file: int) -> Iterator[Row]:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
-        held = self._open[file] = HeldFile(self._meter.files[file], span.checked)
+        held = HeldFile(self._meter.files[file], span.checked)
         reader = RowReader(self._rules, Problems(""), file, span.counted)
         rows = chain.from_iterable(reader.read(block).rows() for block in held.blocks())
-        yield from rows if span.in_order else by_instant(rows)
-        del self._open[file]
+        self._open.add(held)
+        try:
+            yield from rows if span.in_order else by_instant(rows)
+        finally:
+            self._open.discard(held)
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Leave one row of each instant: ``duplicates``, and exact repeats."""

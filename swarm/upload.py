@@ -21,7 +21,7 @@ from swarm.settings import Credentials, Meter, Settings, with_route
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task
-from swarm.transport import Access
+from swarm.transport import Access, available
 from swarm.workforce import credential_name, credential_numbers, workforce
 
 _LOG = logging.getLogger(__name__)
@@ -114,7 +114,8 @@ class _Run:
         for meter in self.settings.meters:
             if meter.id not in free:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
-        with workforce(self.settings) as (pool, board):
+        engine = available(self.settings.upload.transport)
+        with workforce(self.settings, engine) as (pool, board):
             surveys = _check_all(self.settings, pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from swarm.board import Board
 from swarm.pool import Crew, Pool
 from swarm.settings import Meter, Settings
-from swarm.transport import available
+from swarm.transport import Engine
 
 _SPARE_DESCRIPTORS = 256
 #: A stream in flight has a socket, a ledger, and its CSV.
@@ -16,7 +16,7 @@ _DESCRIPTORS_A_STREAM = 3
 
 
 @contextmanager
-def workforce(settings: Settings) -> Iterator[tuple[Pool, Board]]:
+def workforce(settings: Settings, engine: Engine = "auto") -> Iterator[tuple[Pool, Board]]:
     """Open a run's pool and board; no worker is left when the block ends."""
     upload = settings.upload
     _raise_descriptor_limit(upload.connections)
@@ -24,7 +24,7 @@ def workforce(settings: Settings) -> Iterator[tuple[Pool, Board]]:
     crew = Crew(
         processes=_processes(settings),
         places=upload.connections,
-        engine=available(upload.transport),
+        engine=engine,
         rate_limit=upload.rate_limit,
         retry_for=upload.retry_for,
     )

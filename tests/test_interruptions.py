@@ -240,6 +240,62 @@ def test_the_packet_in_flight_when_a_run_died(bench: Bench, moment: str) -> None
         assert packets("a", rows(8)) == collector.packets("a")
 
 
+def dies_with(bench: Bench, collector: Collector, config: Path, count: int, *, store: bool) -> None:
+    """Run until packet ``count`` is in flight, stored or not, and kill the run."""
+
+    def script(request: Request, collector: Collector) -> Behaviour | None:
+        if request.method == "POST" and len(collector.bodies("a")) == count - 1:
+            return Reply(200, store=store, delay=30)
+        return None
+
+    collector.script = script
+    asked = [request for request in collector.requests if request.method == "POST"]
+    process = bench.start(config)
+    until(
+        lambda: (
+            sum(request.method == "POST" for request in collector.requests) == len(asked) + count
+        )
+    )
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    collector.script = None
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_rows_that_came_ahead_of_the_packet_in_flight(
+    bench: Bench, collector: Collector, *, is_stored: bool, is_gone: bool
+) -> None:
+    """It is asked about before any is sent: where it is stored, they are late."""
+    old, new, flying, later = (rows(5)[at] for at in (0, 1, 2, 3))
+    config = bench.ini(collector.url, {"a": bench.csv("a.csv", [old, flying])})
+    dies_with(bench, collector, config, 2, store=is_stored)
+    before = len(collector.requests)
+    grown = [old, new, *([] if is_gone else [flying]), later]
+    bench.csv("a.csv", grown)
+    done = bench.run(config, "--json").balanced()
+    assert "GET" == collector.requests[before].method
+    held = [old, flying, later] if is_stored else grown
+    assert packets("a", held) == collector.packets("a")
+    assert (3 if is_stored else 0, int(is_stored)) == (done.code, done.meters["a"]["late"])
+    assert 0 == done.report["totals"]["possible_duplicates"]
+
+
+def test_late_rows_wait_for_the_packet_in_flight(bench: Bench, collector: Collector) -> None:
+    """Also with --late send no row goes out before the fate of an earlier one is known."""
+    first, gap, flying = rows(3)
+    config = bench.ini(collector.url, {"a": bench.csv("a.csv", [first, flying])})
+    dies_with(bench, collector, config, 2, store=True)
+    before = len(collector.requests)
+    bench.csv("a.csv", [first, gap, flying])
+    done = bench.run(config, "--json", "--late", "send").balanced()
+    methods = [request.method for request in collector.requests[before:]]
+    assert (["GET", "POST"], 0) == (methods[:2], done.code)
+    assert packets("a", [first, flying, gap]) == collector.packets("a")
+    assert (1, 2) == (done.meters["a"]["sent"], done.meters["a"]["resumed"])
+    assert 0 == done.report["totals"]["possible_duplicates"]
+
+
 def test_no_password_in_the_process_list(bench: Bench) -> None:
     """Neither the command line nor the environment of a worker shows a password."""
     with slow() as collector:

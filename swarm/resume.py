@@ -1,0 +1,169 @@
+"""Which rows of a stream still need a packet: file and ledger, read in step in order of time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Literal
+
+from swarm.collector import Last
+from swarm.events import Tally
+from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, Pending
+from swarm.ledgerformat import Entry
+from swarm.settlement import Settlement
+from swarm.stream import Item, RowItem
+
+_LISTED_LATE_ROWS = 20
+
+
+class Resume:
+    """Tells resumed, rejected and late rows from those to send, and counts them.
+
+    ``late`` are the first late rows. No row is yielded before it is settled what became of the
+    packets that an earlier run left open (contract, section 5).
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settlement: Settlement,
+        tally: Tally,
+        late: Literal["report", "send"],
+    ) -> None:
+        self.ledger = ledger
+        self.late: list[RowItem] = []
+        self._settlement = settlement
+        self._tally = tally
+        self._sends_late = late == "send"
+        self._newest: RowItem | None = None
+        self._last: RowItem | None = None
+
+    def to_send(self, items: Callable[[], Iterator[RowItem]]) -> Iterator[RowItem]:
+        """Yield the rows that need a packet; ``items`` begins a pass over the stream's rows."""
+        pending = self.ledger.pending
+        if pending is None:
+            yield from self._timely(self._unrecorded(items()))
+        elif pending.digest is None:
+            yield from self._after_window(pending, self._timely(self._unrecorded(items())))
+        else:
+            yield from self._timely(self._after_packet(pending, items))
+
+    def acknowledged(self, item: RowItem) -> None:
+        """Record a row that the collector took."""
+        self.ledger.record(item.instant, item.digest, ACKNOWLEDGED)
+        self._remember(item)
+        self._last = item
+
+    def expected(self) -> dict[int, Item | None]:
+        """Return what the collector's last packet can be: the newest row, or that sent last."""
+        expected: dict[int, Item | None] = {}
+        newest, last = self.ledger.newest, self.ledger.last_acknowledged
+        if newest is not None:
+            is_here = self._newest is not None and self._newest.instant == newest
+            expected[newest] = self._newest if is_here else None
+        if last is not None:
+            expected[last.instant] = self._last
+        return expected
+
+    def _unrecorded(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
+        record = _Record(self.ledger.entries())
+        for item in items:
+            known = record.at(item.instant, item.digest)
+            if known == ACKNOWLEDGED:
+                self._tally.resumed += 1
+                self._remember(item)
+                if (item.instant, item.digest, ACKNOWLEDGED) == self.ledger.last_acknowledged:
+                    self._last = item
+            elif known == REJECTED:
+                self._tally.rejected += 1
+            else:
+                yield item
+
+    def _timely(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
+        return (item for item in items if not self._is_late(item))
+
+    def _is_late(self, item: RowItem) -> bool:
+        last = self.ledger.opened_at
+        if self._sends_late or last is None or item.instant > last:
+            return False
+        self._tally.late += 1
+        if len(self.late) < _LISTED_LATE_ROWS:
+            self.late.append(item)
+        return True
+
+    def _remember(self, item: RowItem) -> None:
+        if self._newest is None or item.instant >= self._newest.instant:
+            self._newest = item
+
+    # What an earlier run left open
+
+    def _after_window(self, pending: Pending, unsent: Iterator[RowItem]) -> Iterator[RowItem]:
+        """Ask which of the next rows were sent without a record, where any of them can be."""
+        ahead = list(islice(unsent, pending.window))
+        stored = self._settlement.stored_of(pending, ahead)
+        for item in ahead[:stored]:
+            self._found(item)
+        yield from ahead[stored:]
+        yield from unsent
+
+    def _after_packet(
+        self, pending: Pending, items: Callable[[], Iterator[RowItem]]
+    ) -> Iterator[RowItem]:
+        """Ask what became of the packet in flight; rows may stand ahead of it by now."""
+        unsent = self._unrecorded(items())
+        ahead = next(unsent, None)
+        if ahead is None:
+            return
+        flying = ahead if _is_of(pending, ahead) else _flying(pending, items())
+        if not self._settlement.stored_of(pending, [flying]):
+            yield ahead
+        elif flying is ahead:
+            self._found(ahead)
+        else:
+            unsent = self._anew(flying.instant, pending.digest or 0, items())
+        yield from unsent
+
+    def _found(self, item: RowItem) -> None:
+        self.acknowledged(item)
+        self._tally.base += 1
+        self._tally.resumed += 1
+
+    def _anew(self, instant: int, digest: int, items: Iterable[RowItem]) -> Iterator[RowItem]:
+        """Record the packet in flight, and begin again with it among the acknowledged."""
+        self.ledger.record(instant, digest, ACKNOWLEDGED)
+        self.ledger.freeze()
+        self._tally.base += 1
+        self._tally.resumed = self._tally.rejected = 0
+        self._newest = self._last = None
+        return self._unrecorded(items)
+
+
+class _Gone(Item):
+    """A packet in flight whose row the file no longer has: known by its instant alone."""
+
+    def is_same(self, last: Last) -> bool:
+        return self.instant == last.instant
+
+
+def _is_of(pending: Pending, item: RowItem) -> bool:
+    return (item.instant, item.digest) == (pending.instant, pending.digest)
+
+
+def _flying(pending: Pending, items: Iterable[RowItem]) -> Item:
+    found = next((item for item in items if _is_of(pending, item)), None)
+    return found or _Gone(pending.instant or 0, "")
+
+
+class _Record:
+    """A ledger's entries, read in step with rows in order of time."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = iter(entries)
+        self._head = next(self._entries, None)
+
+    def at(self, instant: int, digest: int) -> int | None:
+        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
+        known: int | None = None
+        while (head := self._head) is not None and head.instant <= instant:
+            if head.instant == instant and head.digest == digest and known != ACKNOWLEDGED:
+                known = head.kind
+            self._head = next(self._entries, None)
+        return known
