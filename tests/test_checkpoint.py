@@ -186,3 +186,32 @@ def test_a_full_disk_stops_the_run(bench: Bench, small_disk: Path) -> None:
             assert packets("m", lines) == collector.packets("m")
     finally:
         subprocess.run(["umount", str(small_disk)], check=True)
+
+
+_WATCHED_DISK = """
+import os
+def watched(name):
+    action = getattr(os, name)
+    def acted(fd, *arguments):
+        result = action(fd, *arguments)
+        with open({log!r}, "a") as log:
+            log.write(f"{{name}} {{os.fstat(fd).st_ino}}\\n")
+        return result
+    return acted
+os.fsync, os.pwrite = watched("fsync"), watched("pwrite")
+"""
+
+
+def test_a_run_ends_with_its_ledger_on_the_disk(bench: Bench, collector: Collector) -> None:
+    """Nothing is written to the ledger after its last fsync; that is no fsync a packet."""
+    log = bench.folder / "calls"
+    site = bench.folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(_WATCHED_DISK.format(log=str(log)))
+    env = {"PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parent.parent}"}
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", LINES)})
+    assert bench.run(config, env=env).code == 0
+    inode = str(ledger(bench).stat().st_ino)
+    calls = [name for name, file in map(str.split, log.read_text().splitlines()) if file == inode]
+    assert "fsync" == calls[-1]
+    assert (True, True) == (calls.count("pwrite") > 2 * len(LINES), calls.count("fsync") <= 4)

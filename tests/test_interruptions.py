@@ -156,6 +156,24 @@ def test_no_lock_outlives_its_run(bench: Bench) -> None:
         assert packets("a", rows(50)) == collector.packets("a")
 
 
+def test_a_worker_that_outlives_its_parent_keeps_its_lock(bench: Bench) -> None:
+    """As long as a worker of a killed run could still send, its streams are locked."""
+    with slow() as collector:
+        config = bench.ini(collector.url, {"a": bench.csv("a.csv", rows(50))})
+        process = bench.start(config)
+        until(lambda: stored(collector, "a") > 5)
+        (worker,) = children(process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        process.kill()
+        done = bench.run(config, "--json").balanced()
+        os.kill(worker, signal.SIGCONT)
+        process.communicate()
+        assert (6, "locked") == (done.code, done.meters["a"]["state"])
+        until(lambda: not alive(worker))
+        assert bench.run(config).code == 0
+        assert packets("a", rows(50)) == collector.packets("a")
+
+
 def test_the_time_limit_stops_cleanly(bench: Bench) -> None:
     """--max-duration: the run stops in order, exit 5, and the same command goes on."""
     with slow() as collector:
