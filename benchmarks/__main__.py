@@ -14,6 +14,7 @@ from benchmarks import bars, checking, ledger, machine, memory, rates, results, 
 from benchmarks.bench import LOG, Bench, Plan
 from benchmarks.errors import NotMeasured
 from benchmarks.results import Missing, Result
+from swarm.table import counted
 
 MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
     "no-latency": rates.no_latency,
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.out:
             results.parted(given.out)
-        rows = _measured(plan, given.only or list(MEASURES))
+        rows = _measured(plan, list(dict.fromkeys(given.only or MEASURES)))
         text = results.markdown(_heading(plan), rows)
         print(text)
         if given.out:
@@ -94,7 +95,7 @@ def _measured(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:
             LOG.info("%s", name)
             try:
                 rows += MEASURES[name](bench)
-            except NotMeasured as error:
+            except (NotMeasured, OSError) as error:
                 LOG.error("  not measured: %s", error)
                 rows.append(Missing(name, str(error)))
     return rows
@@ -102,7 +103,7 @@ def _measured(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:
 
 def _heading(plan: Plan) -> Iterator[str]:
     yield from machine.facts()
-    runs = f"{plan.pairs} runs of each, uploads of about {plan.seconds:g} s"
+    runs = f"{counted(plan.pairs, 'pair')} of most, uploads of about {plan.seconds:g} s"
     yield f"a quick run, too short to go by: {runs}" if plan.is_quick else runs
 
 

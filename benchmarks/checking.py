@@ -18,6 +18,7 @@ from benchmarks.results import MICROSECONDS, SECONDS, TIMES, Result, at_least
 from benchmarks.uploads import job
 from swarm.meterfile import Window, survey
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
+from swarm.table import counted
 
 _ZONE = "Europe/Dublin"
 _FILES = 8
@@ -65,7 +66,7 @@ def _against_plain(bench: Bench, folder: Path, columns: int, rows: int, bar: flo
         partial(_microseconds, _survey, path, series.rows),
         partial(_microseconds, _plainly, path, series.rows),
     )
-    name = f"check, {columns} column(s), {_ZONE}, {series.rows:,} rows"
+    name = f"check, {series.rows:,} rows of {counted(columns, 'value')}, {_ZONE}"
     return [
         Result(f"{name}: swarm, a row", swarm, MICROSECONDS),
         Result(f"{name}: csv + strptime + float, a row", plain, MICROSECONDS),
