@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,31 +59,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short runs: to see that all works")
-    parser.add_argument(
-        "--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"of {', '.join(MEASURES)}"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure how fast swarm is, and its memory."
     )
-    parser.add_argument("--pairs", type=_positive, metavar="N", help="of runs; 5, quick 2")
-    parser.add_argument(
-        "--seconds", type=_seconds, metavar="S", help="that an upload is to take; 20, quick 2"
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="Markdown with the two marks to write between"
-    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="short runs, to see that everything works")
+    names = ", ".join(MEASURES)
+    add("--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"these alone, of: {names}")
+    add("--pairs", type=_pairs, metavar="N", help="pairs of runs; 5, with --quick 2")
+    add("--seconds", type=_seconds, metavar="S", help="an upload takes; 20, with --quick 2")
+    add("--out", type=Path, metavar="FILE", help="Markdown that takes the table between its marks")
     return parser
 
 
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"found '{text}', expected 1 or more")
-    return number
+def _pairs(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a whole number from 1")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not 0.5 <= (number := float(text)) <= 3600:
-        raise argparse.ArgumentTypeError(f"found '{text}', expected 0.5 to 3600")
-    return number
+    with suppress(ValueError):
+        if 0.5 <= (seconds := float(text)) <= 3600:
+            return seconds
+    raise argparse.ArgumentTypeError(f"found '{text}', expected a number from 0.5 to 3600")
 
 
 def _measured(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:

@@ -23,15 +23,16 @@ def no_latency(bench: Bench) -> list[Result]:
     """Measure 64 streams to a collector that answers at once."""
     folder, url, plan = bench.room("no-latency"), bench.nginx.now, bench.plan
     work = sized(bench, folder, url, 64)
+    processes, threads = cores(), max(64 // cores(), 1)
     rival = partial(rivals.loops, url=url, folder=folder, seconds=plan.seconds)
     swarm, bare, plain = side_by_side(
         plan.pairs,
         partial(_send, work),
-        partial(rival, "curl", processes=cores(), threads=64 // cores()),
+        partial(rival, "curl", processes=processes, threads=threads),
         partial(rival, "requests"),
     )
     name = "64 streams, no latency"
-    against = f"against a bare pycurl loop, {cores()} processes x {64 // cores()} threads"
+    against = f"against a bare pycurl loop, {processes} processes x {threads} threads"
     return [
         *_against(name, against, swarm, bare, 0.6),
         Result(f"{name}: one requests session, one thread", _rates(plain), RATE),
