@@ -1,0 +1,101 @@
+"""The check of files: rows a second on one core, and what a second core brings."""
+
+import csv
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from benchmarks import commands, data
+from benchmarks.bench import Bench, ratios, side_by_side
+from benchmarks.commands import SWARM
+from benchmarks.data import Series
+from benchmarks.errors import NotMeasured
+from benchmarks.machine import cores
+from benchmarks.results import MICROSECONDS, SECONDS, TIMES, Result, at_least
+from benchmarks.uploads import job
+from swarm.meterfile import Window, survey
+from swarm.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
+from swarm.table import counted
+
+_ZONE = "Europe/Dublin"
+_FILES = 8
+
+
+def one_core(bench: Bench) -> list[Result]:
+    """Measure the check in this process, against a plain loop over the same rows."""
+    folder = bench.room("checking")
+    return [
+        *_against_plain(bench, folder, 1, 1_000_000, 4),
+        *_against_plain(bench, folder, 21, 200_000, 3),
+    ]
+
+
+def many_files(bench: Bench) -> list[Result]:
+    """Measure ``swarm check`` on two cores against one."""
+    if cores() < 2:
+        raise NotMeasured("needs two cores")
+    series = Series(bench.plan.size(1_000_000), zone=_ZONE)
+    folder = bench.room("many-files")
+    ini = job(folder, "http://127.0.0.1:9/", series, streams=_FILES, zone=_ZONE).ini
+    two, one = side_by_side(
+        bench.plan.pairs, partial(_check, ini, folder, 2), partial(_check, ini, folder, 1)
+    )
+    shutil.rmtree(folder)
+    name = f"check, {_FILES} files of {series.rows:,} rows"
+    return [
+        Result(f"{name}: one process", one, SECONDS),
+        Result(f"{name}: two processes", two, SECONDS),
+        Result(f"{name}: two against one", ratios(one, two), TIMES, at_least(1.7)),
+    ]
+
+
+def _check(ini: Path, folder: Path, processes: int) -> float:
+    command = [*SWARM, "check", str(ini), "--progress", "none", "--processes", str(processes)]
+    return commands.run(command, folder).seconds
+
+
+def _against_plain(bench: Bench, folder: Path, columns: int, rows: int, bar: float) -> list[Result]:
+    series = Series(bench.plan.size(rows), zone=_ZONE, columns=columns)
+    path = data.write(folder / f"{columns}.csv", series.in_order())
+    _survey(path, series.rows)
+    swarm, plain = side_by_side(
+        bench.plan.pairs,
+        partial(_microseconds, _survey, path, series.rows),
+        partial(_microseconds, _plainly, path, series.rows),
+    )
+    name = f"check, {series.rows:,} rows of {counted(columns, 'value')}, {_ZONE}"
+    return [
+        Result(f"{name}: swarm, a row", swarm, MICROSECONDS),
+        Result(f"{name}: csv + strptime + float, a row", plain, MICROSECONDS),
+        Result(f"{name}: against that loop", ratios(plain, swarm), TIMES, at_least(bar)),
+    ]
+
+
+def _microseconds(check: Callable[[Path, int], None], path: Path, rows: int) -> float:
+    """Return the CPU time of a check of a file, for one row."""
+    started = time.process_time()
+    check(path, rows)
+    return (time.process_time() - started) / rows * 1e6
+
+
+def _survey(path: Path, rows: int) -> None:
+    meter = Meter("stream-000", (path,), CsvRules(_ZONE), "http://127.0.0.1:9/", None)
+    found = survey(meter, Window())
+    if not found.is_sound or found.rows != rows:
+        raise NotMeasured(f"of {rows} rows {found.rows} were checked")
+
+
+def _plainly(path: Path, rows: int) -> None:
+    """Read a file as a short script would: no zone, no order, no word on what is wrong."""
+    read = 0
+    with path.open(newline="", encoding="ascii") as file:
+        for stamp, *cells in csv.reader(file):
+            datetime.strptime(stamp, DEFAULT_TIMESTAMP)
+            for cell in cells:
+                float(cell)
+            read += 1
+    if read != rows:
+        raise NotMeasured(f"of {rows} rows {read} were read")
