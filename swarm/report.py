@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarm.events import State, StreamProblem, Tally, Verified
-from swarm.table import counted, printable, table
+from swarm.table import counted, printable, span, table
 from swarm.version import VERSION
 
 #: Where several exit codes apply, the first of these wins.
@@ -160,7 +160,7 @@ def closing(report: Report) -> Iterable[str]:
         rate = totals["packets_per_second"]
         yield (
             f"{counted(totals['sent'], 'packet')} sent in "
-            f"{_span(report.finished - report.started)}, "
+            f"{span(report.finished - report.started)}, "
             f"{rate:,.{0 if rate >= 10 else 1}f} a second"
         )
     elif report.exit_code == 0 and totals["resumed"]:
@@ -173,14 +173,6 @@ def closing(report: Report) -> Iterable[str]:
             f"{counted(totals['possible_duplicates'], 'possible duplicate')}"
         )
     yield from report.notes
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{seconds:.1f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def problem_lines(meters: Iterable[MeterReport]) -> list[str]:

@@ -8,43 +8,24 @@ from dataclasses import replace
 
 from swarm import state
 from swarm.board import Board
-from swarm.checking import CheckTask
-from swarm.errors import SwarmError
+from swarm.checkrun import check_all
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import recorded
-from swarm.meterfile import Row, Survey, Window
+from swarm.meterfile import Row, Survey
 from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
-from swarm.settings import Credentials, Meter, Settings, with_route
+from swarm.settings import Meter, Settings, with_route
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task
-from swarm.transport import Access
-from swarm.workforce import credential_name, credential_numbers, workforce
+from swarm.workforce import access, credential_name, credential_numbers, workforce
 
 _LOG = logging.getLogger(__name__)
 
 #: Opens a collector for the run, and yields its URL.
 OpenSandbox = Callable[[Settings], AbstractContextManager[str]]
-
-
-class CheckLostError(SwarmError):
-    """A worker died or failed while it checked a file."""
-
-
-class _CheckStopped(Exception):  # noqa: N818 - a signal inside this module, not an error
-    pass
-
-
-def check(settings: Settings, observer: Observer) -> tuple[list[Survey], int | None]:
-    """Check every meter's files on all cores; no network, no state.
-
-    Returns the surveys, and the signal that ended the check early, if one did.
-    """
-    with stoppable() as stop, workforce(settings) as (pool, _):
-        return _check_all(settings, pool, observer, stop), stop.signal
 
 
 def upload(
@@ -115,7 +96,7 @@ class _Run:
             if meter.id not in free:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
         with workforce(self.settings) as (pool, board):
-            surveys = _check_all(self.settings, pool, self.observer, self.stop)
+            surveys = check_all(self.settings, pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
             if sound and may_go and self.stop.why is None:
@@ -163,7 +144,7 @@ class _Run:
                 upload=self.settings.upload,
                 collector=self.settings.collector,
                 state=str(self.settings.state),
-                access=_access(self.settings, meter),
+                access=access(self.settings, meter),
                 credential=numbers[credential_name(meter)],
             )
             for meter in self.settings.meters
@@ -199,30 +180,6 @@ class _Run:
         return StreamResult(survey.meter, "not started", problem=cause)
 
 
-def _check_all(settings: Settings, pool: Pool, observer: Observer, stop: Stop) -> list[Survey]:
-    """Check the meters; a word to stop leaves the rest unchecked, with no rows."""
-    window = Window(settings.upload.since, settings.upload.until)
-    tasks = [CheckTask(meter, window) for meter in settings.meters]
-    surveys = {meter.id: Survey(meter.id) for meter in settings.meters}
-    observer.checking(len(tasks))
-
-    def tick(_: Mapping[str, Tally]) -> None:
-        if stop.is_due():
-            raise _CheckStopped
-
-    try:
-        for number, result in pool.run("swarm.checking:check", tasks, tick, need_places=False):
-            if isinstance(result, Lost):
-                meter = tasks[number].meter.id
-                raise result.error or CheckLostError(f"{meter}: not checked: {result.message}")
-            surveys[result.meter] = result
-            observer.checked(result)
-    except _CheckStopped:
-        observer.stopping(stop.why or "")
-        pool.kill()
-    return list(surveys.values())
-
-
 def _lost(task: Task, lost: Lost) -> StreamResult:
     """Return the result of a stream whose worker was killed, or that met a bug."""
     tally = _recounted(task, lost.tally) if lost.tally else Tally()
@@ -249,14 +206,3 @@ def _is_free(senders: StreamLocks, stream: str) -> bool:
         return False
     senders.release(stream)
     return True
-
-
-def _access(settings: Settings, meter: Meter) -> Access:
-    credentials = meter.credentials or Credentials("", "", "")
-    return Access(
-        username=credentials.username,
-        password=credentials.password,
-        timeout=settings.upload.timeout,
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy,
-    )

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 
 from swarm.board import Board
 from swarm.pool import Crew, Pool
-from swarm.settings import Meter, Settings
-from swarm.transport import available
+from swarm.settings import Credentials, Meter, Settings
+from swarm.transport import Access, available
 
 _SPARE_DESCRIPTORS = 256
 #: A stream in flight has a socket, a ledger, and its CSV.
@@ -44,6 +44,18 @@ def credential_numbers(meters: Sequence[Meter]) -> dict[str, int]:
 def credential_name(meter: Meter) -> str:
     """Return the name of a meter's credential set, empty for the default."""
     return meter.credentials.name if meter.credentials else ""
+
+
+def access(settings: Settings, meter: Meter) -> Access:
+    """Return how a meter's stream reaches the collector, and by whom."""
+    credentials = meter.credentials or Credentials("", "", "")
+    return Access(
+        username=credentials.username,
+        password=credentials.password,
+        timeout=settings.upload.timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
 
 
 def _processes(settings: Settings) -> int:

@@ -1,0 +1,59 @@
+"""Cumulative energy that goes down from one row to the next: a meter was replaced or reset."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from swarm.csvrows import Row
+from swarm.settings import Meter
+
+#: So many rows are named for each register; the rest are counted.
+_NAMED = 3
+
+
+def counters(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
+    """Return the registers that count energy since the beginning, by their place in a row."""
+    if meter.rules.power_from_energy is not None:
+        # Each row has the energy of its own slot there.
+        return {}
+    return {place: name for place, name in enumerate(registers) if name.startswith("pC_")}
+
+
+class Falling:
+    """Watches a meter's `counters` in rows in order of time; empty cells are passed over."""
+
+    def __init__(self, meter: Meter, registers: Sequence[str]) -> None:
+        self._meter = meter
+        self._registers = counters(meter, registers)
+        self._values: dict[int, float] = {}
+        self._counts = dict.fromkeys(self._registers, 0)
+        self._named: dict[int, list[str]] = {place: [] for place in self._registers}
+
+    def follow(self, rows: Iterable[Row]) -> None:
+        """Take note of the next rows."""
+        values = self._values
+        if not self._registers:
+            return
+        for row in rows:
+            cells = row.cells.split(",")
+            for place in self._registers:
+                if cells[place]:
+                    value = float(cells[place])
+                    if value < values.get(place, value):
+                        self._note(place, row)
+                    values[place] = value
+
+    def notices(self) -> Iterator[str]:
+        """Yield a line for each register that fell."""
+        for place, register in self._registers.items():
+            count, named = self._counts[place], self._named[place]
+            if count:
+                more = f" and {count - len(named)} more" if count > len(named) else ""
+                yield (
+                    f"{self._meter.id}: {register} is cumulative energy, and goes down at "
+                    f"{', '.join(named)}{more}: expected it to grow; was the meter replaced or "
+                    "reset?"
+                )
+
+    def _note(self, place: int, row: Row) -> None:
+        self._counts[place] += 1
+        if len(self._named[place]) < _NAMED:
+            self._named[place].append(f"{self._meter.files[row.file]}:{row.line}")
