@@ -1,6 +1,7 @@
 """The check of all meters on all cores, in the parent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from swarm.checking import CheckTask
 from swarm.errors import SwarmError
@@ -13,12 +14,12 @@ from swarm.stopping import Stop, stoppable
 from swarm.workforce import workforce
 
 
-class CheckLostError(SwarmError):
-    """A worker died or failed while it checked a file."""
+class LookLostError(SwarmError):
+    """A worker died or failed while it looked at a meter."""
 
 
-class _CheckStopped(Exception):  # noqa: N818 - a signal inside this module, not an error
-    pass
+class LookStopped(Exception):  # noqa: N818 - a word to stop, not an error
+    """The parent was told to stop while its workers looked at meters."""
 
 
 def check(
@@ -44,19 +45,30 @@ def check_all(
     tasks = [CheckTask(meter, window, with_quality) for meter in settings.meters]
     surveys = {meter.id: Survey(meter.id) for meter in settings.meters}
     observer.checking(len(tasks))
-
-    def tick(_: Mapping[str, Tally]) -> None:
-        if stop.is_due():
-            raise _CheckStopped
-
     try:
-        for number, result in pool.run("swarm.checking:check", tasks, tick, need_places=False):
-            if isinstance(result, Lost):
-                meter = tasks[number].meter.id
-                raise result.error or CheckLostError(f"{meter}: not checked: {result.message}")
-            surveys[result.meter] = result
-            observer.checked(result)
-    except _CheckStopped:
+        for survey in results(pool, "swarm.checking:check", tasks, stop):
+            surveys[survey.meter] = survey
+            observer.checked(survey)
+    except LookStopped:
         observer.stopping(stop.why or "")
         pool.kill()
     return list(surveys.values())
+
+
+def results(
+    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool = False
+) -> Iterator[Any]:
+    """Yield the results of jobs that only look, each of a task with a ``meter``, as they come.
+
+    Raises `LookStopped` at a word to stop, and what went wrong in a worker.
+    """
+
+    def tick(_: Mapping[str, Tally]) -> None:
+        if stop.is_due():
+            raise LookStopped
+
+    for number, result in pool.run(function, tasks, tick, need_places=need_places):
+        if isinstance(result, Lost):
+            meter = tasks[number].meter.id
+            raise result.error or LookLostError(f"{meter}: not checked: {result.message}")
+        yield result

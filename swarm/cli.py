@@ -172,6 +172,29 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 
 
 @click.command(context_settings=_CONTEXT)
+@click.argument("config", type=_INI)
+@_METER
+@click.option("--offline", is_flag=True, help="Do not ask the collector; no password is needed.")
+@_options("processes", "connections", "timeout", "transport")
+@_options("progress", "json", "quiet", "verbose")
+def status(config: Path, *, offline: bool, **given: Any) -> int:
+    """Tell what of each meter is acknowledged and what waits; send nothing."""
+    settings = _settings(config, given, secrets=not offline)
+    from swarm import statusreport as reports
+    from swarm.log import LOG
+    from swarm.status import status as looked
+
+    with _watch(settings, settings.log_file) as observer:
+        standings, ended_by = looked(settings, observer, offline=offline)
+    if ended_by is not None:
+        raise click.exceptions.Exit(128 + ended_by)
+    for line in reports.problem_lines(standings):
+        LOG.error("%s", line)
+    _show(reports.as_json(standings) if settings.upload.json else reports.as_table(standings))
+    return reports.exit_code(standings)
+
+
+@click.command(context_settings=_CONTEXT)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -273,5 +296,5 @@ def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[
     return lambda settings: opened(settings, observer)
 
 
-for _command in (upload, check, sandbox):
+for _command in (upload, check, status, sandbox):
     swarm.add_command(_command)

@@ -5,7 +5,7 @@ stream is sent while the fate of an earlier packet is open.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from swarm import contact
 from swarm.collector import Last, Outcome
@@ -13,14 +13,13 @@ from swarm.errors import FileChangedError, StateError
 from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
-from swarm.ledgerformat import Entry
 from swarm.meterfile import MeterReader, Window
 from swarm.packet import packet
+from swarm.record import Record
 from swarm.rejects import Rejects
 from swarm.retry import Verdict
 from swarm.settlement import Settlement, Terms
 from swarm.stream import (
-    INTERRUPTED,
     LOCKED,
     Context,
     Down,
@@ -29,6 +28,7 @@ from swarm.stream import (
     Patience,
     RowItem,
     Task,
+    halted,
 )
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
@@ -47,7 +47,7 @@ def deliver(task: Task, context: Context) -> StreamResult:
     except Ended as end:
         problem, stops_run = end.problem, end.stops_run
     except Halted:
-        problem = _halted(task, context)
+        problem = halted(task, context)
     except Down as error:
         problem, stops_run = StreamProblem("temporary", str(error), error.exit_code), True
     except FileChangedError as error:
@@ -63,14 +63,6 @@ def deliver(task: Task, context: Context) -> StreamResult:
         stops_run=stops_run,
         notices=tuple(delivery.notices),
     )
-
-
-def _halted(task: Task, context: Context) -> StreamProblem:
-    if context.is_condemned(task.credential):
-        user = task.access.username
-        message = f"not sent: the collector does not accept the credentials of {user}"
-        return StreamProblem("unauthorized", message, 4, status=401)
-    return StreamProblem(INTERRUPTED, "stopped before its last row", 5)
 
 
 class _Delivery:
@@ -192,7 +184,7 @@ class _Delivery:
 
     def _unrecorded(self, ledger: Ledger) -> Iterator[RowItem]:
         """Go through file and ledger in step, in order of time; yield rows not in the ledger."""
-        record = _Record(ledger.entries())
+        record = Record(ledger.entries())
         for item in self._items():
             known = record.at(item.instant, item.digest)
             if known == ACKNOWLEDGED:
@@ -281,20 +273,3 @@ class _Delivery:
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
             self.exchange.stop("rejected", message, 3, where, status)
-
-
-class _Record:
-    """A ledger's entries, read in step with rows in order of time."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = iter(entries)
-        self._head = next(self._entries, None)
-
-    def at(self, instant: int, digest: int) -> int | None:
-        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
-        known: int | None = None
-        while (head := self._head) is not None and head.instant <= instant:
-            if head.instant == instant and head.digest == digest and known != ACKNOWLEDGED:
-                known = head.kind
-            self._head = next(self._entries, None)
-        return known

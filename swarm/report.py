@@ -177,12 +177,17 @@ def closing(report: Report) -> Iterable[str]:
 
 def problem_lines(meters: Iterable[MeterReport]) -> list[str]:
     """Return the problems of meters that did not end well, one line each; same ones together."""
+    return lines_of(
+        (meter.id, meter.problem) for meter in meters if meter.problem and meter.state != "invalid"
+    )
+
+
+def lines_of(problems: Iterable[tuple[str, StreamProblem]]) -> list[str]:
+    """Return problems of meters as lines, the meters that have the same one together."""
     grouped: dict[str, list[str]] = {}
-    for meter in meters:
-        problem = meter.problem
-        if problem and meter.state != "invalid":
-            place = f"{problem.file}:{problem.line}: " if problem.line else ""
-            grouped.setdefault(place + problem.message, []).append(meter.id)
+    for meter, problem in problems:
+        place = f"{problem.file}:{problem.line}: " if problem.line else ""
+        grouped.setdefault(place + problem.message, []).append(meter)
     return [printable(f"{_names(ids)}: {message}") for message, ids in grouped.items()]
 
 

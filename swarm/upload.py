@@ -16,11 +16,11 @@ from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
-from swarm.settings import Meter, Settings, with_route
+from swarm.settings import Meter, Settings
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
-from swarm.stream import INTERRUPTED, LOCKED, Task
-from swarm.workforce import access, credential_name, credential_numbers, workforce
+from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
+from swarm.workforce import tasks_of, workforce
 
 _LOG = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class _Run:
     def _send(self, pool: Pool, board: Board, sound: Mapping[str, Survey]) -> None:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
         with opened as url:
-            tasks = self._tasks(sound, url)
+            tasks = tasks_of(self.settings, sound, url)
             self.observer.sending({meter: s.rows - s.filtered for meter, s in sound.items()})
             board.restart_clock()
             for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
@@ -134,24 +134,6 @@ class _Run:
             self.observer.notice(notice)
         self.observer.ended(result)
 
-    def _tasks(self, sound: Mapping[str, Survey], url: str | None) -> list[Task]:
-        """Make the streams' tasks, the longest first: it decides when the run ends."""
-        numbers = credential_numbers(self.settings.meters)
-        tasks = [
-            Task(
-                meter=replace(meter, url=with_route(url, meter.route)) if url else meter,
-                survey=sound[meter.id],
-                upload=self.settings.upload,
-                collector=self.settings.collector,
-                state=str(self.settings.state),
-                access=access(self.settings, meter),
-                credential=numbers[credential_name(meter)],
-            )
-            for meter in self.settings.meters
-            if meter.id in sound
-        ]
-        return sorted(tasks, key=lambda task: task.survey.filtered - task.survey.rows)
-
     def _meter(self, meter: Meter, survey: Survey) -> MeterReport:
         """Return what became of a meter."""
         result = self.results.get(meter.id) or self._without_result(survey)
@@ -172,9 +154,8 @@ class _Run:
         )
 
     def _without_result(self, survey: Survey) -> StreamResult:
-        if not survey.is_sound:
-            first = survey.problems[0]
-            problem = StreamProblem(first.kind, str(first), 3, line=first.line, file=first.file)
+        problem = invalid(survey)
+        if problem:
             return StreamResult(survey.meter, "invalid", problem=problem)
         cause = self.cause or (_interruption(self.stop) if self.stop.why else None)
         return StreamResult(survey.meter, "not started", problem=cause)

@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm import pace as paces
@@ -108,6 +108,7 @@ def test_meters_that_are_late_by_seconds_have_an_interval(monkeypatch: pytest.Mo
     assert (1, 1) == (found.gap_count, found.missing)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 20), max_size=60), st.integers(1, 9))
 def test_blocks_make_no_difference(steps: list[int], size: int) -> None:
     """Gaps are those that a plain look at all rows at once finds."""
