@@ -63,7 +63,8 @@ def look(task: Task, context: Context) -> Standing:
     except Halted:
         problem = halted(task, context)
     except Down as error:
-        problem = StreamProblem("temporary", str(error), error.exit_code)
+        message = f"the collector can't be asked for its last packet: {error.words}"
+        problem = StreamProblem("temporary", message, error.exit_code)
     if problem.kind == "unauthorized":
         # In the same words for all of its streams: it is one cause.
         user = task.access.username
@@ -155,7 +156,7 @@ def _ask(task: Task, context: Context) -> str | None:
 
 def _get_over(exchange: Exchange, outcome: Outcome, attempt: int) -> None:
     """Return when it makes sense to ask again, which is soon; raise `Ended` if never."""
-    words = f"the collector does not tell its last packet: {outcome.words}"
+    words = f"the collector can't be asked for its last packet: {outcome.words}"
     if outcome.verdict in _REFUSALS:
         exchange.get_over(outcome, Patience(0), None)
     elif outcome.verdict in _ANSWERS:

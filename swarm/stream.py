@@ -92,9 +92,19 @@ class Halted(SwarmError):  # noqa: N818 - like Ended
 
 
 class Down(SwarmError):  # noqa: N818 - like Ended
-    """The collector was out of reach for as long as a packet may be tried."""
+    """The collector was out of reach for as long (s) as a packet may be tried; ``words`` say so."""
 
     exit_code = 5
+
+    def __init__(self, seconds: float, words: str) -> None:
+        super().__init__(seconds, words)
+        self.seconds = seconds
+        self.words = words
+
+    def __str__(self) -> str:
+        return (
+            f"given up after {self.seconds:g} s: {self.words}; run the same command again to go on"
+        )
 
 
 class Ended(Exception):  # noqa: N818 - the end of a stream, told in its result
