@@ -17,7 +17,7 @@ MOST_GAPS = 1000
 GAP_INTERVALS = 1.5
 
 #: Longer steps are told apart by whole seconds: meters are late by some milliseconds.
-_FINE_MS = 10_000
+_FINE_MS = 60_000
 #: More different steps than a regular meter has; of more, the rarest are forgotten.
 _MOST_STEPS = 10_000
 
