@@ -8,12 +8,13 @@ from swarm.settings import Meter
 
 @dataclass(frozen=True)
 class CheckTask:
-    """One meter to check."""
+    """One meter to check; ``with_quality`` also looks at how regular its rows are."""
 
     meter: Meter
     window: Window
+    with_quality: bool = False
 
 
 def check(task: CheckTask, _context: object) -> Survey:
     """Check one meter's files."""
-    return survey(task.meter, task.window)
+    return survey(task.meter, task.window, with_quality=task.with_quality)

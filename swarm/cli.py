@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 from click_default_group import DefaultGroup
 
-from swarm.options import OPTIONS, Option
+from swarm.options import BY_KEY, OPTIONS, Option
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
@@ -152,15 +152,46 @@ def upload(config: Path, **given: Any) -> int:
 @click.argument("config", type=_INI)
 @_METER
 @_options("since", "until", "processes", "progress", "json", "quiet", "verbose")
-def check(config: Path, **given: Any) -> int:
-    """Check every file and send nothing."""
+@click.option(
+    "--rate",
+    type=_Parsed(replace(BY_KEY["rate_limit"], key="rate")),
+    metavar="N",
+    help="Tell how long sending all rows takes at so many packets a second, over all streams.  "
+    "[default: the INI's rate_limit]",
+)
+def check(config: Path, rate: float | None, **given: Any) -> int:
+    """Check every file and send nothing: rows, period, interval and gaps of each meter."""
     settings = _settings(config, given, secrets=False)
-    surveys = _surveys(settings, settings.log_file)
+    surveys = _surveys(settings, settings.log_file, with_quality=True)
     from swarm import checkreport
 
-    as_json = settings.upload.json
-    _show(checkreport.as_json(settings, surveys) if as_json else checkreport.as_table(surveys))
+    rate = rate or settings.upload.rate_limit
+    as_json = checkreport.as_json(settings, surveys, rate)
+    _show(as_json if settings.upload.json else checkreport.as_table(surveys, rate))
     return 3 if any(not survey.is_sound for survey in surveys) else 0
+
+
+@click.command(context_settings=_CONTEXT)
+@click.argument("config", type=_INI)
+@_METER
+@click.option("--offline", is_flag=True, help="Do not ask the collector; no password is needed.")
+@_options("processes", "connections", "timeout", "transport")
+@_options("progress", "json", "quiet", "verbose")
+def status(config: Path, *, offline: bool, **given: Any) -> int:
+    """Tell what of each meter is acknowledged and what waits; send nothing."""
+    settings = _settings(config, given, secrets=not offline)
+    from swarm import statusreport as reports
+    from swarm.log import LOG
+    from swarm.status import status as looked
+
+    with _watch(settings, settings.log_file) as observer:
+        standings, ended_by = looked(settings, observer, offline=offline)
+    if ended_by is not None:
+        raise click.exceptions.Exit(128 + ended_by)
+    for line in reports.problem_lines(standings):
+        LOG.error("%s", line)
+    _show(reports.as_json(standings) if settings.upload.json else reports.as_table(standings))
+    return reports.exit_code(standings)
 
 
 @click.command(context_settings=_CONTEXT)
@@ -214,11 +245,13 @@ def _dry_run(settings: "Settings") -> int:
     return 3 if any(not survey.is_sound for survey in surveys) else 0
 
 
-def _surveys(settings: "Settings", log_file: Path | None = None) -> "list[Survey]":
-    from swarm.upload import check as checked
+def _surveys(
+    settings: "Settings", log_file: Path | None = None, *, with_quality: bool = False
+) -> "list[Survey]":
+    from swarm.checkrun import check as checked
 
     with _watch(settings, log_file) as observer:
-        surveys, ended_by = checked(settings, observer)
+        surveys, ended_by = checked(settings, observer, with_quality=with_quality)
     if ended_by is not None:
         raise click.exceptions.Exit(128 + ended_by)
     return surveys
@@ -263,5 +296,5 @@ def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[
     return lambda settings: opened(settings, observer)
 
 
-for _command in (upload, check, sandbox):
+for _command in (upload, check, status, sandbox):
     swarm.add_command(_command)

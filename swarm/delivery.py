@@ -20,7 +20,6 @@ from swarm.resume import Resume
 from swarm.retry import Verdict
 from swarm.settlement import Settlement, Terms
 from swarm.stream import (
-    INTERRUPTED,
     LOCKED,
     Context,
     Down,
@@ -29,6 +28,7 @@ from swarm.stream import (
     Patience,
     RowItem,
     Task,
+    halted,
 )
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
@@ -46,7 +46,7 @@ def deliver(task: Task, context: Context) -> StreamResult:
     except Ended as end:
         problem, stops_run = end.problem, end.stops_run
     except Halted:
-        problem = _halted(task, context)
+        problem = halted(task, context)
     except Down as error:
         problem, stops_run = StreamProblem("temporary", str(error), error.exit_code), True
     except FileChangedError as error:
@@ -62,14 +62,6 @@ def deliver(task: Task, context: Context) -> StreamResult:
         stops_run=stops_run,
         notices=tuple(delivery.notices),
     )
-
-
-def _halted(task: Task, context: Context) -> StreamProblem:
-    if context.is_condemned(task.credential):
-        user = task.access.username
-        message = f"not sent: the collector does not accept the credentials of {user}"
-        return StreamProblem("unauthorized", message, 4, status=401)
-    return StreamProblem(INTERRUPTED, "stopped before its last row", 5)
 
 
 class _Delivery:

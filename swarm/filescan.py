@@ -8,6 +8,7 @@ from operator import lt
 from swarm.csvfile import READ_ERRORS, CsvFile, reason
 from swarm.csvrows import Batch, Row, RowReader
 from swarm.localtime import DAY_MS
+from swarm.pace import Pace
 from swarm.problems import Problems
 from swarm.settings import CsvRules
 from swarm.timeorder import Span
@@ -15,24 +16,31 @@ from swarm.timeorder import Span
 
 @dataclass(frozen=True)
 class Scan:
-    """What a check saw of one file; ``start`` are its first two rows, ``end`` its last."""
+    """What a check saw of one file; ``start`` are its first two rows, ``end`` its last.
+
+    ``steps_back`` are the rows that are earlier than the one before them.
+    """
 
     span: Span
     problems: Problems
     columns: tuple[str, ...] | None = None
     start: tuple[Row, ...] = ()
     end: Row | None = None
+    steps_back: int = 0
     notices: tuple[str, ...] = ()
 
 
-def scan(file: CsvFile, rules: CsvRules, index: int) -> Scan:
-    """Check one file, the meter's ``index``-th."""
+def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -> Scan:
+    """Check one file, the meter's ``index``-th; ``pace`` follows its rows in its own order."""
     problems = Problems(str(file.path))
     reader = RowReader(rules, problems, index)
     track = _Track()
     try:
         for block in file.blocks():
-            track.follow(reader.read(block))
+            batch = reader.read(block)
+            track.follow(batch)
+            if pace is not None:
+                pace.follow(batch)
     except READ_ERRORS as error:
         where = file.path.absolute()
         problems.lead("file", f"{reason(error)}; expected a readable CSV at {where}")
@@ -46,6 +54,7 @@ def scan(file: CsvFile, rules: CsvRules, index: int) -> Scan:
         reader.columns,
         tuple(track.start),
         track.end(),
+        track.steps_back,
         tuple(_notices(file, reader, track)),
     )
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from swarm import ledgerformat as fmt
-from swarm.ledgerfile import LedgerFile
+from swarm.ledgerfile import LedgerFile, Snapshot
 from swarm.ledgerformat import Entry, Slot
 
 SYNC_RECORDS = 1000
@@ -77,7 +77,20 @@ class Ledger:
         cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
     ) -> "Ledger | None":
         """Open a stream's ledger, None if there is none; damage raises `StateError`."""
-        file = LedgerFile.open(path)
+        return cls._loaded(LedgerFile.open(path), stream, clock)
+
+    @classmethod
+    def view(cls, path: Path, stream: str) -> "Ledger | None":
+        """Open a stream's ledger to look at it, as `open` does, without changing anything.
+
+        Who looks needs no lock: the run that writes to it may go on.
+        """
+        return cls._loaded(Snapshot.open(path), stream, time.monotonic)
+
+    @classmethod
+    def _loaded(
+        cls, file: LedgerFile | None, stream: str, clock: Callable[[], float]
+    ) -> "Ledger | None":
         if file is None:
             return None
         ledger = cls(file, clock)

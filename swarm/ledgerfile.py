@@ -3,13 +3,17 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledgerformat import Slot
 from swarm.state import make_folder, sync_folder
+
+#: How often what another process may be writing is looked at, and the seconds between.
+_LOOKS = 5
+_BETWEEN_LOOKS = 0.01
 
 
 class LedgerFile:
@@ -90,6 +94,48 @@ class LedgerFile:
     def _read(self, size: int, place: int) -> bytes:
         with _told(self.path):
             return os.pread(self._fd, size, place)
+
+
+class Snapshot(LedgerFile):
+    """A ledger's file for reading alone, while another process may be writing to it.
+
+    What would be written is left: a torn end is there still for the run that sends next.
+    """
+
+    @classmethod
+    def open(cls, path: Path) -> "Snapshot | None":
+        """Open a ledger's file, None if there is none."""
+        with _told(path):
+            try:
+                return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            except FileNotFoundError:
+                return None
+
+    def slot(self) -> Slot:
+        """Return the slot; one that is being written is read again."""
+        for _ in range(_LOOKS):
+            with suppress(StateError):
+                return super().slot()
+            time.sleep(_BETWEEN_LOOKS)
+        return super().slot()
+
+    def size(self) -> tuple[int, bool]:
+        """Return how many whole records there are; the last may be about to become one."""
+        whole, is_torn = super().size()
+        for _ in range(_LOOKS):
+            if not whole or fmt.is_record(whole - 1, self.records(whole - 1, whole)):
+                break
+            time.sleep(_BETWEEN_LOOKS)
+        return whole, is_torn
+
+    def write_slot(self, slot: Slot) -> None:
+        """Leave the slot."""
+
+    def cut(self, count: int) -> None:
+        """Leave all records."""
+
+    def sync(self) -> None:
+        """Leave that to who writes."""
 
 
 def _place(number: int) -> int:

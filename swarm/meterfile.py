@@ -4,7 +4,9 @@
 """
 
 from swarm.csvrows import Row
+from swarm.pace import Gap
+from swarm.quality import Quality
 from swarm.survey import Survey, survey
 from swarm.timeorder import MeterReader, Window
 
-__all__ = ["MeterReader", "Row", "Survey", "Window", "survey"]
+__all__ = ["Gap", "MeterReader", "Quality", "Row", "Survey", "Window", "survey"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarm.events import State, StreamProblem, Tally, Verified
-from swarm.table import counted, printable, table
+from swarm.table import counted, printable, span, table
 from swarm.version import VERSION
 
 #: Where several exit codes apply, the first of these wins.
@@ -163,7 +163,7 @@ def closing(report: Report) -> Iterable[str]:
         rate = totals["packets_per_second"]
         yield (
             f"{counted(totals['sent'], 'packet')} sent in "
-            f"{_span(report.finished - report.started)}, "
+            f"{span(report.finished - report.started)}, "
             f"{rate:,.{0 if rate >= 10 else 1}f} a second"
         )
     elif report.exit_code == 0 and totals["resumed"]:
@@ -178,22 +178,19 @@ def closing(report: Report) -> Iterable[str]:
     yield from report.notes
 
 
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{seconds:.1f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
 def problem_lines(meters: Iterable[MeterReport]) -> list[str]:
     """Return the problems of meters that did not end well, one line each; same ones together."""
+    return lines_of(
+        (meter.id, meter.problem) for meter in meters if meter.problem and meter.state != "invalid"
+    )
+
+
+def lines_of(problems: Iterable[tuple[str, StreamProblem]]) -> list[str]:
+    """Return problems of meters as lines, the meters that have the same one together."""
     grouped: dict[str, list[str]] = {}
-    for meter in meters:
-        problem = meter.problem
-        if problem and meter.state != "invalid":
-            place = f"{problem.file}:{problem.line}: " if problem.line else ""
-            grouped.setdefault(place + problem.message, []).append(meter.id)
+    for meter, problem in problems:
+        place = f"{problem.file}:{problem.line}: " if problem.line else ""
+        grouped.setdefault(place + problem.message, []).append(meter)
     return [printable(f"{_names(ids)}: {message}") for message, ids in grouped.items()]
 
 

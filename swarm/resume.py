@@ -7,7 +7,7 @@ from typing import Literal
 from swarm.collector import Last
 from swarm.events import Tally
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, Pending
-from swarm.ledgerformat import Entry
+from swarm.record import Record
 from swarm.settlement import Settlement
 from swarm.stream import Item, RowItem
 
@@ -64,7 +64,7 @@ class Resume:
         return expected
 
     def _unrecorded(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
-        record = _Record(self.ledger.entries())
+        record = Record(self.ledger.entries())
         for item in items:
             known = record.at(item.instant, item.digest)
             if known == ACKNOWLEDGED:
@@ -150,20 +150,3 @@ def _is_of(pending: Pending, item: RowItem) -> bool:
 def _flying(pending: Pending, items: Iterable[RowItem]) -> Item:
     found = next((item for item in items if _is_of(pending, item)), None)
     return found or _Gone(pending.instant or 0, "")
-
-
-class _Record:
-    """A ledger's entries, read in step with rows in order of time."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = iter(entries)
-        self._head = next(self._entries, None)
-
-    def at(self, instant: int, digest: int) -> int | None:
-        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
-        known: int | None = None
-        while (head := self._head) is not None and head.instant <= instant:
-            if head.instant == instant and head.digest == digest and known != ACKNOWLEDGED:
-                known = head.kind
-            self._head = next(self._entries, None)
-        return known

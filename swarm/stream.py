@@ -20,6 +20,14 @@ INTERRUPTED = "interrupted"
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
 
 
+def invalid(survey: Survey) -> StreamProblem | None:
+    """Return the first problem of a meter's files, None if they may be sent."""
+    if survey.is_sound:
+        return None
+    first = survey.problems[0]
+    return StreamProblem(first.kind, str(first), 3, line=first.line, file=first.file)
+
+
 @dataclass(frozen=True)
 class Task:
     """One stream to send, as plain data; ``credential`` is its number on the run's board."""
@@ -84,9 +92,19 @@ class Halted(SwarmError):  # noqa: N818 - like Ended
 
 
 class Down(SwarmError):  # noqa: N818 - like Ended
-    """The collector was out of reach for as long as a packet may be tried."""
+    """The collector was out of reach for as long (s) as a packet may be tried; ``words`` say so."""
 
     exit_code = 5
+
+    def __init__(self, seconds: float, words: str) -> None:
+        super().__init__(seconds, words)
+        self.seconds = seconds
+        self.words = words
+
+    def __str__(self) -> str:
+        return (
+            f"given up after {self.seconds:g} s: {self.words}; run the same command again to go on"
+        )
 
 
 class Ended(Exception):  # noqa: N818 - the end of a stream, told in its result
@@ -140,6 +158,15 @@ class Context(ExchangeContext, Protocol):
 
     def follow(self, task: Task, tally: Tally) -> None:
         """Let the parent see a stream's tally from now on."""
+
+
+def halted(task: Task, context: Context) -> StreamProblem:
+    """Return why a stream that was told to stop had to."""
+    if context.is_condemned(task.credential):
+        user = task.access.username
+        message = f"not sent: the collector does not accept the credentials of {user}"
+        return StreamProblem("unauthorized", message, 4, status=401)
+    return StreamProblem(INTERRUPTED, "stopped before its last row", 5)
 
 
 class Item:

@@ -9,9 +9,13 @@ from swarm.csvfile import CsvFile
 from swarm.csvnumbers import kept
 from swarm.csvrows import Row
 from swarm.errors import FileChangedError
+from swarm.falling import counters
 from swarm.filescan import Scan, scan
+from swarm.pace import Pace
 from swarm.problems import Problem, Problems
+from swarm.quality import Inspection, Quality, quality
 from swarm.settings import Meter
+from swarm.shift import Shift
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
 
 
@@ -20,7 +24,8 @@ class Survey:
     """The result of a check: counts, period, problems, and what the sending pass relies on.
 
     ``rows`` are the lines that hold data, the padding packet among them; ``filtered`` those of
-    them that are not sent. ``ends`` are the first and last rows that are.
+    them that are not sent. ``ends`` are the first and last rows that are. ``quality`` is of sound
+    files, where it was asked for.
     """
 
     meter: str
@@ -32,6 +37,7 @@ class Survey:
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
     notices: tuple[str, ...] = ()
+    quality: Quality | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -39,9 +45,21 @@ class Survey:
         return not self.problem_count
 
 
-def survey(meter: Meter, window: Window) -> Survey:
-    """Check a meter's files."""
-    scans = [scan(CsvFile(path), meter.rules, index) for index, path in enumerate(meter.files)]
+@dataclass(frozen=True)
+class _Passage:
+    """What a way through the rows to send has shown; ``pace`` where quality was asked for."""
+
+    reader: MeterReader
+    ends: tuple[Row, ...]
+    pace: Pace | None = None
+    notices: tuple[str, ...] = ()
+
+
+def survey(meter: Meter, window: Window, *, with_quality: bool = False) -> Survey:
+    """Check a meter's files; ``with_quality`` takes some time more."""
+    pace = Pace(meter.rules.interval) if with_quality else None
+    files = [CsvFile(path) for path in meter.files]
+    scans = [scan(file, meter.rules, index, pace) for index, file in enumerate(files)]
     columns = _columns(scans)
     found = Survey(
         meter.id,
@@ -52,7 +70,7 @@ def survey(meter: Meter, window: Window) -> Survey:
         notices=tuple(notice for scan in scans for notice in scan.notices),
     )
     found = _with_problems(found, [scan.problems for scan in scans])
-    return _in_time(meter, window, found, scans) if found.is_sound else found
+    return _in_time(meter, window, found, scans, pace) if found.is_sound else found
 
 
 def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
@@ -76,27 +94,60 @@ def _with_problems(found: Survey, by_file: Sequence[Problems]) -> Survey:
     )
 
 
-def _in_time(meter: Meter, window: Window, found: Survey, scans: Sequence[Scan]) -> Survey:
+def _in_time(
+    meter: Meter, window: Window, found: Survey, scans: Sequence[Scan], pace: Pace | None
+) -> Survey:
     """Complete the survey of sound files with what shows in order of time."""
-    reader = MeterReader(meter, found.spans, window)
-    is_simple = is_strict(found.spans) and window.is_open
     try:
-        ends = _ends(reader.sent(_extremes(scans)) if is_simple else reader.rows())
+        way = _passage(meter, window, found, scans, pace)
     except FileChangedError as error:
         changed = Problems(str(meter.files[0]))
         changed.lead("file changed", str(error))
         return _with_problems(found, [changed])
-    if any(problems.count for problems in reader.conflicts):
-        return _with_problems(found, reader.conflicts)
-    tally = reader.tally
+    conflicts, tally = way.reader.conflicts, way.reader.tally
+    if any(problems.count for problems in conflicts):
+        return _with_problems(found, conflicts)
     single = found.rows - found.filtered - tally.repeats
+    steps_back = sum(scan.steps_back for scan in scans)
     return replace(
         found,
         rows=found.rows + (pads(meter.rules) and single >= 2),
         filtered=found.filtered + tally.repeats + tally.outside,
-        ends=ends,
-        notices=(*found.notices, *_notices(meter, reader, single)),
+        ends=way.ends,
+        notices=(*found.notices, *_notices(meter, way.reader, single), *way.notices),
+        quality=quality(way.pace, tally.repeats, steps_back) if way.pace else None,
     )
+
+
+def _passage(
+    meter: Meter, window: Window, found: Survey, scans: Sequence[Scan], pace: Pace | None
+) -> _Passage:
+    """Go through the rows in order of time, where the scans have not shown all of it yet."""
+    reader = MeterReader(meter, found.spans, window)
+    is_simple = is_strict(found.spans) and window.is_open
+    if is_simple and (pace is None or _is_enough(meter, found, pace)):
+        return _Passage(reader, _ends(reader.sent(_extremes(scans))), pace)
+    if pace is None:
+        return _Passage(reader, _ends(reader.rows()))
+    known = pace.commonest if is_simple and pace.is_forward else None
+    return _inspected(meter, window, found, meter.rules.interval or (known and known / 1000))
+
+
+def _is_enough(meter: Meter, found: Survey, pace: Pace) -> bool:
+    """Tell whether the rows were followed in the order, and at the times, of their packets."""
+    is_as_sent = Shift(meter.rules).is_none
+    return pace.is_settled and is_as_sent and not counters(meter, found.registers)
+
+
+def _inspected(meter: Meter, window: Window, found: Survey, interval: float | None) -> _Passage:
+    """Look at each row; again, where the first rows have another interval (s) than most."""
+    reader = MeterReader(meter, found.spans, window)
+    inspection = Inspection(meter, found.registers, interval)
+    ends = _ends(inspection.through(reader.rows()))
+    pace = inspection.pace
+    if pace.is_settled or pace.commonest is None:
+        return _Passage(reader, ends, pace, tuple(inspection.notices()))
+    return _inspected(meter, window, found, pace.commonest / 1000)
 
 
 def _notices(meter: Meter, reader: MeterReader, single: int) -> Iterator[str]:

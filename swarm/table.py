@@ -58,6 +58,42 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
+def span(seconds: float) -> str:
+    """Return how long something takes, about.
+
+    >>> span(3.14), span(100), span(7380)
+    ('3.1 s', '1 min 40 s', '2 h 03 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def spacing(seconds: float) -> str:
+    """Return an interval exactly.
+
+    >>> spacing(900), spacing(5400), spacing(86400), spacing(0.5)
+    ('15m', '1h30m', '1d', '0.5s')
+    """
+    minutes, rest = divmod(round(seconds, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"
+
+
+def clock(timestamp: str) -> str:
+    """Return a packet's local time as people read it, without zeros that say nothing.
+
+    >>> clock("2023-07-01T00:15:00.000+01:00"), clock("2023-07-01T00:15:30.000+01:00")
+    ('2023-07-01 00:15', '2023-07-01 00:15:30')
+    """
+    text = timestamp[:23].replace("T", " ").removesuffix(".000")
+    return text.removesuffix(":00")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
     """Return the lines of a table: ``left`` are the columns that are text, the rest are numbers."""
     cells = [[printable(cell) for cell in row] for row in (head, *rows)]

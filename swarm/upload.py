@@ -8,43 +8,25 @@ from dataclasses import replace
 
 from swarm import state
 from swarm.board import Board
-from swarm.checking import CheckTask
-from swarm.errors import SwarmError
+from swarm.checkrun import check_all
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import recorded
-from swarm.meterfile import Row, Survey, Window
+from swarm.meterfile import Row, Survey
 from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
-from swarm.settings import Credentials, Meter, Settings, with_route
+from swarm.settings import Meter, Settings
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
-from swarm.stream import INTERRUPTED, LOCKED, Task
-from swarm.transport import Access, available
-from swarm.workforce import credential_name, credential_numbers, workforce
+from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
+from swarm.transport import available
+from swarm.workforce import tasks_of, workforce
 
 _LOG = logging.getLogger(__name__)
 
 #: Opens a collector for the run, and yields its URL.
 OpenSandbox = Callable[[Settings], AbstractContextManager[str]]
-
-
-class CheckLostError(SwarmError):
-    """A worker died or failed while it checked a file."""
-
-
-class _CheckStopped(Exception):  # noqa: N818 - a signal inside this module, not an error
-    pass
-
-
-def check(settings: Settings, observer: Observer) -> tuple[list[Survey], int | None]:
-    """Check every meter's files on all cores; no network, no state.
-
-    Returns the surveys, and the signal that ended the check early, if one did.
-    """
-    with stoppable() as stop, workforce(settings) as (pool, _):
-        return _check_all(settings, pool, observer, stop), stop.signal
 
 
 def upload(
@@ -116,7 +98,7 @@ class _Run:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
         engine = available(self.settings.upload.transport)
         with workforce(self.settings, engine) as (pool, board):
-            surveys = _check_all(self.settings, pool, self.observer, self.stop)
+            surveys = check_all(self.settings, pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
             if sound and may_go and self.stop.why is None:
@@ -126,7 +108,7 @@ class _Run:
     def _send(self, pool: Pool, board: Board, sound: Mapping[str, Survey]) -> None:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
         with opened as url:
-            tasks = self._tasks(sound, url)
+            tasks = tasks_of(self.settings, sound, url)
             self.observer.sending({meter: s.rows - s.filtered for meter, s in sound.items()})
             board.restart_clock()
             for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
@@ -154,24 +136,6 @@ class _Run:
             self.observer.notice(notice)
         self.observer.ended(result)
 
-    def _tasks(self, sound: Mapping[str, Survey], url: str | None) -> list[Task]:
-        """Make the streams' tasks, the longest first: it decides when the run ends."""
-        numbers = credential_numbers(self.settings.meters)
-        tasks = [
-            Task(
-                meter=replace(meter, url=with_route(url, meter.route)) if url else meter,
-                survey=sound[meter.id],
-                upload=self.settings.upload,
-                collector=self.settings.collector,
-                state=str(self.settings.state),
-                access=_access(self.settings, meter),
-                credential=numbers[credential_name(meter)],
-            )
-            for meter in self.settings.meters
-            if meter.id in sound
-        ]
-        return sorted(tasks, key=lambda task: task.survey.filtered - task.survey.rows)
-
     def _meter(self, meter: Meter, survey: Survey) -> MeterReport:
         """Return what became of a meter."""
         result = self.results.get(meter.id) or self._without_result(survey)
@@ -192,36 +156,11 @@ class _Run:
         )
 
     def _without_result(self, survey: Survey) -> StreamResult:
-        if not survey.is_sound:
-            first = survey.problems[0]
-            problem = StreamProblem(first.kind, str(first), 3, line=first.line, file=first.file)
+        problem = invalid(survey)
+        if problem:
             return StreamResult(survey.meter, "invalid", problem=problem)
         cause = self.cause or (_interruption(self.stop) if self.stop.why else None)
         return StreamResult(survey.meter, "not started", problem=cause)
-
-
-def _check_all(settings: Settings, pool: Pool, observer: Observer, stop: Stop) -> list[Survey]:
-    """Check the meters; a word to stop leaves the rest unchecked, with no rows."""
-    window = Window(settings.upload.since, settings.upload.until)
-    tasks = [CheckTask(meter, window) for meter in settings.meters]
-    surveys = {meter.id: Survey(meter.id) for meter in settings.meters}
-    observer.checking(len(tasks))
-
-    def tick(_: Mapping[str, Tally]) -> None:
-        if stop.is_due():
-            raise _CheckStopped
-
-    try:
-        for number, result in pool.run("swarm.checking:check", tasks, tick, need_places=False):
-            if isinstance(result, Lost):
-                meter = tasks[number].meter.id
-                raise result.error or CheckLostError(f"{meter}: not checked: {result.message}")
-            surveys[result.meter] = result
-            observer.checked(result)
-    except _CheckStopped:
-        observer.stopping(stop.why or "")
-        pool.kill()
-    return list(surveys.values())
 
 
 def _lost(task: Task, lost: Lost) -> StreamResult:
@@ -250,14 +189,3 @@ def _is_free(senders: StreamLocks, stream: str) -> bool:
         return False
     senders.release(stream)
     return True
-
-
-def _access(settings: Settings, meter: Meter) -> Access:
-    credentials = meter.credentials or Credentials("", "", "")
-    return Access(
-        username=credentials.username,
-        password=credentials.password,
-        timeout=settings.upload.timeout,
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy,
-    )

@@ -97,10 +97,7 @@ class WorkerContext:
         while board.is_down:
             left = self._brief.retry_for - board.down_for()
             if left <= 0:
-                raise Down(
-                    f"given up after {self._brief.retry_for:g} s: {board.words}; run the same "
-                    "command again to go on"
-                )
+                raise Down(self._brief.retry_for, board.words)
             wait = min(board.until_probe(), left)
             if wait > 0:
                 self.sleep(min(wait, 0.5))

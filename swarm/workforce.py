@@ -1,14 +1,17 @@
-"""Settings -> a pool of the right size, and the board that its workers share."""
+"""Settings -> a pool of the right size, the board that its workers share, and their tasks."""
 
 import os
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from swarm.board import Board
+from swarm.meterfile import Survey
 from swarm.pool import Crew, Pool
-from swarm.settings import Meter, Settings
-from swarm.transport import Engine
+from swarm.settings import Credentials, Meter, Settings, with_route
+from swarm.stream import Task
+from swarm.transport import Access, Engine
 
 _SPARE_DESCRIPTORS = 256
 #: A stream in flight has a socket, a ledger, and its CSV.
@@ -44,6 +47,42 @@ def credential_numbers(meters: Sequence[Meter]) -> dict[str, int]:
 def credential_name(meter: Meter) -> str:
     """Return the name of a meter's credential set, empty for the default."""
     return meter.credentials.name if meter.credentials else ""
+
+
+def tasks_of(
+    settings: Settings, surveys: Mapping[str, Survey], url: str | None = None
+) -> list[Task]:
+    """Make the tasks of the streams that were surveyed, the longest first: it decides the end.
+
+    ``url`` is that of a collector which the run brings.
+    """
+    numbers = credential_numbers(settings.meters)
+    tasks = [
+        Task(
+            meter=replace(meter, url=with_route(url, meter.route)) if url else meter,
+            survey=surveys[meter.id],
+            upload=settings.upload,
+            collector=settings.collector,
+            state=str(settings.state),
+            access=access(settings, meter),
+            credential=numbers[credential_name(meter)],
+        )
+        for meter in settings.meters
+        if meter.id in surveys
+    ]
+    return sorted(tasks, key=lambda task: task.survey.filtered - task.survey.rows)
+
+
+def access(settings: Settings, meter: Meter) -> Access:
+    """Return how a meter's stream reaches the collector, and by whom."""
+    credentials = meter.credentials or Credentials("", "", "")
+    return Access(
+        username=credentials.username,
+        password=credentials.password,
+        timeout=settings.upload.timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
 
 
 def _processes(settings: Settings) -> int:

@@ -30,7 +30,7 @@ def checked(tmp_path: Path) -> tuple[Settings, list[Survey]]:
     sound = meter(tmp_path, "東京", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,2\n")
     bad = meter(tmp_path, "bad", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,x\n")
     meters = (sound, bad)
-    return settings(*meters), [survey(each, Window()) for each in meters]
+    return settings(*meters), [survey(each, Window(), with_quality=True) for each in meters]
 
 
 def facts(checked: tuple[Settings, list[Survey]]) -> list[dict[str, Any]]:
@@ -40,14 +40,13 @@ def facts(checked: tuple[Settings, list[Survey]]) -> list[dict[str, Any]]:
 
 
 def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Survey]]) -> None:
-    """Rows and period of each meter, and whether it is sound, aligned."""
+    """Rows, period, interval and gaps of each meter, and whether it is sound, aligned."""
     lines = checkreport.as_table(checked[1]).splitlines()
     head, rule, sound, bad = lines
-    assert ["meter", "rows", "first", "last", "check"] == head.split()
+    assert ["meter", "rows", "first", "last", "interval", "gaps", "check"] == head.split()
     assert set(rule) == {"-", " "}
     assert [
-        *["東京", "2"],
-        *["2023-07-01T00:00:00.000+01:00", "2023-07-01T00:15:00.000+01:00", "sound"],
+        *["東京", "2", "2023-07-01", "00:00", "2023-07-01", "00:15", "15m", "0", "sound"],
     ] == sound.split()
     assert bad.startswith("bad")
     assert bad.endswith("  1 problem")
@@ -56,8 +55,10 @@ def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Surve
 def test_the_json_is_as_promised(checked: tuple[Settings, list[Survey]]) -> None:
     """The keys of section 6 of the contract, for sound meters and others."""
     sound, bad = facts(checked)
-    keys = ["id", "files", "rows", "first", "last", "notices"]
-    assert [*keys, "problems"] == list(sound) == list(bad)
+    promised = {"id", "files", "rows", "first", "last", "interval_seconds", "gaps", "notices"}
+    assert promised | {"problems"} <= set(sound)
+    assert list(sound) == list(bad)
+    assert (900, [], None) == (sound["interval_seconds"], sound["gaps"], bad["interval_seconds"])
     assert ("東京", 2, "2023-07-01T00:15:00.000+01:00") == (
         sound["id"],
         sound["rows"],
@@ -83,3 +84,54 @@ def test_each_survey_is_told_with_its_own_files(tmp_path: Path) -> None:
     assert [(each.id, [str(each.files[0])]) for each in meters] == [
         (each["id"], each["files"]) for each in told
     ]
+
+
+@pytest.fixture
+def gappy(tmp_path: Path) -> tuple[Settings, list[Survey]]:
+    """Return a meter with seven gaps, of a day each, in hourly rows."""
+    hours = [
+        f"2023-07-{day:02} {hour:02}:00:00,1\n" for day in range(1, 16, 2) for hour in range(24)
+    ]
+    one = meter(tmp_path, "gas", "".join(hours))
+    return settings(one), [survey(one, Window(), with_quality=True)]
+
+
+def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[Survey]]) -> None:
+    """The first few of a meter, and how many more there are; within 100 columns."""
+    lines = checkreport.as_table(gappy[1]).splitlines()
+    assert "gas: 7 gaps, 168 rows missing" == lines[4]
+    assert "  2023-07-01T23:00:00.000+01:00 .. 2023-07-03T00:00:00.000+01:00  24 rows" == lines[5]
+    assert "  ... and 2 more" == lines[-1]
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_json_has_all_gaps(gappy: tuple[Settings, list[Survey]]) -> None:
+    """From the last row before to the first after, in the times of the packets."""
+    (told,) = facts(gappy)
+    assert (7, 7, 168) == (len(told["gaps"]), told["gap_count"], told["missing"])
+    assert {
+        "from": "2023-07-01T23:00:00.000+01:00",
+        "to": "2023-07-03T00:00:00.000+01:00",
+        "missing": 24,
+    } == told["gaps"][0]
+
+
+def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
+    """A thousand meters with gaps do not flood the screen."""
+    content = "".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 5))
+    meters = [meter(tmp_path, "m" * n, content) for n in range(1, 23)]
+    surveys = [survey(each, Window(), with_quality=True) for each in meters]
+    lines = checkreport.as_table(surveys).splitlines()
+    assert 20 == sum(line.endswith(": 1 gap, 2 rows missing") for line in lines)
+    assert "... and gaps of 2 more meters; --json lists them" == lines[-1]
+
+
+def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[Survey]]) -> None:
+    """Of the rows that can be sent: a file with problems is not."""
+    assert (
+        "2 packets take 4.0 s at 0.5 a second"
+        == checkreport.as_table(checked[1], 0.5).splitlines()[-1]
+    )
+    told = json.loads(checkreport.as_json(*checked, 0.5))
+    assert (2, 0.5, 4.0) == (told["packets"], told["rate"], told["upload_seconds"])
+    assert json.loads(checkreport.as_json(*checked))["upload_seconds"] is None

@@ -495,3 +495,25 @@ def test_quiet_hides_warnings_of_the_ini(bench: Bench, collector: Collector) -> 
     config.chmod(0o644)
     assert "warning: " in bench.run("check", config).err
     assert "" == bench.run("check", config, "-q").err
+
+
+def test_a_check_tells_gaps_and_how_long_sending_takes(bench: Bench) -> None:
+    """At the rate that is given, else at the INI's; notices of the data are on stderr."""
+    lines = [line for at, line in enumerate(rows(41)) if at != 7]
+    falling = [f"2023-01-01 00:0{at}:00,{value}" for at, value in enumerate((5, 7, 6))]
+    meters = {"m": bench.csv("m.csv", lines), "n": bench.csv("n.csv", falling)}
+    rest = "\n[meter:n]\ncolumns = pC_1\n"
+    config = bench.ini("sandbox", meters, upload={"rate_limit": "0.5"}, rest=rest)
+    done = bench.run("check", config)
+    assert (0, True) == (done.code, "notice: n: pC_1 is cumulative energy" in done.err)
+    assert "m: 1 gap, 1 row missing" in done.out.splitlines()
+    assert done.out.endswith("\n43 packets take 1 min 26 s at 0.5 a second\n")
+    told = bench.run("check", config, "--rate", "10", "--json").report
+    assert (10.0, 4.3) == (told["rate"], told["upload_seconds"])
+    assert {
+        "from": "2023-01-01T01:30:00.000+00:00",
+        "to": "2023-01-01T02:00:00.000+00:00",
+        "missing": 1,
+    } == told["meters"][0]["gaps"][0]
+    wrong = bench.run("check", config, "--rate", "fast")
+    assert (2, True) == (wrong.code, "found 'fast', expected a number" in wrong.err)

@@ -50,7 +50,9 @@ def test_links_lead_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["upload", "--help"], ["check", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["upload", "--help"], ["check", "--help"], ["status", "--help"]]
+)
 def test_help_is_for_people(arguments: list[str]) -> None:
     """Help says what there is, within 100 columns."""
     command = [sys.executable, "-m", "swarm", *arguments]

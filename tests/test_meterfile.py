@@ -17,6 +17,7 @@ from swarm.csvfile import CsvFile
 from swarm.errors import FileChangedError
 from swarm.localtime import wall_of
 from swarm.meterfile import MeterReader, Row, Window, survey
+from swarm.pace import Pace
 from swarm.settings import CsvRules
 from tests.csvmeter import kinds, looked_at, meter_of, sent, told, written
 from tests.test_csvfile import peak_of
@@ -476,8 +477,8 @@ def test_a_file_that_changes_during_the_check_is_a_problem(
 ) -> None:
     """The second look, for the order of time, finds another file."""
 
-    def scan(file: CsvFile, rules: CsvRules, index: int) -> filescan.Scan:
-        found = filescan.scan(file, rules, index)
+    def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None) -> filescan.Scan:
+        found = filescan.scan(file, rules, index, pace)
         _replaced(file.path)
         return found
 

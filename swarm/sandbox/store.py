@@ -6,7 +6,7 @@ killed process. It is not synced: a power cut may cost a rehearsal, and speed ma
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +16,7 @@ from swarm.sandbox.rules import Breach, Packet, as_text
 
 # How long a store is waited for: the sandbox that held it may still be on its way out.
 _PATIENCE: Final = 3.0
+_GLANCE: Final = 0.5
 
 # Exclusive: what is known in memory stays true, and no second sandbox can write beside this one.
 _SET_UP: Final = """
@@ -32,6 +33,9 @@ COMMIT;
 _STREAMS: Final = """
 SELECT stream, count(*), min(instant), max(instant), max(arrival) FROM packets GROUP BY stream
 """
+
+
+_LAST: Final = "SELECT stream, text, max(arrival) FROM packets GROUP BY stream"
 
 
 class Stream(NamedTuple):
@@ -141,6 +145,26 @@ class Store:
             if "locked" in str(error):
                 raise StateError(f"{self._path}: another sandbox is using this store") from error
             raise StateError(f"{self._path}: the sandbox's store failed: {error}") from error
+
+
+def last_packets(path: Path) -> dict[str, str]:
+    """Return the packet of each stream that was stored last, verbatim, without a sandbox.
+
+    Raises `StateError` where the store can't be read, as while a sandbox uses it.
+    """
+    if not path.exists():
+        return {}
+    # Where no sandbox is, or was killed, SQLite needs no file beside the store to read it.
+    is_closed = not path.with_name(f"{path.name}-wal").exists()
+    how = "immutable=1" if is_closed else "mode=ro"
+    try:
+        uri = f"{path.absolute().as_uri()}?{how}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_GLANCE)) as database:
+            return {stream: text for stream, text, _ in database.execute(_LAST)}
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise StateError(f"{path}: a sandbox is using this store; ask again later") from None
+        raise StateError(f"{path}: the sandbox's store can't be read: {error}") from None
 
 
 def _out_of_order(packet: Packet, newest: int) -> Breach:

@@ -1,0 +1,74 @@
+"""The check of all meters on all cores, in the parent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from swarm.checking import CheckTask
+from swarm.errors import SwarmError
+from swarm.events import Tally
+from swarm.meterfile import Survey, Window
+from swarm.observer import Observer
+from swarm.pool import Lost, Pool
+from swarm.settings import Settings
+from swarm.stopping import Stop, stoppable
+from swarm.workforce import workforce
+
+
+class LookLostError(SwarmError):
+    """A worker died or failed while it looked at a meter."""
+
+
+class LookStopped(Exception):  # noqa: N818 - a word to stop, not an error
+    """The parent was told to stop while its workers looked at meters."""
+
+
+def check(
+    settings: Settings, observer: Observer, *, with_quality: bool = False
+) -> tuple[list[Survey], int | None]:
+    """Check every meter's files on all cores; no network, no state.
+
+    Returns the surveys, and the signal that ended the check early, if one did.
+    """
+    with stoppable() as stop, workforce(settings) as (pool, _):
+        surveys = check_all(settings, pool, observer, stop, with_quality=with_quality)
+        return surveys, stop.signal
+
+
+def check_all(
+    settings: Settings, pool: Pool, observer: Observer, stop: Stop, *, with_quality: bool = False
+) -> list[Survey]:
+    """Check the meters in a pool; a word to stop leaves the rest unchecked, with no rows.
+
+    That word ends the pool: a check has nothing to save.
+    """
+    window = Window(settings.upload.since, settings.upload.until)
+    tasks = [CheckTask(meter, window, with_quality) for meter in settings.meters]
+    surveys = {meter.id: Survey(meter.id) for meter in settings.meters}
+    observer.checking(len(tasks))
+    try:
+        for survey in results(pool, "swarm.checking:check", tasks, stop):
+            surveys[survey.meter] = survey
+            observer.checked(survey)
+    except LookStopped:
+        observer.stopping(stop.why or "")
+        pool.kill()
+    return list(surveys.values())
+
+
+def results(
+    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool = False
+) -> Iterator[Any]:
+    """Yield the results of jobs that only look, each of a task with a ``meter``, as they come.
+
+    Raises `LookStopped` at a word to stop, and what went wrong in a worker.
+    """
+
+    def tick(_: Mapping[str, Tally]) -> None:
+        if stop.is_due():
+            raise LookStopped
+
+    for number, result in pool.run(function, tasks, tick, need_places=need_places):
+        if isinstance(result, Lost):
+            meter = tasks[number].meter.id
+            raise result.error or LookLostError(f"{meter}: not checked: {result.message}")
+        yield result

@@ -1,0 +1,23 @@
+"""What the ledger says of rows, read in step with them."""
+
+from collections.abc import Iterable
+
+from swarm.ledger import ACKNOWLEDGED
+from swarm.ledgerformat import Entry
+
+
+class Record:
+    """A ledger's entries, read in step with rows in order of time."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = iter(entries)
+        self._head = next(self._entries, None)
+
+    def at(self, instant: int, digest: int) -> int | None:
+        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
+        known: int | None = None
+        while (head := self._head) is not None and head.instant <= instant:
+            if head.instant == instant and head.digest == digest and known != ACKNOWLEDGED:
+                known = head.kind
+            self._head = next(self._entries, None)
+        return known

@@ -1,0 +1,61 @@
+"""``swarm status`` in the parent: check, then look at each stream, on all cores."""
+
+from dataclasses import replace
+
+from swarm import rehearsal
+from swarm.checkrun import LookStopped, check_all, results
+from swarm.errors import StateError
+from swarm.events import StreamProblem
+from swarm.observer import Observer
+from swarm.settings import Settings
+from swarm.standing import Standing, as_sent
+from swarm.stopping import stoppable
+from swarm.workforce import tasks_of, workforce
+
+#: How long a collector that is out of reach is tried, in seconds: a person is looking.
+_PATIENCE = 5.0
+
+
+def status(
+    settings: Settings, observer: Observer, *, offline: bool = False
+) -> tuple[list[Standing], int | None]:
+    """Return how each meter's stream stands, and the signal that ended this early, if one did.
+
+    With ``offline`` the collector is not asked. Nothing is sent, written or locked.
+    """
+    settings = _impatient(settings)
+    asks = not offline and not settings.sandbox
+    function = "swarm.standing:look" if asks else "swarm.standing:look_offline"
+    found: dict[str, Standing] = {}
+    with stoppable() as stop, workforce(settings) as (pool, board):
+        surveys = {each.meter: each for each in check_all(settings, pool, observer, stop)}
+        if stop.why is None:
+            board.restart_clock()
+            try:
+                tasks = tasks_of(settings, surveys)
+                for standing in results(pool, function, tasks, stop, need_places=asks):
+                    found[standing.id] = standing
+            except LookStopped:
+                observer.stopping(stop.why or "")
+                pool.kill()
+        ended_by = stop.signal
+    standings = [found[meter.id] for meter in settings.meters if meter.id in found]
+    return standings if offline or asks else _rehearsed(settings, standings), ended_by
+
+
+def _impatient(settings: Settings) -> Settings:
+    retry_for = min(settings.upload.retry_for, _PATIENCE)
+    return replace(settings, upload=replace(settings.upload, retry_for=retry_for))
+
+
+def _rehearsed(settings: Settings, standings: list[Standing]) -> list[Standing]:
+    """Add what the sandbox's store holds: the sandbox itself runs for an upload alone."""
+    try:
+        times = rehearsal.last_times(settings)
+    except StateError as error:
+        problem = StreamProblem("temporary", str(error), 5)
+        return [replace(each, problems=(*each.problems, problem)) for each in standings]
+    return [
+        replace(each, collector_last=as_sent(times[each.id])) if each.id in times else each
+        for each in standings
+    ]

@@ -1,0 +1,194 @@
+"""``swarm status``: what it tells, and from end to end: real processes, sockets, files."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarm import statusreport
+from swarm.config import load
+from swarm.events import StreamProblem
+from swarm.progress import Quiet
+from swarm.standing import Standing
+from swarm.status import status
+from tests.bench import Bench, Ended, ended, packet, rows
+from tests.collector_server import Collector, Reply, Request
+from tests.processes import until
+
+DOWN = StreamProblem("temporary", "down", 5)
+LATEST = "2023-07-01T00:15:00.000+01:00"
+
+
+# What it tells
+
+
+def test_the_table_has_a_line_for_each_meter() -> None:
+    """Counts that are zero throughout are left out; what is not known is a dash."""
+    standings = [
+        Standing("gas", 5000, 4000, 999, 1, 0, 0, LATEST, LATEST),
+        Standing("elec", 3, collector_last=LATEST),
+    ]
+    head, _, gas, elec = statusreport.as_table(standings).splitlines()
+    names = "meter rows acknowledged waiting rejected last acknowledged collector's last"
+    assert names.split() == head.split()
+    assert ["gas", "5,000", "4,000", "999", "1", *["2023-07-01", "00:15"] * 2] == gas.split()
+    assert ["elec", "3", "-", "-", "-", "-", "2023-07-01", "00:15"] == elec.split()
+    assert len(gas) <= 100
+
+
+def test_the_json_is_as_promised() -> None:
+    """The keys of section 6 of the contract, and null for what there is not."""
+    one = Standing("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
+    (told,) = json.loads(statusreport.as_json([one]))["meters"]
+    promised = {"rows": 3, "acknowledged": 1, "waiting": 2, "last_acknowledged": LATEST}
+    assert {"id": "gas", **promised, "collector_last": None}.items() <= told.items()
+    assert ("down", "temporary") == (told["problem"]["message"], told["problem"]["kind"])
+
+
+def test_the_gravest_problem_is_the_exit_code() -> None:
+    """In the order of the contract; all are told, each cause once."""
+    bad = Standing("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
+    assert 5 == statusreport.exit_code([Standing("b", 1, problems=(DOWN,))])
+    assert 3 == statusreport.exit_code([bad])
+    state = replace(bad, problems=(DOWN, StreamProblem("state", "damaged", 7)))
+    assert 7 == statusreport.exit_code([bad, state])
+    assert 0 == statusreport.exit_code([Standing("c", 1)])
+    assert ["a, b: down"] == statusreport.problem_lines([bad, replace(bad, id="b", invalid=None)])
+
+
+# From end to end
+
+
+def meters(done: Ended) -> dict[str, list[object]]:
+    """Return what is told of each meter."""
+    told = json.loads(done.out)["meters"]
+    return {each["id"]: [value for key, value in each.items() if key != "id"] for each in told}
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    """Return all files below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_new_waits(bench: Bench, collector: Collector) -> None:
+    """After an upload, with new rows, for the meter that was chosen; nothing is written."""
+    path = bench.csv("m.csv", rows(5))
+    config = bench.ini(collector.url, {"m": path, "o": bench.csv("o.csv", rows(2))})
+    assert bench.run(config).code == 0
+    bench.csv("m.csv", rows(9))
+    before, asked = files(bench.state), len(collector.requests)
+    done = bench.run("status", config, "--json", "-q", "-m", "m")
+    newest = "2023-01-01T01:00:00.000+00:00"
+    assert {"m": [9, 5, 4, 0, 0, 0, newest, newest, None]} == meters(done)
+    assert (0, "") == (done.code, done.err)
+    assert ["GET"] == [request.method for request in collector.requests[asked:]]
+    assert before == files(bench.state)
+
+
+def test_offline_needs_neither_password_nor_collector(bench: Bench) -> None:
+    """A table of what this machine knows; no state is made where there is none."""
+    config = bench.ini("http://127.0.0.1:9/", {"m": bench.csv("m.csv", rows(5))})
+    config.write_text(config.read_text().replace("password =", "password_env = NO_SUCH #"))
+    done = bench.run("status", config, "--offline", "-q")
+    assert (0, "", False) == (done.code, done.err, bench.state.exists())
+    assert ["m", "5", "0", "5", "-", "-"] == done.out.splitlines()[-1].split()
+
+
+def test_during_a_run_and_after_it_was_killed(bench: Bench) -> None:
+    """What is recorded by then; the run itself is not held up, and goes on afterwards."""
+    lines = rows(400)
+
+    def slowly(request: Request, _: Collector) -> Reply | None:
+        return Reply(delay=0.01) if request.method == "POST" else None
+
+    with Collector(slowly) as collector:
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", lines)})
+        run = bench.start(config, "-q")
+        until(lambda: len(collector.packets("m")) >= 20)
+        during = meters(bench.run("status", config, "--json", "-q"))["m"]
+        assert run.poll() is None
+        os.killpg(run.pid, signal.SIGKILL)
+        ended(run)
+        after = meters(bench.run("status", config, "--json", "-q"))["m"]
+        sent = len(collector.packets("m"))
+    for told in (during, after):
+        assert told[0] == 400
+        assert 400 == int(str(told[1])) + int(str(told[2]))
+    assert 20 <= int(str(during[1])) <= int(str(after[1])) <= sent
+    assert sent - int(str(after[1])) <= 1
+    assert after[7] == packet("m", lines[sent - 1])["tsISO8601"]
+
+
+def test_a_file_with_problems_is_told_once(bench: Bench, collector: Collector) -> None:
+    """Exit 3, with the line; its rows are counted, the other meter is told as ever."""
+    bad = bench.csv("bad.csv", [*rows(2), "2023-02-01 00:00:00,x"])
+    config = bench.ini(collector.url, {"bad": bad, "good": bench.csv("good.csv", rows(2))})
+    done = bench.run("status", config, "--json", "-q")
+    assert (3, 1) == (done.code, len(done.err.splitlines()))
+    assert done.err.startswith(f"{bad}:3:2: ")
+    told = meters(done)
+    assert ([3, None, None], [2, 0, 2]) == (told["bad"][:3], told["good"][:3])
+
+
+def test_a_collector_that_is_away_is_told_once(bench: Bench) -> None:
+    """Exit 5 within seconds, a line for all meters; what is known here is told."""
+    with Collector() as collector:
+        url = collector.url
+    config = bench.ini(url, {f"m{n}": bench.csv(f"{n}.csv", rows(2)) for n in range(5)})
+    started = time.monotonic()
+    done = bench.run("status", config, "--json", "-q")
+    assert time.monotonic() - started < 30
+    assert (5, 1) == (done.code, len(done.err.splitlines()))
+    assert done.err.startswith("m0, m1 and 3 more: ")
+    assert [[2, 0, 2]] * 5 == [each[:3] for each in meters(done).values()]
+
+
+# The sandbox
+
+
+def test_the_sandbox_is_not_started(bench: Bench) -> None:
+    """Its store says what it holds, and is left alone; in use, it says so."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(5))})
+    settings = load(config, {})
+    (none,), _ = status(settings, Quiet())
+    assert (None, ()) == (none.collector_last, none.problems)
+    assert bench.run(config).code == 0
+    before = files(bench.state)
+    (one,), _ = status(settings, Quiet())
+    assert one.collector_last == "2023-01-01T01:00:00.000+00:00" == one.last_acknowledged
+    assert before == files(bench.state)
+
+
+def test_a_sandbox_in_use_is_told(bench: Bench) -> None:
+    """The store belongs to the run then."""
+    from swarm.sandbox.store import Store
+
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(5))})
+    folder = bench.state / "sandbox"
+    folder.mkdir(parents=True)
+    store = Store(folder / "packets.sqlite")
+    (one,), _ = status(load(config, {}), Quiet())
+    store.close()
+    (problem,) = one.problems
+    assert (5, True) == (problem.exit_code, "is using this store" in problem.message)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(bench: Bench, number: signal.Signals) -> None:
+    """While the collector is asked: soon, without a traceback."""
+
+    def never(request: Request, _: Collector) -> Reply:
+        return Reply(delay=60)
+
+    with Collector(never) as collector:
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(5))})
+        run = bench.start("status", config)
+        until(lambda: collector.requests)
+        run.send_signal(number)
+        done = ended(run)
+    assert (128 + number, "") == (done.code, done.out)
+    assert "Traceback" not in done.err
