@@ -164,6 +164,38 @@ def check(config: Path, **given: Any) -> int:
 
 
 @click.command(context_settings=_CONTEXT)
+@click.argument("csvs", type=_INI, nargs=-1, metavar="[CSV]...")
+@click.option("--timezone", metavar="ZONE", help="Zone of the files' timestamps: Europe/Dublin.")
+@click.option("--from", "old", type=_INI, metavar="INI", help="Rewrite an INI of the original app.")
+def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
+    """Write a commented INI to standard output, with a meter for each CSV.
+
+    What a meter's section needs is guessed from the first part of its file. Paths stay as they are
+    given: 'swarm init data/*.csv > meters.ini' is run in the folder that the INI is for.
+    """
+    from swarm.log import LOG, set_up
+
+    set_up()
+    if old and (csvs or timezone):
+        raise click.UsageError("--from stands alone: without CSVs and without --timezone")
+    if old:
+        from swarm.migration import migrated
+
+        written = migrated(old)
+    else:
+        from swarm.starter import starter
+
+        written = starter(csvs, timezone)
+    for note in written.notes:
+        LOG.warning("%s", note)
+    for problem in written.problems:
+        LOG.error("%s", problem)
+    if written.text:
+        _show(written.text.encode())
+    return 3 if written.problems else 0
+
+
+@click.command(context_settings=_CONTEXT)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -263,5 +295,5 @@ def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[
     return lambda settings: opened(settings, observer)
 
 
-for _command in (upload, check, sandbox):
+for _command in (upload, check, init, sandbox):
     swarm.add_command(_command)
