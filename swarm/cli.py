@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from click_default_group import DefaultGroup
 
+from swarm.completion import Commands, meters, words
 from swarm.options import OPTIONS, Option
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+    from click.shell_completion import CompletionItem
 
     from swarm.meterfile import Survey
     from swarm.progress import Quiet
@@ -41,6 +43,11 @@ class _Parsed(click.ParamType[Any]):
             return self._option.parse(value)
         except ValueError as error:
             self.fail(f"{_origin(self._option, ctx)}found '{value}', expected {error}", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        return words(self._option.metavar, incomplete)
 
 
 class _Switch(_Parsed, click.types.BoolParamType):
@@ -81,12 +88,18 @@ def _options(*keys: str) -> Callable[[_F], _F]:
 
 
 _METER = click.option(
-    "-m", "--meter", "meters", metavar="ID", multiple=True, help="Only this stream; repeatable."
+    "-m",
+    "--meter",
+    "meters",
+    metavar="ID",
+    multiple=True,
+    shell_complete=meters,
+    help="Only this stream; repeatable.",
 )
 
 
 @click.group(
-    cls=DefaultGroup,
+    cls=Commands,
     default="upload",
     default_if_no_args=False,
     no_args_is_help=True,

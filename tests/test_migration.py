@@ -1,6 +1,6 @@
 """``swarm init --from``: an INI of the original app in the new form sends the same packets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from tests.bench import Bench, rows
 from tests.collector_server import Collector
 from tests.test_legacy import OPTIONS, text
 
-CHANGES = [
+CHANGES: Sequence[Mapping[str, str | None]] = [
     {},
     {"MinutesShift": None, "MinutesInSlot": None},
     {"MinutesShift": "0"},
@@ -105,7 +105,7 @@ def test_what_is_no_original(bench: Bench) -> None:
 
 
 ELECTRICAL = [f"{row.partition(',')[0]}{',1.50' * len(REGISTERS)}" for row in rows(4)]
-KINDS = {
+KINDS: Mapping[str, tuple[Mapping[str, str | None], list[str]]] = {
     "other": ({}, rows(4)),
     "fake_electricity": ({"ChannelType": "fake_electricity", "MinutesInSlot": "7"}, rows(4)),
     "real_electricity": ({"ChannelType": "real_electricity", "MinutesShift": None}, ELECTRICAL),

@@ -70,9 +70,8 @@ def test_what_files_share_stands_once(desk: Path) -> None:
     assert "[meter:" not in text
     assert {("value", "-")} == {meter.rules.columns for meter in settings.meters}
     written(desk / "c.csv", OFFICE.replace(",", "."))
-    shared, _, own = started("a.csv", "c.csv") and Path("made.ini").read_text().partition(
-        "[credentials]"
-    )
+    started("a.csv", "c.csv")
+    shared, _, own = Path("made.ini").read_text().partition("[credentials]")
     assert ("decimal" in shared, "decimal = ,\n" in own) == (False, True)
     assert "delimiter = ;" in shared
 
