@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from swarm.completion import Commands, meters, words
+from swarm.helptext import ABOUT, FORMS, Grouped
 from swarm.options import OPTIONS, Option
 from swarm.version import VERSION
 
@@ -94,7 +95,7 @@ _METER = click.option(
     metavar="ID",
     multiple=True,
     shell_complete=meters,
-    help="Only this stream; repeatable.",
+    help="Only this stream; repeatable.  [default: all]",
 )
 
 
@@ -104,14 +105,12 @@ _METER = click.option(
     default_if_no_args=False,
     no_args_is_help=True,
     context_settings=_CONTEXT,
+    help=ABOUT,
+    epilog="* is meant where no command is named. 'swarm COMMAND --help' has the options.",
 )
 @click.version_option(VERSION, prog_name="swarm")
 def swarm() -> None:
-    """Send meter readings from CSV files to the Wattics collector.
-
-    'swarm CONFIG.ini' checks every file that the INI names, then sends what is new: each stream in
-    order of time, every row once. Run it again to go on where it stopped.
-    """
+    """Take a command; a file alone is one to upload."""
 
 
 def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> "Settings":
@@ -126,7 +125,7 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
     return load(config, given, secrets=secrets)
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
 @click.argument("config", type=_INI)
 @_METER
 @_options()
@@ -141,7 +140,10 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
     help="Take the collector's last packet as the checkpoint where there is none.",
 )
 def upload(config: Path, **given: Any) -> int:
-    """Check every file, then send what is new, in order."""
+    """Check every file, then send what is new, in order.
+
+    What was acknowledged is kept: after any end, the same command goes on where it stopped.
+    """
     settings = _settings(config, given, secrets=not given["dry_run"])
     if settings.upload.dry_run:
         return _dry_run(settings)
@@ -161,12 +163,15 @@ def upload(config: Path, **given: Any) -> int:
     return report.exit_code
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
 @click.argument("config", type=_INI)
 @_METER
 @_options("since", "until", "processes", "progress", "json", "quiet", "verbose")
 def check(config: Path, **given: Any) -> int:
-    """Check every file and send nothing."""
+    """Check every file and send nothing.
+
+    Tells each meter's rows, period and problems; needs no password and no network.
+    """
     settings = _settings(config, given, secrets=False)
     surveys = _surveys(settings, settings.log_file)
     from swarm import checkreport
@@ -181,10 +186,11 @@ def check(config: Path, **given: Any) -> int:
 @click.option("--timezone", metavar="ZONE", help="Zone of the files' timestamps: Europe/Dublin.")
 @click.option("--from", "old", type=_INI, metavar="INI", help="Rewrite an INI of the original app.")
 def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
-    """Write a commented INI to standard output, with a meter for each CSV.
+    """Write an INI to begin with, a meter for each CSV.
 
-    What a meter's section needs is guessed from the first part of its file. Paths stay as they are
-    given: 'swarm init data/*.csv > meters.ini' is run in the folder that the INI is for.
+    It goes to standard output, with comments; 'swarm check' accepts it as it stands. What
+    a meter's section needs is guessed from the first part of its file. Paths stay as they are
+    given: run 'swarm init data/*.csv > meters.ini' in the folder that the INI is for.
     """
     from swarm.log import LOG, set_up
 
@@ -211,6 +217,7 @@ def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
 @click.command(context_settings=_CONTEXT)
 @click.option(
     "--port",
+    metavar="N",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
@@ -218,6 +225,7 @@ def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
 )
 @click.option(
     "--store",
+    metavar="FILE",
     type=_INI,
     default=None,
     help="SQLite file that keeps the packets.  "
@@ -229,7 +237,11 @@ def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
     help="Take packets that are not newer than the last of their stream.",
 )
 def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
-    """Run the local rehearsal collector in the foreground until stopped."""
+    """Run a collector to rehearse with, until it is stopped.
+
+    It listens on this computer alone, in the foreground, and takes any user and password:
+    'environment = local' sends to it. 'environment = sandbox' starts one of its own.
+    """
     import platformdirs
 
     from swarm.sandbox.server import serve
