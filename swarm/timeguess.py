@@ -38,7 +38,11 @@ def forms(text: str) -> tuple[str, ...]:
     rest = _rest(text[date.end() :])
     if rest is None:
         return ()
-    found = (f"{form}{rest}" for form in _dates(date))
+    dates: Sequence[str] = _dates(date)
+    if "%p" in rest:
+        # Who writes AM and PM mostly has the month first.
+        dates = sorted(dates, key=lambda form: not form.startswith("%m"))
+    found = (f"{form}{rest}" for form in dates)
     return tuple(form for form in found if moment(text, form))
 
 

@@ -43,7 +43,15 @@ HOURLY = {"interval": "1h"}
         (made("1,5", ";"), {"delimiter": ";", "decimal": ",", **HOURLY}),
         (made("1,5", "\t"), {"delimiter": "tab", "decimal": ",", **HOURLY}),
         (made("1.5", "|"), {"delimiter": "|", **HOURLY}),
-        (made("000;1,5", ","), {"timestamp_format": "%Y-%m-%d %H:%M:%S,%f"}),
+        (
+            made("000;1,5", ","),
+            {
+                "timestamp_format": "%Y-%m-%d %H:%M:%S,%f",
+                "delimiter": ";",
+                "decimal": ",",
+                **HOURLY,
+            },
+        ),
         ("Time,kWh\n" + made("1.5"), {"skip_rows": "1", **HOURLY}),
         ("sep=;\n\nTime;kWh\n" + made("1", ";"), {"delimiter": ";", "skip_rows": "3", **HOURLY}),
         ("Time,aP_2\n" + made("1"), {"columns": "aP_2", "skip_rows": "1", **HOURLY}),
@@ -56,9 +64,7 @@ HOURLY = {"interval": "1h"}
 )
 def test_layouts(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
     """Delimiter, decimal sign, header lines, columns, format and spacing; defaults go unsaid."""
-    found = guessed(written(tmp_path / "m.csv", text))
-    assert expected == {option: found[option] for option in expected}
-    assert set(expected) == set(found) or "%f" in text or "000;" in text
+    assert expected == guessed(written(tmp_path / "m.csv", text))
 
 
 def test_offsets(tmp_path: Path) -> None:
