@@ -7,8 +7,9 @@ from pathlib import Path
 from swarm import ini, legacy
 from swarm.config import load
 from swarm.errors import SettingsError
-from swarm.initext import Setting, Written, comment, is_id, options, path_text
+from swarm.initext import Setting, Written, comment, is_id, is_writable, options, path_text
 from swarm.settings import ENVIRONMENTS, CsvRules, Meter, Settings
+from swarm.table import printable
 
 #: How long the lines of a list get.
 _WIDTH = 70
@@ -29,19 +30,27 @@ def migrated(path: Path) -> Written:
         raise SettingsError(f"{path}: not an INI of the original app, with [Web DC] and [General]")
     settings = load(path, {}, secrets=False)
     (meter,) = settings.meters
-    if not is_id(meter.id):
-        raise SettingsError(
-            f"{path}: [General] ChannelReference: an ID with '=', or a comment's sign ahead, can't "
-            "be written in the new form; go on with the original's INI"
-        )
+    _check(path, meter, settings.log_file)
     parts = (_head(path), _swarm(settings), _credentials(meter), _upload(settings), _meter(meter))
     text = "\n\n".join("\n".join(part) for part in parts if part)
     return Written(text, (*settings.warnings, _NOTE))
 
 
+def _check(path: Path, meter: Meter, log_file: Path | None) -> None:
+    """Raise `SettingsError` if there is a name that can't be written."""
+    paths = (*meter.files, *filter(None, [log_file]))
+    if not all(is_writable(str(each)) for each in paths):
+        raise SettingsError(f"{path}: Filename: below a folder whose name no INI can hold")
+    if not is_id(meter.id):
+        raise SettingsError(
+            f"{path}: [General] ChannelReference: an ID with '=', or a comment's sign ahead, can't "
+            "be written in the new form; go on with the original's INI"
+        )
+
+
 def _head(path: Path) -> list[str]:
     return comment(
-        f"The settings of {path.name}, an INI of the original app, written by 'swarm init --from'. "
+        f"The settings of {printable(path.name)}, an INI of the original app, written by 'swarm init --from'. "
         "It sends the same packets, and goes on where runs with the original have stopped. The "
         "paths are whole, as the original's were relative to the folder that it was run in."
     )

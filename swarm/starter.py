@@ -100,6 +100,8 @@ def _guessed(paths: Sequence[Path]) -> tuple[list[Guess], list[str]]:
         try:
             if not is_writable(str(path)):
                 raise GuessError("a name that no INI can hold; give the file another")
+            if path.suffix.lower() == ".ini":
+                raise GuessError("an INI, not a CSV; --from takes one of the original app")
             guesses.append(guess(path))
         except GuessError as error:
             problems.append(f"{printable(str(path))}: {error}")

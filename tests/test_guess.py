@@ -2,6 +2,7 @@
 
 import gzip
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from swarm.errors import GuessError
 from swarm.guess import guess
 from swarm.layout import SAMPLE_BYTES
+from swarm.localtime import wall_of
+from swarm.rules import PARSERS
 from tests.bench import rows
-from tests.csvmeter import written
+from tests.csvmeter import looked_at, written
 
 
 def guessed(path: Path) -> dict[str, str]:
@@ -58,6 +61,7 @@ HOURLY = {"interval": "1h"}
         ("Time,aP_2\n" + made("1,ok"), {"columns": "value, -", "skip_rows": "1", **HOURLY}),
         (made("1.5,"), {"columns": "value, -", **HOURLY}),
         (made("1.5") + "Total,6\n", HOURLY),
+        (made("1.5") + "2023-01-31 04:00:00,n/a\n", HOURLY),
         ("2023-01-31 10:15:00,1\n", {}),
         (made("1").replace(":00,", ","), {"timestamp_format": "%Y-%m-%d %H:%M", **HOURLY}),
     ],
@@ -172,3 +176,49 @@ def test_whatever_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: b
         found = guess(path)
         said = [f"{setting.option}{setting.text}{setting.doubt}" for setting in found.settings]
         assert all(text.isprintable() for text in said)
+
+
+FORMS = (
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d.%m.%Y %H:%M",
+    "%m/%d/%Y %I:%M %p",
+    "%d-%b-%Y %H:%M",
+    "%Y%m%d%H%M%S",
+    "%Y-%m-%d %H:%M:%S.%f",
+)
+
+
+MARKS = ((",", "."), (";", "."), (";", ","), ("\t", ","), ("|", "."))
+HEADERS = st.lists(st.sampled_from(["", "sep", "Zeit{0}Wert{0}Status"]), max_size=2)
+
+
+@given(
+    st.tuples(st.sampled_from(FORMS), st.sampled_from(MARKS), HEADERS, st.integers(1, 3)),
+    st.datetimes(datetime(1999, 1, 1), datetime(2040, 1, 1)),
+    st.integers(1, 90),
+)
+def test_files_are_read_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    look: tuple[str, tuple[str, str], list[str], int],
+    start: datetime,
+    step: int,
+) -> None:
+    """Under the guessed settings a file is sound, and has the times that it was written with."""
+    form, (delimiter, decimal), header, width = look
+    first = start.replace(second=0, microsecond=0)
+    times = [first + timedelta(minutes=n * step) for n in range(100)]
+    cells = [f"{delimiter}1{decimal}{n:02}" * width for n in range(100)]
+    lines = [time.strftime(form) + cell for time, cell in zip(times, cells, strict=True)]
+    text = "\n".join([*(line.format(delimiter) for line in header), *lines, ""])
+    path = written(tmp_path_factory.getbasetemp() / "m.csv", text)
+    values = {s.option: PARSERS[s.option](s.text) for s in guess(path).settings}
+    found = looked_at(path, **values)
+    assert ([], 100) == ([str(problem) for problem in found.problems], found.rows)
+    is_told = {t.date() for t in times} != {first.date()} or first.day > 12 or "/" not in form
+    if is_told:
+        instants = [row.instant for row in found.ends]
+        assert [wall_of(times[0]), wall_of(times[-1])] == instants

@@ -90,6 +90,16 @@ def test_an_id_that_cannot_be_written(tmp_path: Path, reference: str) -> None:
         migrated(path)
 
 
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole paths may lead through a folder whose name would break the INI's lines."""
+    folder = tmp_path / "a\nb"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "old.ini").write_text(text())
+    with pytest.raises(SettingsError, match="a folder whose name no INI can hold"):
+        migrated(Path("old.ini"))
+
+
 def test_what_is_no_original(bench: Bench) -> None:
     """An INI of swarm's own, a missing one, one with problems: exit 2, and no secret shows."""
     own = bench.ini("production", {"m": "m.csv"})

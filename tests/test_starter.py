@@ -182,6 +182,15 @@ def test_what_cannot_be_guessed_is_left_out(desk: Path) -> None:
     assert (3, "", 1) == (alone.return_value, alone.stdout, len(alone.stderr.splitlines()))
 
 
+def test_an_ini_is_no_csv(desk: Path) -> None:
+    """An INI in a CSV's place is told apart, and nothing that it holds is shown."""
+    written(desk / "old.ini", "password = hunter2\n")
+    assert (
+        "old.ini: an INI, not a CSV; --from takes one of the original app\n"
+        == init("old.ini").stderr
+    )
+
+
 def test_without_files() -> None:
     """A starter with a placeholder; every option that it shows is one, as it stands there."""
     done = init()
