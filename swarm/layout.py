@@ -18,6 +18,8 @@ from swarm.timeguess import forms
 SAMPLE_BYTES = 256 * 1024
 #: How many rows tell what numbers look like.
 _ROWS = 1000
+#: Data begin within so many lines.
+_MOST_HEADER = 200
 #: How many rows tell how many cells they have.
 _PROBES = 100
 #: What may stand between cells, with the decimal sign, the likeliest first.
@@ -80,21 +82,21 @@ def _lines(path: Path) -> list[str]:
 def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Layout | None:
     """Return the layout under a delimiter and decimal sign; None if no line is a row of data."""
     rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
-    rows = list(_cells(lines, rules))
+    rows = list(_cells(lines[:_MOST_HEADER], rules))
     start = next((at for at, (_, cells) in enumerate(rows) if _is_data(cells)), None)
     if start is None:
         return None
-    data = tuple(tuple(cells) for _, cells in rows[start:])
+    skipped, before = rows[start][0], rows[start - 1][1] if start else []
+    data = tuple(tuple(cells) for _, cells in _cells(lines[skipped:], rules))
     widths = Counter(len(cells) for cells in data[:_PROBES] if _is_data(cells))
     width = widths.most_common(1)[0][0]
     data = tuple(cells for cells in data if len(cells) == width)
-    header = tuple(rows[start - 1][1]) if start else ()
     numeric, fit = _numbers(data[:_ROWS], rules)
     return Layout(
         delimiter,
         decimal,
-        rows[start][0] if start else 0,
-        header if len(header) == width else (),
+        skipped if start else 0,
+        tuple(before) if len(before) == width else (),
         data,
         numeric,
         fit,

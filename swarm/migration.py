@@ -50,9 +50,10 @@ def _check(path: Path, meter: Meter, log_file: Path | None) -> None:
 
 def _head(path: Path) -> list[str]:
     return comment(
-        f"The settings of {printable(path.name)}, an INI of the original app, written by 'swarm init --from'. "
-        "It sends the same packets, and goes on where runs with the original have stopped. The "
-        "paths are whole, as the original's were relative to the folder that it was run in."
+        f"The settings of {printable(path.name)}, an INI of the original app, written by "
+        "'swarm init --from'. It sends the same packets, and goes on where runs with the original "
+        "have stopped. The paths are whole, as the original's were relative to the folder that it "
+        "was run in."
     )
 
 
