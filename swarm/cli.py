@@ -1,21 +1,22 @@
 """The command line: the only place that prints results."""
 
 import sys
-from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click_default_group import DefaultGroup
 
-from swarm.options import BY_KEY, OPTIONS, Option
+from swarm.completion import Commands, meters
+from swarm.flags import Parsed, options
+from swarm.helptext import ABOUT, FORMS, Grouped
+from swarm.options import BY_KEY
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from swarm.meterfile import Survey
@@ -24,81 +25,31 @@ if TYPE_CHECKING:
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _INI = click.Path(path_type=Path)
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Parsed(click.ParamType[Any]):
-    """A click type around a parser of `swarm.options`."""
-
-    def __init__(self, option: Option) -> None:
-        self.name = option.key
-        self._option = option
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._option.parse(value)
-        except ValueError as error:
-            self.fail(f"{_origin(self._option, ctx)}found '{value}', expected {error}", param, ctx)
-
-
-class _Switch(_Parsed, click.types.BoolParamType):
-    """The same for a flag, whose variable may say no."""
-
-
-def _origin(option: Option, ctx: click.Context | None) -> str:
-    """Name the variable that a value came from: the user may have forgotten that it is set."""
-    source = ctx.get_parameter_source(option.key) if ctx else None
-    return f"{option.variable}: " if source is ParameterSource.ENVIRONMENT else ""
-
-
-def _given(option: Option) -> Callable[[_F], _F]:
-    default = f"  [default: {option.default}]" if option.default else ""
-    common: dict[str, Any] = {
-        "envvar": option.variable,
-        "default": None,
-        "help": option.help + default,
-        "type": _Parsed(option),
-    }
-    if option.counted:
-        return click.option(*option.flags, count=True, **common)
-    if option.flag:
-        return click.option(*option.flags, is_flag=True, **{**common, "type": _Switch(option)})
-    return click.option(*option.flags, metavar=option.metavar, **common)
-
-
-def _options(*keys: str) -> Callable[[_F], _F]:
-    """Add options of the table to a command: those named, or all."""
-
-    def decorate(command: _F) -> _F:
-        for option in reversed(OPTIONS):
-            if not keys or option.key in keys:
-                command = _given(option)(command)
-        return command
-
-    return decorate
 
 
 _METER = click.option(
-    "-m", "--meter", "meters", metavar="ID", multiple=True, help="Only this stream; repeatable."
+    "-m",
+    "--meter",
+    "meters",
+    metavar="ID",
+    multiple=True,
+    shell_complete=meters,
+    help="Only this stream; repeatable.  [default: all]",
 )
 
 
 @click.group(
-    cls=DefaultGroup,
+    cls=Commands,
     default="upload",
     default_if_no_args=False,
     no_args_is_help=True,
     context_settings=_CONTEXT,
+    help=ABOUT,
+    epilog="* is meant where no command is named. 'swarm COMMAND --help' has the options.",
 )
 @click.version_option(VERSION, prog_name="swarm")
 def swarm() -> None:
-    """Send meter readings from CSV files to the Wattics collector.
-
-    'swarm CONFIG.ini' checks every file that the INI names, then sends what is new: each stream in
-    order of time, every row once. Run it again to go on where it stopped.
-    """
+    """Take a command; a file alone is one to upload."""
 
 
 def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> "Settings":
@@ -113,10 +64,10 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
     return load(config, given, secrets=secrets)
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
 @click.argument("config", type=_INI)
 @_METER
-@_options()
+@options()
 @click.option(
     "--restart",
     is_flag=True,
@@ -128,7 +79,10 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
     help="Take the collector's last packet as the checkpoint where there is none.",
 )
 def upload(config: Path, **given: Any) -> int:
-    """Check every file, then send what is new, in order."""
+    """Check every file, then send what is new, in order.
+
+    What was acknowledged is kept: after any end, the same command goes on where it stopped.
+    """
     settings = _settings(config, given)
     if settings.upload.dry_run:
         return _dry_run(settings)
@@ -148,19 +102,22 @@ def upload(config: Path, **given: Any) -> int:
     return report.exit_code
 
 
-@click.command(context_settings=_CONTEXT)
+@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
 @click.argument("config", type=_INI)
 @_METER
-@_options("since", "until", "processes", "progress", "json", "quiet", "verbose")
+@options("since", "until", "processes", "progress", "json", "quiet", "verbose")
 @click.option(
     "--rate",
-    type=_Parsed(replace(BY_KEY["rate_limit"], key="rate")),
+    type=Parsed(replace(BY_KEY["rate_limit"], key="rate")),
     metavar="N",
     help="Tell how long sending all rows takes at so many packets a second, over all streams.  "
     "[default: the INI's rate_limit]",
 )
 def check(config: Path, rate: float | None, **given: Any) -> int:
-    """Check every file and send nothing: rows, period, interval and gaps of each meter."""
+    """Check every file and send nothing.
+
+    Tells each meter's rows, period, interval, gaps and problems; needs no password and no network.
+    """
     settings = _settings(config, given, secrets=False)
     surveys = _surveys(settings, settings.log_file, with_quality=True)
     from swarm import checkreport
@@ -175,8 +132,8 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 @click.argument("config", type=_INI)
 @_METER
 @click.option("--offline", is_flag=True, help="Do not ask the collector; no password is needed.")
-@_options("processes", "connections", "timeout", "transport")
-@_options("progress", "json", "quiet", "verbose")
+@options("processes", "connections", "timeout", "transport")
+@options("progress", "json", "quiet", "verbose")
 def status(config: Path, *, offline: bool, **given: Any) -> int:
     """Tell what of each meter is acknowledged and what waits; send nothing."""
     settings = _settings(config, given, secrets=not offline)
@@ -195,8 +152,42 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
 
 
 @click.command(context_settings=_CONTEXT)
+@click.argument("csvs", type=_INI, nargs=-1, metavar="[CSV]...")
+@click.option("--timezone", metavar="ZONE", help="Zone of the files' timestamps: Europe/Dublin.")
+@click.option("--from", "old", type=_INI, metavar="INI", help="Rewrite an INI of the original app.")
+def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
+    """Write an INI to begin with, a meter for each CSV.
+
+    It goes to standard output, with comments; 'swarm check' accepts it as it stands. What
+    a meter's section needs is guessed from the first part of its file. Paths stay as they are
+    given: run 'swarm init data/*.csv > meters.ini' in the folder that the INI is for.
+    """
+    from swarm.log import LOG, set_up
+
+    set_up()
+    if old and (csvs or timezone):
+        raise click.UsageError("--from stands alone: without CSVs and without --timezone")
+    if old:
+        from swarm.migration import migrated
+
+        written = migrated(old)
+    else:
+        from swarm.starter import starter
+
+        written = starter(csvs, timezone)
+    for note in written.notes:
+        LOG.warning("%s", note)
+    for problem in written.problems:
+        LOG.error("%s", problem)
+    if written.text:
+        _show(written.text.encode())
+    return 3 if written.problems else 0
+
+
+@click.command(context_settings=_CONTEXT)
 @click.option(
     "--port",
+    metavar="N",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
@@ -204,6 +195,7 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
 )
 @click.option(
     "--store",
+    metavar="FILE",
     type=_INI,
     default=None,
     help="SQLite file that keeps the packets.  "
@@ -215,7 +207,11 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
     help="Take packets that are not newer than the last of their stream.",
 )
 def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
-    """Run the local rehearsal collector in the foreground until stopped."""
+    """Run a collector to rehearse with, until it is stopped.
+
+    It listens on this computer alone, in the foreground, and takes any user and password:
+    'environment = local' sends to it. 'environment = sandbox' starts one of its own.
+    """
     import platformdirs
 
     from swarm.sandbox.server import serve
@@ -296,5 +292,5 @@ def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[
     return lambda settings: opened(settings, observer)
 
 
-for _command in (upload, check, status, sandbox):
+for _command in (upload, check, status, init, sandbox):
     swarm.add_command(_command)

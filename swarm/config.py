@@ -17,7 +17,8 @@ from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_nam
 from swarm.spelling import Layout, check_names, check_repeats, closest, suggestion
 from swarm.urls import checked_proxy, checked_url, is_local
 
-_LAYOUT: Layout = {
+#: The sections of an INI and the options that each may hold.
+LAYOUT: Layout = {
     "swarm": (
         *("environment", "url", "state", "log_file", "ca_bundle", "proxy"),
         *meters.OPTIONS,
@@ -63,8 +64,8 @@ def _native(
     path: Path, text: str, given: Mapping[str, Any], secrets: bool
 ) -> tuple[Document, Settings]:
     document = ini.parse(path, text)
-    check_names(document, _LAYOUT)
-    check_repeats(document, _LAYOUT)
+    check_names(document, LAYOUT)
+    check_repeats(document, LAYOUT)
     said = document.values(choices.SECTION, choices.PARSERS)
     upload = choices.merged(document, said, given)
     return document, _settings(document, upload, secrets=secrets and not upload.dry_run)

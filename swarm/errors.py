@@ -35,6 +35,12 @@ class FileChangedError(SwarmError):
     exit_code = 3
 
 
+class GuessError(SwarmError):
+    """A CSV whose settings can't be guessed: it can't be read, or looks like no meter's."""
+
+    exit_code = 3
+
+
 class StateError(SwarmError):
     """The checkpoint, lock or rejects file can't be read or written; nothing goes on without it."""
 

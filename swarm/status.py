@@ -10,6 +10,7 @@ from swarm.observer import Observer
 from swarm.settings import Settings
 from swarm.standing import Standing, as_sent
 from swarm.stopping import stoppable
+from swarm.transport import available
 from swarm.workforce import tasks_of, workforce
 
 #: How long a collector that is out of reach is tried, in seconds: a person is looking.
@@ -27,7 +28,8 @@ def status(
     asks = not offline and not settings.sandbox
     function = "swarm.standing:look" if asks else "swarm.standing:look_offline"
     found: dict[str, Standing] = {}
-    with stoppable() as stop, workforce(settings) as (pool, board):
+    engine = available(settings.upload.transport) if asks else "auto"
+    with stoppable() as stop, workforce(settings, engine) as (pool, board):
         surveys = {each.meter: each for each in check_all(settings, pool, observer, stop)}
         if stop.why is None:
             board.restart_clock()

@@ -1,0 +1,46 @@
+"""What a shell offers while a command line is being typed, beyond what click does by itself."""
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+from click_default_group import DefaultGroup
+
+
+class Commands(DefaultGroup):
+    """The commands, of which one may go unnamed: its options and files are offered as well."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so; where none does, any file may."""
+        found = super().shell_complete(ctx, incomplete)
+        default = self.commands.get(self.default_cmd_name or "")
+        if default is not None and incomplete.startswith("-"):
+            known = {item.value for item in found}
+            offered = default.shell_complete(ctx, incomplete)
+            found += [item for item in offered if item.value not in known]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the IDs of the meters in the INI that the command line names, if it does already."""
+    from swarm import ini
+    from swarm.document import METERS
+    from swarm.errors import SettingsError
+
+    # An option that has no value yet ends click's reading: the INI may be among what is left.
+    config = ctx.params.get("config") or next(iter(ctx.args), None)
+    if config is None:
+        return []
+    try:
+        sections = ini.parse(Path(config), ini.read_text(Path(config))).sections
+    except SettingsError:
+        return []
+    return [
+        CompletionItem(name) for name in sections.get(METERS, {}) if name.startswith(incomplete)
+    ]
+
+
+def words(metavar: str, incomplete: str) -> list[CompletionItem]:
+    """Return the words of an option that takes one of several: ``report|send``."""
+    found = metavar.split("|") if "|" in metavar else []
+    return [CompletionItem(word) for word in found if word.startswith(incomplete)]
