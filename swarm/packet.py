@@ -24,7 +24,7 @@ _DECIMAL_NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]*))?|\.(?P<bare>[0-9]+))"
     r"(?P<exponent>[eE][+-]?[0-9]+)?"
 )
-_NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[eE]|-0(?![.0-9])")
+_NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[0-9.][eE]|-0(?![.0-9])")
 _NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
 _MINUTE_MS = 60_000
 _LARGEST_EXPONENT = 400
