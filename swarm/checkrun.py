@@ -1,6 +1,7 @@
 """The check of all meters on all cores, in the parent."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from swarm.checking import CheckTask
@@ -9,7 +10,8 @@ from swarm.events import Tally
 from swarm.meterfile import Survey, Window
 from swarm.observer import Observer
 from swarm.pool import Lost, Pool
-from swarm.settings import Settings
+from swarm.settings import Meter, Settings
+from swarm.state import ledger_path
 from swarm.stopping import Stop, stoppable
 from swarm.workforce import workforce
 
@@ -30,20 +32,33 @@ def check(
     Returns the surveys, and the signal that ended the check early, if one did.
     """
     with stoppable() as stop, workforce(settings) as (pool, _):
-        surveys = check_all(settings, pool, observer, stop, with_quality=with_quality)
+        surveys = check_all(checks_of(settings, with_quality=with_quality), pool, observer, stop)
         return surveys, stop.signal
 
 
+def checks_of(
+    settings: Settings, *, with_quality: bool = False, resumes: bool = False
+) -> list[CheckTask]:
+    """Return what there is to check; ``resumes`` lets rows that were sent keep their reading."""
+    window = Window(settings.upload.since, settings.upload.until)
+    return [
+        CheckTask(meter, window, with_quality, _ledger(settings, meter) if resumes else None)
+        for meter in settings.meters
+    ]
+
+
+def _ledger(settings: Settings, meter: Meter) -> Path:
+    return ledger_path(settings.state, settings.collector, meter.id)
+
+
 def check_all(
-    settings: Settings, pool: Pool, observer: Observer, stop: Stop, *, with_quality: bool = False
+    tasks: Sequence[CheckTask], pool: Pool, observer: Observer, stop: Stop
 ) -> list[Survey]:
     """Check the meters in a pool; a word to stop leaves the rest unchecked, with no rows.
 
     That word ends the pool: a check has nothing to save.
     """
-    window = Window(settings.upload.since, settings.upload.until)
-    tasks = [CheckTask(meter, window, with_quality) for meter in settings.meters]
-    surveys = {meter.id: Survey(meter.id) for meter in settings.meters}
+    surveys = {task.meter.id: Survey(task.meter.id) for task in tasks}
     observer.checking(len(tasks))
     try:
         for survey in results(pool, "swarm.checking:check", tasks, stop):

@@ -49,10 +49,11 @@ class RowReader:
         problems: Problems,
         file: int = 0,
         counted: frozenset[int] = frozenset(),
+        swapped: frozenset[int] = frozenset(),
     ) -> None:
         self.rows = 0
         self.empty_rows = 0
-        self.times = Times(rules, problems, counted)
+        self.times = Times(rules, problems, counted, swapped)
         self._rules = rules
         self._problems = problems
         self._file = file

@@ -1,7 +1,9 @@
 """The timestamps of one CSV -> moments, or problems."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from swarm.days import CLOCK, DATE, Clocks, Days, Offsets, UnsteadyDay
 from swarm.localtime import RepeatedHours, Zone, midnight, wall_of
@@ -10,6 +12,15 @@ from swarm.problems import Problems, shown
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.shift import Moment, Shift
 
+
+class Counted(NamedTuple):
+    """A repeated wall time (ms), and the instants (ms) that its two readings are sent at."""
+
+    wall: int
+    first: int
+    second: int
+
+
 _STANDARD = re.compile(rf"{DATE} {CLOCK}")
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -17,10 +28,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Times:
     """Reads the timestamps of one file, in its order.
 
-    ``counted`` names the clock changes that `RepeatedHours` is known to read by the count.
+    ``counted`` names the clock changes that `RepeatedHours` is known to read by the count, and
+    ``swapped`` the wall times of which it takes the first for the second.
     """
 
-    def __init__(self, rules: CsvRules, problems: Problems, counted: frozenset[int]) -> None:
+    def __init__(
+        self,
+        rules: CsvRules,
+        problems: Problems,
+        counted: frozenset[int] = frozenset(),
+        swapped: frozenset[int] = frozenset(),
+    ) -> None:
         self._rules = rules
         self._problems = problems
         self._zone = Zone(rules.timezone) if rules.timezone else None
@@ -29,7 +47,7 @@ class Times:
         self.days = Days(self._zone, self._shift.ms)
         self.offsets = Offsets(self.days)
         self.clocks = Clocks()
-        self.repeated = RepeatedHours(counted)
+        self.repeated = RepeatedHours(counted, swapped)
 
     def moment(self, line: int, text: str) -> Moment | None:
         """Return the moment of a timestamp, or note the problem."""
@@ -66,6 +84,15 @@ class Times:
         """Note what only the end of the file shows: times that fit no pass of a repeated hour."""
         for line in self.repeated.misfits():
             self._problem(line, "ambiguous time", _MISFIT)
+
+    def counted(self) -> Iterator[Counted]:
+        """Yield the wall times that only the count can read, with what they can mean."""
+        if self._zone is None:
+            return
+        for wall in self.repeated.counted_walls():
+            first, second = self._zone.readings(wall).offsets
+            shift = self._shift.ms
+            yield Counted(wall, wall - first + shift, wall - second + shift)
 
     def _parsed_moment(self, line: int, text: str, parsed: datetime) -> Moment | None:
         wall = wall_of(parsed.replace(tzinfo=None))

@@ -7,6 +7,7 @@ from operator import lt
 
 from swarm.csvfile import READ_ERRORS, CsvFile, reason
 from swarm.csvrows import Batch, Row, RowReader
+from swarm.csvtimes import Counted
 from swarm.localtime import DAY_MS
 from swarm.pace import Pace
 from swarm.problems import Problems
@@ -18,7 +19,8 @@ from swarm.timeorder import Span
 class Scan:
     """What a check saw of one file; ``start`` are its first two rows, ``end`` its last.
 
-    ``steps_back`` are the rows that are earlier than the one before them.
+    ``steps_back`` are the rows that are earlier than the one before them, ``counted`` the wall
+    times of a repeated hour that only their count can read.
     """
 
     span: Span
@@ -28,6 +30,7 @@ class Scan:
     end: Row | None = None
     steps_back: int = 0
     notices: tuple[str, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
 
 def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -> Scan:
@@ -56,6 +59,7 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -
         track.end(),
         track.steps_back,
         tuple(_notices(file, reader, track)),
+        tuple(reader.times.counted()),
     )
 
 

@@ -127,11 +127,15 @@ class RepeatedHours:
     Repeating a time begins the second pass, and so does going back from one row to the next; a
     time that comes back later, from somewhere else in the file, is just out of order. Where a time
     fits neither pass, the count decides: if every time of the hour came exactly twice, first is
-    first; if every time came alone, all are the first (section 4 of the contract).
+    first; if every time came alone, all are the first (section 4 of the contract). Of the wall
+    times in ``swapped`` the first is the second then.
     """
 
-    def __init__(self, counted: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, counted: frozenset[int] = frozenset(), swapped: frozenset[int] = frozenset()
+    ) -> None:
         self._counted = counted
+        self._swapped = swapped
         self._passes: defaultdict[int, _Passes] = defaultdict(_Passes)
 
     def reading(self, wall: int, change: int, row: int) -> int:
@@ -140,7 +144,7 @@ class RepeatedHours:
         earlier = passes.seen.get(wall, 0)
         passes.seen[wall] = earlier + 1
         if change in self._counted:
-            return min(earlier, 1)
+            return min(earlier, 1) ^ (wall in self._swapped)
         goes_back = wall < passes.last and row - passes.row <= _NEXT_ROW
         if not passes.is_second:
             passes.is_second = bool(earlier) or goes_back
@@ -156,6 +160,11 @@ class RepeatedHours:
             for change, passes in self._passes.items()
             if passes.misfits and passes.is_countable
         )
+
+    def counted_walls(self) -> Iterator[int]:
+        """Yield the wall times that only the count can read."""
+        for change in self.counted():
+            yield from self._passes[change].seen
 
     def misfits(self) -> Iterator[int]:
         """Yield the rows that nothing can read."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from swarm import rehearsal
-from swarm.checkrun import LookStopped, check_all, results
+from swarm.checkrun import LookStopped, check_all, checks_of, results
 from swarm.errors import StateError
 from swarm.events import StreamProblem
 from swarm.observer import Observer
@@ -30,7 +30,8 @@ def status(
     found: dict[str, Standing] = {}
     engine = available(settings.upload.transport) if asks else "auto"
     with stoppable() as stop, workforce(settings, engine) as (pool, board):
-        surveys = {each.meter: each for each in check_all(settings, pool, observer, stop)}
+        checks = checks_of(settings, resumes=True)
+        surveys = {each.meter: each for each in check_all(checks, pool, observer, stop)}
         if stop.why is None:
             board.restart_clock()
             try:

@@ -14,6 +14,8 @@ from swarm.filescan import Scan, scan
 from swarm.pace import Pace
 from swarm.problems import Problem, Problems
 from swarm.quality import Inspection, Quality, quality
+from swarm.readings import Sent
+from swarm.readings import kept as kept_readings
 from swarm.settings import Meter
 from swarm.shift import Shift
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
@@ -55,8 +57,13 @@ class _Passage:
     notices: tuple[str, ...] = ()
 
 
-def survey(meter: Meter, window: Window, *, with_quality: bool = False) -> Survey:
-    """Check a meter's files; ``with_quality`` takes some time more."""
+def survey(
+    meter: Meter, window: Window, sent: Sent | None = None, *, with_quality: bool = False
+) -> Survey:
+    """Check a meter's files; ``with_quality`` takes some time more.
+
+    Rows of a repeated hour that were ``sent`` keep their reading when the file grows.
+    """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
     scans = [scan(file, meter.rules, index, pace) for index, file in enumerate(files)]
@@ -70,7 +77,24 @@ def survey(meter: Meter, window: Window, *, with_quality: bool = False) -> Surve
         notices=tuple(notice for scan in scans for notice in scan.notices),
     )
     found = _with_problems(found, [scan.problems for scan in scans])
-    return _in_time(meter, window, found, scans, pace) if found.is_sound else found
+    if not found.is_sound:
+        return found
+    try:
+        found = replace(found, spans=_spans(meter, found, scans, sent))
+        return _in_time(meter, window, found, scans, pace)
+    except FileChangedError as error:
+        changed = Problems(str(meter.files[0]))
+        changed.lead("file changed", str(error))
+        return _with_problems(found, [changed])
+
+
+def _spans(
+    meter: Meter, found: Survey, scans: Sequence[Scan], sent: Sent | None
+) -> tuple[Span, ...]:
+    counted = {file: scan.counted for file, scan in enumerate(scans) if scan.counted}
+    if not counted or sent is None:
+        return found.spans
+    return kept_readings(meter, found.spans, found.registers, counted, sent)
 
 
 def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
@@ -98,12 +122,7 @@ def _in_time(
     meter: Meter, window: Window, found: Survey, scans: Sequence[Scan], pace: Pace | None
 ) -> Survey:
     """Complete the survey of sound files with what shows in order of time."""
-    try:
-        way = _passage(meter, window, found, scans, pace)
-    except FileChangedError as error:
-        changed = Problems(str(meter.files[0]))
-        changed.lead("file changed", str(error))
-        return _with_problems(found, [changed])
+    way = _passage(meter, window, found, scans, pace)
     conflicts, tally = way.reader.conflicts, way.reader.tally
     if any(problems.count for problems in conflicts):
         return _with_problems(found, conflicts)

@@ -23,7 +23,8 @@ class Span:
 
     No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
     ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
-    ``counted`` names the clock changes that `RepeatedHours` has to read by the count.
+    ``counted`` names the clock changes that `RepeatedHours` has to read by the count, ``swapped``
+    the wall times of which the first is the second then.
     """
 
     checked: Checked = NOTHING
@@ -34,6 +35,7 @@ class Span:
     in_order: bool = True
     strict: bool = True
     counted: frozenset[int] = frozenset()
+    swapped: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class MeterReader:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
         held = HeldFile(self._meter.files[file], span.checked)
-        reader = RowReader(self._rules, Problems(""), file, span.counted)
+        reader = RowReader(self._rules, Problems(""), file, span.counted, span.swapped)
         rows = chain.from_iterable(reader.read(block).rows() for block in held.blocks())
         self._open.add(held)
         try:

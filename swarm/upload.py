@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from swarm import state
 from swarm.board import Board
-from swarm.checkrun import check_all
+from swarm.checking import CheckTask
+from swarm.checkrun import check_all, checks_of
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import recorded
 from swarm.meterfile import Row, Survey
@@ -98,12 +99,15 @@ class _Run:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
         engine = available(self.settings.upload.transport)
         with workforce(self.settings, engine) as (pool, board):
-            surveys = check_all(self.settings, pool, self.observer, self.stop)
+            surveys = check_all(self._checks(), pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
             if sound and may_go and self.stop.why is None:
                 self._send(pool, board, sound)
         return surveys
+
+    def _checks(self) -> list[CheckTask]:
+        return checks_of(self.settings, resumes=not self.settings.upload.restart)
 
     def _send(self, pool: Pool, board: Board, sound: Mapping[str, Survey]) -> None:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)

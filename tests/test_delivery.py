@@ -330,6 +330,34 @@ def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
     assert (0, 5) == (old.code, old.meters["m"]["resumed"])
 
 
+def test_a_row_of_a_repeated_hour_keeps_its_reading(bench: Bench, collector: Collector) -> None:
+    """What only the count of the whole hour can tell does not move a row that was sent."""
+    walls = ["01:00", "01:00", "01:15", "01:15", "01:30", "01:30"]
+    lines = [f"2023-10-29 {wall}:00,{at}" for at, wall in enumerate(walls)]
+    swarm = {"timezone": "Europe/Dublin"}
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", lines[:3])}, swarm=swarm)
+    assert bench.run(config).code == 0
+    bench.csv("m.csv", lines)
+    told = bench.run(config, "--json").balanced()
+    assert (3, 3, 1, 2) == (
+        told.code,
+        *(told.meters["m"][name] for name in ("resumed", "sent", "late")),
+    )
+    assert bench.run(config, "--late", "send").code == 0
+    sent = [
+        (each["tsISO8601"][11:16] + each["tsISO8601"][23:], each["value"])
+        for each in collector.packets("m")
+    ]
+    assert [
+        ("01:00+01:00", 0),
+        ("01:00+00:00", 1),
+        ("01:15+00:00", 2),
+        ("01:30+00:00", 5),
+        ("01:15+01:00", 3),
+        ("01:30+01:00", 4),
+    ] == sent
+
+
 # No checkpoint
 
 
