@@ -1,7 +1,10 @@
 """Processes of the tests' own: a function of this module, started as the pool starts workers."""
 
+import logging
 import multiprocessing
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -9,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.board import Board
+from swarm.delivery import deliver
 from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.state import StreamLocks
-from swarm.worker import WorkerContext
+from swarm.stream import Task
+from swarm.worker import Brief, WorkerContext
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -119,6 +124,39 @@ def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
     ledger.begin(rows, rows + 1)
     pipe.send("sent")
     time.sleep(_SECONDS)
+
+
+def deliver_counted(pipe: Connection, task: Task) -> None:
+    """Deliver a stream; tell its result, function calls, peak of memory (bytes), words, events."""
+    told = Told()
+    context = WorkerContext(Brief(Board.create(1), 1, "curl"), lambda _: None, told.events.append)
+    context.places.expect()
+    logging.getLogger().addHandler(told)
+    logging.getLogger().setLevel(logging.DEBUG)
+    tracemalloc.start()
+    sys.setprofile(told.call)
+    result = deliver(task, context)
+    sys.setprofile(None)
+    _, peak = tracemalloc.get_traced_memory()
+    pipe.send((result, told.calls, peak, told.words, len(told.events)))
+
+
+class Told(logging.Handler):
+    """Counts what a delivery does on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.words = 0
+        self.events: list[object] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a line of log."""
+        self.words += 1
+
+    def call(self, _frame: object, event: str, _argument: object) -> None:
+        """Count a call of a function, of Python's or of C's."""
+        self.calls += event in {"call", "c_call"}
 
 
 def answer(task: int, context: WorkerContext) -> int:
