@@ -135,7 +135,11 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 @options("processes", "connections", "timeout", "transport")
 @options("progress", "json", "quiet", "verbose")
 def status(config: Path, *, offline: bool, **given: Any) -> int:
-    """Tell what of each meter is acknowledged and what waits; send nothing."""
+    """Tell what is acknowledged and what waits.
+
+    Per meter: rows of its files, acknowledged, waiting; the collector's own last packet. Nothing is
+    sent, written or locked: it may be asked while an upload runs.
+    """
     settings = _settings(config, given, secrets=not offline)
     from swarm import statusreport as reports
     from swarm.log import LOG
