@@ -106,3 +106,32 @@ def test_the_rate_limit_holds_over_all_processes(bench: Bench) -> None:
     assert (len(moments) - 1) / (moments[-1] - moments[0]) <= 1.05 * rate
     busiest = max(sum(start <= each < start + 1 for each in moments) for start in moments)
     assert busiest <= 1.2 * rate
+
+
+_WATCHED_CONNECT = """
+import socket
+connect = socket.socket.connect
+def watched(self, address):
+    with open({log!r}, "a") as log:
+        log.write("x")
+    return connect(self, address)
+socket.socket.connect = watched
+"""
+
+
+def test_a_collector_that_is_down_is_probed_once_for_all(bench: Bench) -> None:
+    """Once a stream found it out of reach, one try goes out per step of the backoff, not one each.
+
+    Sixteen streams that try by themselves for 6 s make some 16 x 6 tries.
+    """
+    with Collector() as collector:
+        collector.stop_listening()
+        log, site = bench.folder / "connects", bench.folder / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(_WATCHED_CONNECT.format(log=str(log)))
+        env = {"PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parent.parent}"}
+        meters = {f"m{n}": bench.csv(f"{n}.csv", rows(2)) for n in range(16)}
+        upload = {"retry_for": "6s", "transport": "requests", "processes": "2"}
+        done = bench.run(bench.ini(collector.url, meters, upload=upload), "--json", env=env)
+        assert 5 == done.balanced().code
+        assert 3 <= len(log.read_text()) <= len(meters) + 24
