@@ -104,9 +104,10 @@ class Board:
             text = words.encode(errors="replace")[:_WORDS_LENGTH].ljust(_WORDS_LENGTH, b"\0")
             self._map[_WORDS : _WORDS + _WORDS_LENGTH] = text
             if not self._map[_GATE]:
-                self._map[_GATE] = 1
+                # The gate last: who sees it shut, without the lock, relies on the times.
                 self._put(_DOWN_SINCE, time.monotonic())
                 self._put(_NEXT_PROBE, time.monotonic() + wait)
+                self._map[_GATE] = 1
 
     def down_for(self) -> float:
         """Return for how many seconds the collector has been out of reach."""

@@ -16,8 +16,14 @@ from swarm.stopping import Stop, stoppable
 from swarm.workforce import workforce
 
 
+class LookFailedError(SwarmError):
+    """A worker failed while it looked at a meter: a bug."""
+
+
 class LookLostError(SwarmError):
-    """A worker died or failed while it looked at a meter."""
+    """Workers were killed while they looked at a meter."""
+
+    exit_code = 5
 
 
 class LookStopped(Exception):  # noqa: N818 - a word to stop, not an error
@@ -75,15 +81,33 @@ def results(
 ) -> Iterator[Any]:
     """Yield the results of jobs that only look, each of a task with a ``meter``, as they come.
 
-    Raises `LookStopped` at a word to stop, and what went wrong in a worker.
+    A job whose worker was killed is given to another, once. Raises `LookStopped` at a word to
+    stop, and what went wrong in a worker.
     """
+    killed: list[Any] = []
+    for task, result in _attempted(pool, function, tasks, stop, need_places=need_places):
+        if isinstance(result, Lost):
+            killed.append(task)
+        else:
+            yield result
+    for task, result in _attempted(pool, function, killed, stop, need_places=need_places):
+        if isinstance(result, Lost):
+            raise LookLostError(f"{task.meter.id}: not checked: {result.message}")
+        yield result
+
+
+def _attempted(
+    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool
+) -> Iterator[tuple[Any, Any]]:
+    """Yield tasks with their results, a `Lost` where the worker was killed."""
 
     def tick(_: Mapping[str, Tally]) -> None:
         if stop.is_due():
             raise LookStopped
 
     for number, result in pool.run(function, tasks, tick, need_places=need_places):
-        if isinstance(result, Lost):
-            meter = tasks[number].meter.id
-            raise result.error or LookLostError(f"{meter}: not checked: {result.message}")
-        yield result
+        task = tasks[number]
+        if isinstance(result, Lost) and result.traceback:
+            message = f"{task.meter.id}: not checked: {result.message}"
+            raise result.error or LookFailedError(message)
+        yield task, result

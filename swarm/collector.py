@@ -76,11 +76,16 @@ class Link:
         except (Unreachable, Unanswered, Untrusted) as fault:
             return Question(_fault(fault))
         outcome = self._outcome(answer)
-        if answer.status == 404 or (answer.status < 300 and not answer.body.strip()):
+        if answer.status == 404:
             return Question(outcome, is_known=True)
         if outcome.verdict is not Verdict.ACKNOWLEDGED:
             return Question(outcome)
-        return _question(answer.body, outcome)
+        question = _question(answer.body, outcome)
+        if answer.is_cut and question.last is None:
+            # An empty body says that nothing is stored; one that was cut says nothing at all.
+            words = f"the answer was cut: {outcome.words}"
+            return Question(Outcome(Verdict.UNSETTLED, words, answer.status))
+        return question
 
     def _outcome(self, answer: Answer) -> Outcome:
         wait = retry_after(answer.retry_after, time.time())
@@ -104,7 +109,7 @@ def _fault(fault: Unreachable | Unanswered | Untrusted) -> Outcome:
 
 def _question(body: bytes, outcome: Outcome) -> Question:
     try:
-        fields = json.loads(body)
+        fields = json.loads(body) if body.strip() else None
         if not fields:
             return Question(outcome, is_known=True)
         return Question(outcome, is_known=True, last=Last(instant_of(fields["tsISO8601"]), fields))

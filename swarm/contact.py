@@ -1,13 +1,11 @@
 """The first and the last question to the collector: what it held before, and what it holds now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from swarm.collector import Last
 from swarm.events import Verified
 from swarm.exchange import Exchange
-from swarm.ledger import ACKNOWLEDGED, Ledger
-from swarm.meterfile import Row
 from swarm.stream import Down, Ended, Halted, Item, Patience, RowItem, Task
 
 #: The instants (ms) of which the collector's last packet can be, each with its row where it is at
@@ -22,15 +20,15 @@ _FIRST_WAIT = 0.5
 def first(task: Task, exchange: Exchange, items: Iterable[RowItem]) -> Last | None:
     """Without a checkpoint, ask before anything is sent; return what ``--adopt`` goes by.
 
-    Where the collector's last packet is a row of the file, the stream ends: only its user knows
-    what was sent.
+    Where the collector's last packet is one of ``items``, all rows of the file, the stream ends:
+    only its user knows what was sent.
     """
-    if task.upload.restart or not task.survey.ends:
+    if not task.survey.ends:
         return None
     last = exchange.ask(Patience(task.upload.retry_for), None).last
     if last is None or task.upload.adopt:
         return last
-    if _within(task.survey.ends, last.instant):
+    if _may_hold(task, last.instant):
         known = next((item for item in items if item.instant >= last.instant), None)
         if known is not None and known.is_same(last):
             message = (
@@ -41,17 +39,19 @@ def first(task: Task, exchange: Exchange, items: Iterable[RowItem]) -> Last | No
     return None
 
 
-def _within(ends: tuple[Row, ...], instant: int) -> bool:
-    return ends[0].instant <= instant <= ends[-1].instant
+def _may_hold(task: Task, instant: int) -> bool:
+    """Tell whether a file may have a row of an instant; not known of rows that are filtered."""
+    is_open = task.upload.since is None and task.upload.until is None
+    ends = task.survey.ends
+    return not is_open or ends[0].instant <= instant <= ends[-1].instant
 
 
-def adopt(ledger: Ledger, last: Last, items: Iterable[RowItem]) -> None:
-    """Take the collector's last packet as the checkpoint: all rows up to it are acknowledged."""
+def adopted(last: Last, items: Iterable[RowItem]) -> Iterator[tuple[int, int]]:
+    """Yield instant and digest of all rows up to the collector's last packet."""
     for item in items:
         if item.instant > last.instant:
-            break
-        ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-    ledger.freeze()
+            return
+        yield item.instant, item.digest
 
 
 def verify(exchange: Exchange, expected: Expected) -> Verified:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from swarm import contact
-from swarm.collector import Last, Outcome
+from swarm.collector import Outcome
 from swarm.errors import FileChangedError, StateError
 from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
@@ -76,8 +76,7 @@ class _Delivery:
         upload = task.upload
         terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
-        window = Window(task.upload.since, task.upload.until)
-        self.reader = MeterReader(task.meter, task.survey.spans, window)
+        self.reader = self._reader(Window(upload.since, upload.until))
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
@@ -96,31 +95,29 @@ class _Delivery:
 
     def _open(self) -> Ledger:
         """Open the stream's ledger; where there is none, ask the collector before making one."""
-        path, stream = self.task.ledger, self.task.meter.id
-        ledger = None if self.upload.restart else Ledger.open(path, stream)
-        if ledger is not None:
-            self._follow(ledger)
-            if ledger.notice:
-                self.notices.append(ledger.notice)
-            return ledger
-        last = contact.first(self.task, self.exchange, self._items())
-        ledger = Ledger.create(path, stream)
-        if last is not None:
-            self._adopt(ledger, last)
+        ledger = Ledger.open(self.task.ledger, self.task.meter.id) or self._first_ledger()
         self._follow(ledger)
+        if ledger.notice:
+            self.notices.append(ledger.notice)
+        return ledger
+
+    def _first_ledger(self) -> Ledger:
+        """Make the ledger, with what is adopted in it from the start: half of that is wrong."""
+        path, stream = self.task.ledger, self.task.meter.id
+        last = contact.first(self.task, self.exchange, self._all_items())
+        rows = contact.adopted(last, self._all_items()) if last else ()
+        ledger = Ledger.create(path, stream, acknowledged=rows)
+        if last is not None:
+            self.notices.append(
+                f"{stream}: the collector's last packet is taken as the checkpoint: "
+                f"{ledger.count} rows count as acknowledged"
+            )
         return ledger
 
     def _follow(self, ledger: Ledger) -> None:
         """Let the parent know what is recorded before anything is sent."""
         self.tally.base = ledger.count
         self.context.follow(self.task, self.tally)
-
-    def _adopt(self, ledger: Ledger, last: Last) -> None:
-        contact.adopt(ledger, last, self._items())
-        self.notices.append(
-            f"{self.task.meter.id}: the collector's last packet is taken as the checkpoint: "
-            f"{ledger.count} rows count as acknowledged"
-        )
 
     def _with_ledger(self, ledger: Ledger) -> None:
         resume = Resume(ledger, self.settlement, self.tally, self.upload.late)
@@ -155,9 +152,19 @@ class _Delivery:
             return StreamProblem("not verified", message, 3)
         return None
 
+    def _reader(self, window: Window) -> MeterReader:
+        return MeterReader(self.task.meter, self.task.survey.spans, window)
+
     def _items(self) -> Iterator[RowItem]:
+        return self._items_of(self.reader)
+
+    def _all_items(self) -> Iterator[RowItem]:
+        """Return the rows that are filtered as well: the collector may hold them."""
+        return self._items_of(self._reader(Window()))
+
+    def _items_of(self, reader: MeterReader) -> Iterator[RowItem]:
         registers, files = self.task.survey.registers, self.task.meter.files
-        return (RowItem(row, registers, files) for row in self.reader.rows())
+        return (RowItem(row, registers, files) for row in reader.rows())
 
     def _watch(self) -> None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ at the end they are synced; a power cut costs at most what came since, and `Pend
 
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,17 +67,27 @@ class Ledger:
 
     @classmethod
     def create(
-        cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
+        cls,
+        path: Path,
+        stream: str,
+        clock: Callable[[], float] = time.monotonic,
+        acknowledged: Iterable[tuple[int, int]] = (),
     ) -> "Ledger":
-        """Make an empty ledger in place of whatever there was, durably."""
-        return cls(LedgerFile.create(path, stream), clock)
+        """Make a ledger in place of whatever there was, durably: whole, or not at all.
+
+        It begins with rows, each an instant and a digest, that count as ``acknowledged``.
+        """
+        rows = enumerate(acknowledged)
+        records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
+        return cls._loaded(LedgerFile.create(path, stream, records), stream, clock)
 
     @classmethod
     def open(
         cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
     ) -> "Ledger | None":
         """Open a stream's ledger, None if there is none; damage raises `StateError`."""
-        return cls._loaded(LedgerFile.open(path), stream, clock)
+        file = LedgerFile.open(path)
+        return None if file is None else cls._loaded(file, stream, clock)
 
     @classmethod
     def view(cls, path: Path, stream: str) -> "Ledger | None":
@@ -85,14 +95,11 @@ class Ledger:
 
         Who looks needs no lock: the run that writes to it may go on.
         """
-        return cls._loaded(Snapshot.open(path), stream, time.monotonic)
+        file = Snapshot.open(path)
+        return None if file is None else cls._loaded(file, stream, time.monotonic)
 
     @classmethod
-    def _loaded(
-        cls, file: LedgerFile | None, stream: str, clock: Callable[[], float]
-    ) -> "Ledger | None":
-        if file is None:
-            return None
+    def _loaded(cls, file: LedgerFile, stream: str, clock: Callable[[], float]) -> "Ledger":
         ledger = cls(file, clock)
         try:
             file.check_header(stream)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,8 +24,8 @@ class LedgerFile:
         self._fd = fd
 
     @classmethod
-    def create(cls, path: Path, stream: str) -> "LedgerFile":
-        """Make an empty ledger in place of whatever there was, durably."""
+    def create(cls, path: Path, stream: str, records: Iterable[bytes] = ()) -> "LedgerFile":
+        """Make a ledger in place of whatever there was, durably: whole, or not at all."""
         with _told(path):
             make_folder(path.parent)
             fresh = path.with_name(path.name + ".new")
@@ -33,6 +33,8 @@ class LedgerFile:
             try:
                 slot = Slot(-1, 0, 0, time.time(), 0, fmt.boot_id(), is_clean=True)
                 _write(path, fd, fmt.header(stream) + fmt.slot(slot), 0)
+                for number, record in enumerate(records):
+                    _write(path, fd, record, _place(number))
                 os.fsync(fd)
                 fresh.replace(path)
                 sync_folder(path.parent)

@@ -74,6 +74,9 @@ class Report:
     def exit_code(self) -> int:
         """The exit code of the run."""
         codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
+        if any(meter.tally.rejected or meter.tally.late for meter in self.meters):
+            # Whatever else stopped the meter: time does not mend that.
+            codes.add(3)
         if self.signal:
             codes.add(128 + self.signal)
         if not codes and any(meter.counts["unsent"] for meter in self.meters):

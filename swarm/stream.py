@@ -219,11 +219,16 @@ class Patience:
         return self._left() <= 0
 
     def next_wait(self, asked: float | None) -> float:
-        """Return the seconds to wait: what the collector asked for, or a step of the backoff."""
-        if asked is not None:
+        """Return the seconds to wait: what the collector asked for, or a step of the backoff.
+
+        A collector that asks to be tried at once is, but once: it may ask for that for ever.
+        """
+        if asked:
             self._asked += asked
             return asked
         self._attempt += 1
+        if asked == 0 and self._attempt == 1:
+            return 0.0
         return min(backoff(self._attempt - 1), max(self._left(), 0.0))
 
     def _left(self) -> float:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from swarm.board import Board
 from swarm.checking import CheckTask
 from swarm.checkrun import check_all, checks_of
 from swarm.events import StreamProblem, StreamResult, Tally
-from swarm.ledger import recorded
+from swarm.ledger import Ledger, recorded
 from swarm.meterfile import Row, Survey
 from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
@@ -114,6 +114,8 @@ class _Run:
         with opened as url:
             tasks = tasks_of(self.settings, sound, url)
             self.observer.sending({meter: s.rows - s.filtered for meter, s in sound.items()})
+            if self.settings.upload.restart:
+                _forget(tasks)
             board.restart_clock()
             for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
                 ended = _lost(tasks[number], result) if isinstance(result, Lost) else result
@@ -165,6 +167,12 @@ class _Run:
             return StreamResult(survey.meter, "invalid", problem=problem)
         cause = self.cause or (_interruption(self.stop) if self.stop.why else None)
         return StreamResult(survey.meter, "not started", problem=cause)
+
+
+def _forget(tasks: Sequence[Task]) -> None:
+    """Begin all checkpoints anew: if the run is interrupted, all its meters are to go on."""
+    for task in tasks:
+        Ledger.create(task.ledger, task.meter.id).close()
 
 
 def _lost(task: Task, lost: Lost) -> StreamResult:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.board import Board
@@ -172,11 +173,13 @@ class _Worker:
     def __init__(self, pipe: Connection, brief: Brief) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
-        self._context = WorkerContext(brief, self._tell_free, self._tell_tallies)
+        self._changes: SimpleQueue[int] = SimpleQueue()
+        self._context = WorkerContext(brief, self._changes.put, self._tell_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent is done, or gone."""
         threading.Thread(target=self._report, daemon=True).start()
+        threading.Thread(target=self._tell_free, daemon=True).start()
         while True:
             try:
                 message = self._pipe.recv()
@@ -209,8 +212,10 @@ class _Worker:
             line = traceback.format_exception_only(error)[-1].strip()
             self._tell("crash", (job.number, own, line, traceback.format_exc()))
 
-    def _tell_free(self, change: int) -> None:
-        self._tell("free", change)
+    def _tell_free(self) -> None:
+        """Tell the parent of places, for who must not wait until it hears: it may be talking."""
+        while True:
+            self._tell("free", self._changes.get())
 
     def _tell_tallies(self, tallies: dict[str, Tally]) -> None:
         self._tell("tallies", tallies)

@@ -2,6 +2,8 @@
 
 import logging
 import multiprocessing
+import os
+import signal
 import sys
 import time
 import tracemalloc
@@ -169,3 +171,23 @@ def answer(task: int, context: WorkerContext) -> int:
 
     context.places._tell_free = tell_late
     return 2 * task
+
+
+def die_once(task: Any, _context: WorkerContext) -> str:
+    """Be killed at the first call; ``task`` names in its ``mark`` the file that tells calls."""
+    with Path(task.mark).open("a") as file:
+        file.write("x")
+        if file.tell() == 1:
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return "looked"
+
+
+def length(task: str, _context: WorkerContext) -> int:
+    """Return the length of a task, at once."""
+    return len(task)
+
+
+def die(_task: Any, _context: WorkerContext) -> None:
+    """Be killed."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -54,6 +54,21 @@ def test_the_gate_shuts_at_a_failure_and_opens_at_an_answer(clock: Clock, board:
     assert (False, 0) == (board.is_down, board.failures)
 
 
+def test_whoever_sees_the_gate_shut_knows_since_when(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, board: Board
+) -> None:
+    """The gate shuts after its times were noted: a run must not end over those of an older one."""
+    put, seen = board._put, []
+
+    def watched(at: int, value: float) -> None:
+        seen.append(board.is_down)
+        put(at, value)
+
+    monkeypatch.setattr(board, "_put", watched)
+    board.unreachable(0.5, "refused")
+    assert ([False, False], 0.0) == (seen, board.down_for())
+
+
 def test_one_probe_a_step(clock: Clock, board: Board) -> None:
     """Each step of the backoff has one probe, and counts as one failure."""
     assert board.claim_probe(1.0)  # not down: anyone may send

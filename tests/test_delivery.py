@@ -378,6 +378,8 @@ def test_without_a_checkpoint_known_rows_stop_the_stream(
     )
     assert "--adopt" in done.err
     assert "--restart" in done.err
+    until = bench.run(config, "--json", "--until", LINES[2][:19]).balanced()
+    assert (3, "no checkpoint") == (until.code, until.meters["m"]["problem"]["kind"])
     assert packets("m", LINES) == collector.packets("m")
     adopted = bench.run(config, "--json", "--adopt").balanced()
     assert (0, 2, 6) == (adopted.code, adopted.meters["m"]["sent"], adopted.meters["m"]["resumed"])

@@ -199,9 +199,10 @@ def test_a_closed_stdout_loses_nothing(bench: Bench, collector: Collector) -> No
 
 
 def test_a_restart_that_is_interrupted_goes_on_without_the_flag(bench: Bench) -> None:
-    """--restart, interrupted: the report says so, and the plain command goes on."""
+    """--restart, interrupted: the report says so, and the plain command goes on with all meters."""
     with slow() as collector:
-        config = bench.ini(collector.url, {"a": bench.csv("a.csv", rows(60))})
+        meters = {"a": bench.csv("a.csv", rows(60)), "b": bench.csv("b.csv", rows(3))}
+        config = bench.ini(collector.url, meters, upload={"connections": "1"})
         collector.delay = 0
         assert bench.run(config).code == 0
         collector.delay = 0.02
@@ -213,6 +214,7 @@ def test_a_restart_that_is_interrupted_goes_on_without_the_flag(bench: Bench) ->
         collector.delay = 0
         assert bench.run(config).code == 0
         assert packets("a", rows(60)) * 2 == collector.packets("a")
+        assert packets("b", rows(3)) * 2 == collector.packets("b")
 
 
 def test_a_file_altered_while_it_is_sent_stops_its_meter(bench: Bench) -> None:

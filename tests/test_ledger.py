@@ -77,6 +77,25 @@ def look(path: Path) -> tuple[list[Entry], Pending | None, str | None]:
     return entries, ledger.pending, ledger.notice
 
 
+def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Path) -> None:
+    """What is adopted is adopted whole: a run that is killed meanwhile leaves no checkpoint."""
+    rows = [entry(number)[:2] for number in range(3)]
+
+    def broken() -> Iterator[tuple[int, int]]:
+        yield from rows
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ledger.create(path, "m", acknowledged=broken())
+    assert Ledger.open(path, "m") is None
+    Ledger.create(path, "m", acknowledged=rows).close()
+    ledger = Ledger.open(path, "m")
+    assert ledger is not None
+    assert (None, entry(2)) == (ledger.pending, ledger.last_acknowledged)
+    assert [entry(number) for number in range(3)] == list(ledger.entries())
+    ledger.close()
+
+
 def test_no_ledger_is_no_error(path: Path) -> None:
     """A stream without a ledger has none; nothing is made by looking."""
     assert Ledger.open(path, "m") is None

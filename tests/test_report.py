@@ -73,6 +73,16 @@ def test_the_precedence_of_exit_codes() -> None:
     assert set(order) | {130, 2} == set(PRECEDENCE)
 
 
+@pytest.mark.parametrize("tally", [Tally(sent=1, rejected=1), Tally(sent=1, late=1)])
+def test_rows_that_need_a_hand_count_beside_what_stopped_their_meter(tally: Tally) -> None:
+    """Rejected and late rows are exit code 3, which goes before 5, also where a meter stopped."""
+    stopped = meter(tally=tally, problem=problem(5), state="stopped")
+    assert [3, 4] == [
+        report(stopped).exit_code,
+        report(stopped, meter(problem=problem(4))).exit_code,
+    ]
+
+
 @pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
 def test_a_signal_is_in_the_exit_code(number: int, code: int) -> None:
     """SIGINT is 130, SIGTERM is 143, also where streams stopped for it."""

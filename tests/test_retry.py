@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarm.retry import BACKOFF_MOST, RETRY_AFTER_MOST, Verdict, backoff, retry_after, verdict
+from swarm.stream import Patience
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()
 
@@ -113,3 +114,11 @@ def test_a_date_is_read_to_the_second(ahead: int) -> None:
     """A date so many seconds ahead asks for so many seconds."""
     moment = datetime.fromtimestamp(NOW + ahead, UTC)
     assert ahead == retry_after(format_datetime(moment, usegmt=True), NOW)
+
+
+def test_whoever_asks_for_no_pause_for_ever_gets_the_backoff() -> None:
+    """A ``Retry-After`` of nothing is heeded once; a packet is not sent again without end at it."""
+    patience = Patience(900.0)
+    waits = [patience.next_wait(0.0) for _ in range(20)]
+    assert (0.0, True) == (waits[0], sum(waits) > 30)
+    assert patience.next_wait(700.0) == 700.0

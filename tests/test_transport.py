@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import trustme
 
+from swarm.collector import Link
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
+from swarm.retry import Verdict
 from swarm.transport import BODY_LIMIT, Access, Answer, Engine, Session, available, open_session
 from tests.collector_server import (
     CloseAfterStoring,
@@ -379,6 +381,34 @@ def test_a_complete_header_decides(opened: Opener, collector: Collector, behavio
     assert session.post(collector.url, PACKET).status == 200
     assert bodies(collector) == [PACKET]
     assert session.post(collector.url, PACKET).status == 200
+
+
+_PACKET = b'{"tsISO8601":"2023-01-01T00:00:00.000+00:00"}'
+
+
+@pytest.mark.parametrize(
+    ("data", "is_known", "is_stored"),
+    [
+        (b"Content-Length: 45\r\n\r\n", False, False),
+        (b"Content-Length: 45\r\n\r\n" + _PACKET[:30], False, False),
+        (b"Transfer-Encoding: chunked\r\n\r\n", False, False),
+        (b"Content-Length: 99\r\n\r\n" + _PACKET, True, True),
+        (b"Content-Length: 0\r\n\r\n", True, False),
+        (b"\r\n", True, False),
+    ],
+    ids=["nothing", "half", "chunked", "all", "empty", "closed"],
+)
+def test_an_answer_that_was_cut_says_nothing_of_what_is_stored(
+    engine: Engine, collector: Collector, data: bytes, *, is_known: bool, is_stored: bool
+) -> None:
+    """Where the last packet is asked for, a cut is not taken for "nothing is stored"."""
+    collector.script = [Raw(b"HTTP/1.1 200 OK\r\n" + data)]
+    link = Link(engine, Access("user", "password"))
+    question = link.last(collector.url, "m")
+    link.close()
+    is_unsettled = question.outcome.verdict is Verdict.UNSETTLED
+    assert (is_known, is_stored) == (question.is_known, question.last is not None)
+    assert is_unsettled is not is_known
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])

@@ -20,11 +20,15 @@ BODY_LIMIT = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """What a collector answered: the header was complete, the body may have been cut."""
+    """What a collector answered: the header was complete, the body may have been cut.
+
+    ``is_cut`` says that it was, by the connection's end; past `BODY_LIMIT` it is left.
+    """
 
     status: int
     body: bytes = b""
     retry_after: str | None = None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,8 @@ class CurlSession:
         failure = self._perform()
         # Once its header is complete the answer counts, whatever became of the body.
         if found := _FINAL_HEADER.search(self._head.getvalue()):
-            return self._answer(int(found[1]), found[0])
+            is_cut = failure[0] not in {0, pycurl.E_WRITE_ERROR}  # the latter is our own limit
+            return self._answer(int(found[1]), found[0], is_cut=is_cut)
         self._idle.be_wary()
         raise self._fault(urlsplit(url).netloc, *failure)
 
@@ -178,11 +179,10 @@ class CurlSession:
                 self._curl.setopt(pycurl.FRESH_CONNECT, 0)
         return 0, "the answer ended before its header did"
 
-    def _answer(self, status: int, head: bytes) -> Answer:
-        after = None if 200 <= status < 300 else _RETRY_AFTER.search(head)
-        return Answer(
-            status, bytes(self._body), after[1].strip().decode("latin-1") if after else None
-        )
+    def _answer(self, status: int, head: bytes, *, is_cut: bool) -> Answer:
+        found = None if 200 <= status < 300 else _RETRY_AFTER.search(head)
+        after = found[1].strip().decode("latin-1") if found else None
+        return Answer(status, bytes(self._body), after, is_cut)
 
     def _fault(self, host: str, code: int, text: str) -> TransportFault:
         host = _plain(host)

@@ -97,7 +97,8 @@ class RequestsSession:
                 self._cookies, request, response.raw
             )
         after = None if 200 <= status < 300 else response.headers.get("Retry-After")
-        return Answer(status, _body(response), after)
+        body, is_cut = _body(response)
+        return Answer(status, body, after, is_cut)
 
     def _fault(self, url: SplitResult, error: Exception) -> TransportFault:
         host, cause = _plain(url.netloc), _cause(error)
@@ -162,13 +163,17 @@ def _pool(kind: Any, connection: Any, *args: Any, **options: Any) -> Any:
     return pool
 
 
-def _body(response: requests.Response) -> bytes:
-    """Return the body, or what came of it; the connection is kept where the body ended."""
+def _body(response: requests.Response) -> tuple[bytes, bool]:
+    """Return the body, or what came of it, and whether it was cut.
+
+    The connection is kept where the body ended.
+    """
     response.raw.enforce_content_length = False  # a body that was cut is worth having too
     try:
-        return bytes(response.raw.read(BODY_LIMIT, decode_content=False))
+        body = bytes(response.raw.read(BODY_LIMIT, decode_content=False))
+        return body, len(body) < BODY_LIMIT and bool(response.raw.length_remaining)
     except _FAILURES:
-        return b""
+        return b"", True
     finally:
         response.close()
 

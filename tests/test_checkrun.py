@@ -1,0 +1,25 @@
+"""The check in the parent: what its workers meet."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from swarm.board import Board
+from swarm.checkrun import LookLostError, results
+from swarm.pool import Crew, Pool
+from swarm.stopping import Stop
+
+
+def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
+    """Looking changes nothing: another worker takes it, once; whoever kills both is told so."""
+    tasks = [
+        SimpleNamespace(meter=SimpleNamespace(id=name), mark=str(tmp_path / name)) for name in "ab"
+    ]
+    board = Board.create(1)
+    with Pool(Crew(processes=2, places=2), board) as pool:
+        found = list(results(pool, "tests.spawned:die_once", tasks, Stop()))
+        with pytest.raises(LookLostError, match=r"a: not checked: .*SIGKILL") as caught:
+            list(results(pool, "tests.spawned:die", tasks[:1], Stop()))
+    board.close()
+    assert (["looked"] * 2, 5) == (found, caught.value.exit_code)
