@@ -8,6 +8,8 @@ from tests.mutation import Files
 
 #: A password that no message may show, nor a piece of it; with marks that an INI may take amiss.
 SECRET = "Zk9v=Q7pX#2wLm"
+#: The sample file that holds it.
+PASSWORD_FILE = "demo-password.txt"
 _ROOT = Path(__file__).parent.parent
 _ROWS = 30
 
@@ -79,7 +81,7 @@ def _sample(ini: Path) -> Files:
     text = re.sub("Password=.*", f"Password={SECRET}", ini.read_text(encoding="utf-8"))
     names = sorted({*re.findall(r"sample_data/([\w-]+\.csv)", text), "cold-room-kwh-2024-05.csv"})
     csvs = {f"sample_data/{name}": _head(_ROOT / "sample_data" / name) for name in names}
-    secret = {"sample_configs/demo-password.txt": f"{SECRET}\n".encode()}
+    secret = {f"sample_configs/{PASSWORD_FILE}": f"{SECRET}\n".encode()}
     return {f"sample_configs/{ini.name}": text.encode(), **csvs, **secret}
 
 
