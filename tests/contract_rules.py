@@ -50,6 +50,7 @@ class Refused(NamedTuple):
     content: str | bytes | None
     problems: tuple[str, ...]
     options: str = ""
+    is_folder: bool = False
 
 
 def values(*texts: str) -> Packets:
@@ -464,22 +465,30 @@ REFUSED = (
         ("2:2: bytes that are not UTF-8: found 0xe9, expected text in UTF-8",),
     ),
     Refused(
-        "NUL bytes", f"{T0},1\n{T1},2\0\n", ("2:2: a NUL byte: found 0x00, expected text in UTF-8",)
+        "encoding: NUL bytes",
+        f"{T0},1\n{T1},2\0\n",
+        ("2:2: a NUL byte: found 0x00, expected text in UTF-8",),
     ),
     Refused(
-        "header",
+        "default format: a header line",
         f"time,value\n{ROWS}",
         (_header("time", 1),),
     ),
-    Refused("files: missing", None, ("1:1: no such file; expected a readable CSV at {file}",)),
-    Refused("files: empty", "", ("1:1: " + _EMPTY,)),
+    Refused("paths: missing", None, ("1:1: no such file; expected a readable CSV at {file}",)),
+    Refused("paths: an empty file", "", ("1:1: " + _EMPTY,)),
+    Refused(
+        "paths: a folder",
+        None,
+        ("1:1: is a folder; expected a readable CSV at {file}",),
+        is_folder=True,
+    ),
     Refused(
         "paths: gzip that is none",
         ROWS,
         (
             (
-                "1:1: not a whole gzip file: Not a gzipped file (b'20'); expected a readable CSV at "
-                "{file}"
+                "1:1: not a whole gzip file: Not a gzipped file (b'20'); expected a readable CSV "
+                "at {file}"
             ),
         ),
     ),

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ import pytest
 
 from tests.bench import Bench, Ended
 from tests.collector_server import Collector
+from tests.contract_inis import RULES, Rule
 from tests.contract_rules import (
     PACKETS,
     PASSWORD,
@@ -203,6 +204,8 @@ def _refused(folder: Path) -> list[Seen]:
     for case in REFUSED:
         if case.content is not None:
             written(folder / csv_of(case), case.content)
+        elif case.is_folder:
+            (folder / csv_of(case)).mkdir()
     sound = TAKEN[0]
     written(folder / "sound.csv", ROWS)
     meters = [(case.name, csv_of(case), case.options) for case in REFUSED]
@@ -262,3 +265,19 @@ def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None
     assert [f"warning: {config}:10: [credentials] password: {message} {config}"] == whole.lines_of(
         "chmod"
     )
+
+
+# Both ways
+
+
+def test_every_rule_stands_both_ways() -> None:
+    """What only its INI can break is broken there; ``problems`` says how all of them are told."""
+    kept, broken = ({case.name.partition(":")[0] for case in cases} for cases in (TAKEN, REFUSED))
+    assert {"problems"} == broken - kept
+    assert [] == [rule for rule in kept - broken if not any(rule in ini.name for ini in RULES)]
+
+
+@pytest.mark.parametrize("cases", [TAKEN, REFUSED, RULES], ids=["taken", "refused", "INI"])
+def test_every_rule_has_a_name_of_its_own(cases: Sequence[Taken | Refused | Rule]) -> None:
+    """A rule that is broken is found by its name."""
+    assert len(cases) == len({case.name for case in cases})
