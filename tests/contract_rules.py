@@ -479,7 +479,7 @@ REFUSED = (
     Refused(
         "paths: a folder",
         None,
-        ("1:1: is a folder; expected a readable CSV at {file}",),
+        ("1:1: can't be read: is a folder; expected a readable CSV at {file}",),
         is_folder=True,
     ),
     Refused(
