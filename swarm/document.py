@@ -154,7 +154,10 @@ def _label(section: str, option: str | None) -> str:
 
 
 def _found(text: str) -> str:
-    """Return how a message names a wrong value: never what may be the password in a URL."""
-    if "@" in text or ("://" in text and set("?#") & set(text)):
+    """Return how a message names a wrong value: never what may be the password in a URL.
+
+    Nor what may be two lines run into one, the second with a password.
+    """
+    if set("@=") & set(text) or ("://" in text and set("?#") & set(text)):
         return "found a value that is not shown here (it may hold a password)"
     return f"found {shown(text)}"

@@ -71,7 +71,7 @@ def settings(document: Document, upload: Upload) -> Settings:
         meters=(_meter(document, url),),
         upload=upload,
         state=platformdirs.user_state_path("swarm"),
-        log_file=resolved(log_file, Path.cwd()) if log_file else None,
+        log_file=resolved(log_file, Path.cwd()) if isinstance(log_file, str) else None,
         warnings=_warnings(document),
     )
 

@@ -24,6 +24,8 @@ def load(
         _check_sections(document)
     else:
         document.report(METERS, None, "no meter; add a line such as gas-meter-01 = gas.csv")
+        # Else nothing would ask for credentials, and their lack be told only by the next run.
+        sets.of("", needed=False)
     common = document.values("swarm", rules.PARSERS, rules.LISTS)
     meters = []
     for name in named:

@@ -192,7 +192,7 @@ def lines_of(problems: Iterable[tuple[str, StreamProblem]]) -> list[str]:
     """Return problems of meters as lines, the meters that have the same one together."""
     grouped: dict[str, list[str]] = {}
     for meter, problem in problems:
-        place = f"{problem.file}:{problem.line}: " if problem.line else ""
+        place = f"{problem.file}:{problem.line}: " if problem.file and problem.line else ""
         grouped.setdefault(place + problem.message, []).append(meter)
     return [printable(f"{_names(ids)}: {message}") for message, ids in grouped.items()]
 

@@ -105,6 +105,10 @@ def test_route(tmp_path: Path) -> None:
                 "or fragment"
             ),
         ),
+        (
+            "environment = demo password = hunter2",
+            f"2: [swarm] environment: {HIDDEN}, expected {ANY_PLACE}",
+        ),
         ("url =", "2: [swarm] url: empty; give it a value or leave it out"),
         (
             "environment = local\nproxy = http://proxy.example.com",

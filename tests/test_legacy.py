@@ -184,6 +184,13 @@ def test_names_and_delimiters(tmp_path: Path) -> None:
                 "indented line belongs to the one above"
             ),
         ),
+        (
+            {"Filename": "a.csv\n  b.csv"},
+            (
+                "6: [General] Filename: goes over several lines; begin each option at the left, an "
+                "indented line belongs to the one above"
+            ),
+        ),
         ({"Filename": None}, "5: [General] Filename: missing"),
         ({"ChannelReference": None}, "5: [General] ChannelReference: missing"),
         ({"ChannelType": None}, "5: [General] ChannelType: missing"),
@@ -293,3 +300,9 @@ def test_no_traceback_of_configparser(tmp_path: Path) -> None:
     """What configparser would stumble over is told in the same way."""
     with pytest.raises(SettingsError):
         loaded(tmp_path, "[Web DC]\n  x\n y\n=\n:\n[]\n[General\n")
+
+
+def test_log_file_over_two_lines(tmp_path: Path) -> None:
+    """A problem as with any other option, although a log file is not required."""
+    (found,) = problems(tmp_path, text(logs="Filename=x.log\n  Level=INFO"))
+    assert found.startswith("12: [Logs] Filename: goes over several lines; ")

@@ -211,3 +211,9 @@ def test_problems_are_told_once_for_all_who_have_them() -> None:
     assert ["a, c, d: down", "b: gas.csv:7: no"] == problem_lines(meters)
     more = [meter(f"m{n}", problem=problem(5, "down")) for n in range(5)]
     assert ["m0, m1 and 3 more: down"] == problem_lines(more)
+
+
+def test_a_line_without_its_file_is_not_shown() -> None:
+    """The message of late rows names the places itself."""
+    late = StreamProblem("late", "2 rows are older: gas.csv:7, gas.csv:9", 3, line=7)
+    assert ["gas: 2 rows are older: gas.csv:7, gas.csv:9"] == problem_lines([meter(problem=late)])

@@ -1,0 +1,139 @@
+"""Changes at random to the files of an input: bytes, words, lines, pieces of other files."""
+
+import random
+from collections.abc import Callable, Sequence
+
+#: The files of an input by name; the first is the INI.
+Files = dict[str, bytes]
+
+_CSV_WORDS = (
+    *("nan", "inf", "-inf", "1_000", "0x1F", "1,5", "1e400", "1e308", "1e-999999999", "-0", ".5"),
+    *("5.", "+5", "007", "-", "e", "٣", "\uff11", "9" * 400, "0." + "0" * 300 + "1", "1E5", "--1"),
+    *("2023-03-26 01:30:00", "2023-10-29 01:30:00", "2024-10-27 01:30:00", "2024-02-30 00:00:00"),
+    *("0001-01-01 00:00:00", "9999-12-31 23:59:59", "2024-5-3 1:2:3", "13/05/2024 00:00", "24:00"),
+    *(",", ";", "\t", "\n", "\r\n", "\r", "\n\n", '"', '""', "\0", "\ufeff", " ", "\u2028", "\x1b"),
+    *("time,value\n", "\ud800", "é", "," * 21, "+0100", "Z", ".5", ".0000001", "\x0c", "\x85"),
+)
+_INI_WORDS = (
+    *("[swarm]", "[credentials]", "[credentials:b]", "[upload]", "[meters]", "[meter:x]", "[a"),
+    *("[meter:]", "[Web DC]", "[General]", "[Logs]", "[=]", "[]", "=", ":", "\n", "\r\n", "\n  "),
+    *("environment = demo", "url = https://h/", "url = http://h/", "timezone = UTC", "%", "%%"),
+    *("timezone = Africa/Monrovia", "timezone = Australia/Lord_Howe", "timezone = Asia/Kathmandu"),
+    *("ambiguous_time = error", "ambiguous_time = second", "duplicates = last", "decimal = ,"),
+    *("columns = aP_1, -, pC_1", "columns = value", "columns = -", "unit = kWh", "unit = mA"),
+    *("timestamp_format = %Y%m%d%H%M%S", "timestamp_format = %d.%m.%y %H:%M:%S.%f%z", "%j"),
+    *("delimiter = tab", "delimiter = ;", "delimiter = |", "skip_rows = 1", "skip_rows = 9" * 9),
+    *("interval = 15m", "interval = 0.001s", "shift = 36500d", "shift = 0.001s", "pad_first = yes"),
+    *("power_from_energy = 7m", "power_from_energy = 0.001s", "route = utc", "route = partial"),
+    *("empty_rows = skip", "since = 2024-05-13T12:00", "until = 2024-05-14", "credentials = b"),
+    *("password_env = HOME", "password = ", "username = a:b", "MinutesShift = 15", "#", ";", "*"),
+    *("ChannelType: real_electricity", "MinutesInSlot", "@", "~", "../", "\0", "\ufeff", "é", "["),
+    *("keep_going = perhaps", "connections = 0", "timeout = 1x", "proxy = http://u:p@h/", "\x1b"),
+)
+#: As many pieces of one file may be changed.
+_MOST_CHANGES = 5
+_LONGEST_PIECE = 40
+
+
+def mutated(files: Files, others: Sequence[Files], chance: random.Random) -> Files:
+    """Return files of which the INI, or some others, or all are changed."""
+    changed = dict(files)
+    ini, *rest = files
+    csvs = [name for name in rest if ".csv" in name]
+    if chance.random() < 0.5:
+        donor = next(iter(chance.choice(others).values()))
+        changed[ini] = _changed(files[ini], _INI_WORDS, donor, chance)
+    for name in rest:
+        if chance.random() < 0.6:
+            # Not of an INI: a message may show what is in a cell, were it a password.
+            donor = files[chance.choice(csvs)]
+            changed[name] = _changed(files[name], _CSV_WORDS, donor, chance)
+    return changed
+
+
+def _changed(data: bytes, words: Sequence[str], donor: bytes, chance: random.Random) -> bytes:
+    for _ in range(chance.randint(1, _MOST_CHANGES)):
+        word = chance.choice(words).encode("utf-8", "surrogatepass")
+        data = chance.choice(_CHANGES)(data, word, donor, chance)
+    return data
+
+
+def _piece(data: bytes, chance: random.Random) -> slice:
+    start = chance.randint(0, len(data))
+    return slice(start, start + chance.randint(0, _LONGEST_PIECE))
+
+
+def _replaced(data: bytes, piece: slice, new: bytes) -> bytes:
+    return data[: piece.start] + new + data[piece.stop :]
+
+
+def _flip(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    at = chance.randint(0, len(data))
+    flipped = bytes(byte ^ (1 << chance.randrange(8)) for byte in data[at : at + 1])
+    return _replaced(data, slice(at, at + 1), flipped)
+
+
+def _cut(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    return _replaced(data, _piece(data, chance), b"")
+
+
+def _double(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    piece = _piece(data, chance)
+    return _replaced(data, piece, data[piece] * 2)
+
+
+def _insert(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    at = chance.randint(0, len(data))
+    return _replaced(data, slice(at, at), word)
+
+
+def _insert_line(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    lines.insert(chance.randint(0, len(lines)), word)
+    return b"\n".join(lines)
+
+
+def _overwrite_cell(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    """Put a word in the place of what stands between two marks."""
+    lines = data.split(b"\n")
+    at = chance.randrange(len(lines))
+    mark = chance.choice([b",", b";", b"="])
+    cells = lines[at].split(mark)
+    cells[chance.randrange(len(cells))] = word
+    lines[at] = mark.join(cells)
+    return b"\n".join(lines)
+
+
+def _swap_lines(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    one, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+    lines[one], lines[other] = lines[other], lines[one]
+    return b"\n".join(lines)
+
+
+def _repeat_line(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    lines.insert(chance.randint(0, len(lines)), chance.choice(lines))
+    return b"\n".join(lines)
+
+
+def _drop_line(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    del lines[chance.randrange(len(lines))]
+    return b"\n".join(lines)
+
+
+def _end_early(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+    return data[: chance.randint(0, len(data))]
+
+
+def _splice(data: bytes, _word: bytes, donor: bytes, chance: random.Random) -> bytes:
+    lines, given = data.split(b"\n"), donor.split(b"\n")
+    start, at = chance.randrange(len(given)), chance.randint(0, len(lines))
+    return b"\n".join(lines[:at] + given[start : start + chance.randint(1, 4)] + lines[at:])
+
+
+_CHANGES: tuple[Callable[[bytes, bytes, bytes, random.Random], bytes], ...] = (
+    *(_flip, _cut, _double, _insert, _insert_line, _overwrite_cell, _overwrite_cell),
+    *(_swap_lines, _repeat_line, _drop_line, _end_early, _splice),
+)
