@@ -206,14 +206,16 @@ class _Delivery:
 
     def _rejected(self, ledger: Ledger, item: RowItem, outcome: Outcome) -> None:
         """Stop, or keep the row aside and go on. A stop leaves the row to be tried again."""
-        self.tally.rejected += 1
         self.rejected_in_a_row += 1
         where, words, status = item.where, outcome.words, outcome.status
         if self.upload.on_reject == "stop":
+            self.tally.rejected += 1
             self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
         self.rejects.add(where.file, item.row, outcome)
         ledger.record(item.instant, item.digest, REJECTED)
+        # Only now, and in this order: whoever looks meanwhile must not count the row twice.
         self.tally.base += 1
+        self.tally.rejected += 1
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
             self.exchange.stop("rejected", message, 3, where, status)

@@ -17,7 +17,7 @@ class Exchange:
         self._target = target
         self._context = context
         self._place: Link | None = None
-        self._is_fresh_session = False
+        self._renewed: Link | None = None
 
     def clear(self) -> None:
         """Return when a request may go out."""
@@ -28,7 +28,7 @@ class Exchange:
         outcome = self._link().post(self._target.url, packet)
         self._context.heard(outcome, self._target.credential)
         if outcome.verdict is Verdict.ACKNOWLEDGED:
-            self._is_fresh_session = False
+            self._renewed = None
         return outcome
 
     def ask_once(self) -> Question:
@@ -105,10 +105,14 @@ class Exchange:
         self.stop("temporary", message, 5, where, outcome.status, stops_run=is_silent)
 
     def _unauthorized(self, outcome: Outcome, where: Where | None) -> None:
-        """Try once more with a fresh session; after that the credentials are wrong."""
-        if not self._is_fresh_session:
-            self._is_fresh_session = True
-            self._link().renew()
+        """Try once more with a fresh session; after that the credentials are wrong.
+
+        After a wait the stream may have another session, as old as the one before.
+        """
+        link = self._link()
+        if self._renewed is not link:
+            self._renewed = link
+            link.renew()
             return
         if not self._context.is_accepted(self._target.credential):
             self._context.condemn(self._target.credential)

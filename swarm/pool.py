@@ -75,9 +75,11 @@ class Pool:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._dismiss()
-        self.kill()
+        try:
+            if kind is None:
+                self._dismiss()
+        finally:
+            self.kill()
 
     def _dismiss(self) -> None:
         """Let idle workers end by themselves."""
@@ -90,11 +92,12 @@ class Pool:
         """End all workers at once; what they sent is in their checkpoints, or can be settled."""
         for hand in self._hands:
             hand.process.kill()
-        for hand in self._hands:
+        while self._hands:
+            # Taken out first: a signal may end this, and who comes after goes on with the rest.
+            hand = self._hands.pop()
             hand.process.join()
             hand.pipe.close()
             hand.process.close()
-        self._hands = []
 
     def stop(self) -> None:
         """Send no new packets, hand out no more jobs; those in flight end."""

@@ -82,18 +82,23 @@ class WorkerContext:
 
     def may_send(self, credential: int) -> None:
         """Return when a request may go out."""
-        board = self._board
-        if board.stopped or board.is_condemned(credential):
-            raise Halted("the run is told to stop")
-        if board.is_down:
-            self._await_probe()
-        if self._brief.rate_limit is not None:
-            wait = board.reserve_request(self._brief.rate_limit)
-            if wait > 0:
-                self.sleep(wait)
+        is_turn = False
+        while not is_turn:
+            self._check_stop(credential)
+            is_turn = self._has_turn()
+        self._check_stop(credential)
 
-    def _await_probe(self) -> None:
-        """Wait until the collector is back, or until this thread may try whether it is."""
+    def _has_turn(self) -> bool:
+        """Wait for the collector, then for the rate; False if it went down meanwhile."""
+        board, rate = self._board, self._brief.rate_limit
+        is_probe = board.is_down and self._await_probe()
+        wait = 0.0 if rate is None else board.reserve_request(rate)
+        if wait > 0:
+            self.sleep(wait)
+        return is_probe or not board.is_down
+
+    def _await_probe(self) -> bool:
+        """Wait until the collector is back, or until this thread may try whether it is: True."""
         board = self._board
         while board.is_down:
             left = self._brief.retry_for - board.down_for()
@@ -103,15 +108,17 @@ class WorkerContext:
             if wait > 0:
                 self.sleep(min(wait, 0.5))
             elif board.claim_probe(backoff(board.failures + 1)):
-                return
+                return True
+        return False
 
     def sleep(self, seconds: float) -> None:
         """Wait; the end of the run cuts it short."""
         self.stopping.wait(seconds)
         self._check_stop()
 
-    def _check_stop(self) -> None:
-        if self._board.stopped:
+    def _check_stop(self, credential: int | None = None) -> None:
+        is_condemned = credential is not None and self._board.is_condemned(credential)
+        if self._board.stopped or is_condemned:
             raise Halted("the run is told to stop")
 
     def heard(self, outcome: Outcome, credential: int) -> None:

@@ -1,9 +1,13 @@
 """Hand-out: every task of a run gets its result."""
 
+import multiprocessing
 import threading
+
+import pytest
 
 from swarm.board import Board
 from swarm.pool import Crew, Pool
+from swarm.stopping import EndNow
 
 
 def test_a_place_that_is_told_late_is_waited_for() -> None:
@@ -29,4 +33,24 @@ def test_parent_and_worker_never_wait_for_each_other() -> None:
         runner.start()
         runner.join(30)
         assert len(results) == len(tasks)
+    board.close()
+
+
+def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal while workers are dismissed, and one while they are killed: all are gone."""
+
+    def signalled(*_: object) -> None:
+        monkeypatch.undo()
+        raise EndNow(2)
+
+    def go(place: str) -> None:
+        with Pool(Crew(processes=1, places=1), board) as pool:
+            assert {0: 1} == dict(pool.run("tests.spawned:length", ["x"], lambda _: None))
+            monkeypatch.setattr(place, signalled)
+
+    board = Board.create(1)
+    for place in ("swarm.pool._send", "multiprocessing.process.BaseProcess.join"):
+        with pytest.raises(EndNow):
+            go(place)
+        assert not multiprocessing.active_children()
     board.close()

@@ -1,0 +1,67 @@
+"""One stream's talk with the collector, with sessions that are scripted."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from swarm.collector import Link, Outcome
+from swarm.exchange import Exchange
+from swarm.retry import verdict
+from swarm.stream import Ended, Patience, Target
+from swarm.transport import Access
+
+
+class Session:
+    """A session that gives the answers of a script."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.renewals = 0
+
+    def post(self, *_: object) -> Outcome:
+        """Answer."""
+        status = self.statuses.pop(0)
+        return Outcome(verdict(status), f"HTTP {status}", status, wait=0.01)
+
+    def renew(self) -> None:
+        """Count it."""
+        self.renewals += 1
+
+
+class Context:
+    """A context that hands out sessions in turn; all else is of no interest."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self.sessions = list(sessions)
+
+    def enter(self, _: Access) -> Link:
+        """Return the next session."""
+        return cast(Link, self.sessions.pop(0))
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+def posted(*sessions: Session) -> int | None:
+    """Post until the packet is acknowledged, or the stream ends; return the last status."""
+    exchange = Exchange(Target("m", "", Access("u", "p"), 0, 60.0), cast(Any, Context(sessions)))
+    patience = Patience(60.0)
+    while (outcome := exchange.post(b"")).status != 200:
+        exchange.get_over(outcome, patience, None)
+    return outcome.status
+
+
+def test_each_session_that_has_expired_is_renewed_once() -> None:
+    """After a wait a stream may get another session, as old as its first: that is renewed too."""
+    first, second = Session(401, 429), Session(401, 200)
+    assert 200 == posted(first, second)
+    assert [1, 1] == [first.renewals, second.renewals]
+
+
+def test_a_fresh_session_that_is_refused_ends_the_stream() -> None:
+    """One try with a fresh session, no more."""
+    session = Session(401, 401)
+    with pytest.raises(Ended) as caught:
+        posted(session)
+    assert (1, 4) == (session.renewals, caught.value.problem.exit_code)

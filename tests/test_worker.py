@@ -1,0 +1,82 @@
+"""A worker's context: when a request may go out, and what the parent is told meanwhile."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from swarm.board import Board
+from swarm.delivery import deliver
+from swarm.events import Tally
+from swarm.ledger import Ledger, recorded
+from swarm.meterfile import Window, survey
+from swarm.options import Upload
+from swarm.settings import CsvRules, Meter
+from swarm.stream import Halted, Task
+from swarm.transport import Access
+from swarm.worker import Brief, WorkerContext
+from tests.bench import Bench, rows
+from tests.collector_server import Collector, Reply
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    """Return the board of a run with one set of credentials, its next moment a while ahead."""
+    board = Board.create(1)
+    for _ in range(6):
+        board.reserve_request(20)
+    yield board
+    board.close()
+
+
+def context(board: Board) -> WorkerContext:
+    """Return the context of a worker that keeps to 20 requests a second."""
+    return WorkerContext(Brief(board, 1, rate_limit=20), lambda _: None, lambda _: None)
+
+
+def test_who_waits_for_the_rate_sends_nothing_to_a_collector_that_went_down(board: Board) -> None:
+    """Of all that wait for their moment when the collector goes down, none goes out unprobed."""
+    sent = threading.Event()
+
+    def send() -> None:
+        context(board).may_send(0)
+        sent.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    time.sleep(0.1)
+    board.unreachable(60.0, "refused")
+    assert not sent.wait(0.5)
+    board.answered()
+    assert sent.wait(5)
+
+
+def test_who_waits_for_the_rate_sends_nothing_with_refused_credentials(board: Board) -> None:
+    """Nor does one go out whose credentials were found wrong meanwhile."""
+    threading.Timer(0.1, board.condemn, (0,)).start()
+    with pytest.raises(Halted):
+        context(board).may_send(0)
+
+
+def test_a_rejected_row_is_never_counted_twice(
+    bench: Bench, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever a worker is killed, what it told and what its ledger holds are no more than rows."""
+    worker = context(board)
+    record, told = Ledger.record, []
+
+    def looked_at(ledger: Ledger, *row: int) -> None:
+        told.append(worker.tallies["m"].copy())
+        record(ledger, *row)
+
+    monkeypatch.setattr(Ledger, "record", looked_at)
+    with Collector(lambda request, _: Reply(422) if request.body else None) as collector:
+        meter = Meter("m", (bench.csv("m.csv", rows(1)),), CsvRules("UTC"), collector.url, None)
+        options, state = Upload(on_reject="skip"), str(bench.state)
+        found = survey(meter, Window())
+        task = Task(meter, found, options, "c", state, Access("u", "p"), 0)
+        worker.places.expect()
+        result = deliver(task, worker)
+    assert (0, 1) == (result.tally.sent, result.tally.rejected)
+    assert [Tally()] == told
+    assert 1 == recorded(task.ledger)
