@@ -70,6 +70,7 @@ class Pool:
         self._hands: list[_Hand] = []
         self._tallies: dict[str, Tally] = {}
         self._stopping = False
+        self._hired = 0
 
     def __enter__(self) -> "Pool":
         return self
@@ -144,7 +145,10 @@ class Pool:
         ours, theirs = self._context.Pipe()
         places = self._share(len(self._hands))
         crew = self._crew
-        brief = Brief(self._board, places, crew.engine, crew.rate_limit, crew.retry_for)
+        brief = Brief(
+            self._board, places, crew.engine, crew.rate_limit, crew.retry_for, self._hired
+        )
+        self._hired += 1
         process = self._context.Process(target=main, args=(theirs, brief), daemon=True)
         with _signals_blocked():
             process.start()

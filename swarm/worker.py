@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
+from swarm.affinity import keep_to_one_core
 from swarm.board import Board
 from swarm.collector import Link, Outcome
 from swarm.errors import SwarmError
@@ -34,13 +35,14 @@ Kind = Literal["free", "tallies", "result", "crash"]
 
 @dataclass(frozen=True)
 class Brief:
-    """What a worker is told once."""
+    """What a worker is told once; ``number`` tells it from the others of its run."""
 
     board: Board
     places: int
     engine: Engine = "auto"
     rate_limit: float | None = None
     retry_for: float = 900.0
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -252,4 +254,7 @@ def main(pipe: Connection, brief: Brief) -> None:
     # A terminal sends Ctrl-C to the whole group: the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if brief.places > 1:
+        # From the parent's number on: runs at the same time are not to meet on the first core.
+        keep_to_one_core(os.getppid() + brief.number)
     _Worker(pipe, brief).serve()

@@ -19,7 +19,7 @@ from tests.bench import Bench, packets, rows
 from tests.collector_server import Behaviour, Collector, Request, ResetAfterStoring
 from tests.spawned import deliver_counted, spawned
 
-FEW, MANY = 2500, 7500
+FEW, MANY = 2200, 4800
 
 
 class Cost(NamedTuple):

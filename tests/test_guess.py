@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.errors import GuessError
@@ -196,6 +196,7 @@ MARKS = ((",", "."), (";", "."), (";", ","), ("\t", ","), ("|", "."))
 HEADERS = st.lists(st.sampled_from(["", "sep", "Zeit{0}Wert{0}Status"]), max_size=2)
 
 
+@settings(max_examples=40)
 @given(
     st.tuples(st.sampled_from(FORMS), st.sampled_from(MARKS), HEADERS, st.integers(1, 3)),
     st.datetimes(datetime(1999, 1, 1), datetime(2040, 1, 1)),
