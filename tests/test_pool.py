@@ -1,6 +1,7 @@
 """Hand-out: every task of a run gets its result."""
 
 import multiprocessing
+import os
 import threading
 
 import pytest
@@ -54,3 +55,16 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
             go(place)
         assert not multiprocessing.active_children()
     board.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
+def test_each_worker_keeps_to_a_core_of_its_own() -> None:
+    """The threads of a worker share a core; the parent has all that it had."""
+    ours = os.sched_getaffinity(0)
+    board = Board.create(1)
+    with Pool(Crew(processes=2, places=4), board) as pool:
+        found = dict(pool.run("tests.spawned:cores", [1, 2, 3, 4], lambda _: None))
+    board.close()
+    assert {1} == set(map(len, found.values()))
+    assert min(len(ours), 2) == len(set(found.values()))
+    assert ours == os.sched_getaffinity(0)
