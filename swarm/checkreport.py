@@ -84,7 +84,7 @@ def _estimate(surveys: Sequence[Survey], rate: float | None) -> Iterator[str]:
 
 
 def _packets(surveys: Sequence[Survey]) -> int:
-    return sum(survey.rows - survey.filtered for survey in surveys if survey.is_sound)
+    return sum(survey.packets for survey in surveys if survey.is_sound)
 
 
 def _period(survey: Survey) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from swarm.errors import FileChangedError, StateError
 from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
 from swarm.ledger import REJECTED, Ledger
-from swarm.meterfile import MeterReader, Window
+from swarm.meterfile import Window
 from swarm.packet import packet
 from swarm.rejects import Rejects
 from swarm.resume import Resume
@@ -76,7 +76,7 @@ class _Delivery:
         upload = task.upload
         terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
-        self.reader = self._reader(Window(upload.since, upload.until))
+        self.reader = task.reader(task.window)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
@@ -152,19 +152,12 @@ class _Delivery:
             return StreamProblem("not verified", message, 3)
         return None
 
-    def _reader(self, window: Window) -> MeterReader:
-        return MeterReader(self.task.meter, self.task.survey.spans, window)
-
     def _items(self) -> Iterator[RowItem]:
-        return self._items_of(self.reader)
+        return self.task.items(self.reader)
 
     def _all_items(self) -> Iterator[RowItem]:
         """Return the rows that are filtered as well: the collector may hold them."""
-        return self._items_of(self._reader(Window()))
-
-    def _items_of(self, reader: MeterReader) -> Iterator[RowItem]:
-        registers, files = self.task.survey.registers, self.task.meter.files
-        return (RowItem(row, registers, files) for row in reader.rows())
+        return self.task.items(self.task.reader(Window()))
 
     def _watch(self) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
@@ -18,6 +19,8 @@ _BETWEEN_LOOKS = 0.01
 
 class LedgerFile:
     """An open ledger's file."""
+
+    _ACCESS = os.O_RDWR
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -44,11 +47,11 @@ class LedgerFile:
             return cls(path, fd)
 
     @classmethod
-    def open(cls, path: Path) -> "LedgerFile | None":
+    def open(cls, path: Path) -> Self | None:
         """Open a ledger's file, None if there is none."""
         with _told(path):
             try:
-                return cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+                return cls(path, os.open(path, cls._ACCESS | os.O_CLOEXEC))
             except FileNotFoundError:
                 return None
 
@@ -104,14 +107,7 @@ class Snapshot(LedgerFile):
     What would be written is left: a torn end is there still for the run that sends next.
     """
 
-    @classmethod
-    def open(cls, path: Path) -> "Snapshot | None":
-        """Open a ledger's file, None if there is none."""
-        with _told(path):
-            try:
-                return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-            except FileNotFoundError:
-                return None
+    _ACCESS = os.O_RDONLY
 
     def slot(self) -> Slot:
         """Return the slot; one that is being written is read again."""

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Literal
 
 from swarm.collector import Last
+from swarm.contact import Expected
 from swarm.events import Tally
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, Pending
 from swarm.record import Record
@@ -52,9 +53,9 @@ class Resume:
         self._remember(item)
         self._last = item
 
-    def expected(self) -> dict[int, Item | None]:
+    def expected(self) -> Expected:
         """Return what the collector's last packet can be: the newest row, or that sent last."""
-        expected: dict[int, Item | None] = {}
+        expected: Expected = {}
         newest, last = self.ledger.newest, self.ledger.last_acknowledged
         if newest is not None:
             is_here = self._newest is not None and self._newest.instant == newest

@@ -15,11 +15,10 @@ from swarm.events import StreamProblem
 from swarm.exchange import Exchange
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.localtime import Zone
-from swarm.meterfile import MeterReader, Window
 from swarm.packet import instant_of, timestamp
 from swarm.record import Record
 from swarm.retry import Verdict, backoff
-from swarm.stream import Context, Down, Ended, Halted, Patience, RowItem, Task, halted, invalid
+from swarm.stream import Context, Down, Ended, Halted, Patience, Task, halted, invalid
 
 _TRIES = 3
 #: The longest wait (s) before the collector is asked again; a person is looking.
@@ -93,7 +92,7 @@ def look_offline(task: Task, _context: Context) -> Standing:
 def _counted(task: Task, standing: Standing, ledger: Ledger | None) -> Standing:
     if not task.survey.is_sound:
         return standing
-    counts = Counter(_kinds(task, ledger)) if ledger else Counter(waiting=_packets(task))
+    counts = Counter(_kinds(task, ledger)) if ledger else Counter(waiting=task.survey.packets)
     return replace(
         standing,
         acknowledged=counts["acknowledged"],
@@ -104,18 +103,11 @@ def _counted(task: Task, standing: Standing, ledger: Ledger | None) -> Standing:
     )
 
 
-def _packets(task: Task) -> int:
-    return task.survey.rows - task.survey.filtered
-
-
 def _kinds(task: Task, ledger: Ledger) -> Iterator[str]:
     """Yield what an upload would make of each row, in order of time."""
     record = Record(ledger.entries())
-    registers, files = task.survey.registers, task.meter.files
-    window = Window(task.upload.since, task.upload.until)
     newest = None if task.upload.late == "send" else ledger.newest
-    for row in MeterReader(task.meter, task.survey.spans, window).rows():
-        item = RowItem(row, registers, files)
+    for item in task.items(task.reader(task.window)):
         known = record.at(item.instant, item.digest)
         if known == ACKNOWLEDGED:
             yield "acknowledged"

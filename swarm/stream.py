@@ -3,18 +3,21 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from swarm import state
 from swarm.collector import Last, Link, Outcome
 from swarm.errors import SwarmError
 from swarm.events import StreamProblem, Tally
-from swarm.meterfile import Row, Survey
+from swarm.meterfile import MeterReader, Row, Survey, Window
 from swarm.options import Upload
 from swarm.packet import body, digest, same_measurements
 from swarm.retry import backoff
 from swarm.settings import Meter
 from swarm.transport import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INTERRUPTED = "interrupted"
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
@@ -50,6 +53,20 @@ class Task:
             credential=self.credential,
             retry_for=self.upload.retry_for,
         )
+
+    @property
+    def window(self) -> Window:
+        """The rows that were asked for."""
+        return Window(self.upload.since, self.upload.until)
+
+    def reader(self, window: Window) -> MeterReader:
+        """Return what reads the rows of a window."""
+        return MeterReader(self.meter, self.survey.spans, window)
+
+    def items(self, reader: MeterReader) -> "Iterator[RowItem]":
+        """Begin a pass over a reader's rows; raises `FileChangedError` on its way."""
+        registers, files = self.survey.registers, self.meter.files
+        return (RowItem(row, registers, files) for row in reader.rows())
 
     @property
     def ledger(self) -> Path:

@@ -46,6 +46,11 @@ class Survey:
         """Whether the meter's files may be sent."""
         return not self.problem_count
 
+    @property
+    def packets(self) -> int:
+        """How many packets its rows make."""
+        return self.rows - self.filtered
+
 
 @dataclass(frozen=True)
 class _Passage:

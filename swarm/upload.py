@@ -113,7 +113,7 @@ class _Run:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
         with opened as url:
             tasks = tasks_of(self.settings, sound, url)
-            self.observer.sending({meter: s.rows - s.filtered for meter, s in sound.items()})
+            self.observer.sending({meter: s.packets for meter, s in sound.items()})
             if self.settings.upload.restart:
                 _forget(tasks)
             board.restart_clock()

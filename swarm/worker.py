@@ -84,19 +84,20 @@ class WorkerContext:
 
     def may_send(self, credential: int) -> None:
         """Return when a request may go out."""
-        is_turn = False
-        while not is_turn:
-            self._check_stop(credential)
-            is_turn = self._has_turn()
         self._check_stop(credential)
+        while not self._has_turn(credential):
+            pass
 
-    def _has_turn(self) -> bool:
+    def _has_turn(self, credential: int) -> bool:
         """Wait for the collector, then for the rate; False if it went down meanwhile."""
         board, rate = self._board, self._brief.rate_limit
-        is_probe = board.is_down and self._await_probe()
+        was_down = board.is_down
+        is_probe = was_down and self._await_probe()
         wait = 0.0 if rate is None else board.reserve_request(rate)
         if wait > 0:
             self.sleep(wait)
+        if was_down or wait > 0:
+            self._check_stop(credential)
         return is_probe or not board.is_down
 
     def _await_probe(self) -> bool:

@@ -64,17 +64,16 @@ def tasks_of(
             upload=settings.upload,
             collector=settings.collector,
             state=str(settings.state),
-            access=access(settings, meter),
+            access=_access(settings, meter),
             credential=numbers[credential_name(meter)],
         )
         for meter in settings.meters
         if meter.id in surveys
     ]
-    return sorted(tasks, key=lambda task: task.survey.filtered - task.survey.rows)
+    return sorted(tasks, key=lambda task: -task.survey.packets)
 
 
-def access(settings: Settings, meter: Meter) -> Access:
-    """Return how a meter's stream reaches the collector, and by whom."""
+def _access(settings: Settings, meter: Meter) -> Access:
     credentials = meter.credentials or Credentials("", "", "")
     return Access(
         username=credentials.username,
