@@ -26,7 +26,7 @@ class LookLostError(SwarmError):
     exit_code = 5
 
 
-class LookStopped(Exception):  # noqa: N818 - a word to stop, not an error
+class _LookStopped(Exception):  # noqa: N818 - a word to stop, not an error
     """The parent was told to stop while its workers looked at meters."""
 
 
@@ -60,30 +60,40 @@ def _ledger(settings: Settings, meter: Meter) -> Path:
 def check_all(
     tasks: Sequence[CheckTask], pool: Pool, observer: Observer, stop: Stop
 ) -> list[Survey]:
-    """Check the meters in a pool; a word to stop leaves the rest unchecked, with no rows.
-
-    That word ends the pool: a check has nothing to save.
-    """
+    """Check the meters in a pool; a word to stop leaves the rest unchecked, with no rows."""
     surveys = {task.meter.id: Survey(task.meter.id) for task in tasks}
     observer.checking(len(tasks))
-    try:
-        for survey in results(pool, "swarm.checking:check", tasks, stop):
-            surveys[survey.meter] = survey
-            observer.checked(survey)
-    except LookStopped:
-        observer.stopping(stop.why or "")
-        pool.kill()
+    for survey in results(pool, "swarm.checking:check", tasks, observer, stop):
+        surveys[survey.meter] = survey
+        observer.checked(survey)
     return list(surveys.values())
 
 
-def results(
-    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool = False
+def results(  # noqa: PLR0913 - a pool's job, and who hears of it
+    pool: Pool,
+    function: str,
+    tasks: Sequence[Any],
+    observer: Observer,
+    stop: Stop,
+    *,
+    need_places: bool = False,
 ) -> Iterator[Any]:
     """Yield the results of jobs that only look, each of a task with a ``meter``, as they come.
 
-    A job whose worker was killed is given to another, once. Raises `LookStopped` at a word to
-    stop, and what went wrong in a worker.
+    A word to stop ends them, and the pool: who looks has nothing to save. Raises what went wrong
+    in a worker.
     """
+    try:
+        yield from _twice(pool, function, tasks, stop, need_places=need_places)
+    except _LookStopped:
+        observer.stopping(stop.why or "")
+        pool.kill()
+
+
+def _twice(
+    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool
+) -> Iterator[Any]:
+    """Yield results; a job whose worker was killed is given to another, once."""
     killed: list[Any] = []
     for task, result in _attempted(pool, function, tasks, stop, need_places=need_places):
         if isinstance(result, Lost):
@@ -103,7 +113,7 @@ def _attempted(
 
     def tick(_: Mapping[str, Tally]) -> None:
         if stop.is_due():
-            raise LookStopped
+            raise _LookStopped
 
     for number, result in pool.run(function, tasks, tick, need_places=need_places):
         task = tasks[number]

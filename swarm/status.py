@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from swarm import rehearsal
-from swarm.checkrun import LookStopped, check_all, checks_of, results
+from swarm.checkrun import check_all, checks_of, results
 from swarm.errors import StateError
 from swarm.events import StreamProblem
 from swarm.observer import Observer
@@ -34,13 +34,9 @@ def status(
         surveys = {each.meter: each for each in check_all(checks, pool, observer, stop)}
         if stop.why is None:
             board.restart_clock()
-            try:
-                tasks = tasks_of(settings, surveys)
-                for standing in results(pool, function, tasks, stop, need_places=asks):
-                    found[standing.id] = standing
-            except LookStopped:
-                observer.stopping(stop.why or "")
-                pool.kill()
+            tasks = tasks_of(settings, surveys)
+            for standing in results(pool, function, tasks, observer, stop, need_places=asks):
+                found[standing.id] = standing
         ended_by = stop.signal
     standings = [found[meter.id] for meter in settings.meters if meter.id in found]
     return standings if offline or asks else _rehearsed(settings, standings), ended_by

@@ -8,6 +8,7 @@ import pytest
 from swarm.board import Board
 from swarm.checkrun import LookLostError, results
 from swarm.pool import Crew, Pool
+from swarm.progress import Quiet
 from swarm.stopping import Stop
 
 
@@ -18,8 +19,8 @@ def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
     ]
     board = Board.create(1)
     with Pool(Crew(processes=2, places=2), board) as pool:
-        found = list(results(pool, "tests.spawned:die_once", tasks, Stop()))
+        found = list(results(pool, "tests.spawned:die_once", tasks, Quiet(), Stop()))
         with pytest.raises(LookLostError, match=r"a: not checked: .*SIGKILL") as caught:
-            list(results(pool, "tests.spawned:die", tasks[:1], Stop()))
+            list(results(pool, "tests.spawned:die", tasks[:1], Quiet(), Stop()))
     board.close()
     assert (["looked"] * 2, 5) == (found, caught.value.exit_code)

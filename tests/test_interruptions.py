@@ -236,30 +236,6 @@ def test_a_file_altered_while_it_is_sent_stops_its_meter(bench: Bench) -> None:
         assert (3, "file changed") == (done.code, done.meters["a"]["problem"]["kind"])
 
 
-@pytest.mark.parametrize("moment", ["before the answer", "after the answer"])
-@pytest.mark.measured
-def test_the_packet_in_flight_when_a_run_died(bench: Bench, moment: str) -> None:
-    """Kill -9 with a packet in flight: the next run asks, and neither loses nor repeats it."""
-
-    def script(request: Request, collector: Collector) -> Behaviour | None:
-        if request.method == "POST" and len(collector.bodies("a")) == 3:
-            return Reply(200, store=moment == "after the answer", delay=30)
-        return None
-
-    with Collector(script) as collector:
-        config = bench.ini(collector.url, {"a": bench.csv("a.csv", rows(8))})
-        process = bench.start(config)
-        until(lambda: len(collector.requests) == 5)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        collector.script = None
-        before = len(collector.requests)
-        done = bench.run(config, "--json").balanced()
-        assert collector.requests[before].method == "GET"
-        assert (0, 0) == (done.code, done.report["totals"]["possible_duplicates"])
-        assert packets("a", rows(8)) == collector.packets("a")
-
-
 def dies_with(bench: Bench, collector: Collector, config: Path, count: int, *, store: bool) -> None:
     """Run until packet ``count`` is in flight, stored or not, and kill the run."""
 
@@ -279,6 +255,21 @@ def dies_with(bench: Bench, collector: Collector, config: Path, count: int, *, s
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     collector.script = None
+
+
+@pytest.mark.parametrize("moment", ["before the answer", "after the answer"])
+@pytest.mark.measured
+def test_the_packet_in_flight_when_a_run_died(
+    bench: Bench, collector: Collector, moment: str
+) -> None:
+    """Kill -9 with a packet in flight: the next run asks, and neither loses nor repeats it."""
+    config = bench.ini(collector.url, {"a": bench.csv("a.csv", rows(8))})
+    dies_with(bench, collector, config, 4, store=moment == "after the answer")
+    before = len(collector.requests)
+    done = bench.run(config, "--json").balanced()
+    assert collector.requests[before].method == "GET"
+    assert (0, 0) == (done.code, done.report["totals"]["possible_duplicates"])
+    assert packets("a", rows(8)) == collector.packets("a")
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
