@@ -89,6 +89,13 @@ class Bench:
         path.chmod(0o600)
         return path
 
+    def first(self, code: str) -> dict[str, str]:
+        """Return the environment in which every Python of a run begins with this code."""
+        site = self.folder / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(code, encoding="utf-8")
+        return {"PYTHONPATH": f"{site}{os.pathsep}{_ROOT}"}
+
     def start(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> "subprocess.Popen[str]":

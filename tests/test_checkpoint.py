@@ -205,10 +205,7 @@ os.fsync, os.pwrite = watched("fsync"), watched("pwrite")
 def test_a_run_ends_with_its_ledger_on_the_disk(bench: Bench, collector: Collector) -> None:
     """Nothing is written to the ledger after its last fsync; that is no fsync a packet."""
     log = bench.folder / "calls"
-    site = bench.folder / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(_WATCHED_DISK.format(log=str(log)))
-    env = {"PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parent.parent}"}
+    env = bench.first(_WATCHED_DISK.format(log=str(log)))
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", LINES)})
     assert bench.run(config, env=env).code == 0
     inode = str(ledger(bench).stat().st_ino)

@@ -4,7 +4,6 @@ import base64
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
@@ -131,9 +130,7 @@ def test_an_own_authority(bench: Bench, engine: str) -> None:
 
 def test_a_bug_is_one_line(bench: Bench, collector: Collector) -> None:
     """An exception inside a worker reaches the user as one line (exit 1); -vv shows where."""
-    broken = bench.folder / "broken"
-    broken.mkdir()
-    (broken / "sitecustomize.py").write_text(
+    env = bench.first(
         "import sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
         "    import swarm.packet, swarm.delivery\n"
@@ -141,11 +138,10 @@ def test_a_bug_is_one_line(bench: Bench, collector: Collector) -> None:
         "    swarm.delivery.packet = packet\n"
     )
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
-    path = f"{broken}:{Path(__file__).parent.parent}"
-    done = bench.run(config, env={"PYTHONPATH": path})
+    done = bench.run(config, env=env)
     assert (1, 1) == (done.code, done.err.count("oops"))
     assert "Traceback" not in done.err
-    assert "Traceback" in bench.run(config, "-vv", env={"PYTHONPATH": path}).err
+    assert "Traceback" in bench.run(config, "-vv", env=env).err
 
 
 def test_a_port_that_is_closed_meanwhile(bench: Bench) -> None:

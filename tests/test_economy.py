@@ -126,10 +126,8 @@ def test_a_collector_that_is_down_is_probed_once_for_all(bench: Bench) -> None:
     """
     with Collector() as collector:
         collector.stop_listening()
-        log, site = bench.folder / "connects", bench.folder / "site"
-        site.mkdir()
-        (site / "sitecustomize.py").write_text(_WATCHED_CONNECT.format(log=str(log)))
-        env = {"PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parent.parent}"}
+        log = bench.folder / "connects"
+        env = bench.first(_WATCHED_CONNECT.format(log=str(log)))
         meters = {f"m{n}": bench.csv(f"{n}.csv", rows(2)) for n in range(16)}
         upload = {"retry_for": "6s", "transport": "requests", "processes": "2"}
         done = bench.run(bench.ini(collector.url, meters, upload=upload), "--json", env=env)

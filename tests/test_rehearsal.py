@@ -87,21 +87,15 @@ def test_swarm_sandbox_runs_in_the_foreground(bench: Bench, tmp_path: Path) -> N
 @pytest.mark.parametrize("extra", ["starlette", "uvicorn"])
 def test_without_its_extra_the_sandbox_says_what_to_install(bench: Bench, extra: str) -> None:
     """No sandbox extra: one line, exit code 2."""
-    blocked = bench.folder / "blocked"
-    blocked.mkdir()
-    (blocked / "sitecustomize.py").write_text(f"import sys\nsys.modules[{extra!r}] = None\n")
+    env = bench.first(f"import sys\nsys.modules[{extra!r}] = None\n")
     config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(4))})
-    path = f"{blocked}{os.pathsep}{Path(__file__).parent.parent}"
-    done = bench.run(config, env={"PYTHONPATH": path})
+    done = bench.run(config, env=env)
     assert (2, True) == (done.code, "pip install 'wattics-swarm[sandbox]'" in done.err)
 
 
 def test_without_pycurl_requests_does_the_work(bench: Bench, collector: Collector) -> None:
     """No fast extra: ``auto`` takes requests; ``curl`` says what to install."""
-    blocked = bench.folder / "blocked"
-    blocked.mkdir()
-    (blocked / "sitecustomize.py").write_text("import sys\nsys.modules['pycurl'] = None\n")
-    env = {"PYTHONPATH": f"{blocked}{os.pathsep}{Path(__file__).parent.parent}"}
+    env = bench.first("import sys\nsys.modules['pycurl'] = None\n")
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(4))})
     assert bench.run(config, env=env).code == 0
     assert packets("m", rows(4)) == collector.packets("m")
