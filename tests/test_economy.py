@@ -90,14 +90,18 @@ def test_connections_are_places_and_faults(bench: Bench) -> None:
 
 
 def test_the_rate_limit_holds_over_all_processes(bench: Bench) -> None:
-    """Posts and questions, of short streams and of one that goes on alone, keep to one rate."""
+    """Posts and questions, of short streams and of one that goes on alone, keep to one rate.
+
+    They go on for some nine seconds: a first request that a busy machine brings late is to shorten
+    what is measured by less than the bound.
+    """
     rate, moments = 50, []
 
     def script(_request: Request, _: Collector) -> None:
         moments.append(time.monotonic())
 
     with Collector(script) as collector:
-        lengths = {"long": 120, "a": 10, "b": 10, "c": 10}
+        lengths = {"long": 420, "a": 10, "b": 10, "c": 10}
         meters = {name: bench.csv(f"{name}.csv", rows(n)) for name, n in lengths.items()}
         upload = {"rate_limit": str(rate), "processes": "2"}
         config = bench.ini(collector.url, meters, upload=upload)
