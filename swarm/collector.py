@@ -8,6 +8,7 @@ from urllib.parse import quote
 from swarm.errors import Unanswered, Unreachable, Untrusted
 from swarm.packet import instant_of
 from swarm.retry import Verdict, retry_after, verdict
+from swarm.scheduler import THREADS, Scheduler
 from swarm.transport import Access, Answer, Engine, open_session
 
 #: How much of a collector's own words is told, in characters.
@@ -45,15 +46,16 @@ class Question(NamedTuple):
 class Link:
     """One session to a collector with one credential, for one thread at a time."""
 
-    def __init__(self, engine: Engine, access: Access) -> None:
+    def __init__(self, engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> None:
         self.access = access
         self._engine = engine
-        self._session = open_session(engine, access)
+        self._scheduler = scheduler
+        self._session = open_session(engine, access, scheduler)
 
     def renew(self) -> None:
         """Begin a fresh session: an expired cookie is left behind."""
         self._session.close()
-        self._session = open_session(self._engine, self.access)
+        self._session = open_session(self._engine, self.access, self._scheduler)
 
     def close(self) -> None:
         """Close the connection."""

@@ -76,7 +76,7 @@ class _Delivery:
         upload = task.upload
         terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
-        self.reader = task.reader(task.window)
+        self.reader = task.reader(task.window, context.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
@@ -95,18 +95,22 @@ class _Delivery:
 
     def _open(self) -> Ledger:
         """Open the stream's ledger; where there is none, ask the collector before making one."""
-        ledger = Ledger.open(self.task.ledger, self.task.meter.id) or self._first_ledger()
+        ledger = self._known_ledger() or self._first_ledger()
         self._follow(ledger)
         if ledger.notice:
             self.notices.append(ledger.notice)
         return ledger
+
+    def _known_ledger(self) -> Ledger | None:
+        task = self.task
+        return Ledger.open(task.ledger, task.meter.id, scheduler=self.context.scheduler)
 
     def _first_ledger(self) -> Ledger:
         """Make the ledger, with what is adopted in it from the start: half of that is wrong."""
         path, stream = self.task.ledger, self.task.meter.id
         last = contact.first(self.task, self.exchange, self._all_items())
         rows = contact.adopted(last, self._all_items()) if last else ()
-        ledger = Ledger.create(path, stream, acknowledged=rows)
+        ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.context.scheduler)
         if last is not None:
             self.notices.append(
                 f"{stream}: the collector's last packet is taken as the checkpoint: "
@@ -157,7 +161,7 @@ class _Delivery:
 
     def _all_items(self) -> Iterator[RowItem]:
         """Return the rows that are filtered as well: the collector may hold them."""
-        return self.task.items(self.task.reader(Window()))
+        return self.task.items(self.task.reader(Window(), self.context.scheduler))
 
     def _watch(self) -> None:
         now = time.monotonic()

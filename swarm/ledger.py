@@ -15,6 +15,7 @@ from pathlib import Path
 from swarm import ledgerformat as fmt
 from swarm.ledgerfile import LedgerFile, Snapshot
 from swarm.ledgerformat import Entry, Slot
+from swarm.scheduler import THREADS, Scheduler
 
 SYNC_RECORDS = 1000
 SYNC_SECONDS = 5.0
@@ -47,7 +48,12 @@ class Ledger:
     ``last_acknowledged`` is the row that was acknowledged last.
     """
 
-    def __init__(self, file: LedgerFile, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        file: LedgerFile,
+        clock: Callable[[], float] = time.monotonic,
+        scheduler: Scheduler = THREADS,
+    ) -> None:
         self.path = file.path
         self.pending: Pending | None = None
         self.notice: str | None = None
@@ -56,6 +62,7 @@ class Ledger:
         self.last_acknowledged: Entry | None = None
         self._file = file
         self._clock = clock
+        self._scheduler = scheduler
         self._count = 0
         self._opened_with = 0
         self._frozen = 0
@@ -72,6 +79,7 @@ class Ledger:
         stream: str,
         clock: Callable[[], float] = time.monotonic,
         acknowledged: Iterable[tuple[int, int]] = (),
+        scheduler: Scheduler = THREADS,
     ) -> "Ledger":
         """Make a ledger in place of whatever there was, durably: whole, or not at all.
 
@@ -79,15 +87,19 @@ class Ledger:
         """
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
-        return cls._loaded(LedgerFile.create(path, stream, records), stream, clock)
+        return cls._loaded(LedgerFile.create(path, stream, records), stream, clock, scheduler)
 
     @classmethod
     def open(
-        cls, path: Path, stream: str, clock: Callable[[], float] = time.monotonic
+        cls,
+        path: Path,
+        stream: str,
+        clock: Callable[[], float] = time.monotonic,
+        scheduler: Scheduler = THREADS,
     ) -> "Ledger | None":
         """Open a stream's ledger, None if there is none; damage raises `StateError`."""
         file = LedgerFile.open(path)
-        return None if file is None else cls._loaded(file, stream, clock)
+        return None if file is None else cls._loaded(file, stream, clock, scheduler)
 
     @classmethod
     def view(cls, path: Path, stream: str) -> "Ledger | None":
@@ -96,11 +108,13 @@ class Ledger:
         Who looks needs no lock: the run that writes to it may go on.
         """
         file = Snapshot.open(path)
-        return None if file is None else cls._loaded(file, stream, time.monotonic)
+        return None if file is None else cls._loaded(file, stream, time.monotonic, THREADS)
 
     @classmethod
-    def _loaded(cls, file: LedgerFile, stream: str, clock: Callable[[], float]) -> "Ledger":
-        ledger = cls(file, clock)
+    def _loaded(
+        cls, file: LedgerFile, stream: str, clock: Callable[[], float], scheduler: Scheduler
+    ) -> "Ledger":
+        ledger = cls(file, clock, scheduler)
         try:
             file.check_header(stream)
             ledger._load()
@@ -140,7 +154,7 @@ class Ledger:
 
     def sync(self) -> None:
         """Put all records on the disk."""
-        self._file.sync()
+        self._scheduler.aside(self._file.sync)
         self._synced = self._count
         self._sync_due = self._clock() + SYNC_SECONDS
 
@@ -202,6 +216,7 @@ class Ledger:
     def _scan(self, whole: int, synced: int | None) -> None:
         """Look at every record; ``synced`` is how many a power cut can't have taken, if one was."""
         for number in range(0, whole, _CHUNK):
+            self._scheduler.breathe()
             data = self._file.records(number, min(number + _CHUNK, whole))
             for at in range(0, len(data), fmt.RECORD_BYTES):
                 if not fmt.is_record(self._count, data[at : at + fmt.RECORD_BYTES]):

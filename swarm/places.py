@@ -3,8 +3,10 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from swarm.collector import Link
+from swarm.scheduler import THREADS, Event, Scheduler
 from swarm.transport import Access, Engine
 
 #: So many streams may wait (backoff, ``Retry-After``, settling) beside those that have a place.
@@ -20,13 +22,21 @@ class Places:
     that a further stream could have, as the parent has been told of it.
     """
 
-    def __init__(self, count: int, engine: Engine, tell_free: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        count: int,
+        engine: Engine,
+        tell_free: Callable[[int], None],
+        scheduler: Scheduler = THREADS,
+    ) -> None:
         self._count = count
         self._engine = engine
+        self._scheduler = scheduler
         self._tell_free = tell_free
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: deque[Event] = deque()
         self._idle: deque[Link] = deque()
-        self._mine = threading.local()
+        self._has_entered = ContextVar("has_entered", default=False)
         self._free = count
         self._told = count
         self._streams = 0
@@ -35,7 +45,7 @@ class Places:
 
     def expect(self) -> None:
         """Take note of a stream that the parent has given a place here."""
-        with self._condition:
+        with self._lock:
             self._told -= 1
             self._expected += 1
             self._streams += 1
@@ -43,9 +53,9 @@ class Places:
 
     def done(self) -> None:
         """Take note of the end of this thread's stream."""
-        with self._condition:
+        with self._lock:
             self._streams -= 1
-            if not self._has_entered():
+            if not self._has_entered.get():
                 self._expected -= 1
             self._balance()
 
@@ -63,31 +73,38 @@ class Places:
         self._give_back(link)
 
     def _take(self, check: Callable[[], None]) -> None:
-        with self._condition:
-            returns = self._has_entered()
+        returns = self._has_entered.get()
+        with self._lock:
             self._returning += returns
-            try:
-                self._balance()
+            self._balance()
+        try:
+            check()
+            while not self._is_taken(turn := self._scheduler.event(), returns):
+                turn.wait(_NAP)
                 check()
-                while not self._free:
-                    self._condition.wait(_NAP)
-                    check()
-                self._free -= 1
-                self._expected -= not returns
-                self._mine.entered = True
-            finally:
+        finally:
+            with self._lock:
                 self._returning -= returns
                 self._balance()
 
+    def _is_taken(self, turn: Event, returns: bool) -> bool:
+        """Take a place if there is one; if not, the event is set when there may be."""
+        with self._lock:
+            if not self._free:
+                self._waiting.append(turn)
+                return False
+            self._free -= 1
+            self._expected -= not returns
+            self._has_entered.set(True)
+            return True
+
     def _give_back(self, *session: Link) -> None:
-        with self._condition:
+        with self._lock:
             self._idle.extend(session)
             self._free += 1
-            self._condition.notify()
+            if self._waiting:
+                self._waiting.popleft().set()
             self._balance()
-
-    def _has_entered(self) -> bool:
-        return getattr(self._mine, "entered", False)
 
     def _balance(self) -> None:
         """Tell the parent how many more streams would find a place here, if that has changed."""
@@ -100,7 +117,7 @@ class Places:
 
     def _session(self, access: Access) -> Link:
         """Return the place's session, or a fresh one: opened without holding up the others."""
-        with self._condition:
+        with self._lock:
             # The one used last: a server closes those that idle for long.
             known = next((link for link in reversed(self._idle) if link.access == access), None)
             if known is not None:
@@ -110,4 +127,4 @@ class Places:
             other = self._idle.popleft() if is_here else None
         if other is not None:
             other.close()
-        return Link(self._engine, access)
+        return Link(self._engine, access, self._scheduler)

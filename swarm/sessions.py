@@ -3,6 +3,7 @@
 import threading
 
 from swarm.collector import Link
+from swarm.scheduler import THREADS, Scheduler
 from swarm.transport import Access, Engine
 
 #: So many sessions may lie idle; of more, those of the credentials used longest ago are closed.
@@ -12,8 +13,9 @@ MOST_IDLE = 256
 class Sessions:
     """Open sessions of many credentials, each in one hand at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, scheduler: Scheduler = THREADS) -> None:
         self._engine = engine
+        self._scheduler = scheduler
         self._idle: dict[Access, list[Link]] = {}
         self._count = 0
         self._lock = threading.Lock()
@@ -29,7 +31,7 @@ class Sessions:
                 if idle:
                     self._idle[access] = idle
                 return link
-        return Link(self._engine, access)
+        return Link(self._engine, access, self._scheduler)
 
     def bring(self, link: Link) -> None:
         """Keep a session for the next."""

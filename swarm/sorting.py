@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from swarm.csvrows import Row
 from swarm.errors import StateError
+from swarm.scheduler import THREADS
 
 # For the table, and as much again for its sorter; many files may be sorted at the same time.
 _CACHE_KIB = 512
@@ -16,10 +17,13 @@ _CACHE_KIB = 512
 _Heap = list[tuple[int, int, Row, Iterator[Row]]]
 
 
-def by_instant(rows: Iterable[Row]) -> Iterator[Row]:
+def by_instant(
+    rows: Iterable[Row], aside: Callable[..., sqlite3.Cursor] = THREADS.aside
+) -> Iterator[Row]:
     """Yield rows in order of their instants, those of one instant as they came.
 
-    SQLite sorts them on disk, in the folder for temporary files. Raises `StateError`.
+    SQLite sorts them on disk, in the folder for temporary files. Raises `StateError`. What takes it
+    long is called through ``aside`` (see `swarm.scheduler`).
     """
     # An empty name is a temporary database, which ends with its connection. A generator may be
     # closed by another thread than the one that ran it.
@@ -33,7 +37,8 @@ def by_instant(rows: Iterable[Row]) -> Iterator[Row]:
         )
         database.execute("BEGIN")
         database.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
-        yield from map(Row._make, database.execute("SELECT * FROM entry ORDER BY instant, rowid"))
+        entries = aside(database.execute, "SELECT * FROM entry ORDER BY instant, rowid")
+        yield from map(Row._make, entries)
     except sqlite3.Error as error:
         raise StateError(
             f"rows out of order can't be sorted in the temporary folder: {error}; make room "

@@ -18,6 +18,7 @@ from swarm.localtime import Zone
 from swarm.packet import instant_of, timestamp
 from swarm.record import Record
 from swarm.retry import Verdict, backoff
+from swarm.scheduler import THREADS, Scheduler
 from swarm.stream import Context, Down, Ended, Halted, Patience, Task, halted, invalid
 
 _TRIES = 3
@@ -54,7 +55,7 @@ class Standing:
 
 def look(task: Task, context: Context) -> Standing:
     """Return how a stream stands, here and with the collector."""
-    standing = look_offline(task, context)
+    standing = _look_here(task, context.scheduler)
     try:
         return replace(standing, collector_last=_ask(task, context))
     except Ended as end:
@@ -74,14 +75,18 @@ def look(task: Task, context: Context) -> Standing:
 
 def look_offline(task: Task, _context: Context) -> Standing:
     """Return how a stream stands as far as this machine knows."""
+    return _look_here(task, THREADS)
+
+
+def _look_here(task: Task, scheduler: Scheduler) -> Standing:
     standing = Standing(task.meter.id, task.survey.rows, invalid=invalid(task.survey))
     try:
         ledger = Ledger.view(task.ledger, task.meter.id)
         if ledger is None:
-            return _counted(task, standing, None)
+            return _counted(task, standing, None, scheduler)
         with closing(ledger):
             standing = replace(standing, last_acknowledged=_newest(task, ledger))
-            return _counted(task, standing, ledger)
+            return _counted(task, standing, ledger, scheduler)
     except StateError as error:
         problem = StreamProblem("state", str(error), error.exit_code)
     except FileChangedError as error:
@@ -89,10 +94,14 @@ def look_offline(task: Task, _context: Context) -> Standing:
     return replace(standing, problems=(problem,))
 
 
-def _counted(task: Task, standing: Standing, ledger: Ledger | None) -> Standing:
+def _counted(
+    task: Task, standing: Standing, ledger: Ledger | None, scheduler: Scheduler
+) -> Standing:
     if not task.survey.is_sound:
         return standing
-    counts = Counter(_kinds(task, ledger)) if ledger else Counter(waiting=task.survey.packets)
+    counts = (
+        Counter(_kinds(task, ledger, scheduler)) if ledger else Counter(waiting=task.survey.packets)
+    )
     return replace(
         standing,
         acknowledged=counts["acknowledged"],
@@ -103,11 +112,11 @@ def _counted(task: Task, standing: Standing, ledger: Ledger | None) -> Standing:
     )
 
 
-def _kinds(task: Task, ledger: Ledger) -> Iterator[str]:
+def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
     """Yield what an upload would make of each row, in order of time."""
     record = Record(ledger.entries())
     newest = None if task.upload.late == "send" else ledger.newest
-    for item in task.items(task.reader(task.window)):
+    for item in task.items(task.reader(task.window, scheduler)):
         known = record.at(item.instant, item.digest)
         if known == ACKNOWLEDGED:
             yield "acknowledged"

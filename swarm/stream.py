@@ -13,6 +13,7 @@ from swarm.meterfile import MeterReader, Row, Survey, Window
 from swarm.options import Upload
 from swarm.packet import body, digest, same_measurements
 from swarm.retry import backoff
+from swarm.scheduler import THREADS, Scheduler
 from swarm.settings import Meter
 from swarm.transport import Access
 
@@ -59,9 +60,9 @@ class Task:
         """The rows that were asked for."""
         return Window(self.upload.since, self.upload.until)
 
-    def reader(self, window: Window) -> MeterReader:
-        """Return what reads the rows of a window."""
-        return MeterReader(self.meter, self.survey.spans, window)
+    def reader(self, window: Window, scheduler: Scheduler = THREADS) -> MeterReader:
+        """Return what reads the rows of a window, in a job of a scheduler."""
+        return MeterReader(self.meter, self.survey.spans, window, scheduler)
 
     def items(self, reader: MeterReader) -> "Iterator[RowItem]":
         """Begin a pass over a reader's rows; raises `FileChangedError` on its way."""
@@ -163,6 +164,10 @@ class ExchangeContext(Protocol):
 
 class Context(ExchangeContext, Protocol):
     """What a stream from a file needs of the process that it is sent in."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What runs the streams side by side."""
 
     def is_condemned(self, credential: int) -> bool:
         """Tell whether a stream found that the collector does not know the credential."""

@@ -7,11 +7,12 @@ from itertools import chain, groupby, islice, pairwise
 from operator import attrgetter
 
 from swarm import electrify
-from swarm.csvfile import NOTHING, Checked
+from swarm.csvfile import NOTHING, Block, Checked
 from swarm.csvrows import Row, RowReader
 from swarm.heldfile import HeldFile
 from swarm.packet import body, digest
 from swarm.problems import Problems, shown
+from swarm.scheduler import THREADS, Scheduler
 from swarm.settings import CsvRules, Meter
 from swarm.shift import Shift
 from swarm.sorting import Source, by_instant, merged
@@ -69,8 +70,15 @@ class Tally:
 class MeterReader:
     """Reads one meter's files in order of time, as a check has found them."""
 
-    def __init__(self, meter: Meter, spans: tuple[Span, ...], window: Window) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        spans: tuple[Span, ...],
+        window: Window,
+        scheduler: Scheduler = THREADS,
+    ) -> None:
         self._meter = meter
+        self._scheduler = scheduler
         self._rules = meter.rules
         self._spans = spans
         self._window = window
@@ -112,12 +120,17 @@ class MeterReader:
         span = self._spans[file]
         held = HeldFile(self._meter.files[file], span.checked)
         reader = RowReader(self._rules, Problems(""), file, span.counted, span.swapped)
-        rows = chain.from_iterable(reader.read(block).rows() for block in held.blocks())
+        rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
         self._open.add(held)
         try:
-            yield from rows if span.in_order else by_instant(rows)
+            yield from rows if span.in_order else by_instant(rows, self._scheduler.aside)
         finally:
             self._open.discard(held)
+
+    def _rows(self, reader: RowReader, block: Block) -> list[Row]:
+        """Return a block's rows; with each block the other streams have their turn."""
+        self._scheduler.breathe()
+        return reader.read(block).rows()
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Leave one row of each instant: ``duplicates``, and exact repeats."""

@@ -19,9 +19,10 @@ from swarm.errors import SwarmError
 from swarm.events import Tally
 from swarm.places import Places
 from swarm.retry import Verdict, backoff
+from swarm.scheduler import THREADS
 from swarm.state import StreamLocks
 from swarm.stream import Down, Halted, Task
-from swarm.transport import Access, Engine
+from swarm.transport import Access, Engine, scheduler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,13 +67,14 @@ class WorkerContext:
     ) -> None:
         self._brief = brief
         self._board = brief.board
-        self.places = Places(brief.places, brief.engine, tell_free)
+        self.scheduler = scheduler(brief.engine, brief.places)
+        self.places = Places(brief.places, brief.engine, tell_free, self.scheduler)
         self._tell_tallies = tell_tallies
         self._locks: dict[Path, StreamLocks] = {}
         self._locks_mutex = threading.Lock()
         self._accepted: set[int] = set()
         self.tallies: dict[str, Tally] = {}
-        self.stopping = threading.Event()
+        self.stopping = self.scheduler.event()
 
     def enter(self, access: Access) -> Link:
         """Wait for a place and return a session in it."""
@@ -201,9 +203,15 @@ class _Worker:
             if message == "stop":
                 self._context.stopping.set()
             else:
-                if message.needs_place:
-                    self._context.places.expect()
-                threading.Thread(target=self._run, args=(message,), daemon=True).start()
+                self._start(message)
+
+    def _start(self, job: Job) -> None:
+        """Begin a job: one that only works gets a thread, so that the others need not wait."""
+        if job.needs_place:
+            self._context.places.expect()
+            self._context.scheduler.start(self._run, job)
+        else:
+            THREADS.start(self._run, job)
 
     def _run(self, job: Job) -> None:
         try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarm import places as module
 from swarm.places import Places
+from swarm.scheduler import Scheduler
 from swarm.stream import Halted
 from swarm.transport import Access, Answer
 
@@ -34,7 +35,7 @@ class Sessions:
         self.may_open.set()
         self._mutex = threading.Lock()
 
-    def __call__(self, _engine: str, _access: Access) -> "_Session":
+    def __call__(self, _engine: str, _access: Access, _scheduler: Scheduler) -> "_Session":
         """Open one."""
         assert self.may_open.wait(_SECONDS)
         if self.fails:

@@ -6,11 +6,13 @@ whether a packet may be sent again is for `swarm.delivery` to decide.
 """
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
 from swarm.errors import SettingsError
+from swarm.scheduler import THREADS, Scheduler
 from swarm.version import VERSION
 
 Engine = Literal["auto", "curl", "requests"]
@@ -84,12 +86,25 @@ def available(engine: Engine) -> Literal["curl", "requests"]:
     return "curl"
 
 
-def open_session(engine: Engine, access: Access) -> Session:
-    """Return a new session; it connects with its first request."""
+def scheduler(engine: Engine, places: int) -> Scheduler:
+    """Return what runs so many streams side by side: a loop where libcurl and greenlet are here.
+
+    A stream that is alone is quicker in a thread.
+    """
+    if places > 1 and available(engine) == "curl":
+        with suppress(ImportError):
+            from swarm.transport.loop import Loop
+
+            return Loop()
+    return THREADS
+
+
+def open_session(engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> Session:
+    """Return a new session, for a job of a scheduler; it connects with its first request."""
     if available(engine) == "curl":
         from swarm.transport.curl import CurlSession
 
-        return CurlSession(access)
+        return CurlSession(access, scheduler)
     from swarm.transport.requests import RequestsSession
 
     return RequestsSession(access)

@@ -16,6 +16,7 @@ import certifi
 import pycurl
 
 from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
+from swarm.scheduler import THREADS, Scheduler
 from swarm.transport import BODY_LIMIT, Access, Answer, headers
 
 _SUPPRESS_CONNECT_HEADERS = 265  # libcurl 7.54 has it, pycurl has no name for it
@@ -45,7 +46,8 @@ _UNTRUSTED = frozenset(
 class CurlSession:
     """A `swarm.transport.Session` on one libcurl handle."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, scheduler: Scheduler = THREADS) -> None:
+        self._scheduler = scheduler
         self._timeout = access.timeout
         self._proxy = access.proxy or ""
         common = [f"{name}: {value}" for name, value in headers(access).items()]
@@ -60,6 +62,7 @@ class CurlSession:
         self._body = bytearray()
         self._idle = _IdleSocket()
         self._curl = self._prepared(access)
+        self._disconnect()
 
     def post(self, url: str, packet: bytes) -> Answer:
         """Post one packet; see `swarm.transport.Session`."""
@@ -133,6 +136,16 @@ class CurlSession:
         curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
         curl.setopt(pycurl.WRITEFUNCTION, self._take)
 
+    def _disconnect(self) -> None:
+        """Leave what connection there is behind.
+
+        A share that is this session's alone keeps its connection from others of the same loop.
+        """
+        connections = pycurl.CurlShare()
+        connections.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
+        self._curl.unsetopt(pycurl.SHARE)
+        self._curl.setopt(pycurl.SHARE, connections)
+
     def _turn_to(self, url: str, *, post: bool) -> None:
         self._curl.setopt(pycurl.URL, url)
         self._curl.setopt(pycurl.POST if post else pycurl.HTTPGET, 1)
@@ -165,18 +178,14 @@ class CurlSession:
 
     def _perform(self) -> tuple[int, str]:
         """Run the transfer; return how it failed, for where no answer was had."""
-        if stale := self._idle.ended():
-            self._curl.setopt(pycurl.FRESH_CONNECT, 1)
-            # MAXCONNECTS drops the older of the two, and libcurl counts milliseconds.
-            time.sleep(0.002)
+        if self._idle.ended():
+            self._disconnect()
         try:
-            self._curl.perform()
+            self._scheduler.transfer(self._curl)
         except pycurl.error as error:
             return _failure(*error.args)
         finally:
             self._idle.watch(self._curl.getinfo(pycurl.ACTIVESOCKET))
-            if stale:
-                self._curl.setopt(pycurl.FRESH_CONNECT, 0)
         return 0, "the answer ended before its header did"
 
     def _answer(self, status: int, head: bytes, *, is_cut: bool) -> Answer:

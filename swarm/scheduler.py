@@ -1,0 +1,74 @@
+"""How jobs of one process run side by side: in threads, each of which may block."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import pycurl
+
+_T = TypeVar("_T")
+
+
+class Event(Protocol):
+    """What a job waits for; any thread may set it."""
+
+    def is_set(self) -> bool:
+        """Tell whether it was set."""
+
+    def set(self) -> None:
+        """Let go on who waits, now and from now on."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait (s) until it is set; tell whether it is."""
+
+
+class Scheduler(Protocol):
+    """Runs jobs side by side; all but ``start`` and ``event`` are called in a job."""
+
+    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Begin a job; any thread may. Raises `RuntimeError` where the system grants no thread."""
+
+    def event(self) -> Event:
+        """Return a new event, for jobs to wait for."""
+
+    def transfer(self, handle: "pycurl.Curl") -> None:
+        """Run the transfer of a libcurl handle, as its ``perform``; others go on meanwhile."""
+
+    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call what works for long without the interpreter; others go on meanwhile."""
+
+    def breathe(self) -> None:
+        """Let the others have their turn; called now and then by who works for long."""
+
+    def close(self) -> None:
+        """End, after the last job."""
+
+
+class Threads:
+    """A thread for each job."""
+
+    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Begin a job in a thread of its own."""
+        threading.Thread(target=function, args=arguments, name="swarm", daemon=True).start()
+
+    def event(self) -> Event:
+        """Return an event of threads."""
+        return threading.Event()
+
+    def transfer(self, handle: "pycurl.Curl") -> None:
+        """Run a transfer."""
+        handle.perform()
+
+    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a function: the system sees to the others."""
+        return function(*arguments)
+
+    def breathe(self) -> None:
+        """Do nothing: the interpreter sees to the others."""
+
+    def close(self) -> None:
+        """Do nothing: threads end with their jobs."""
+
+
+THREADS = Threads()

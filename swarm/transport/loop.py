@@ -1,0 +1,259 @@
+"""Many jobs in one thread, and their transfers in one libcurl multi handle.
+
+Threads that send packets spend more time on the interpreter lock than on the packets. Here each job
+is a greenlet, which runs until it waits; libcurl tells whose transfer has ended. Figures are in
+docs/performance.md.
+"""
+
+import heapq
+import itertools
+import math
+import os
+import select
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pycurl
+from greenlet import getcurrent, greenlet
+
+_T = TypeVar("_T")
+
+_HELPERS = 4
+#: What `pycurl.M_SOCKETFUNCTION` asks for, as `select.poll` has it.
+_WATCHED = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
+#: What `select.poll` has seen, as `pycurl.CurlMulti.socket_action` wants to be told.
+_SEEN = [
+    (pycurl.CSELECT_IN if what & (select.POLLIN | select.POLLHUP) else 0)
+    | (pycurl.CSELECT_OUT if what & select.POLLOUT else 0)
+    | (pycurl.CSELECT_ERR if what & select.POLLERR else 0)
+    for what in range(32)
+]
+
+
+class Loop:
+    """A `swarm.scheduler.Scheduler` in one thread, which begins with the first job."""
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._timers: list[tuple[float, int, _Wait]] = []
+        self._order = itertools.count()
+        self._transfers: dict[pycurl.Curl, greenlet] = {}
+        self._curl_due = math.inf
+        self._has_ended = False
+        self._is_asleep = False
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._helpers = ThreadPoolExecutor(_HELPERS, "swarm-aside")
+        self._poll = select.poll()
+        self._bell, self._button = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._button, False)
+        self._poll.register(self._bell, select.POLLIN)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_alarm)
+
+    # For any thread
+
+    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Begin a job."""
+        self.call(self._begin, function, *arguments)
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="swarm-loop", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def event(self) -> "LoopEvent":
+        """Return a new event."""
+        return LoopEvent(self)
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called in the loop's thread, soon."""
+        self._calls.append((function, arguments))
+        # The loop says that it will sleep before it looks for calls a last time.
+        if self._is_asleep:
+            with suppress(BlockingIOError):  # it has been rung for often enough
+                os.write(self._button, b"\0")
+
+    def close(self) -> None:
+        """End the thread; no job may be left."""
+        self.call(self._stop)
+        if self._thread is not None:
+            self._thread.join()
+
+    # For jobs
+
+    def transfer(self, handle: pycurl.Curl) -> None:
+        """Run a transfer."""
+        self._multi.add_handle(handle)
+        self._transfers[handle] = getcurrent()
+        failure = self._hub.switch()
+        if failure is not None:
+            raise pycurl.error(*failure)
+
+    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a function in a thread beside the loop's."""
+        job = getcurrent()
+        future = self._helpers.submit(function, *arguments)
+        future.add_done_callback(lambda _: self.call(job.switch))
+        self._hub.switch()
+        return future.result()
+
+    def breathe(self) -> None:
+        """Let the others have their turn."""
+        self.call(getcurrent().switch)
+        self._hub.switch()
+
+    def sleep(self, wait: "_Wait", seconds: float | None) -> None:
+        """Sleep until a wait is over, at the latest after so many seconds."""
+        if seconds is not None:
+            due = time.monotonic() + seconds
+            heapq.heappush(self._timers, (due, next(self._order), wait))
+        self._hub.switch()
+
+    # The loop's thread
+
+    def _run(self) -> None:
+        self._hub = getcurrent()
+        while not self._is_closed:
+            self._make_calls()
+            self._wake_sleepers()
+            self._move_on()
+            self._finish_transfers()
+        self._multi.close()
+        os.close(self._bell)
+        os.close(self._button)
+
+    def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
+        greenlet(_told).switch(function, *arguments)
+
+    def _make_calls(self) -> None:
+        for _ in range(len(self._calls)):
+            function, arguments = self._calls.popleft()
+            function(*arguments)
+
+    def _wake_sleepers(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2].end()
+
+    def _move_on(self) -> None:
+        """Begin transfers, or go on with those whose sockets are ready; sleep until one is."""
+        if self._curl_due <= time.monotonic():
+            self._curl_due = math.inf
+            self._act(pycurl.SOCKET_TIMEOUT, 0)
+        self._is_asleep = True
+        ready = self._poll.poll(self._pause())
+        self._is_asleep = False
+        for number, what in ready:
+            if number == self._bell:
+                os.read(number, 4096)
+            else:
+                self._act(number, _SEEN[what & 31])
+
+    def _pause(self) -> int | None:
+        """Return for how many ms to wait for sockets; None for as long as it takes."""
+        if self._calls or self._has_ended:
+            return 0
+        due = min(self._curl_due, self._timers[0][0] if self._timers else math.inf)
+        return None if due == math.inf else max(0, math.ceil((due - time.monotonic()) * 1000))
+
+    def _act(self, number: int, what: int) -> None:
+        _, running = self._multi.socket_action(number, what)
+        self._has_ended = running < len(self._transfers)
+
+    def _finish_transfers(self) -> None:
+        if not self._has_ended:
+            return
+        self._has_ended = False
+        _, done, failed = self._multi.info_read()
+        for handle in done:
+            self._finish(handle, None)
+        for handle, *failure in failed:
+            self._finish(handle, failure)
+
+    def _finish(self, handle: pycurl.Curl, failure: list[Any] | None) -> None:
+        self._multi.remove_handle(handle)
+        self._transfers.pop(handle).switch(failure)
+
+    def _stop(self) -> None:
+        self._is_closed = True
+
+    # Called by libcurl
+
+    def _watch(self, what: int, number: int, _multi: object, _data: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            self._poll.unregister(number)
+        else:
+            self._poll.register(number, _WATCHED[what])
+
+    def _set_alarm(self, milliseconds: int) -> None:
+        self._curl_due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+class LoopEvent:
+    """A `swarm.scheduler.Event` for the jobs of a loop."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._is_set = False
+        self._waits: set[_Wait] = set()
+
+    def is_set(self) -> bool:
+        """Tell whether it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Let go on who waits; for any thread."""
+        self._is_set = True
+        self._loop.call(self._release)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait (s) in a job until it is set; tell whether it is."""
+        if not self._is_set:
+            wait = _Wait(getcurrent())
+            self._waits.add(wait)
+            self._loop.sleep(wait, timeout)
+            self._waits.discard(wait)
+        return self._is_set
+
+    def _release(self) -> None:
+        for wait in list(self._waits):
+            wait.end()
+
+
+class _Wait:
+    """A job that sleeps; its alarm and its event may both want to wake it."""
+
+    __slots__ = ("_is_over", "_job")
+
+    def __init__(self, job: greenlet) -> None:
+        self._job = job
+        self._is_over = False
+
+    def end(self) -> None:
+        """Wake the job, once."""
+        if not self._is_over:
+            self._is_over = True
+            self._job.switch()
+
+
+def _told(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a job; an error that it lets out ends the job alone, as in a thread."""
+    try:
+        function(*arguments)
+    except BaseException:
+        threading.excepthook(
+            threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()])
+        )
