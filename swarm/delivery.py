@@ -157,7 +157,7 @@ class _Delivery:
         return None
 
     def _items(self) -> Iterator[RowItem]:
-        return self.task.items(self.reader)
+        return self.context.scheduler.ahead(self.task.items(self.reader))
 
     def _all_items(self) -> Iterator[RowItem]:
         """Return the rows that are filtered as well: the collector may hold them."""

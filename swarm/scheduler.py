@@ -1,7 +1,7 @@
 """How jobs of one process run side by side: in threads, each of which may block."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Scheduler(Protocol):
     def breathe(self) -> None:
         """Let the others have their turn; called now and then by who works for long."""
 
+    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+        """Yield items; where it can be, the next is made while this job waits."""
+
     def close(self) -> None:
         """End, after the last job."""
 
@@ -66,6 +69,10 @@ class Threads:
 
     def breathe(self) -> None:
         """Do nothing: the interpreter sees to the others."""
+
+    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+        """Yield items as they are asked for."""
+        return items
 
     def close(self) -> None:
         """Do nothing: threads end with their jobs."""

@@ -91,7 +91,7 @@ def scheduler(engine: Engine, places: int) -> Scheduler:
 
     A stream that is alone is quicker in a thread.
     """
-    if places > 1 and available(engine) == "curl":
+    if available(engine) == "curl":
         with suppress(ImportError):
             from swarm.transport.loop import Loop
 

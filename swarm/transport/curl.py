@@ -4,7 +4,6 @@ libcurl works without the interpreter lock, so many sessions in threads of one p
 side. The price is that its habits have to be switched off one by one; the comments say which.
 """
 
-import io
 import math
 import os
 import re
@@ -58,7 +57,7 @@ class CurlSession:
         self._aim: tuple[bool, str] | None = None
         self._packet = b""
         self._given = 0
-        self._head = io.BytesIO()
+        self._head: list[bytes] = []
         self._body = bytearray()
         self._idle = _IdleSocket()
         self._curl = self._prepared(access)
@@ -133,7 +132,7 @@ class CurlSession:
         """
         curl.setopt(pycurl.READFUNCTION, self._give)
         curl.setopt(pycurl.SEEKFUNCTION, _refuse_to_rewind)
-        curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._take)
 
     def _disconnect(self) -> None:
@@ -165,12 +164,11 @@ class CurlSession:
 
     def _exchange(self, url: str) -> Answer:
         self._given = 0
-        self._head.seek(0)
-        self._head.truncate()
+        self._head.clear()
         self._body.clear()
         failure = self._perform()
         # Once its header is complete the answer counts, whatever became of the body.
-        if found := _FINAL_HEADER.search(self._head.getvalue()):
+        if found := _FINAL_HEADER.search(b"".join(self._head)):
             is_cut = failure[0] not in {0, pycurl.E_WRITE_ERROR}  # the latter is our own limit
             return self._answer(int(found[1]), found[0], is_cut=is_cut)
         self._idle.be_wary()

@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pycurl
 from greenlet import getcurrent, greenlet
@@ -38,6 +38,16 @@ _SEEN = [
     | (pycurl.CSELECT_ERR if what & select.POLLERR else 0)
     for what in range(32)
 ]
+
+
+class _Shelf(Generic[_T]):
+    """Where what was made ahead lies until it is asked for."""
+
+    def __init__(self) -> None:
+        self.items: list[_T] = []
+        self.asking: greenlet | None = None
+        self.error: Exception | None = None
+        self.is_last = False
 
 
 class Loop:
@@ -116,6 +126,23 @@ class Loop:
         self.call(getcurrent().switch)
         self._hub.switch()
 
+    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+        """Yield items; each is made after the transfer that follows the one before has begun."""
+        shelf: _Shelf[_T] = _Shelf()
+        maker = greenlet(self._make, self._hub)
+        self.call(maker.switch, shelf, items)
+        while True:
+            if not (shelf.items or shelf.is_last):
+                shelf.asking = getcurrent()
+                self._hub.switch()
+            if not shelf.items:
+                break
+            item = shelf.items.pop()
+            self.call(maker.switch)
+            yield item
+        if shelf.error is not None:
+            raise shelf.error
+
     def sleep(self, wait: "_Wait", seconds: float | None) -> None:
         """Sleep until a wait is over, at the latest after so many seconds."""
         if seconds is not None:
@@ -128,9 +155,10 @@ class Loop:
     def _run(self) -> None:
         self._hub = getcurrent()
         while not self._is_closed:
+            self._begin_transfers()
             self._make_calls()
             self._wake_sleepers()
-            self._move_on()
+            self._go_on_with_transfers()
             self._finish_transfers()
         self._multi.close()
         os.close(self._bell)
@@ -138,6 +166,23 @@ class Loop:
 
     def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
         greenlet(_told).switch(function, *arguments)
+
+    def _make(self, shelf: _Shelf[_T], items: Iterator[_T]) -> None:
+        """Put items on a shelf, one at a time, in a greenlet of their own."""
+        try:
+            for item in items:
+                shelf.items.append(item)
+                self._show(shelf)
+                self._hub.switch()
+        except Exception as error:
+            shelf.error = error
+        shelf.is_last = True
+        self._show(shelf)
+
+    def _show(self, shelf: _Shelf[_T]) -> None:
+        if shelf.asking is not None:
+            self.call(shelf.asking.switch)
+            shelf.asking = None
 
     def _make_calls(self) -> None:
         for _ in range(len(self._calls)):
@@ -148,11 +193,14 @@ class Loop:
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2].end()
 
-    def _move_on(self) -> None:
-        """Begin transfers, or go on with those whose sockets are ready; sleep until one is."""
+    def _begin_transfers(self) -> None:
+        """Let libcurl do what is due: new transfers above all, and those whose time is up."""
         if self._curl_due <= time.monotonic():
             self._curl_due = math.inf
             self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _go_on_with_transfers(self) -> None:
+        """Wait for sockets, and go on with those that are ready."""
         self._is_asleep = True
         ready = self._poll.poll(self._pause())
         self._is_asleep = False
