@@ -77,6 +77,11 @@ class Board:
         """Whether the run has been told to stop."""
         return self._map[_STOP] != 0
 
+    def holds_back(self, credential: int) -> bool:
+        """Whether anything here stands in the way of a packet under a credential."""
+        facts = self._map
+        return bool(facts[_STOP] or facts[_GATE] or facts[_place(credential, _CONDEMNED)])
+
     def restart_clock(self) -> None:
         """Count the collector's silence from now."""
         self._put(_LAST_ANSWER, time.monotonic())

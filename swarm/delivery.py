@@ -127,9 +127,10 @@ class _Delivery:
         resume = Resume(ledger, self.settlement, self.tally, self.upload.late)
         self.late = resume.late
         try:
-            for item in resume.to_send(self._items):
+            unsent = resume.to_send(self._items)
+            for item, data in self.context.scheduler.ahead(self._packets(unsent)):
                 self._watch()
-                self._send(resume, item)
+                self._send(resume, item, data)
             self.verified = contact.verify(self.exchange, resume.expected())
         finally:
             ledger.close()
@@ -157,11 +158,16 @@ class _Delivery:
         return None
 
     def _items(self) -> Iterator[RowItem]:
-        return self.context.scheduler.ahead(self.task.items(self.reader))
+        return self.task.items(self.reader)
 
     def _all_items(self) -> Iterator[RowItem]:
         """Return the rows that are filtered as well: the collector may hold them."""
         return self.task.items(self.task.reader(Window(), self.context.scheduler))
+
+    def _packets(self, items: Iterator[RowItem]) -> Iterator[tuple[RowItem, bytes]]:
+        for item in items:
+            row = item.row
+            yield item, packet(self.task.meter.id, row.instant, row.offset, item.body)
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -171,14 +177,13 @@ class _Delivery:
 
     # One packet
 
-    def _send(self, resume: Resume, item: RowItem) -> None:
+    def _send(self, resume: Resume, item: RowItem, data: bytes) -> None:
         """Send one row until it is settled."""
-        row, ledger = item.row, resume.ledger
-        data = packet(self.task.meter.id, row.instant, row.offset, item.body)
+        ledger = resume.ledger
         patience = Patience(self.upload.retry_for)
         while True:
             self.exchange.clear()
-            ledger.begin(row.instant, item.digest)
+            ledger.begin(item.instant, item.digest)
             sent_at = time.monotonic()
             outcome = self.exchange.post(data)
             if outcome.verdict is Verdict.ACKNOWLEDGED:

@@ -1,7 +1,7 @@
 """Which rows of a stream still need a packet: file and ledger, read in step in order of time."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 from swarm.collector import Last
@@ -18,7 +18,7 @@ _LISTED_LATE_ROWS = 20
 class Resume:
     """Tells resumed, rejected and late rows from those to send, and counts them.
 
-    ``late`` are the first late rows. No row is yielded before it is settled what became of the
+    ``late`` are the first late rows. No row is returned before it is settled what became of the
     packets that an earlier run left open (contract, section 5).
     """
 
@@ -38,14 +38,16 @@ class Resume:
         self._last: RowItem | None = None
 
     def to_send(self, items: Callable[[], Iterator[RowItem]]) -> Iterator[RowItem]:
-        """Yield the rows that need a packet; ``items`` begins a pass over the stream's rows."""
+        """Return the rows that need a packet; ``items`` begins a pass over the stream's rows.
+
+        The collector is asked in this call, if at all.
+        """
         pending = self.ledger.pending
         if pending is None:
-            yield from self._timely(self._unrecorded(items()))
-        elif pending.digest is None:
-            yield from self._after_window(pending, self._timely(self._unrecorded(items())))
-        else:
-            yield from self._timely(self._after_packet(pending, items))
+            return self._timely(self._unrecorded(items()))
+        if pending.digest is None:
+            return self._after_window(pending, self._timely(self._unrecorded(items())))
+        return self._timely(self._after_packet(pending, items))
 
     def acknowledged(self, item: RowItem) -> None:
         """Record a row that the collector took."""
@@ -78,7 +80,7 @@ class Resume:
             else:
                 yield item
 
-    def _timely(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
+    def _timely(self, items: Iterator[RowItem]) -> Iterator[RowItem]:
         return (item for item in items if not self._is_late(item))
 
     def _is_late(self, item: RowItem) -> bool:
@@ -102,8 +104,7 @@ class Resume:
         stored = self._settlement.stored_of(pending, ahead)
         for item in ahead[:stored]:
             self._found(item)
-        yield from ahead[stored:]
-        yield from unsent
+        return chain(ahead[stored:], unsent)
 
     def _after_packet(
         self, pending: Pending, items: Callable[[], Iterator[RowItem]]
@@ -112,15 +113,14 @@ class Resume:
         unsent = self._unrecorded(items())
         ahead = next(unsent, None)
         if ahead is None:
-            return
+            return iter(())
         flying = ahead if _is_of(pending, ahead) else _flying(pending, items())
         if not self._settlement.stored_of(pending, [flying]):
-            yield ahead
-        elif flying is ahead:
-            self._found(ahead)
-        else:
-            unsent = self._anew(flying.instant, pending.digest or 0, items())
-        yield from unsent
+            return chain([ahead], unsent)
+        if flying is not ahead:
+            return self._anew(flying.instant, pending.digest or 0, items())
+        self._found(ahead)
+        return unsent
 
     def _found(self, item: RowItem) -> None:
         self.acknowledged(item)

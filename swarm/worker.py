@@ -86,6 +86,8 @@ class WorkerContext:
 
     def may_send(self, credential: int) -> None:
         """Return when a request may go out."""
+        if self._brief.rate_limit is None and not self._board.holds_back(credential):
+            return
         self._check_stop(credential)
         while not self._has_turn(credential):
             pass
