@@ -20,7 +20,7 @@ from swarm.sending import Sending, Setup, warn_of_late
 from swarm.sessions import Sessions
 from swarm.settlement import Terms
 from swarm.stream import Halted
-from swarm.transport import Engine, available
+from swarm.transport import Engine, available, scheduler
 from swarm.values import FOREVER
 
 #: More senders than this gain nothing, whatever the machine.
@@ -58,10 +58,13 @@ class Agent:
         self._process = os.getpid()
         self._backlog = Backlog(queue_size)
         self._handlers = Handlers(self._backlog.done)
-        self._senders = Senders(_senders(maximum_parallel_senders), self._send_one)
-        self._halted = threading.Event()
+        engine = available(transport)
+        self._scheduler = scheduler(engine)
+        number = _senders(maximum_parallel_senders)
+        self._senders = Senders(number, self._send_one, self._scheduler)
+        self._halted = self._scheduler.event()
         terms = Terms(settle, "resend", FOREVER if retry_for is None else retry_for)
-        self._sessions = Sessions(available(transport))
+        self._sessions = Sessions(engine, self._scheduler)
         self._setup = Setup(terms, self._sessions, self._senders, self._halted)
         self._last_sent: float | None = None
         self._is_ended = False
@@ -218,7 +221,8 @@ class Agent:
         """Send nothing more; wait (s) for what is under way, and say what was not sent."""
         self._backlog.close()
         self._halted.set()
-        self._senders.stop(timeout)
+        if self._senders.stop(timeout):
+            self._scheduler.close()
         if self.waiting:
             _log.error("%d measurements were not sent: the agent ended before", self.waiting)
         atexit.unregister(self._at_exit)

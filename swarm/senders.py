@@ -1,15 +1,15 @@
-"""The threads of an agent: so many streams are sent at the same time, each in its turn."""
+"""The senders of an agent: so many streams are sent at the same time, each in its turn."""
 
 import threading
-import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarm.backlog import Stream
+from swarm.scheduler import THREADS, Event, Scheduler
 
 #: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
-#: each takes a thread. The others have their turn later.
+#: each takes a sender. The others have their turn later.
 MOST_WAITING = 256
 
 #: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
@@ -17,11 +17,11 @@ REST = 0.1
 
 
 class _Ticket:
-    """What a thread waits with: for a stream to send, or for a place of its own."""
+    """What a sender waits with: for a stream to send, or for a place of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Event) -> None:
         self._stream: Stream | None = None
-        self._given = threading.Event()
+        self._given = given
 
     def give(self, stream: Stream | None = None) -> None:
         self._stream = stream
@@ -33,25 +33,29 @@ class _Ticket:
 
 
 class Senders:
-    """Threads that send streams; ``send_one`` sends one packet and tells whether more waits.
+    """Jobs that send streams; ``send_one`` sends one packet and tells whether more waits.
 
     A stream has one turn after another, a packet each; one at a time of them all gets the next free
-    place. A place is given up while its thread waits: threads are started as places come free, and
+    place. A place is given up while its sender waits: senders are started as places come free, and
     end when there are enough without them.
     """
 
-    def __init__(self, places: int, send_one: Callable[[Stream], bool]) -> None:
+    def __init__(
+        self, places: int, send_one: Callable[[Stream], bool], scheduler: Scheduler = THREADS
+    ) -> None:
         self._places = places
         self._send_one = send_one
+        self._scheduler = scheduler
         self._free = places
         self._turns: deque[Stream | _Ticket] = deque()
         self._resting: list[Stream] = []
         self._idle: list[_Ticket] = []
         self._waiting: Counter[str] = Counter()
         self._parked: defaultdict[str, list[Stream]] = defaultdict(list)
-        self._threads: set[threading.Thread] = set()
+        self._count = 0
         self._is_stopped = False
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def ready(self, stream: Stream) -> None:
         """Give a stream its turn when those before it had theirs."""
@@ -77,7 +81,7 @@ class Senders:
 
     @contextmanager
     def place_lent(self, stream: Stream) -> Iterator[None]:
-        """Give this thread's place to others for a while; end with a place again."""
+        """Give this sender's place to others for a while; end with a place again."""
         with self._lock:
             self._free += 1
             self._waiting[stream.collector] += 1
@@ -87,16 +91,16 @@ class Senders:
         finally:
             self._return(stream.collector)
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Hand out no more streams; wait (s) for the packets that are under way."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def stop(self, timeout: float | None = None) -> bool:
+        """Hand out no more streams; wait (s) for the packets that are under way.
+
+        Returns whether all senders have ended.
+        """
         with self._lock:
             self._is_stopped = True
             while self._idle:
                 self._idle.pop().give()
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            return self._changed.wait_for(lambda: not self._count, timeout)
 
     # With the lock held
 
@@ -108,7 +112,7 @@ class Senders:
                 return
 
     def _next_turn(self) -> Stream | None:
-        """Take a free place for the next stream; a thread that returns in its turn gets one too."""
+        """Take a free place for the next stream; a sender that returns in its turn gets one too."""
         while self._turns and self._free > 0:
             head = self._turns.popleft()
             if isinstance(head, _Ticket):
@@ -122,20 +126,19 @@ class Senders:
         return None
 
     def _start(self, stream: Stream) -> bool:
-        """Start a thread; where the system grants no more, the stream waits for those there are."""
-        thread = threading.Thread(target=self._run, args=(stream,), name="swarm", daemon=True)
+        """Start a sender; where the system grants none, the stream waits for those there are."""
         try:
-            thread.start()
+            self._scheduler.start(self._run, stream)
         except RuntimeError:
             self._free += 1
             self._turns.appendleft(stream)
-            if not self._threads:
+            if not self._count:
                 raise
             return False
-        self._threads.add(thread)
+        self._count += 1
         return True
 
-    # The threads
+    # The senders
 
     def _run(self, stream: Stream) -> None:
         turn: Stream | None = stream
@@ -153,14 +156,18 @@ class Senders:
             if turn is not None:
                 return turn
             if self._is_stopped or len(self._idle) >= self._places:
-                self._threads.discard(threading.current_thread())
+                self._count -= 1
+                self._changed.notify_all()
                 return None
-            ticket = _Ticket()
+            ticket = self._ticket()
             self._idle.append(ticket)
         return ticket.wait()
 
+    def _ticket(self) -> _Ticket:
+        return _Ticket(self._scheduler.event())
+
     def _return(self, collector: str) -> None:
-        ticket = _Ticket()
+        ticket = self._ticket()
         with self._lock:
             self._waiting[collector] -= 1
             self._turns.extend(self._parked.pop(collector, ()))

@@ -6,7 +6,6 @@ here: what is refused for good has its answer, and its stream goes on.
 """
 
 import logging
-import threading
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from swarm.exchange import Exchange
 from swarm.packet import packet
 from swarm.response import Response
 from swarm.retry import Verdict
+from swarm.scheduler import Event
 from swarm.sessions import Sessions
 from swarm.settlement import Settlement, Terms
 from swarm.stream import Ended, Halted, Item, Patience, Target
@@ -35,7 +35,7 @@ class Places(Protocol):
     """Who gives places to streams."""
 
     def place_lent(self, stream: Stream) -> AbstractContextManager[None]:
-        """Give this thread's place to others for a while."""
+        """Give this sender's place to others for a while."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Setup:
     terms: Terms
     sessions: Sessions
     places: Places
-    halted: threading.Event
+    halted: Event
 
 
 class Sending:

@@ -67,7 +67,7 @@ class WorkerContext:
     ) -> None:
         self._brief = brief
         self._board = brief.board
-        self.scheduler = scheduler(brief.engine, brief.places)
+        self.scheduler = scheduler(brief.engine)
         self.places = Places(brief.places, brief.engine, tell_free, self.scheduler)
         self._tell_tallies = tell_tallies
         self._locks: dict[Path, StreamLocks] = {}

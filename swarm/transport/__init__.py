@@ -86,11 +86,8 @@ def available(engine: Engine) -> Literal["curl", "requests"]:
     return "curl"
 
 
-def scheduler(engine: Engine, places: int) -> Scheduler:
-    """Return what runs so many streams side by side: a loop where libcurl and greenlet are here.
-
-    A stream that is alone is quicker in a thread.
-    """
+def scheduler(engine: Engine) -> Scheduler:
+    """Return what runs streams side by side: a loop, where libcurl and greenlet can be loaded."""
     if available(engine) == "curl":
         with suppress(ImportError):
             from swarm.transport.loop import Loop
