@@ -9,6 +9,7 @@ import logging
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from swarm.backlog import Entry, Stream
@@ -170,6 +171,9 @@ def warn_of_late(stream: Stream, entry: Entry) -> None:
 
 
 def _response(outcome: Outcome) -> Response | None:
-    if outcome.status is None:
-        return None
-    return Response(outcome.status, outcome.words or f"HTTP {outcome.status}")
+    return None if outcome.status is None else _answer(outcome.status, outcome.words)
+
+
+@lru_cache(maxsize=64)
+def _answer(status: int, words: str) -> Response:
+    return Response(status, words or f"HTTP {status}")

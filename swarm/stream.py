@@ -85,8 +85,7 @@ class Task:
         return state.senders_lock(Path(self.state), self.collector)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where a stream's packets go, by whom, and for how long (s) each is tried."""
 
     stream: str

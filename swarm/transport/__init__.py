@@ -43,6 +43,10 @@ class Access:
     ca_bundle: str | None = None
     proxy: str | None = None
 
+    def __hash__(self) -> int:
+        # Sessions are looked up by it for each packet of the library.
+        return hash((self.username, self.password))
+
     @property
     def authorization(self) -> str:
         """The value of the ``Authorization`` header: RFC 7617 basic auth, in UTF-8."""
