@@ -58,7 +58,6 @@ class Loop:
         self._timers: list[tuple[float, int, _Wait]] = []
         self._order = itertools.count()
         self._transfers: dict[pycurl.Curl, greenlet] = {}
-        self._curl_due = math.inf
         self._has_ended = False
         self._is_asleep = False
         self._is_closed = False
@@ -72,7 +71,6 @@ class Loop:
         self._poll.register(self._bell, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_alarm)
 
     # For any thread
 
@@ -195,8 +193,7 @@ class Loop:
 
     def _begin_transfers(self) -> None:
         """Let libcurl do what is due: new transfers above all, and those whose time is up."""
-        if self._curl_due <= time.monotonic():
-            self._curl_due = math.inf
+        if self._multi.timeout() == 0:
             self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     def _go_on_with_transfers(self) -> None:
@@ -210,12 +207,15 @@ class Loop:
             else:
                 self._act(number, _SEEN[what & 31])
 
-    def _pause(self) -> int | None:
-        """Return for how many ms to wait for sockets; None for as long as it takes."""
+    def _pause(self) -> int:
+        """Return for how many ms to wait for sockets; -1 for as long as it takes."""
         if self._calls or self._has_ended:
             return 0
-        due = min(self._curl_due, self._timers[0][0] if self._timers else math.inf)
-        return None if due == math.inf else max(0, math.ceil((due - time.monotonic()) * 1000))
+        pause = self._multi.timeout()
+        if self._timers:
+            own = max(0, math.ceil((self._timers[0][0] - time.monotonic()) * 1000))
+            pause = own if pause < 0 else min(own, pause)
+        return pause
 
     def _act(self, number: int, what: int) -> None:
         _, running = self._multi.socket_action(number, what)
@@ -245,9 +245,6 @@ class Loop:
             self._poll.unregister(number)
         else:
             self._poll.register(number, _WATCHED[what])
-
-    def _set_alarm(self, milliseconds: int) -> None:
-        self._curl_due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
 
 class LoopEvent:
