@@ -100,6 +100,7 @@ class Senders:
             self._is_stopped = True
             while self._idle:
                 self._idle.pop().give()
+                self._count -= 1
             return self._changed.wait_for(lambda: not self._count, timeout)
 
     # With the lock held

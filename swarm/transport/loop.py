@@ -209,7 +209,7 @@ class Loop:
 
     def _pause(self) -> int:
         """Return for how many ms to wait for sockets; -1 for as long as it takes."""
-        if self._calls or self._has_ended:
+        if self._calls or self._has_ended or self._is_closed:
             return 0
         pause = self._multi.timeout()
         if self._timers:
