@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.state import StreamLocks
 from swarm.stream import Task
 from swarm.worker import Brief, WorkerContext
+from tests.jobs import in_job
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -136,9 +137,9 @@ def deliver_counted(pipe: Connection, task: Task) -> None:
     logging.getLogger().addHandler(told)
     logging.getLogger().setLevel(logging.DEBUG)
     tracemalloc.start()
-    sys.setprofile(told.call)
-    result = deliver(task, context)
-    sys.setprofile(None)
+    threading.setprofile(told.call)
+    result = in_job(context.scheduler, deliver, task, context)
+    threading.setprofile(None)
     _, peak = tracemalloc.get_traced_memory()
     pipe.send((result, told.calls, peak, told.words, len(told.events)))
 

@@ -519,8 +519,9 @@ def test_many_streams_in_trouble(
     assert all([0, 1, 2] == minutes(collector, f"m{n}") for n in range(10))
 
 
+@pytest.mark.parametrize("transport", ["curl", "requests"])
 def test_no_more_threads_to_be_had(
-    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
+    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch, transport: Engine
 ) -> None:
     """Then those there are send all; with none at all, `send` says so."""
     real = threading.Thread.start
@@ -534,11 +535,11 @@ def test_no_more_threads_to_be_had(
         real(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    with Agent(4) as agent:
+    with Agent(4, transport=transport) as agent:
         agent.send([at(minute, name=f"m{minute % 4}") for minute in range(40)], config)
         assert agent.wait_until_last(20)
         assert agent.sent == 40
-    agent = Agent(4)
+    agent = Agent(4, transport=transport)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         agent.send(at(0), config)
     agent.close(0)

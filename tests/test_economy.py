@@ -60,9 +60,12 @@ def test_memory_does_not_grow_with_the_rows(costs: tuple[Cost, Cost]) -> None:
 
 
 def test_a_packet_takes_so_many_calls(costs: tuple[Cost, Cost]) -> None:
-    """What a packet costs in calls of functions is counted: a slower way shows here first."""
+    """What a packet costs in calls of functions is counted: a slower way shows here first.
+
+    Those of the loop count as well, which goes round once a packet for a stream that is alone.
+    """
     few, many = costs
-    assert (many.calls - few.calls) / (MANY - FEW) < 110
+    assert (many.calls - few.calls) / (MANY - FEW) < 140
 
 
 def test_no_row_is_logged_or_told_to_the_parent(costs: tuple[Cost, Cost]) -> None:

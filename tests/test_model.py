@@ -37,6 +37,7 @@ from tests.collector_server import (
     ResetBeforeStoring,
     TruncatedHeader,
 )
+from tests.jobs import in_job
 
 FAULTS: tuple[Behaviour | None, ...] = (
     None,
@@ -143,7 +144,7 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
         patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
         context = WorkerContext(Brief(Board.create(1), 1, engine), lambda _: None, lambda _: None)
         context.places.expect()
-        deliver(task, context)
+        in_job(context.scheduler, deliver, task, context)
     _die()
 
 

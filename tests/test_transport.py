@@ -19,7 +19,9 @@ import trustme
 from swarm.collector import Link
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.retry import Verdict
+from swarm.scheduler import THREADS, Scheduler
 from swarm.transport import BODY_LIMIT, Access, Answer, Engine, Session, available, open_session
+from swarm.transport.loop import Loop
 from tests.collector_server import (
     CloseAfterStoring,
     Collector,
@@ -36,6 +38,7 @@ from tests.collector_server import (
     TruncatedHeader,
     redirect,
 )
+from tests.jobs import in_job
 
 USER, PASSWORD = "acme", "pä:ss%wörd"
 PACKET = b'{"id":"meter","tsISO8601":"2016-02-10T21:45:31.070+11:00","value":1.10}'
@@ -43,21 +46,59 @@ PACKET = b'{"id":"meter","tsISO8601":"2016-02-10T21:45:31.070+11:00","value":1.1
 Opener = Callable[..., Session]
 
 
-@pytest.fixture(params=["curl", "requests"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each engine in turn."""
-    name: Engine = request.param
+class InJobs:
+    """A session whose requests are made in jobs of a scheduler."""
+
+    def __init__(self, session: Session, jobs: Scheduler) -> None:
+        self._session = session
+        self._jobs = jobs
+
+    def post(self, url: str, packet: bytes) -> Answer:
+        """Post one packet."""
+        return in_job(self._jobs, self._session.post, url, packet)
+
+    def get(self, url: str) -> Answer:
+        """Get a resource."""
+        return in_job(self._jobs, self._session.get, url)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def __repr__(self) -> str:
+        return repr(self._session)
+
+
+@pytest.fixture(params=["curl", "loop", "requests"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn, libcurl in a thread and in a loop."""
+    name: str = request.param
     return name
 
 
 @pytest.fixture
-def opened(engine: Engine) -> Iterator[Opener]:
+def engine(way: str) -> Engine:
+    """Return the way's engine."""
+    return "requests" if way == "requests" else "curl"
+
+
+@pytest.fixture
+def jobs(way: str) -> Iterator[Scheduler]:
+    """Return what runs the sessions' requests."""
+    scheduler: Scheduler = Loop() if way == "loop" else THREADS
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+def opened(engine: Engine, jobs: Scheduler) -> Iterator[Opener]:
     """Open sessions with options of `Access`, and close them in the end."""
     with contextlib.ExitStack() as stack:
 
         def opener(**options: Any) -> Session:
             access = Access(USER, PASSWORD, **{"timeout": 5.0} | options)
-            return stack.enter_context(contextlib.closing(open_session(engine, access)))
+            session = InJobs(open_session(engine, access, jobs), jobs)
+            return stack.enter_context(contextlib.closing(session))
 
         yield opener
 
@@ -603,14 +644,13 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_a_tunnel_never_sees_the_credential(
-    engine: Engine, authority: Authority, secure: Collector
+    opened: Opener, authority: Authority, secure: Collector
 ) -> None:
     """HTTPS goes through the proxy's tunnel; the proxy is shown nothing of ours."""
-    access = Access(USER, PASSWORD, 5.0, authority.bundle, None)
+    access = Access(USER, PASSWORD)
     with contextlib.closing(Tunnel(secure.port)) as tunnel:
-        session = open_session(engine, Access(**vars(access) | {"proxy": tunnel.url}))
+        session = opened(ca_bundle=authority.bundle, proxy=tunnel.url)
         assert [session.post(secure.url, PACKET).status for _ in range(3)] == [200] * 3
-        session.close()
 
     (head,) = tunnel.asked
     assert head.startswith(b"CONNECT 127.0.0.1:%d HTTP/1." % secure.port)
@@ -620,14 +660,13 @@ def test_a_tunnel_never_sees_the_credential(
 
 
 def test_a_tunnel_to_the_wrong_host_is_no_answer(
-    engine: Engine, authority: Authority, secure: Collector
+    opened: Opener, authority: Authority, secure: Collector
 ) -> None:
     """The proxy's own 200 is not taken for the collector's answer when TLS then fails."""
     with contextlib.closing(Tunnel(secure.port)) as tunnel:
-        session = open_session(engine, Access(USER, PASSWORD, 5.0, authority.other, tunnel.url))
+        session = opened(ca_bundle=authority.other, proxy=tunnel.url)
         with pytest.raises(Untrusted):
             session.post(secure.url, PACKET)
-        session.close()
 
     assert secure.requests == []
 
@@ -735,10 +774,10 @@ def test_no_message_shows_a_secret(
     assert not [text for text in texts if "\n" in text]
 
 
-def test_a_closed_session_leaves_nothing_open(engine: Engine, collector: Collector) -> None:
+def test_a_closed_session_leaves_nothing_open(opened: Opener, collector: Collector) -> None:
     """To close a session closes its connection there and then."""
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - it is no folder to walk
-    sessions = [open_session(engine, Access(USER, PASSWORD)) for _ in range(20)]
+    sessions = [opened() for _ in range(20)]
     for session in sessions:
         session.post(collector.url, PACKET)
         session.close()

@@ -32,7 +32,7 @@ def board() -> Iterator[Board]:
 
 def context(board: Board) -> WorkerContext:
     """Return the context of a worker that keeps to 20 requests a second."""
-    return WorkerContext(Brief(board, 1, rate_limit=20), lambda _: None, lambda _: None)
+    return WorkerContext(Brief(board, 1, "requests", rate_limit=20), lambda _: None, lambda _: None)
 
 
 def test_who_waits_for_the_rate_sends_nothing_to_a_collector_that_went_down(board: Board) -> None:

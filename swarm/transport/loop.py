@@ -75,13 +75,13 @@ class Loop:
     # For any thread
 
     def start(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Begin a job."""
-        self.call(self._begin, function, *arguments)
+        """Begin a job; raises `RuntimeError` where the system grants no thread for the first."""
         with self._lock:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="swarm-loop", daemon=True)
+                thread = threading.Thread(target=self._run, name="swarm", daemon=True)
                 thread.start()
                 self._thread = thread
+        self.call(self._begin, function, *arguments)
 
     def event(self) -> "LoopEvent":
         """Return a new event."""
@@ -97,8 +97,10 @@ class Loop:
 
     def close(self) -> None:
         """End the thread; no job may be left."""
-        self.call(self._stop)
-        if self._thread is not None:
+        if self._thread is None:
+            self._dispose()
+        else:
+            self.call(self._stop)
             self._thread.join()
 
     # For jobs
@@ -114,7 +116,10 @@ class Loop:
     def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function in a thread beside the loop's."""
         job = getcurrent()
-        future = self._helpers.submit(function, *arguments)
+        try:
+            future = self._helpers.submit(function, *arguments)
+        except RuntimeError:  # the system grants no thread: the others have to wait
+            return function(*arguments)
         future.add_done_callback(lambda _: self.call(job.switch))
         self._hub.switch()
         return future.result()
@@ -158,6 +163,10 @@ class Loop:
             self._wake_sleepers()
             self._go_on_with_transfers()
             self._finish_transfers()
+        self._dispose()
+
+    def _dispose(self) -> None:
+        self._helpers.shutdown(wait=False)
         self._multi.close()
         os.close(self._bell)
         os.close(self._button)

@@ -1,0 +1,29 @@
+"""Calls of functions in jobs of a scheduler, from outside."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from swarm.scheduler import Scheduler
+
+_T = TypeVar("_T")
+_SECONDS = 120
+
+
+def in_job(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) -> _T:
+    """Call a function in a job, and return what it returns or raise what it raises."""
+    return begun(scheduler, function, *arguments).result(_SECONDS)
+
+
+def begun(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) -> "Future[_T]":
+    """Begin to call a function in a job."""
+    outcome: Future[_T] = Future()
+
+    def job() -> None:
+        try:
+            outcome.set_result(function(*arguments))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    scheduler.start(job)
+    return outcome
