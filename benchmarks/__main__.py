@@ -22,6 +22,8 @@ MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
     "latency-256": partial(rates.with_latency, streams=256, transport="curl", bar=0.8),
     "latency-requests": partial(rates.with_latency, streams=32, transport="requests", bar=0.5),
     "one-stream": rates.one_stream,
+    "library": partial(rates.library, has_latency=False),
+    "library-latency": partial(rates.library, has_latency=True),
     "memory-dry-run": memory.dry_run,
     "memory-upload": memory.upload,
     "check": checking.one_core,

@@ -79,6 +79,35 @@ def with_latency(bench: Bench, *, streams: int, transport: str, bar: float) -> l
     ]
 
 
+def library(bench: Bench, *, has_latency: bool) -> list[Result]:
+    """Measure the library's `Agent` beside the command, with the same work in one process."""
+    streams, latency = 32, "20 ms a request" if has_latency else "no latency"
+    url = bench.nginx.later if has_latency else bench.nginx.now
+    folder = bench.room(f"library-{'later' if has_latency else 'now'}")
+    work = sized(bench, folder, url, streams)
+    swarm, one, agent = side_by_side(
+        bench.plan.pairs,
+        partial(_send, work),
+        partial(_send, work, "curl", "--processes", "1"),
+        partial(rivals.agent, url, streams, work.rows // streams, folder),
+    )
+    name = f"the library, {streams} streams, {latency}"
+    bar = at_least(0.75)
+    return [
+        Result(f"{name}: Agent", _rates(agent), RATE),
+        Result(f"{name}: the command", _rates(swarm), RATE),
+        Result(f"{name}: against the command", ratios(_rates(agent), _rates(swarm)), TIMES, bar),
+        Result(f"{name}: the command in one process", _rates(one), RATE),
+        Result(
+            f"{name}: against the command in one process",
+            ratios(_rates(agent), _rates(one)),
+            TIMES,
+            bar,
+        ),
+        Result(f"{name}: CPU a packet, Agent", [run.cpu * 1e6 for run in agent], MICROSECONDS),
+    ]
+
+
 def sized(bench: Bench, folder: Path, url: str, streams: int, transport: str = "curl") -> Job:
     """Return a job that takes as long as the plan has it, judged by shorter ones.
 
@@ -101,8 +130,8 @@ def _job(folder: Path, url: str, streams: int, packets: float) -> Job:
     return job(folder, url, Series(rows, zone=_ZONE), streams=streams, zone=_ZONE)
 
 
-def _send(work: Job, transport: str = "curl") -> Pace:
-    return work.send(*_OPTIONS, transport)
+def _send(work: Job, transport: str = "curl", *options: str) -> Pace:
+    return work.send(*_OPTIONS, transport, *options)
 
 
 def _limit(url: str, streams: int) -> Pace:

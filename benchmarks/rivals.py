@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from benchmarks import agent as agents
 from benchmarks import bare, commands
 from benchmarks.bare import Done, Order
 from benchmarks.bench import Pace
@@ -37,6 +38,15 @@ def loops(  # noqa: PLR0913 - what there is to choose
         for out in outs:
             out.seek(0)
         return _pace([Done(**json.loads(out.read())) for out in outs])
+
+
+def agent(url: str, streams: int, rows: int, folder: Path) -> Pace:
+    """Send so many measurements of each stream with the library."""
+    order = agents.Order(url, streams, rows)
+    command = [sys.executable, "-m", "benchmarks.agent", json.dumps(asdict(order))]
+    took = commands.run(command, folder).report
+    packets = streams * rows
+    return Pace(packets / took["seconds"], took["cpu"] / packets)
 
 
 def _pace(done: list[Done]) -> Pace:

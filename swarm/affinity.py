@@ -1,4 +1,4 @@
-"""Threads that send keep to one core."""
+"""A worker's threads keep to one core."""
 
 import os
 from contextlib import suppress
@@ -7,10 +7,9 @@ from contextlib import suppress
 def keep_to_one_core(number: int) -> None:
     """Keep this thread, and those that it starts, to one of the cores; ``number`` picks it.
 
-    To send a packet a thread takes the interpreter lock a dozen times, for microseconds each. On
-    many cores the threads of a process spend more time on waking one another than on the packets;
-    on one core the lock is nearly always free (figures in docs/performance.md). Where the system
-    does not offer it, nothing happens.
+    Left to the system, a worker's thread moves between cores and finds their caches cold; many
+    threads of one process spend more time on waking one another for the interpreter lock than on
+    packets (figures in docs/performance.md). Where the system does not offer it, nothing happens.
     """
     if not hasattr(os, "sched_setaffinity"):
         return

@@ -44,7 +44,7 @@ class Question(NamedTuple):
 
 
 class Link:
-    """One session to a collector with one credential, for one thread at a time."""
+    """One session to a collector with one credential, for one job at a time."""
 
     def __init__(self, engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> None:
         self.access = access

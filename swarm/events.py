@@ -23,7 +23,7 @@ class StreamProblem:
 class Tally:
     """What became of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
 
-    Written by the thread that sends the stream alone, read by others at any time. The ledger holds
+    Written by the job that sends the stream alone, read by others at any time. The ledger holds
     ``base`` + ``sent`` records: what it holds beyond, a killed worker has sent without telling.
     """
 

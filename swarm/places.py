@@ -52,7 +52,7 @@ class Places:
             self._balance()
 
     def done(self) -> None:
-        """Take note of the end of this thread's stream."""
+        """Take note of the end of this job's stream."""
         with self._lock:
             self._streams -= 1
             if not self._has_entered.get():

@@ -148,7 +148,7 @@ class Senders:
             turn = self._after(turn if has_more else None)
 
     def _after(self, stream: Stream | None) -> Stream | None:
-        """Give the place back; return the next stream to send, None for the thread to end."""
+        """Give the place back; return the next stream to send, None for the sender to end."""
         with self._lock:
             self._free += 1
             if stream is not None:

@@ -75,7 +75,7 @@ class Sending:
         except Halted:
             raise
         except Exception:
-            # The thread lives on: a bug that one measurement meets must not stop the others.
+            # The sender lives on: a bug that one measurement meets must not stop the others.
             _log.exception("Could not send %s: a bug in swarm", self._entry.measurement)
             return None, False
         finally:
@@ -127,7 +127,7 @@ class Sending:
     # What the exchanges need: `swarm.stream.ExchangeContext`
 
     def enter(self, access: Access) -> Link:
-        """Return a session; the place is this thread's already."""
+        """Return a session; the place is this sender's already."""
         return self._setup.sessions.take(access)
 
     def leave(self, link: Link) -> None:

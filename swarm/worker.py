@@ -1,4 +1,4 @@
-"""A worker process: threads that send streams, in places, for a parent that it does not outlive."""
+"""A worker process: jobs that send streams, in places, for a parent that it does not outlive."""
 
 import os
 import signal
@@ -105,7 +105,7 @@ class WorkerContext:
         return is_probe or not board.is_down
 
     def _await_probe(self) -> bool:
-        """Wait until the collector is back, or until this thread may try whether it is: True."""
+        """Wait until the collector is back, or until this job may try whether it is: True."""
         board = self._board
         while board.is_down:
             left = self._brief.retry_for - board.down_for()

@@ -55,7 +55,7 @@ class Access:
 
 
 class Session(Protocol):
-    """One connection to one collector with one credential, for one thread at a time."""
+    """One connection to one collector with one credential, for one job at a time."""
 
     def post(self, url: str, packet: bytes) -> Answer:
         """Post one packet.

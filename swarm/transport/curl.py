@@ -1,14 +1,13 @@
 """The HTTP engine on libcurl: the quick one.
 
-libcurl works without the interpreter lock, so many sessions in threads of one process go side by
-side. The price is that its habits have to be switched off one by one; the comments say which.
+Many sessions go side by side: in a loop (`swarm.transport.loop`) or in threads, as libcurl works
+without the interpreter lock. The price is that its habits have to be switched off one by one; the
+comments say which.
 """
 
-import math
 import os
 import re
 import select
-import time
 from urllib.parse import urlsplit
 
 import certifi
@@ -20,9 +19,6 @@ from swarm.transport import BODY_LIMIT, Access, Answer, headers
 
 _SUPPRESS_CONNECT_HEADERS = 265  # libcurl 7.54 has it, pycurl has no name for it
 
-#: A connection that was used so shortly ago (s) is busy, once so many looks found it open.
-_IDLE_SECONDS = 0.01
-_FIRST_LOOKS = 3
 #: To connect takes no longer than this (s), even where a whole request may.
 CONNECT_LIMIT = 10.0
 
@@ -177,7 +173,6 @@ class CurlSession:
         if found := _FINAL_HEADER.search(b"".join(self._head)):
             is_cut = failure[0] not in {0, pycurl.E_WRITE_ERROR}  # the latter is our own limit
             return self._answer(int(found[1]), found[0], is_cut=is_cut)
-        self._idle.be_wary()
         raise self._fault(urlsplit(url).netloc, *failure)
 
     def _perform(self) -> tuple[int, str]:
@@ -229,12 +224,9 @@ class _IdleSocket:
     def __init__(self) -> None:
         self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none
         self._number = -1
-        self._watched_at = 0.0
-        self._looks: float = _FIRST_LOOKS
 
     def watch(self, number: int) -> None:
         """Watch this socket from now on; -1 for none."""
-        self._watched_at = time.monotonic()
         if self._poll is None or number == self._number:
             return
         if self._number >= 0:
@@ -243,23 +235,9 @@ class _IdleSocket:
             self._poll.register(number, select.POLLIN)
         self._number = number
 
-    def be_wary(self) -> None:
-        """Look every time from now on: this server closes without a word."""
-        self._looks = math.inf
-
     def ended(self) -> bool:
         """Tell whether something came in unasked, which is the end of the connection."""
-        if self._number < 0 or self._poll is None:
-            return False
-        # A look costs the interpreter lock, which many threads want: a busy connection goes
-        # without, once the server has shown that it does not close behind its answers.
-        if self._looks <= 0 and time.monotonic() - self._watched_at < _IDLE_SECONDS:
-            return False
-        self._looks -= 1
-        if not self._poll.poll(0):
-            return False
-        self.be_wary()
-        return True
+        return self._number >= 0 and self._poll is not None and bool(self._poll.poll(0))
 
 
 def _refuse_to_rewind(offset: int, origin: int) -> int:
