@@ -260,11 +260,18 @@ class _Worker:
             os._exit(1)
 
 
+def _end(bug: threading.ExceptHookArgs) -> None:
+    """End the process, as one of its threads has: the parent is told, and nobody waits for ever."""
+    threading.__excepthook__(bug)
+    os._exit(1)
+
+
 def main(pipe: Connection, brief: Brief) -> None:
     """Run a worker process."""
     # A terminal sends Ctrl-C to the whole group: the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.excepthook = _end
     if brief.places > 1:
         # From the parent's number on: runs at the same time are not to meet on the first core.
         keep_to_one_core(os.getppid() + brief.number)

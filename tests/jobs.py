@@ -4,10 +4,27 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from swarm.scheduler import Scheduler
+from swarm.scheduler import Scheduler, Threads
 
 _T = TypeVar("_T")
 _SECONDS = 120
+
+
+class Polite(Threads):
+    """Counts how often others could have had their turn, and what was called aside."""
+
+    def __init__(self) -> None:
+        self.breaths = 0
+        self.asides = 0
+
+    def breathe(self) -> None:
+        """Count."""
+        self.breaths += 1
+
+    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Count."""
+        self.asides += 1
+        return function(*arguments)
 
 
 def in_job(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) -> _T:

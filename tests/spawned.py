@@ -18,6 +18,7 @@ from swarm.delivery import deliver
 from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.state import StreamLocks
 from swarm.stream import Task
+from swarm.transport.loop import Loop
 from swarm.worker import Brief, WorkerContext
 from tests.jobs import in_job
 
@@ -198,3 +199,11 @@ def length(task: str, _context: WorkerContext) -> int:
 def die(_task: Any, _context: WorkerContext) -> None:
     """Be killed."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def break_loop(_task: Any, context: WorkerContext) -> None:
+    """Let the loop that runs the jobs fail, and wait."""
+    loop = context.scheduler
+    assert isinstance(loop, Loop)
+    loop.call(divmod, 1, 0)
+    loop.event().wait(_SECONDS)

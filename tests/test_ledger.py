@@ -19,6 +19,7 @@ from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledger import ACKNOWLEDGED, REJECTED, SYNC_RECORDS, Ledger, Pending, recorded
 from swarm.ledgerformat import Entry
+from tests.jobs import Polite
 from tests.spawned import spawned, write_ledger
 
 BOOT, NEXT_BOOT = b"a boot's own id.", b"the next boot's."
@@ -75,6 +76,22 @@ def look(path: Path) -> tuple[list[Entry], Pending | None, str | None]:
     entries = list(ledger.entries())
     crash(ledger)
     return entries, ledger.pending, ledger.notice
+
+
+def test_others_go_on_during_a_sync_and_while_records_are_read(path: Path) -> None:
+    """Each sync is called aside, and long ledgers are read in parts."""
+    polite = Polite()
+    ledger = Ledger.create(path, "m", scheduler=polite)
+    for number in range(10_000):
+        ledger.begin(number, 1)
+        ledger.record(number, 1, ACKNOWLEDGED)
+    ledger.close()
+    assert 1 + 10_000 // SYNC_RECORDS + 1 == polite.asides
+    again = Polite()
+    opened = Ledger.open(path, "m", scheduler=again)
+    assert opened is not None
+    assert 3 == again.breaths
+    opened.close()
 
 
 def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Path) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from swarm import filescan
-from swarm.csvfile import CsvFile
+from swarm.csvfile import BLOCK_BYTES, CsvFile
 from swarm.errors import FileChangedError
 from swarm.localtime import wall_of
 from swarm.meterfile import MeterReader, Row, Window, survey
 from swarm.pace import Pace
 from swarm.settings import CsvRules
 from tests.csvmeter import kinds, looked_at, meter_of, sent, told, written
+from tests.jobs import Polite
 from tests.test_csvfile import peak_of
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"
@@ -456,6 +457,18 @@ def test_a_file_that_changes_while_it_is_sent_stops_its_meter(
     else:
         with pytest.raises(FileChangedError):
             list(rows)
+
+
+def test_others_have_their_turn_with_every_block(tmp_path: Path) -> None:
+    """Also while a file is sorted, which itself is called aside."""
+    for step in (1, -1):
+        path = written(tmp_path / f"m{step}.csv", "".join(lines(8000)[::step]))
+        meter, polite = meter_of(path), Polite()
+        reader = MeterReader(meter, survey(meter, Window()).spans, Window(), polite)
+        next(reader.rows())
+        blocks = path.stat().st_size / BLOCK_BYTES
+        assert (1 if step > 0 else blocks) <= polite.breaths <= blocks + 1
+        assert polite.asides == (step < 0)
 
 
 def test_rows_that_are_appended_wait(tmp_path: Path) -> None:

@@ -68,3 +68,13 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
     assert {1} == set(map(len, found.values()))
     assert min(len(ours), 2) == len(set(found.values()))
     assert ours == os.sched_getaffinity(0)
+
+
+def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
+    """A bug in it is told, and nobody waits for ever."""
+    board = Board.create(1)
+    with Pool(Crew(processes=1, places=2, engine="curl"), board) as pool:
+        (lost,) = dict(pool.run("tests.spawned:break_loop", [1], lambda _: None)).values()
+    board.close()
+    assert "its worker process was ended with 1" == lost.message
+    assert "ZeroDivisionError" in capfd.readouterr().err

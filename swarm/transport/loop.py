@@ -251,7 +251,8 @@ class Loop:
 
     def _watch(self, what: int, number: int, _multi: object, _data: object) -> None:
         if what == pycurl.POLL_REMOVE:
-            self._poll.unregister(number)
+            with suppress(KeyError):  # what is raised here would end all transfers
+                self._poll.unregister(number)
         else:
             self._poll.register(number, _WATCHED[what])
 
