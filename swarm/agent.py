@@ -221,8 +221,7 @@ class Agent:
         """Send nothing more; wait (s) for what is under way, and say what was not sent."""
         self._backlog.close()
         self._halted.set()
-        if self._senders.stop(timeout):
-            self._scheduler.close()
+        self._senders.stop(timeout)
         if self.waiting:
             _log.error("%d measurements were not sent: the agent ended before", self.waiting)
         atexit.unregister(self._at_exit)

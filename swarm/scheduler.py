@@ -44,9 +44,6 @@ class Scheduler(Protocol):
     def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items; where it can be, the next is made while this job waits."""
 
-    def close(self) -> None:
-        """End, after the last job."""
-
 
 class Threads:
     """A thread for each job."""
@@ -73,9 +70,6 @@ class Threads:
     def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items as they are asked for."""
         return items
-
-    def close(self) -> None:
-        """Do nothing: threads end with their jobs."""
 
 
 THREADS = Threads()

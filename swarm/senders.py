@@ -91,17 +91,14 @@ class Senders:
         finally:
             self._return(stream.collector)
 
-    def stop(self, timeout: float | None = None) -> bool:
-        """Hand out no more streams; wait (s) for the packets that are under way.
-
-        Returns whether all senders have ended.
-        """
+    def stop(self, timeout: float | None = None) -> None:
+        """Hand out no more streams; wait (s) for the packets that are under way."""
         with self._lock:
             self._is_stopped = True
             while self._idle:
                 self._idle.pop().give()
                 self._count -= 1
-            return self._changed.wait_for(lambda: not self._count, timeout)
+            self._changed.wait_for(lambda: not self._count, timeout)
 
     # With the lock held
 

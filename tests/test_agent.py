@@ -30,7 +30,7 @@ from swarm import (
     SimpleMeasurement,
 )
 from swarm.agent import _senders
-from swarm.transport import Engine
+from swarm.transport import Engine, _loop
 from tests.collector_server import (
     PATH,
     Collector,
@@ -535,14 +535,17 @@ def test_no_more_threads_to_be_had(
         real(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
+    _loop.cache_clear()
     with Agent(4, transport=transport) as agent:
         agent.send([at(minute, name=f"m{minute % 4}") for minute in range(40)], config)
         assert agent.wait_until_last(20)
         assert agent.sent == 40
+    _loop.cache_clear()
     agent = Agent(4, transport=transport)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         agent.send(at(0), config)
     agent.close(0)
+    _loop.cache_clear()
 
 
 def _free_port() -> int:

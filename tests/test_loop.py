@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from swarm.csvrows import Row
 from swarm.errors import Unreachable
 from swarm.scheduler import Scheduler, Threads
 from swarm.sorting import by_instant
-from swarm.transport import Access, open_session, scheduler
+from swarm.transport import Access, _loop, open_session, scheduler
 from swarm.transport.loop import Loop
 from tests.collector_server import Behaviour, Collector, Request
 from tests.jobs import begun, in_job
@@ -23,32 +24,31 @@ _SECONDS = 20
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    """Return a loop; it can be closed in the end, which needs all of its jobs to have ended."""
-    loop = Loop()
-    yield loop
-    loop.close()
+def loop() -> Loop:
+    """Return the process's loop."""
+    found = scheduler("curl")
+    assert isinstance(found, Loop)
+    return found
 
 
-@pytest.fixture(params=["threads", "loop"])
-def jobs(request: pytest.FixtureRequest) -> Iterator[Scheduler]:
+@pytest.fixture(params=["requests", "curl"])
+def jobs(request: pytest.FixtureRequest) -> Scheduler:
     """Return each scheduler in turn."""
-    found: Scheduler = Threads() if request.param == "threads" else Loop()
-    yield found
-    found.close()
+    return scheduler(request.param)
 
 
 def test_curl_gets_a_loop_and_requests_get_threads() -> None:
-    """Greenlets need an HTTP library that does not block."""
+    """Greenlets need an HTTP library that does not block; a process has one loop."""
     found = scheduler("curl")
     assert isinstance(found, Loop)
-    found.close()
+    assert found is scheduler("auto")
     assert isinstance(scheduler("requests"), Threads)
 
 
 def test_without_greenlet_there_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pycurl alone works as well, if not as quickly."""
-    monkeypatch.setitem(__import__("sys").modules, "swarm.transport.loop", None)
+    _loop.cache_clear()
+    monkeypatch.setitem(sys.modules, "swarm.transport.loop", None)
     assert isinstance(scheduler("curl"), Threads)
 
 
@@ -103,10 +103,9 @@ def test_what_is_called_aside_holds_up_nobody(jobs: Scheduler) -> None:
         in_job(jobs, jobs.aside, lambda: 1 // 0)
 
 
-def test_without_threads_it_is_called_all_the_same(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_threads_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the others wait."""
+    loop = Loop()
     in_job(loop, lambda: None)
 
     def start(_thread: threading.Thread) -> None:
@@ -128,9 +127,10 @@ def test_a_job_that_fails_ends_alone(loop: Loop, monkeypatch: pytest.MonkeyPatch
 def test_a_loop_is_one_thread(loop: Loop) -> None:
     """However many jobs it has."""
     event = loop.event()
+    in_job(loop, lambda: None)
     before = threading.active_count()
     waiting = [begun(loop, event.wait) for _ in range(200)]
-    assert before + 1 == threading.active_count()
+    assert before == threading.active_count()
     event.set()
     assert not wait(waiting, _SECONDS).not_done
 

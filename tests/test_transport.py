@@ -20,8 +20,16 @@ from swarm.collector import Link
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.retry import Verdict
 from swarm.scheduler import THREADS, Scheduler
-from swarm.transport import BODY_LIMIT, Access, Answer, Engine, Session, available, open_session
-from swarm.transport.loop import Loop
+from swarm.transport import (
+    BODY_LIMIT,
+    Access,
+    Answer,
+    Engine,
+    Session,
+    available,
+    open_session,
+    scheduler,
+)
 from tests.collector_server import (
     CloseAfterStoring,
     Collector,
@@ -83,11 +91,9 @@ def engine(way: str) -> Engine:
 
 
 @pytest.fixture
-def jobs(way: str) -> Iterator[Scheduler]:
+def jobs(way: str) -> Scheduler:
     """Return what runs the sessions' requests."""
-    scheduler: Scheduler = Loop() if way == "loop" else THREADS
-    yield scheduler
-    scheduler.close()
+    return scheduler("curl") if way == "loop" else THREADS
 
 
 @pytest.fixture

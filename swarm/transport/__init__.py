@@ -6,8 +6,10 @@ whether a packet may be sent again is for `swarm.delivery` to decide.
 """
 
 import base64
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
@@ -94,10 +96,19 @@ def scheduler(engine: Engine) -> Scheduler:
     """Return what runs streams side by side: a loop, where libcurl and greenlet can be loaded."""
     if available(engine) == "curl":
         with suppress(ImportError):
-            from swarm.transport.loop import Loop
-
-            return Loop()
+            return _loop(os.getpid())
     return THREADS
+
+
+@cache
+def _loop(_process: int) -> Scheduler:
+    """Return the loop of this process: a fork has the memory of its parent's, but not its thread.
+
+    It never ends, nor needs to: without jobs it sleeps.
+    """
+    from swarm.transport.loop import Loop
+
+    return Loop()
 
 
 def open_session(engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> Session:

@@ -60,7 +60,6 @@ class Loop:
         self._transfers: dict[pycurl.Curl, greenlet] = {}
         self._has_ended = False
         self._is_asleep = False
-        self._is_closed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._helpers = ThreadPoolExecutor(_HELPERS, "swarm-aside")
@@ -94,14 +93,6 @@ class Loop:
         if self._is_asleep:
             with suppress(BlockingIOError):  # it has been rung for often enough
                 os.write(self._button, b"\0")
-
-    def close(self) -> None:
-        """End the thread; no job may be left."""
-        if self._thread is None:
-            self._dispose()
-        else:
-            self.call(self._stop)
-            self._thread.join()
 
     # For jobs
 
@@ -157,19 +148,12 @@ class Loop:
 
     def _run(self) -> None:
         self._hub = getcurrent()
-        while not self._is_closed:
+        while True:
             self._begin_transfers()
             self._make_calls()
             self._wake_sleepers()
             self._go_on_with_transfers()
             self._finish_transfers()
-        self._dispose()
-
-    def _dispose(self) -> None:
-        self._helpers.shutdown(wait=False)
-        self._multi.close()
-        os.close(self._bell)
-        os.close(self._button)
 
     def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
         greenlet(_told).switch(function, *arguments)
@@ -218,7 +202,7 @@ class Loop:
 
     def _pause(self) -> int:
         """Return for how many ms to wait for sockets; -1 for as long as it takes."""
-        if self._calls or self._has_ended or self._is_closed:
+        if self._calls or self._has_ended:
             return 0
         pause = self._multi.timeout()
         if self._timers:
@@ -243,9 +227,6 @@ class Loop:
     def _finish(self, handle: pycurl.Curl, failure: list[Any] | None) -> None:
         self._multi.remove_handle(handle)
         self._transfers.pop(handle).switch(failure)
-
-    def _stop(self) -> None:
-        self._is_closed = True
 
     # Called by libcurl
 
