@@ -657,6 +657,7 @@ def test_a_tunnel_never_sees_the_credential(
     with contextlib.closing(Tunnel(secure.port)) as tunnel:
         session = opened(ca_bundle=authority.bundle, proxy=tunnel.url)
         assert [session.post(secure.url, PACKET).status for _ in range(3)] == [200] * 3
+        session.close()
 
     (head,) = tunnel.asked
     assert head.startswith(b"CONNECT 127.0.0.1:%d HTTP/1." % secure.port)
@@ -673,6 +674,7 @@ def test_a_tunnel_to_the_wrong_host_is_no_answer(
         session = opened(ca_bundle=authority.other, proxy=tunnel.url)
         with pytest.raises(Untrusted):
             session.post(secure.url, PACKET)
+        session.close()
 
     assert secure.requests == []
 
