@@ -1,6 +1,7 @@
 """What an agent has been given and not answered yet: per stream in order of time, and bounded."""
 
 import threading
+from collections import deque
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -26,13 +27,32 @@ class Stream:
     is the latest instant that was sent.
     """
 
-    __slots__ = ("collector", "entries", "is_out", "newest")
+    __slots__ = ("_in_order", "_others", "collector", "is_out", "newest")
 
     def __init__(self, collector: str) -> None:
         self.collector = collector
-        self.entries: list[Entry] = []
         self.is_out = False
         self.newest: int | None = None
+        # Most come in order: those need no heap.
+        self._in_order: deque[Entry] = deque()
+        self._others: list[Entry] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._in_order or self._others)
+
+    def add(self, entry: Entry) -> None:
+        """Let an entry wait."""
+        if not self._in_order or entry > self._in_order[-1]:
+            self._in_order.append(entry)
+        else:
+            heappush(self._others, entry)
+
+    def pop(self) -> Entry:
+        """Take the earliest entry out."""
+        others = self._others
+        if others and not (self._in_order and self._in_order[0] < others[0]):
+            return heappop(others)
+        return self._in_order.popleft()
 
 
 class Backlog:
@@ -72,26 +92,26 @@ class Backlog:
             stream = self._stream(config.collector, measurement.id)
             self._given += 1
             self._open += 1
-            heappush(stream.entries, Entry(instant, self._given, offset, measurement, config))
+            stream.add(Entry(instant, self._given, offset, measurement, config))
             was_out, stream.is_out = stream.is_out, True
             return None if was_out else stream
 
     def take(self, stream: Stream) -> Entry:
         """Take the earliest of a stream that is out."""
         with self._lock:
-            return heappop(stream.entries)
+            return stream.pop()
 
     def give_back(self, stream: Stream, entry: Entry) -> None:
         """Put back what was taken and not sent."""
         with self._lock:
-            heappush(stream.entries, entry)
+            stream.add(entry)
 
     def answered(self, stream: Stream, *, is_sent: bool) -> bool:
         """Note the final answer to what was taken; tell whether more waits in the stream."""
         with self._lock:
             self.sent += is_sent
             self.refused += not is_sent
-            stream.is_out = bool(stream.entries)
+            stream.is_out = bool(stream)
             return stream.is_out
 
     def done(self) -> None:
@@ -117,10 +137,11 @@ class Backlog:
     def drain(self) -> list[Measurement]:
         """Take out all that waits and was not sent."""
         with self._lock:
-            rest = [entry for stream in self._streams.values() for entry in stream.entries]
+            rest = []
             for stream in self._streams.values():
-                stream.entries.clear()
-        return [entry.measurement for entry in rest]
+                while stream:
+                    rest.append(stream.pop().measurement)
+        return rest
 
     def _stream(self, collector: str, name: str) -> Stream:
         key = collector, name
