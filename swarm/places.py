@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 
 from swarm.collector import Link
@@ -81,6 +82,7 @@ class Places:
             check()
             while not self._is_taken(turn := self._scheduler.event(), returns):
                 turn.wait(_NAP)
+                self._forget(turn)
                 check()
         finally:
             with self._lock:
@@ -97,6 +99,11 @@ class Places:
             self._expected -= not returns
             self._has_entered.set(True)
             return True
+
+    def _forget(self, turn: Event) -> None:
+        """Leave the row of those who wait; who was woken has left it already."""
+        with self._lock, suppress(ValueError):
+            self._waiting.remove(turn)
 
     def _give_back(self, *session: Link) -> None:
         with self._lock:

@@ -215,6 +215,19 @@ def test_a_stop_before_the_first_place(parent: Parent, sessions: Sessions) -> No
     one.done()
 
 
+def test_who_waits_for_long_waits_once(parent: Parent) -> None:
+    """A place that comes free wakes who waits, not a wait that has ended."""
+    first, second = parent.stream(), parent.stream()
+    first.enter()
+    entering = second.entering()
+    time.sleep(5 * module._NAP)
+    assert len(parent.places._waiting) <= 1
+    first.leave()
+    entering.result(_SECONDS)
+    first.done()
+    second.done()
+
+
 def test_a_stop_while_waiting_for_a_place(parent: Parent) -> None:
     """A stream that waits for a place, the first time or again, hears the word to stop."""
     one = parent.stream()
