@@ -28,7 +28,7 @@ def status(
     asks = not offline and not settings.sandbox
     function = "swarm.standing:look" if asks else "swarm.standing:look_offline"
     found: dict[str, Standing] = {}
-    engine = available(settings.upload.transport) if asks else "auto"
+    engine = available(settings.upload.transport) if asks else "requests"
     with stoppable() as stop, workforce(settings, engine) as (pool, board):
         checks = checks_of(settings, resumes=True)
         surveys = {each.meter: each for each in check_all(checks, pool, observer, stop)}

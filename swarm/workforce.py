@@ -19,8 +19,11 @@ _DESCRIPTORS_A_STREAM = 3
 
 
 @contextmanager
-def workforce(settings: Settings, engine: Engine = "auto") -> Iterator[tuple[Pool, Board]]:
-    """Open a run's pool and board; no worker is left when the block ends."""
+def workforce(settings: Settings, engine: Engine = "requests") -> Iterator[tuple[Pool, Board]]:
+    """Open a run's pool and board; no worker is left when the block ends.
+
+    A pool that sends nothing is best off with the default: nothing is loaded for it.
+    """
     upload = settings.upload
     _raise_descriptor_limit(upload.connections)
     board = Board.create(len(credential_numbers(settings.meters)))
