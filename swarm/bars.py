@@ -1,11 +1,13 @@
 """Bars on a terminal: one of the whole, and below it one for each of the things in flight."""
 
 import heapq
+import math
 import os
 import shutil
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swarm.table import fitted
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
 _SPARE_LINES = 4
 _MOST_BARS = 16
 _WIDEST_NAME = 28
+_FRAME_SECONDS = 0.25
 _REFRESH_SECONDS = 1.0
 
 
 class Stack:
-    """A bar of the whole, and as many for its parts as the terminal has room for."""
+    """A bar of the whole, and as many for its parts as the terminal has room for.
+
+    They are drawn together, four times a second: more often nobody reads them, and each drawing
+    takes a core for a moment from a worker that sends.
+    """
 
     def __init__(
         self, name: str, unit: str, total: int, *, parts: int = 0, leave: bool = True
@@ -29,28 +36,35 @@ class Stack:
         columns, lines = _terminal()
         self._width = min(_WIDEST_NAME, columns // 3)
         self._unit = unit
-        self._refreshed = time.monotonic()
-        self._whole = _bar(0, total, self._name(name), unit, leave=leave)
+        self._frame = _Frame()
+        self._drawn = self._refreshed = -math.inf
+        self._place = 0
+        self._whole = self._bar(0, total, name, leave=leave)
         room = max(min(lines - _SPARE_LINES, _MOST_BARS, parts), 0) if parts > 1 else 0
         self._free = list(range(1, room + 1))
         self._shown: dict[str, tuple[int, tqdm[Any]]] = {}
+        self._frame.show()
 
-    def move(self, place: int) -> None:
-        """Move the bar of the whole; its clock goes on also where nothing moves."""
-        self._whole.update(place - self._whole.n)
-        if time.monotonic() - self._refreshed >= _REFRESH_SECONDS:
-            self._refreshed = time.monotonic()
-            self._whole.refresh()
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to draw again."""
+        return time.monotonic() - self._drawn >= _FRAME_SECONDS
 
     def show(self, part: str, place: int, total: int) -> None:
-        """Move a part's bar, if it has one or there is room for one."""
+        """Move a part's bar, if it has one or there is room for one; `move` shows it."""
         if part not in self._shown:
             if not self._free:
                 return
             line = heapq.heappop(self._free)
-            self._shown[part] = line, _bar(line, total, self._name(part), self._unit, leave=False)
+            self._shown[part] = line, self._bar(line, total, part, leave=False)
         bar = self._shown[part][1]
         bar.update(place - bar.n)
+
+    def move(self, place: int) -> None:
+        """Move the bar of the whole, and draw all if it is time."""
+        self._place = place
+        if self.is_due:
+            self._draw()
 
     def end(self, part: str) -> None:
         """Free the place of a part's bar for another."""
@@ -59,41 +73,73 @@ class Stack:
             bar.close()
             heapq.heappush(self._free, line)
 
+    def above(self, text: str) -> None:
+        """Write a line above the bars."""
+        from tqdm import tqdm
+
+        tqdm.write(text, file=self._frame)
+        self._frame.show()
+
     def close(self) -> None:
         """Clear the parts' bars, and leave that of the whole, or clear it too."""
         for part in list(self._shown):
             self.end(part)
-        self._whole.refresh()
+        self._draw()
         self._whole.close()
+        self._frame.show()
 
-    def _name(self, text: str) -> str:
-        return fitted(text, self._width)
+    def _draw(self) -> None:
+        """Draw what has moved; the clock of the whole goes on also where nothing moves."""
+        self._drawn = time.monotonic()
+        if self._whole.update(self._place - self._whole.n):
+            self._refreshed = self._drawn
+        elif self._drawn - self._refreshed >= _REFRESH_SECONDS:
+            self._refreshed = self._drawn
+            self._whole.refresh()
+        self._frame.show()
+
+    def _bar(self, line: int, total: int, name: str, *, leave: bool) -> "tqdm[Any]":
+        from tqdm import tqdm
+
+        # One thread draws: neither tqdm's own thread nor its lock over processes is of any use.
+        tqdm.monitor_interval = 0
+        tqdm.set_lock(threading.RLock())
+        return tqdm(
+            total=total,
+            desc=fitted(name, self._width),
+            unit=f" {self._unit}",
+            position=line,
+            leave=leave,
+            file=self._frame,
+            dynamic_ncols=True,
+            mininterval=0,
+            miniters=1,
+        )
 
 
-def above(text: str) -> None:
-    """Write a line above the bars."""
-    from tqdm import tqdm
+class _Frame:
+    """stderr for tqdm, which writes and flushes a bar in pieces: they go out as one."""
 
-    tqdm.write(text, file=sys.stderr)
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self.encoding = sys.stderr.encoding
 
+    def write(self, text: str) -> None:
+        self._pieces.append(text)
 
-def _bar(line: int, total: int, name: str, unit: str, *, leave: bool) -> "tqdm[Any]":
-    from tqdm import tqdm
+    def flush(self) -> None:
+        """Leave it to `show`."""
 
-    # One thread draws: neither tqdm's own thread nor its lock over processes is of any use.
-    tqdm.monitor_interval = 0
-    tqdm.set_lock(threading.RLock())
-    return tqdm(
-        total=total,
-        desc=name,
-        unit=f" {unit}",
-        position=line,
-        leave=leave,
-        file=sys.stderr,
-        dynamic_ncols=True,
-        mininterval=0.1,
-        miniters=1,
-    )
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    def show(self) -> None:
+        """Write what has come together; a terminal that is gone ends no run."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def _terminal() -> os.terminal_size:

@@ -143,12 +143,11 @@ class Bars(Quiet):
     def __init__(self) -> None:
         super().__init__()
         self._bars: bars.Stack | None = None
-        SCREEN.write = bars.above
 
     def checking(self, meters: int) -> None:
         """Show a bar of meters checked."""
         super().checking(meters)
-        self._bars = bars.Stack("checking", "meters", meters, leave=False)
+        self._show(bars.Stack("checking", "meters", meters, leave=False))
 
     def checked(self, survey: Survey) -> None:
         """Move it."""
@@ -160,12 +159,12 @@ class Bars(Quiet):
         """Show the bars of sending."""
         self._clear()
         super().sending(rows)
-        self._bars = bars.Stack("total", "rows", self.total, parts=len(rows))
+        self._show(bars.Stack("total", "rows", self.total, parts=len(rows)))
 
     def tallies(self, tallies: Mapping[str, Tally]) -> None:
         """Move the bars."""
         super().tallies(tallies)
-        if self._bars:
+        if self._bars and self._bars.is_due:
             for stream in tallies:
                 if stream in self.rows and stream not in self.over:
                     self._bars.show(stream, self.settled[stream], self.rows[stream])
@@ -182,10 +181,14 @@ class Bars(Quiet):
     def close(self) -> None:
         """Leave the total bar alone on the screen."""
         self._clear()
-        SCREEN.write = plainly
         super().close()
 
+    def _show(self, stack: bars.Stack) -> None:
+        self._bars = stack
+        SCREEN.write = stack.above
+
     def _clear(self) -> None:
+        SCREEN.write = plainly
         if self._bars:
             self._bars.close()
             self._bars = None
