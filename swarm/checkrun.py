@@ -1,6 +1,6 @@
 """The check of all meters on all cores, in the parent."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from swarm.settings import Meter, Settings
 from swarm.state import ledger_path
 from swarm.stopping import Stop, stoppable
 from swarm.workforce import workforce
+
+_Tick = Callable[[Mapping[str, Tally]], None]
 
 
 class LookFailedError(SwarmError):
@@ -83,38 +85,39 @@ def results(  # noqa: PLR0913 - a pool's job, and who hears of it
     A word to stop ends them, and the pool: who looks has nothing to save. Raises what went wrong
     in a worker.
     """
+
+    def tick(tallies: Mapping[str, Tally]) -> None:
+        observer.tallies(tallies)
+        if stop.is_due():
+            raise _LookStopped
+
     try:
-        yield from _twice(pool, function, tasks, stop, need_places=need_places)
+        yield from _twice(pool, function, tasks, tick, need_places=need_places)
     except _LookStopped:
         observer.stopping(stop.why or "")
         pool.kill()
 
 
 def _twice(
-    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool
+    pool: Pool, function: str, tasks: Sequence[Any], tick: _Tick, *, need_places: bool
 ) -> Iterator[Any]:
     """Yield results; a job whose worker was killed is given to another, once."""
     killed: list[Any] = []
-    for task, result in _attempted(pool, function, tasks, stop, need_places=need_places):
+    for task, result in _attempted(pool, function, tasks, tick, need_places=need_places):
         if isinstance(result, Lost):
             killed.append(task)
         else:
             yield result
-    for task, result in _attempted(pool, function, killed, stop, need_places=need_places):
+    for task, result in _attempted(pool, function, killed, tick, need_places=need_places):
         if isinstance(result, Lost):
             raise LookLostError(f"{task.meter.id}: not checked: {result.message}")
         yield result
 
 
 def _attempted(
-    pool: Pool, function: str, tasks: Sequence[Any], stop: Stop, *, need_places: bool
+    pool: Pool, function: str, tasks: Sequence[Any], tick: _Tick, *, need_places: bool
 ) -> Iterator[tuple[Any, Any]]:
     """Yield tasks with their results, a `Lost` where the worker was killed."""
-
-    def tick(_: Mapping[str, Tally]) -> None:
-        if stop.is_due():
-            raise _LookStopped
-
     for number, result in pool.run(function, tasks, tick, need_places=need_places):
         task = tasks[number]
         if isinstance(result, Lost) and result.traceback:

@@ -20,7 +20,10 @@ class Observer(Protocol):
         """Hear which meters are about to be sent, with so many rows each."""
 
     def tallies(self, tallies: Mapping[str, Tally]) -> None:
-        """Hear the newest facts of the streams in flight."""
+        """Hear, some ten times a second, the newest facts of the streams in flight.
+
+        While files are checked there are none: the run tells only that it is alive.
+        """
 
     def ended(self, result: StreamResult) -> None:
         """Hear that a stream has ended."""

@@ -99,6 +99,8 @@ class Quiet:
         LOG.log(self.level, "%s", text)
 
     def _position(self) -> str:
+        if not self.rows:
+            return f"checked {self._checked:,} of {counted(self._meters, 'meter')}"
         share = 100 * self.done // self.total if self.total else 100
         rate = self.done / max(self._clock() - self._start, 0.001)
         return f"{self.done:,} of {counted(self.total, 'row')} ({share} %), {rate:,.0f} rows/s"
@@ -112,12 +114,6 @@ class Lines(Quiet):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
         self._due = clock() + LINE_SECONDS
-
-    def checked(self, survey: Survey) -> None:
-        """Say once a minute how many meters are checked."""
-        super().checked(survey)
-        if self._is_due():
-            self._say(f"checked {self._checked:,} of {counted(self._meters, 'meter')}")
 
     def sending(self, rows: Mapping[str, int]) -> None:
         """Say what is sent; the next line comes in a minute."""
@@ -152,8 +148,7 @@ class Bars(Quiet):
     def checked(self, survey: Survey) -> None:
         """Move it."""
         super().checked(survey)
-        if self._bars:
-            self._bars.move(self._checked)
+        self._move()
 
     def sending(self, rows: Mapping[str, int]) -> None:
         """Show the bars of sending."""
@@ -168,15 +163,14 @@ class Bars(Quiet):
             for stream in tallies:
                 if stream in self.rows and stream not in self.over:
                     self._bars.show(stream, self.settled[stream], self.rows[stream])
-            self._bars.move(self.done)
+        self._move()
 
     def ended(self, result: StreamResult) -> None:
         """Give the bar of a stream that has ended to another."""
         if self._bars:
             self._bars.end(result.id)
         super().ended(result)
-        if self._bars:
-            self._bars.move(self.done)
+        self._move()
 
     def close(self) -> None:
         """Leave the total bar alone on the screen."""
@@ -186,6 +180,10 @@ class Bars(Quiet):
     def _show(self, stack: bars.Stack) -> None:
         self._bars = stack
         SCREEN.write = stack.above
+
+    def _move(self) -> None:
+        if self._bars:
+            self._bars.move(self.done if self.rows else self._checked)
 
     def _clear(self) -> None:
         SCREEN.write = plainly

@@ -152,6 +152,9 @@ def test_the_check_has_a_bar_of_its_own() -> None:
         tick()
         shown.checked(Survey("a", rows=1))
         assert re.match(r"checking +:  25%.* 1/4 \[", terminal.settle().lines[0])
+        time.sleep(bars._REFRESH_SECONDS)
+        shown.tallies({})
+        assert re.match(r"checking +:  25%.* 1/4 \[00:01", terminal.settle().lines[0])
         shown.checked(Survey("b", notices=("b: as you should know",)))
         shown.sending({"a": 1})
         lines = terminal.settle().lines
@@ -275,16 +278,19 @@ def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that takes minutes has its line a minute too."""
+    """A check that takes minutes has its line a minute too, also within one file."""
     set_up()
     shown = Lines(clock := Clock())
-    shown.checking(5)
-    for name in "abcde":
+    shown.checking(3)
+    for name in "ab":
         clock.now += 30
         shown.checked(Survey(name, rows=1))
-    assert ["checking 5 meters", "checked 2 of 5 meters", "checked 4 of 5 meters"] == (
-        capsys.readouterr().err.splitlines()
-    )
+        shown.tallies({})
+    for _ in range(700):
+        clock.now += 0.1
+        shown.tallies({})
+    lines = ["checking 3 meters", "checked 2 of 3 meters", "checked 2 of 3 meters"]
+    assert lines == capsys.readouterr().err.splitlines()
 
 
 def play(shown: Quiet) -> None:
