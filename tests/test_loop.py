@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -310,3 +311,89 @@ def _packet(minute: int) -> bytes:
 
 def _fail() -> None:
     raise ZeroDivisionError
+
+
+def _busy(loop: Loop, until: threading.Event) -> None:
+    """Work in blocks of 20 ms, and give way after each."""
+    while not until.is_set():
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            pass
+        loop.breathe()
+
+
+def test_who_reads_takes_half_of_the_time_from_who_sends(loop: Loop) -> None:
+    """However many read, a request goes out between two of their blocks, and none times out."""
+    until = threading.Event()
+    with Collector() as collector:
+        session = open_session("curl", Access("user", "word", timeout=0.5), loop)
+        readers = [begun(loop, _busy, loop, until) for _ in range(50)]
+
+        def post() -> int:
+            start, posted = time.monotonic(), 0
+            while time.monotonic() < start + 0.5:
+                assert session.post(collector.url, b'{"id":"s"}').status == 200
+                posted += 1
+            return posted
+
+        try:
+            # Were all the readers to have their turns in between, it would be one.
+            assert in_job(loop, post) > 20
+        finally:
+            until.set()
+        wait(readers, _SECONDS)
+
+
+def test_a_stream_that_sends_waits_for_no_reader_at_the_end_of_its_block(loop: Loop) -> None:
+    """Who gave items since it last gave way goes ahead of those that only read."""
+    until = threading.Event()
+    readers = [begun(loop, _busy, loop, until) for _ in range(50)]
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            loop.breathe()
+            yield number
+
+    def use() -> float:
+        made = loop.ahead(items())
+        next(made)
+        start = time.monotonic()
+        for _ in made:
+            pass
+        return time.monotonic() - start
+
+    try:
+        assert in_job(loop, use) < 1  # of ten rounds of all readers, each takes one
+    finally:
+        until.set()
+    wait(readers, _SECONDS)
+
+
+def test_a_wait_may_be_longer_than_the_system_can_sleep(loop: Loop) -> None:
+    """Months are no number of milliseconds for poll; the loop goes on for others."""
+    event = loop.event()
+    waiting = begun(loop, event.wait, 60 * 86400.0)
+    assert "here" == in_job(loop, lambda: loop.aside(str, "here"))
+    event.set()
+    assert waiting.result(_SECONDS)
+
+
+def test_the_interpreter_ends_in_peace_while_jobs_work() -> None:
+    """A thread that dies within a greenlet would take the process with it."""
+    text = """
+import time
+from swarm.transport import scheduler
+jobs = scheduler("curl")
+def work():
+    while True:
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            pass
+        jobs.breathe()
+jobs.start(work)
+time.sleep(0.1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text], check=False, capture_output=True, timeout=_SECONDS
+    )
+    assert (0, b"") == (done.returncode, done.stderr)

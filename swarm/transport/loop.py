@@ -5,6 +5,7 @@ is a greenlet, which runs until it waits; libcurl tells whose transfer has ended
 docs/performance.md.
 """
 
+import atexit
 import heapq
 import itertools
 import math
@@ -24,7 +25,13 @@ from greenlet import getcurrent, greenlet
 
 _T = TypeVar("_T")
 
-_HELPERS = 4
+#: As many as may sort long files at once, and some for syncs.
+_HELPERS = 32
+#: poll takes no more ms than an int has room for.
+_LONGEST_PAUSE = 60_000
+#: An answer that comes within so many ms is waited for before others use the time.
+_NEAR_ANSWER = 2
+_SECONDS_AT_EXIT = 1.0
 #: What `pycurl.M_SOCKETFUNCTION` asks for, as `select.poll` has it.
 _WATCHED = {
     pycurl.POLL_IN: select.POLLIN,
@@ -41,13 +48,23 @@ _SEEN = [
 
 
 class _Shelf(Generic[_T]):
-    """Where what was made ahead lies until it is asked for."""
+    """Where what was made ahead lies until it is asked for.
+
+    ``has_given`` tells whether something was made since the maker last gave way.
+    """
 
     def __init__(self) -> None:
+        self.has_given = False
         self.items: list[_T] = []
         self.asking: greenlet | None = None
         self.error: Exception | None = None
         self.is_last = False
+
+
+class _Maker(greenlet):
+    """Makes a job's items ahead."""
+
+    shelf: _Shelf[Any]
 
 
 class Loop:
@@ -58,6 +75,8 @@ class Loop:
         self._timers: list[tuple[float, int, _Wait]] = []
         self._order = itertools.count()
         self._transfers: dict[pycurl.Curl, greenlet] = {}
+        self._breathers: deque[greenlet] = deque()
+        self._breath_due = 0.0
         self._has_ended = False
         self._is_asleep = False
         self._thread: threading.Thread | None = None
@@ -70,6 +89,8 @@ class Loop:
         self._poll.register(self._bell, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        # Before those of who has jobs here: what is registered first comes last.
+        atexit.register(self._park)
 
     # For any thread
 
@@ -116,14 +137,23 @@ class Loop:
         return future.result()
 
     def breathe(self) -> None:
-        """Let the others have their turn."""
-        self.call(getcurrent().switch)
+        """Let the others have their turn; who made items since the last time is the first again.
+
+        A stream that sends is not to wait for all that read, each time that it needs a block.
+        """
+        job = getcurrent()
+        if isinstance(job, _Maker) and job.shelf.has_given:
+            job.shelf.has_given = False
+            self._breathers.appendleft(job)
+        else:
+            self._breathers.append(job)
         self._hub.switch()
 
     def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items; each is made after the transfer that follows the one before has begun."""
         shelf: _Shelf[_T] = _Shelf()
-        maker = greenlet(self._make, self._hub)
+        maker = _Maker(self._make, self._hub)
+        maker.shelf = shelf
         self.call(maker.switch, shelf, items)
         while True:
             if not (shelf.items or shelf.is_last):
@@ -152,8 +182,10 @@ class Loop:
             self._begin_transfers()
             self._make_calls()
             self._wake_sleepers()
-            self._go_on_with_transfers()
+            is_idle = not self._go_on_with_transfers(self._pause())
             self._finish_transfers()
+            if self._breathers and (is_idle or time.monotonic() >= self._breath_due):
+                self._let_one_breathe()
 
     def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
         greenlet(_told).switch(function, *arguments)
@@ -163,6 +195,7 @@ class Loop:
         try:
             for item in items:
                 shelf.items.append(item)
+                shelf.has_given = True
                 self._show(shelf)
                 self._hub.switch()
         except Exception as error:
@@ -189,26 +222,50 @@ class Loop:
         if self._multi.timeout() == 0:
             self._act(pycurl.SOCKET_TIMEOUT, 0)
 
-    def _go_on_with_transfers(self) -> None:
-        """Wait for sockets, and go on with those that are ready."""
+    def _go_on_with_transfers(self, pause: int) -> bool:
+        """Wait (ms) for sockets, and go on with those that are ready; tell whether any was."""
         self._is_asleep = True
-        ready = self._poll.poll(self._pause())
+        ready = self._poll.poll(pause)
         self._is_asleep = False
         for number, what in ready:
             if number == self._bell:
                 os.read(number, 4096)
             else:
                 self._act(number, _SEEN[what & 31])
+        return bool(ready)
+
+    def _let_one_breathe(self) -> None:
+        """Go on with one of those that gave way: they get half of the time while others send."""
+        start = time.monotonic()
+        self._breathers.popleft().switch()
+        end = time.monotonic()
+        self._breath_due = end + (end - start)
+        # Answers that came meanwhile: libcurl is to see them before it sees that time is up.
+        self._go_on_with_transfers(0)
 
     def _pause(self) -> int:
-        """Return for how many ms to wait for sockets; -1 for as long as it takes."""
+        """Return for how many ms to wait for sockets."""
         if self._calls or self._has_ended:
             return 0
+        if self._breathers:
+            return _NEAR_ANSWER if self._transfers and time.monotonic() < self._breath_due else 0
         pause = self._multi.timeout()
         if self._timers:
             own = max(0, math.ceil((self._timers[0][0] - time.monotonic()) * 1000))
             pause = own if pause < 0 else min(own, pause)
-        return pause
+        return _LONGEST_PAUSE if pause < 0 else min(pause, _LONGEST_PAUSE)
+
+    # At the end of the process
+
+    def _park(self) -> None:
+        """Have the thread stand still outside of all jobs.
+
+        A daemon thread that ends with the interpreter while a greenlet runs aborts the process.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            is_parked = threading.Event()
+            self.call(_stand_still, is_parked)
+            is_parked.wait(_SECONDS_AT_EXIT)
 
     def _act(self, number: int, what: int) -> None:
         _, running = self._multi.socket_action(number, what)
@@ -283,6 +340,11 @@ class _Wait:
         if not self._is_over:
             self._is_over = True
             self._job.switch()
+
+
+def _stand_still(is_parked: threading.Event) -> None:
+    is_parked.set()
+    threading.Event().wait()
 
 
 def _told(function: Callable[..., None], *arguments: Any) -> None:
