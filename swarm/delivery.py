@@ -6,6 +6,7 @@ stream is sent while the fate of an earlier packet is open.
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from swarm import contact
 from swarm.collector import Outcome
@@ -18,6 +19,7 @@ from swarm.packet import packet
 from swarm.rejects import Rejects
 from swarm.resume import Resume
 from swarm.retry import Verdict
+from swarm.scheduler import Attentive
 from swarm.settlement import Settlement, Terms
 from swarm.stream import (
     LOCKED,
@@ -68,6 +70,7 @@ class _Delivery:
     def __init__(self, task: Task, context: Context) -> None:
         self.task = task
         self.context = context
+        self.scheduler = Attentive(context.scheduler, partial(context.check, task.credential))
         self.upload = task.upload
         self.tally = Tally(filtered=task.survey.filtered)
         self.notices: list[str] = []
@@ -76,7 +79,7 @@ class _Delivery:
         upload = task.upload
         terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
-        self.reader = task.reader(task.window, context.scheduler)
+        self.reader = task.reader(task.window, self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.late: list[RowItem] = []
@@ -103,14 +106,14 @@ class _Delivery:
 
     def _known_ledger(self) -> Ledger | None:
         task = self.task
-        return Ledger.open(task.ledger, task.meter.id, scheduler=self.context.scheduler)
+        return Ledger.open(task.ledger, task.meter.id, scheduler=self.scheduler)
 
     def _first_ledger(self) -> Ledger:
         """Make the ledger, with what is adopted in it from the start: half of that is wrong."""
         path, stream = self.task.ledger, self.task.meter.id
         last = contact.first(self.task, self.exchange, self._all_items())
         rows = contact.adopted(last, self._all_items()) if last else ()
-        ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.context.scheduler)
+        ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.scheduler)
         if last is not None:
             self.notices.append(
                 f"{stream}: the collector's last packet is taken as the checkpoint: "
@@ -128,7 +131,7 @@ class _Delivery:
         self.late = resume.late
         try:
             unsent = resume.to_send(self._items)
-            for item, data in self.context.scheduler.ahead(self._packets(unsent)):
+            for item, data in self.scheduler.ahead(self._packets(unsent)):
                 self._watch()
                 self._send(resume, item, data)
             self.verified = contact.verify(self.exchange, resume.expected())
@@ -162,7 +165,7 @@ class _Delivery:
 
     def _all_items(self) -> Iterator[RowItem]:
         """Return the rows that are filtered as well: the collector may hold them."""
-        return self.task.items(self.task.reader(Window(), self.context.scheduler))
+        return self.task.items(self.task.reader(Window(), self.scheduler))
 
     def _packets(self, items: Iterator[RowItem]) -> Iterator[tuple[RowItem, bytes]]:
         for item in items:
@@ -213,7 +216,7 @@ class _Delivery:
         if self.upload.on_reject == "stop":
             self.tally.rejected += 1
             self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
-        self.rejects.add(where.file, item.row, outcome)
+        self.scheduler.aside(self.rejects.add, where.file, item.row, outcome)
         ledger.record(item.instant, item.digest, REJECTED)
         # Only now, and in this order: whoever looks meanwhile must not count the row twice.
         self.tally.base += 1

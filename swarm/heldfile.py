@@ -18,6 +18,7 @@ from swarm.csvfile import (
     reason,
 )
 from swarm.errors import FileChangedError
+from swarm.scheduler import THREADS, Scheduler
 
 _ALTERED = "rows that were checked have been altered"
 
@@ -29,8 +30,9 @@ class HeldFile:
     where the check ended: what was appended since then waits for the next run.
     """
 
-    def __init__(self, path: Path, checked: Checked) -> None:
+    def __init__(self, path: Path, checked: Checked, scheduler: Scheduler = THREADS) -> None:
         self._path = path
+        self._scheduler = scheduler
         self._checked = checked
         self._read = 0
         self._place = 0
@@ -73,9 +75,9 @@ class HeldFile:
         self._compare_place(status)
         self._watched_at = status.st_mtime_ns
         if self._watched_at != known and self._is_read:
-            self._compare_all()
+            self._scheduler.aside(self._compare_all)
         elif self._watched_at != known:
-            self._compare_current()
+            self._scheduler.aside(self._compare_piece, self._place - 1, *self._current)
 
     def _compare_place(self, status: os.stat_result) -> None:
         known = self._checked
@@ -104,13 +106,12 @@ class HeldFile:
         if not self._is_whole_line and file.read(1) not in {b"", b"\n", b"\r"}:
             self._changed("its last line has grown")
 
-    def _compare_current(self) -> None:
-        start, length = self._current
+    def _compare_piece(self, place: int, start: int, length: int) -> None:
         if not length:
             return
         with open_csv(self._path) as file:
             file.seek(start)
-            self._compare(self._place - 1, file.read(length))
+            self._compare(place, file.read(length))
 
     def _compare_all(self) -> None:
         with open_csv(self._path) as file:

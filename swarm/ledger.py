@@ -87,7 +87,8 @@ class Ledger:
         """
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
-        return cls._loaded(LedgerFile.create(path, stream, records), stream, clock, scheduler)
+        file = LedgerFile.create(path, stream, records, scheduler)
+        return cls._loaded(file, stream, clock, scheduler)
 
     @classmethod
     def open(

@@ -10,6 +10,7 @@ from typing import Self
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledgerformat import Slot
+from swarm.scheduler import THREADS, Scheduler
 from swarm.state import make_folder, sync_folder
 
 #: How often what another process may be writing is looked at, and the seconds between.
@@ -27,7 +28,13 @@ class LedgerFile:
         self._fd = fd
 
     @classmethod
-    def create(cls, path: Path, stream: str, records: Iterable[bytes] = ()) -> "LedgerFile":
+    def create(
+        cls,
+        path: Path,
+        stream: str,
+        records: Iterable[bytes] = (),
+        scheduler: Scheduler = THREADS,
+    ) -> "LedgerFile":
         """Make a ledger in place of whatever there was, durably: whole, or not at all."""
         with _told(path):
             make_folder(path.parent)
@@ -38,9 +45,7 @@ class LedgerFile:
                 _write(path, fd, fmt.header(stream) + fmt.slot(slot), 0)
                 for number, record in enumerate(records):
                     _write(path, fd, record, _place(number))
-                os.fsync(fd)
-                fresh.replace(path)
-                sync_folder(path.parent)
+                scheduler.aside(_put_in_place, fd, fresh, path)
             except BaseException:
                 os.close(fd)
                 raise
@@ -134,6 +139,12 @@ class Snapshot(LedgerFile):
 
     def sync(self) -> None:
         """Leave that to who writes."""
+
+
+def _put_in_place(fd: int, fresh: Path, path: Path) -> None:
+    os.fsync(fd)
+    fresh.replace(path)
+    sync_folder(path.parent)
 
 
 def _place(number: int) -> int:

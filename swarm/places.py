@@ -1,5 +1,7 @@
 """The places of one process: how many streams send at the same time, and their sessions."""
 
+import resource
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +14,9 @@ from swarm.transport import Access, Engine
 
 #: So many streams may wait (backoff, ``Retry-After``, settling) beside those that have a place.
 MOST_WAITING = 256
+#: A stream in flight, also one that waits, has a socket, a ledger and its CSV.
+DESCRIPTORS_A_STREAM = 3
+_SPARE_DESCRIPTORS = 64
 _NAP = 0.05
 
 
@@ -30,7 +35,7 @@ class Places:
         tell_free: Callable[[int], None],
         scheduler: Scheduler = THREADS,
     ) -> None:
-        self._count = count
+        self._most_streams = count + _room_to_wait(count)
         self._engine = engine
         self._scheduler = scheduler
         self._tell_free = tell_free
@@ -116,7 +121,7 @@ class Places:
     def _balance(self) -> None:
         """Tell the parent how many more streams would find a place here, if that has changed."""
         free = max(self._free - self._expected - self._returning, 0)
-        if self._streams >= self._count + MOST_WAITING:
+        if self._streams >= self._most_streams:
             free = 0
         if free != self._told:
             change, self._told = free - self._told, free
@@ -135,3 +140,16 @@ class Places:
         if other is not None:
             other.close()
         return Link(self._engine, access, self._scheduler)
+
+
+def _room_to_wait(places: int) -> int:
+    """Return how many streams may wait beside those with a place, by what may be open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(min(streams_in(soft) - places, MOST_WAITING), 0)
+
+
+def streams_in(descriptors: int) -> int:
+    """Return how many streams a process can have in flight with so many descriptors."""
+    if descriptors == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return (descriptors - _SPARE_DESCRIPTORS) // DESCRIPTORS_A_STREAM

@@ -73,3 +73,24 @@ class Threads:
 
 
 THREADS = Threads()
+
+
+class Attentive:
+    """A scheduler for one job, which hears whether it is to stop each time that it gives way.
+
+    ``check`` raises what ends the job.
+    """
+
+    def __init__(self, scheduler: Scheduler, check: Callable[[], None]) -> None:
+        self._check = check
+        self._breathe = scheduler.breathe
+        self.start = scheduler.start
+        self.event = scheduler.event
+        self.transfer = scheduler.transfer
+        self.aside = scheduler.aside
+        self.ahead = scheduler.ahead
+
+    def breathe(self) -> None:
+        """Let the others have their turn, then go on, or end."""
+        self._breathe()
+        self._check()

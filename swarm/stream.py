@@ -168,6 +168,9 @@ class Context(ExchangeContext, Protocol):
     def scheduler(self) -> Scheduler:
         """What runs the streams side by side."""
 
+    def check(self, credential: int) -> None:
+        """Raise `Halted` if the run, or the streams of a credential, are to stop."""
+
     def is_condemned(self, credential: int) -> bool:
         """Tell whether a stream found that the collector does not know the credential."""
 

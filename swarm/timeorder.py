@@ -118,7 +118,7 @@ class MeterReader:
     def _read(self, file: int) -> Iterator[Row]:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
-        held = HeldFile(self._meter.files[file], span.checked)
+        held = HeldFile(self._meter.files[file], span.checked, self._scheduler)
         reader = RowReader(self._rules, Problems(""), file, span.counted, span.swapped)
         rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
         self._open.add(held)

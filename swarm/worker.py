@@ -78,7 +78,7 @@ class WorkerContext:
 
     def enter(self, access: Access) -> Link:
         """Wait for a place and return a session in it."""
-        return self.places.enter(access, self._check_stop)
+        return self.places.enter(access, self.check)
 
     def leave(self, link: Link) -> None:
         """Give the place and the session back."""
@@ -88,7 +88,7 @@ class WorkerContext:
         """Return when a request may go out."""
         if self._brief.rate_limit is None and not self._board.holds_back(credential):
             return
-        self._check_stop(credential)
+        self.check(credential)
         while not self._has_turn(credential):
             pass
 
@@ -101,7 +101,7 @@ class WorkerContext:
         if wait > 0:
             self.sleep(wait)
         if was_down or wait > 0:
-            self._check_stop(credential)
+            self.check(credential)
         return is_probe or not board.is_down
 
     def _await_probe(self) -> bool:
@@ -121,9 +121,10 @@ class WorkerContext:
     def sleep(self, seconds: float) -> None:
         """Wait; the end of the run cuts it short."""
         self.stopping.wait(seconds)
-        self._check_stop()
+        self.check()
 
-    def _check_stop(self, credential: int | None = None) -> None:
+    def check(self, credential: int | None = None) -> None:
+        """Raise `Halted` if the run, or the streams of a credential, are to stop."""
         is_condemned = credential is not None and self._board.is_condemned(credential)
         if self._board.stopped or is_condemned:
             raise Halted("the run is told to stop")

@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from swarm.board import Board
+from swarm.log import LOG
 from swarm.meterfile import Survey
+from swarm.places import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 from swarm.pool import Crew, Pool
 from swarm.settings import Credentials, Meter, Settings, with_route
 from swarm.stream import Task
 from swarm.transport import Access, Engine
 
 _SPARE_DESCRIPTORS = 256
-#: A stream in flight has a socket, a ledger, and its CSV.
-_DESCRIPTORS_A_STREAM = 3
 
 
 @contextmanager
@@ -25,11 +25,12 @@ def workforce(settings: Settings, engine: Engine = "requests") -> Iterator[tuple
     A pool that sends nothing is best off with the default: nothing is loaded for it.
     """
     upload = settings.upload
+    processes = _processes(settings)
     _raise_descriptor_limit(upload.connections)
     board = Board.create(len(credential_numbers(settings.meters)))
     crew = Crew(
-        processes=_processes(settings),
-        places=upload.connections,
+        processes=processes,
+        places=_places(upload.connections, processes),
         engine=engine,
         rate_limit=upload.rate_limit,
         retry_for=upload.retry_for,
@@ -94,10 +95,23 @@ def _processes(settings: Settings) -> int:
     return max(min(wanted, len(settings.meters), settings.upload.connections), 1)
 
 
+def _places(connections: int, processes: int) -> int:
+    """Return how many streams may send at a time: fewer where the system allows few open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(streams_in(soft), 1) * processes
+    if connections > most:
+        LOG.warning(
+            "warning: connections: %d are more than the limit of %d open files a process allows: "
+            "cut to %d; raise it with ulimit -n",
+            *(connections, soft, most),
+        )
+    return min(connections, most)
+
+
 def _raise_descriptor_limit(connections: int) -> None:
     """Allow this process, and the workers that inherit it, the descriptors that it will want."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS_A_STREAM * connections + _SPARE_DESCRIPTORS
+    wanted = DESCRIPTORS_A_STREAM * (connections + MOST_WAITING) + _SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with suppress(OSError, ValueError):

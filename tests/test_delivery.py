@@ -497,3 +497,25 @@ def test_the_last_packet_is_verified(
         done = send(bench, collector)
         meter = done.meters["m"]
         assert (code, "done", verified) == (done.code, meter["state"], meter["verified"])
+
+
+@pytest.mark.parametrize("connections", [4, 60])
+def test_few_open_files_are_no_end_of_a_run(bench: Bench, connections: int) -> None:
+    """Where the system allows few, fewer streams are begun at a time: they all may have to wait."""
+    meters = {f"m{number}": bench.csv(f"m{number}.csv", rows(1)) for number in range(100)}
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (110, 110))"
+    asked = set()
+
+    def script(request: Request, _: Collector) -> Reply | None:
+        if request.method == "GET" or request.stream in asked:
+            return None
+        asked.add(request.stream)
+        return Reply(429, store=False, headers={"Retry-After": "1"})
+
+    with Collector(script) as collector:
+        options = {"connections": str(connections), "processes": "1"}
+        ini = bench.ini(collector.url, meters, upload=options)
+        run = bench.run(ini, "--json", env=bench.first(limit))
+    assert (0, 100) == (run.code, run.balanced().report["totals"]["sent"])
+    cut = "connections: 60 are more than the limit of 110 open files a process allows: cut to 15"
+    assert (connections > 15) == (cut in run.err)

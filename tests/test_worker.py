@@ -12,6 +12,7 @@ from swarm.events import Tally
 from swarm.ledger import Ledger, recorded
 from swarm.meterfile import Window, survey
 from swarm.options import Upload
+from swarm.scheduler import Threads
 from swarm.settings import CsvRules, Meter
 from swarm.stream import Halted, Task
 from swarm.transport import Access
@@ -80,3 +81,37 @@ def test_a_rejected_row_is_never_counted_twice(
     assert (0, 1) == (result.tally.sent, result.tally.rejected)
     assert [Tally()] == told
     assert 1 == recorded(task.ledger)
+
+
+class Interrupted(Threads):
+    """Tells the run to stop when somebody gives way for the second time."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.breaths = 0
+
+    def breathe(self) -> None:
+        """Count."""
+        self.breaths += 1
+        if self.breaths == 2:
+            self.board.stop()
+
+
+def test_a_stream_that_skips_what_was_sent_hears_that_it_is_to_stop(
+    bench: Bench, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it read a long file to its end when there is nothing to send."""
+    worker, stop = context(board), Interrupted(board)
+    monkeypatch.setattr(worker, "scheduler", stop)
+    meter = Meter("m", (bench.csv("m.csv", rows(20_000)),), CsvRules("UTC"), "http://[::1]:1", None)
+    state = str(bench.state)
+    task = Task(meter, survey(meter, Window()), Upload(), "c", state, Access("u", "p"), 0)
+    sent = [(item.instant, item.digest) for item in task.items(task.reader(Window()))]
+    Ledger.create(task.ledger, "m", acknowledged=sent).close()
+    worker.places.expect()
+    result = deliver(task, worker)
+    assert ("stopped", "interrupted", 2) == (
+        result.state,
+        result.problem and result.problem.kind,
+        stop.breaths,
+    )
