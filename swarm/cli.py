@@ -16,12 +16,12 @@ from swarm.options import BY_KEY
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from swarm.meterfile import Survey
     from swarm.progress import Quiet
     from swarm.settings import Settings
+    from swarm.upload import OpenSandbox
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _INI = click.Path(path_type=Path)
@@ -290,7 +290,7 @@ def _draws(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
-def _sandbox(observer: "Quiet") -> "Callable[[Settings], AbstractContextManager[str]]":
+def _sandbox(observer: "Quiet") -> "OpenSandbox":
     from swarm.rehearsal import opened
 
     return lambda settings: opened(settings, observer)

@@ -18,6 +18,12 @@ _LOOKS = 5
 _BETWEEN_LOOKS = 0.01
 
 
+def remove(path: Path) -> None:
+    """Remove a ledger, if there is one."""
+    with _told(path):
+        path.unlink(missing_ok=True)
+
+
 class LedgerFile:
     """An open ledger's file."""
 

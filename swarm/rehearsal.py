@@ -4,14 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm.progress import Quiet
 from swarm.settings import Settings
 
+if TYPE_CHECKING:
+    from swarm.sandbox.server import Running
+
 
 @contextmanager
-def opened(settings: Settings, observer: Quiet) -> Iterator[str]:
-    """Run the sandbox collector; yield its URL, and note at the end what it holds and where."""
+def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
+    """Run the sandbox collector, yield it, and note at the end what it holds and where."""
     from swarm.sandbox.server import running
 
     store = _store(settings)
@@ -19,10 +23,10 @@ def opened(settings: Settings, observer: Quiet) -> Iterator[str]:
     known = {
         (m.credentials.username, m.credentials.password) for m in settings.meters if m.credentials
     }
-    # What the user asked to send again, or late, a rehearsal has to take.
-    accept_late = settings.upload.restart or settings.upload.late == "send"
+    # What the user asked to send late, a rehearsal has to take.
+    accept_late = settings.upload.late == "send"
     with running(store, credentials=known, accept_late=accept_late) as sandbox:
-        yield sandbox.url
+        yield sandbox
         packets = sandbox.packets()
     observer.notes.append(f"The sandbox holds {packets:,} packets, in {store}")
 

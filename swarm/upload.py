@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from typing import Protocol
 
 from swarm import state
 from swarm.board import Board
@@ -12,6 +13,7 @@ from swarm.checking import CheckTask
 from swarm.checkrun import check_all, checks_of
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import Ledger, recorded
+from swarm.ledgerfile import remove
 from swarm.meterfile import Row, Survey
 from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
@@ -26,8 +28,17 @@ from swarm.workforce import tasks_of, workforce
 
 _LOG = logging.getLogger(__name__)
 
-#: Opens a collector for the run, and yields its URL.
-OpenSandbox = Callable[[Settings], AbstractContextManager[str]]
+
+class Sandbox(Protocol):
+    """A collector that a run brings."""
+
+    url: str
+
+    def forget(self, streams: Sequence[str]) -> None:
+        """Drop the packets of some streams; raises `StateError`."""
+
+
+OpenSandbox = Callable[[Settings], AbstractContextManager[Sandbox]]
 
 
 def upload(
@@ -111,11 +122,11 @@ class _Run:
 
     def _send(self, pool: Pool, board: Board, sound: Mapping[str, Survey]) -> None:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
-        with opened as url:
-            tasks = tasks_of(self.settings, sound, url)
+        with opened as sandbox:
+            tasks = tasks_of(self.settings, sound, sandbox.url if sandbox else None)
             self.observer.sending({meter: s.packets for meter, s in sound.items()})
             if self.settings.upload.restart:
-                _forget(tasks)
+                _forget(tasks, sandbox)
             board.restart_clock()
             for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
                 ended = _lost(tasks[number], result) if isinstance(result, Lost) else result
@@ -169,8 +180,13 @@ class _Run:
         return StreamResult(survey.meter, "not started", problem=cause)
 
 
-def _forget(tasks: Sequence[Task]) -> None:
+def _forget(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
     """Begin all checkpoints anew: if the run is interrupted, all its meters are to go on."""
+    if sandbox:
+        # Who is killed before the store has forgotten has no checkpoint: no row seems sent.
+        for task in tasks:
+            remove(task.ledger)
+        sandbox.forget([task.meter.id for task in tasks])
     for task in tasks:
         Ledger.create(task.ledger, task.meter.id).close()
 

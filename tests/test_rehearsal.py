@@ -1,5 +1,6 @@
 """``environment = sandbox``: a rehearsal from end to end."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -42,6 +43,22 @@ def test_a_rehearsal_can_be_begun_anew(bench: Bench) -> None:
     assert bench.run(config).code == 0
     again = bench.run(config, "--restart", "--json").balanced()
     assert (0, 5) == (again.code, again.meters["m"]["sent"])
+
+
+def test_a_rehearsal_begun_anew_and_interrupted_goes_on(bench: Bench) -> None:
+    """The store forgets the chosen stream with its checkpoint: the plain command does the rest."""
+    lines = rows(150)
+    meters = {name: bench.csv(f"{name}.csv", lines) for name in "ab"}
+    config = bench.ini("sandbox", meters)
+    assert bench.run(config).code == 0
+    short = ("--rate-limit", "50", "--max-duration", "1s")
+    cut = bench.run(config, "--restart", "-m", "a", *short)
+    assert (5, True) == (cut.code, "without --restart" in cut.out), cut.err
+    assert 150 < len(held(bench)) < 300
+    done = bench.run(config, "--json").balanced()
+    assert (0, "yes") == (done.code, done.meters["a"]["verified"]), done.err
+    kept = [json.loads(text) for text in held(bench)]
+    assert [*packets("b", lines), *packets("a", lines)] == kept
 
 
 def test_a_rehearsal_takes_late_rows(bench: Bench) -> None:

@@ -168,6 +168,20 @@ def test_late_packets_may_be_accepted(store_path: Path) -> None:
         assert store.streams() == [Stream("m", 4, -1, 5)]
 
 
+def test_a_store_forgets_streams(store_path: Path) -> None:
+    """Those named, also when it is opened again; their first packet may then come once more."""
+    with closing(Store(store_path)) as store:
+        for stream in "abc":
+            store.add(Packet(stream, 5, stream))
+        store.forget(["a", "c", "none"])
+
+        assert (store.count(), store.last("a")) == (1, None)
+        assert store.add(Packet("a", 1, "a1")) is None
+
+    with closing(Store(store_path)) as store:
+        assert store.streams() == [Stream("a", 1, 1, 1), Stream("b", 1, 5, 5)]
+
+
 def test_a_store_is_for_one(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second sandbox on one file would not see what the first one stores."""
     monkeypatch.setattr("swarm.sandbox.store._PATIENCE", 0.05)
@@ -485,6 +499,28 @@ def test_an_answer_outlives_a_kill(store_path: Path) -> None:
     with running(store_path) as sandbox, connected(sandbox.url) as client:
         assert sandbox.packets() == 50
         assert client.last("m").body == packet(49)
+
+
+def test_only_its_parent_has_a_sandbox_forget(sandbox: Running, client: Client) -> None:
+    """Not who knows the password, nor a page in a browser; what fails is said."""
+    client.post(packet(1))
+    for headers in ({}, {"Authorization": "Bearer guessed"}):
+        assert client.ask("POST", "/forget", b'["m"]', **headers).status == 401
+    assert sandbox.packets() == 1
+
+    sandbox.forget(["m"])
+    assert sandbox.packets() == 0
+    assert client.post(packet(1)).status == 200
+
+
+def test_what_could_not_be_forgotten_is_told(
+    sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that holds up the run: no packet is sent then."""
+    monkeypatch.setattr(sandbox, "_key", "another")
+
+    with pytest.raises(StateError, match="the key is another"):
+        sandbox.forget(["m"])
 
 
 def test_a_sandbox_is_left_alone_by_signals(sandbox: Running, client: Client) -> None:

@@ -9,7 +9,7 @@ import binascii
 import hmac
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from swarm.errors import StateError
-from swarm.sandbox.page import STATUS_PATH, Refusals, render
+from swarm.sandbox.page import FORGET_PATH, STATUS_PATH, Refusals, render
 from swarm.sandbox.rules import (
     PARTIAL_PATH,
     PATH,
@@ -174,9 +174,15 @@ async def _send(send: Send, status: int, body: bytes, extra: Pairs) -> None:
 
 
 def create(
-    store: Store, sessions: Sessions, credentials: Collection[tuple[str, str]] | None
+    store: Store,
+    sessions: Sessions,
+    credentials: Collection[tuple[str, str]] | None,
+    key: str | None = None,
 ) -> Starlette:
-    """Return the sandbox; ``credentials`` are the pairs that it accepts, `None` is any pair."""
+    """Return the sandbox; ``credentials`` are the pairs that it accepts, `None` is any pair.
+
+    Who has the ``key`` may have packets forgotten; without one nobody may.
+    """
     refusals = Refusals()
     collector = Collector(store, Guard(credentials), sessions, refusals)
 
@@ -190,10 +196,30 @@ def create(
 
     routes = [Route(path, collector) for path in (PATH, UTC_PATH, PARTIAL_PATH)]
     routes += [Route("/", show_page), Route(STATUS_PATH, show_status)]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _explain})
+    if key:
+        routes.append(Route(FORGET_PATH, _forget(store, key), methods=["POST"]))
+    handlers = {HTTPException: _explain, StateError: _tell}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     # A redirect where a slash is missing would turn a POST into a GET in many a client.
     app.router.redirect_slashes = False
     return app
+
+
+def _forget(store: Store, key: str) -> Callable[[Request], Awaitable[Response]]:
+    expected = f"Bearer {key}".encode()
+
+    async def forget(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(given, expected):
+            return JSONResponse({"status": "refused", "reason": "the key is another"}, 401)
+        store.forget(await request.json())
+        return JSONResponse({"packets": store.count()})
+
+    return forget
+
+
+async def _tell(_: Request, error: Exception) -> Response:
+    return JSONResponse({"status": "refused", "reason": str(error)}, 500)
 
 
 async def _explain(_: Request, error: Exception) -> Response:

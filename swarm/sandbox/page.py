@@ -12,6 +12,8 @@ from swarm.sandbox.store import Stream
 
 #: The same in short for a program, as JSON.
 STATUS_PATH: Final = "/status"
+#: Where the run that started the sandbox, and nobody else, says which streams it begins anew.
+FORGET_PATH: Final = "/forget"
 
 # A browser lays out this many rows without stuttering at every refresh.
 _ROWS: Final = 1000

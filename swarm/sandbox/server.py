@@ -9,20 +9,21 @@ import http.client
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from swarm.errors import SettingsError, StateError, SwarmError
-from swarm.sandbox.page import STATUS_PATH
+from swarm.sandbox.page import FORGET_PATH, STATUS_PATH
 from swarm.sandbox.rules import PATH
 from swarm.sandbox.store import Store
 
@@ -41,15 +42,22 @@ _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
 # How long a sandbox may take to end before it is killed (s).
 _PATIENCE: Final = 5.0
+# How long an answer may take that needs no work, and one for which many packets are dropped (s).
+_ANSWER: Final = 10.0
+_LONG_ANSWER: Final = 600.0
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 
 class Setup(NamedTuple):
-    """What a sandbox is to be: its file, the pairs it accepts (`None` is any), its order rule."""
+    """What a sandbox is to be: its file, the pairs it accepts (`None` is any), its order rule.
+
+    Who has the ``key`` may have it forget streams.
+    """
 
     store: str
     credentials: list[tuple[str, str]] | None
     accept_late: bool
+    key: str | None = None
 
 
 def serve(
@@ -78,7 +86,7 @@ def run(setup: Setup, port: int, on_ready: Ready, until: Until) -> None:
         closing(_listen(port)) as listener,
         closing(Store(Path(setup.store), accept_late=setup.accept_late)) as store,
     ):
-        server = _server(app.create(store, sessions, setup.credentials), sessions)
+        server = _server(app.create(store, sessions, setup.credentials, setup.key), sessions)
         with until(lambda: _stop(server)):
             # The socket listens already: who connects now is answered in a moment.
             on_ready(f"http://{_HOST}:{listener.getsockname()[1]}{PATH}")
@@ -108,12 +116,14 @@ class Running:
         self._child = child
         self._stdin = cast(IO[str], child.stdin)
         self._stdout = cast(IO[str], child.stdout)
+        self._key = ""
         self.pid = child.pid
         #: The URL that packets go to; empty until the sandbox is ready.
         self.url = ""
 
     def begin(self, setup: Setup) -> None:
         """Hand over the settings and wait until the sandbox is ready."""
+        self._key = setup.key or ""
         # A child that is gone already has left word of it on its stdout.
         with suppress(OSError):
             self._stdin.write(json.dumps(setup) + "\n")
@@ -125,14 +135,25 @@ class Running:
         self.url = word
 
     def packets(self) -> int:
-        """Return how many packets the sandbox holds."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)
+        """Return how many packets the sandbox holds; raises `StateError`."""
+        return int(self._asked("GET", STATUS_PATH, None, _ANSWER)["packets"])
+
+    def forget(self, streams: Sequence[str]) -> None:
+        """Have the packets of some streams dropped; raises `StateError`."""
+        self._asked("POST", FORGET_PATH, json.dumps(streams), _LONG_ANSWER)
+
+    def _asked(self, method: str, path: str, body: str | None, timeout: float) -> Any:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         try:
             with closing(connection):
-                connection.request("GET", STATUS_PATH)
-                return int(json.load(connection.getresponse())["packets"])
+                connection.request(method, path, body, {"Authorization": f"Bearer {self._key}"})
+                response = connection.getresponse()
+                answer = json.load(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise SwarmError(f"the sandbox at {self.url} does not answer: {error}") from error
+            raise StateError(f"the sandbox at {self.url} does not answer: {error}") from error
+        if response.status != 200:
+            raise StateError(f"the sandbox at {self.url}: {answer['reason']}")
+        return answer
 
     def stop(self) -> None:
         """End the sandbox; what it answered is stored. To stop it again does nothing."""
@@ -157,7 +178,8 @@ def running(
     _require_extra()
     sandbox = Running(_child())
     try:
-        sandbox.begin(_setup(store_path, credentials, accept_late))
+        setup = _setup(store_path, credentials, accept_late)
+        sandbox.begin(setup._replace(key=secrets.token_hex(16)))
         yield sandbox
     finally:
         sandbox.stop()

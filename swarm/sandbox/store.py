@@ -5,7 +5,7 @@ killed process. It is not synced: a power cut may cost a rehearsal, and speed ma
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,16 @@ class Store:
             )
         self._count(packet, cursor.lastrowid or 0, replaces=replaces)
         return None
+
+    def forget(self, streams: Iterable[str]) -> None:
+        """Drop the packets of some streams: of all of them, or of none."""
+        gone = [(stream,) for stream in streams]
+        with self._explained(), self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("DELETE FROM packets WHERE stream = ?", gone)
+        for key in gone:
+            held = self._held.pop(*key, None)
+            self._packets -= held.packets if held else 0
 
     def last(self, stream: str) -> str | None:
         """Return the packet of a stream that was stored last, verbatim."""
