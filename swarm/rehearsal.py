@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarm.errors import StateError
 from swarm.progress import Quiet
 from swarm.settings import Settings
+from swarm.table import counted
 
 if TYPE_CHECKING:
     from swarm.sandbox.server import Running
@@ -27,8 +29,15 @@ def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
     accept_late = settings.upload.late == "send"
     with running(store, credentials=known, accept_late=accept_late) as sandbox:
         yield sandbox
+        observer.notes.append(_held(sandbox, store))
+
+
+def _held(sandbox: "Running", store: Path) -> str:
+    try:
         packets = sandbox.packets()
-    observer.notes.append(f"The sandbox holds {packets:,} packets, in {store}")
+    except StateError:
+        return f"The sandbox ended during the run; what it took until then is in {store}"
+    return f"The sandbox holds {counted(packets, 'packet')}, in {store}"
 
 
 def last_times(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench import Bench, ended, packets, rows
 from tests.collector_server import Collector
-from tests.processes import group_is_gone, until
+from tests.processes import command, group_is_gone, until
 
 
 def held(bench: Bench) -> list[str]:
@@ -85,6 +85,26 @@ def test_an_interrupted_rehearsal_goes_on(bench: Bench) -> None:
     rest = bench.run(config, "--json").balanced()
     assert (0, 4000) == (rest.code, rest.meters["m"]["sent"] + rest.meters["m"]["resumed"])
     assert len(held(bench)) == 4000
+
+
+def test_a_sandbox_that_is_killed_costs_no_report(bench: Bench) -> None:
+    """The run ends as with any collector that is away, and says that the sandbox has ended."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(4000))})
+    process = bench.start(config, "--retry-for", "1s", "--rate-limit", "500")
+    store = bench.state / "sandbox" / "packets.sqlite-wal"
+    until(lambda: store.exists() and store.stat().st_size > 20_000)
+    os.kill(sandbox_of(process.pid), signal.SIGKILL)
+    done = ended(process)
+    assert (5, True) == (done.code, "The sandbox ended during the run" in done.out), done.err
+    assert "a bug" not in done.err
+    group_is_gone(process.pid)
+
+
+def sandbox_of(pid: int) -> int:
+    """Return the sandbox that a process has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    (found,) = [child for child in map(int, text.split()) if b"swarm.sandbox" in command(child)]
+    return found
 
 
 def test_swarm_sandbox_runs_in_the_foreground(bench: Bench, tmp_path: Path) -> None:
