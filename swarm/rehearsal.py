@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
     """Run the sandbox collector, yield it, and note at the end what it holds and where."""
+    from swarm.sandbox.client import announced
     from swarm.sandbox.server import running
 
     store = _store(settings)
@@ -28,7 +29,8 @@ def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
     # What the user asked to send late, a rehearsal has to take.
     accept_late = settings.upload.late == "send"
     with running(store, credentials=known, accept_late=accept_late) as sandbox:
-        yield sandbox
+        with announced(sandbox.client, store):
+            yield sandbox
         observer.notes.append(_held(sandbox, store))
 
 
@@ -43,9 +45,9 @@ def _held(sandbox: "Running", store: Path) -> str:
 def last_times(settings: Settings) -> dict[str, str]:
     """Return the time of the packet of each stream that the sandbox stored last, verbatim.
 
-    It is not started for that. Raises `StateError` where its store can't be read.
+    It is not started for that; one that runs is asked. Raises `StateError` where that can't be had.
     """
-    from swarm.sandbox.store import last_packets
+    from swarm.sandbox.client import last_packets
 
     packets = last_packets(_store(settings))
     return {stream: json.loads(text)["tsISO8601"] for stream, text in packets.items()}

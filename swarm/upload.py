@@ -32,7 +32,9 @@ _LOG = logging.getLogger(__name__)
 class Sandbox(Protocol):
     """A collector that a run brings."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """The URL that packets go to."""
 
     def forget(self, streams: Sequence[str]) -> None:
         """Drop the packets of some streams; raises `StateError`."""

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 
 from swarm import statusreport
 from swarm.config import load
+from swarm.errors import StateError
 from swarm.events import StreamProblem
 from swarm.progress import Quiet
+from swarm.sandbox.client import last_packets
+from swarm.sandbox.store import Store
 from swarm.standing import Standing
 from swarm.status import status
 from tests.bench import Bench, Ended, ended, packet, rows
@@ -165,8 +169,6 @@ def test_the_sandbox_is_not_started(bench: Bench) -> None:
 
 def test_a_sandbox_in_use_is_told(bench: Bench) -> None:
     """The store belongs to the run then."""
-    from swarm.sandbox.store import Store
-
     config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(5))})
     folder = bench.state / "sandbox"
     folder.mkdir(parents=True)
@@ -175,6 +177,31 @@ def test_a_sandbox_in_use_is_told(bench: Bench) -> None:
     store.close()
     (problem,) = one.problems
     assert (5, True) == (problem.exit_code, "is using this store" in problem.message)
+
+
+def test_the_sandbox_of_a_run_is_asked(bench: Bench) -> None:
+    """While an upload to it is under way; no word of where it was is left behind."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(4000))})
+    run = bench.start(config, "-q", "--rate-limit", "500")
+    until((bench.state / "checkpoints").exists)
+    done = bench.run("status", config, "--json", "-q")
+    assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    ended(run)
+    assert (0, "") == (done.code, done.err)
+    told = meters(done)["m"]
+    assert str(told[6])[:10] <= str(told[7])[:10]
+    assert {"packets.sqlite"} == {each.name for each in (bench.state / "sandbox").iterdir()}
+
+
+def test_a_word_that_is_stale_leads_nowhere(tmp_path: Path) -> None:
+    """The sandbox that left it is gone, and another has the store: that is said."""
+    path = tmp_path / "packets.sqlite"
+    with closing(Store(path)):
+        for word in ("", "[1]", '["http://127.0.0.1:9/", "key"]'):
+            path.with_name("packets.sqlite-at").write_text(word)
+            with pytest.raises(StateError, match="ask again later"):
+                last_packets(path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from swarm.errors import StateError
-from swarm.sandbox.page import FORGET_PATH, STATUS_PATH, Refusals, render
+from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH, Refusals, render
 from swarm.sandbox.rules import (
     PARTIAL_PATH,
     PATH,
@@ -36,6 +36,7 @@ from swarm.sandbox.store import Store
 Headers = Mapping[bytes, bytes]
 Pairs = list[tuple[bytes, bytes]]
 Client = tuple[str, int] | None
+Answer = Callable[[Request], Awaitable[Response]]
 
 _STORED: Final = b'{"status":"ok"}'
 _EXTRA: Final[dict[int, Pairs]] = {
@@ -181,7 +182,7 @@ def create(
 ) -> Starlette:
     """Return the sandbox; ``credentials`` are the pairs that it accepts, `None` is any pair.
 
-    Who has the ``key`` may have packets forgotten; without one nobody may.
+    Who has the ``key`` may have packets forgotten, and see the last ones; without one nobody may.
     """
     refusals = Refusals()
     collector = Collector(store, Guard(credentials), sessions, refusals)
@@ -197,7 +198,7 @@ def create(
     routes = [Route(path, collector) for path in (PATH, UTC_PATH, PARTIAL_PATH)]
     routes += [Route("/", show_page), Route(STATUS_PATH, show_status)]
     if key:
-        routes.append(Route(FORGET_PATH, _forget(store, key), methods=["POST"]))
+        routes += _private(store, key)
     handlers = {HTTPException: _explain, StateError: _tell}
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A redirect where a slash is missing would turn a POST into a GET in many a client.
@@ -205,17 +206,32 @@ def create(
     return app
 
 
-def _forget(store: Store, key: str) -> Callable[[Request], Awaitable[Response]]:
-    expected = f"Bearer {key}".encode()
+def _private(store: Store, key: str) -> list[Route]:
+    """Return what is there for those alone who have the key."""
 
     async def forget(request: Request) -> Response:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(given, expected):
-            return JSONResponse({"status": "refused", "reason": "the key is another"}, 401)
         store.forget(await request.json())
         return JSONResponse({"packets": store.count()})
 
-    return forget
+    async def last(_: Request) -> Response:
+        return JSONResponse(store.last_packets())
+
+    return [
+        Route(FORGET_PATH, _locked(forget, key), methods=["POST"]),
+        Route(LAST_PATH, _locked(last, key)),
+    ]
+
+
+def _locked(answer: Answer, key: str) -> Answer:
+    expected = f"Bearer {key}".encode()
+
+    async def locked(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if hmac.compare_digest(given, expected):
+            return await answer(request)
+        return JSONResponse({"status": "refused", "reason": "the key is another"}, 401)
+
+    return locked
 
 
 async def _tell(_: Request, error: Exception) -> Response:

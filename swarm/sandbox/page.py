@@ -12,8 +12,9 @@ from swarm.sandbox.store import Stream
 
 #: The same in short for a program, as JSON.
 STATUS_PATH: Final = "/status"
-#: Where the run that started the sandbox, and nobody else, says which streams it begins anew.
+#: For the user who started the sandbox alone: which streams are begun anew, and the last packets.
 FORGET_PATH: Final = "/forget"
+LAST_PATH: Final = "/last"
 
 # A browser lays out this many rows without stuttering at every refresh.
 _ROWS: Final = 1000

@@ -5,7 +5,6 @@ when stdin does: so it can't outlive its parent, however that one ends. It has a
 own, so that a Ctrl-C in the terminal is for the parent alone to act on.
 """
 
-import http.client
 import json
 import logging
 import os
@@ -19,11 +18,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from swarm.errors import SettingsError, StateError, SwarmError
-from swarm.sandbox.page import FORGET_PATH, STATUS_PATH
+from swarm.sandbox.client import Client
 from swarm.sandbox.rules import PATH
 from swarm.sandbox.store import Store
 
@@ -42,16 +40,13 @@ _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
 # How long a sandbox may take to end before it is killed (s).
 _PATIENCE: Final = 5.0
-# How long an answer may take that needs no work, and one for which many packets are dropped (s).
-_ANSWER: Final = 10.0
-_LONG_ANSWER: Final = 600.0
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 
 class Setup(NamedTuple):
     """What a sandbox is to be: its file, the pairs it accepts (`None` is any), its order rule.
 
-    Who has the ``key`` may have it forget streams.
+    Who has the ``key`` may have it forget streams, and ask for all last packets.
     """
 
     store: str
@@ -116,14 +111,11 @@ class Running:
         self._child = child
         self._stdin = cast(IO[str], child.stdin)
         self._stdout = cast(IO[str], child.stdout)
-        self._key = ""
         self.pid = child.pid
-        #: The URL that packets go to; empty until the sandbox is ready.
-        self.url = ""
+        self.client = Client("", "")
 
     def begin(self, setup: Setup) -> None:
         """Hand over the settings and wait until the sandbox is ready."""
-        self._key = setup.key or ""
         # A child that is gone already has left word of it on its stdout.
         with suppress(OSError):
             self._stdin.write(json.dumps(setup) + "\n")
@@ -132,28 +124,20 @@ class Running:
         if not word.startswith("http://"):
             code = self._child.wait()
             raise _ERRORS.get(code, SwarmError)(word or f"the sandbox did not start: exit {code}")
-        self.url = word
+        self.client = Client(word, setup.key or "")
+
+    @property
+    def url(self) -> str:
+        """The URL that packets go to; empty until the sandbox is ready."""
+        return self.client.url
 
     def packets(self) -> int:
         """Return how many packets the sandbox holds; raises `StateError`."""
-        return int(self._asked("GET", STATUS_PATH, None, _ANSWER)["packets"])
+        return self.client.packets()
 
     def forget(self, streams: Sequence[str]) -> None:
         """Have the packets of some streams dropped; raises `StateError`."""
-        self._asked("POST", FORGET_PATH, json.dumps(streams), _LONG_ANSWER)
-
-    def _asked(self, method: str, path: str, body: str | None, timeout: float) -> Any:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
-        try:
-            with closing(connection):
-                connection.request(method, path, body, {"Authorization": f"Bearer {self._key}"})
-                response = connection.getresponse()
-                answer = json.load(response)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StateError(f"the sandbox at {self.url} does not answer: {error}") from error
-        if response.status != 200:
-            raise StateError(f"the sandbox at {self.url}: {answer['reason']}")
-        return answer
+        self.client.forget(streams)
 
     def stop(self) -> None:
         """End the sandbox; what it answered is stored. To stop it again does nothing."""

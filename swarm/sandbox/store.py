@@ -38,6 +38,10 @@ SELECT stream, count(*), min(instant), max(instant), max(arrival) FROM packets G
 _LAST: Final = "SELECT stream, text, max(arrival) FROM packets GROUP BY stream"
 
 
+class StoreInUseError(StateError):
+    """A sandbox has the store to itself."""
+
+
 class Stream(NamedTuple):
     """What the store holds of a stream; instants in ms since the epoch."""
 
@@ -60,7 +64,7 @@ class _Held:
 class Store:
     """The packets of a sandbox, for one thread; ``accept_late`` does without the rule of order.
 
-    Raises `StateError` where the file can't be used, or another sandbox uses it.
+    Raises `StateError` where the file can't be used, `StoreInUseError` where another sandbox does.
     """
 
     def __init__(self, path: Path, *, accept_late: bool = False) -> None:
@@ -115,6 +119,10 @@ class Store:
             ).fetchone()
         return str(row[0])
 
+    def last_packets(self) -> dict[str, str]:
+        """Return the packet of each stream that was stored last, verbatim."""
+        return {stream: self.last(stream) or "" for stream in self._held}
+
     def count(self) -> int:
         """Return how many packets there are."""
         return self._packets
@@ -153,14 +161,17 @@ class Store:
             yield
         except sqlite3.Error as error:
             if "locked" in str(error):
-                raise StateError(f"{self._path}: another sandbox is using this store") from error
+                raise StoreInUseError(
+                    f"{self._path}: another sandbox is using this store; wait until its run has "
+                    "ended, or give this one a store of its own, by another 'state' under [swarm]"
+                ) from error
             raise StateError(f"{self._path}: the sandbox's store failed: {error}") from error
 
 
 def last_packets(path: Path) -> dict[str, str]:
     """Return the packet of each stream that was stored last, verbatim, without a sandbox.
 
-    Raises `StateError` where the store can't be read, as while a sandbox uses it.
+    Raises `StoreInUseError` while a sandbox uses the store, `StateError` where it can't be read.
     """
     if not path.exists():
         return {}
@@ -173,7 +184,8 @@ def last_packets(path: Path) -> dict[str, str]:
             return {stream: text for stream, text, _ in database.execute(_LAST)}
     except sqlite3.Error as error:
         if "locked" in str(error):
-            raise StateError(f"{path}: a sandbox is using this store; ask again later") from None
+            message = f"{path}: a sandbox is using this store; ask again later"
+            raise StoreInUseError(message) from None
         raise StateError(f"{path}: the sandbox's store can't be read: {error}") from None
 
 
