@@ -1,4 +1,4 @@
-"""The examples of ``docs/library.md`` run as they stand, and it names all that there is."""
+"""The examples of ``docs/library.md`` and the README run as they stand; the page names all."""
 
 import inspect
 import re
@@ -14,11 +14,14 @@ import swarm
 from swarm import Agent, Config, ElectricityMeasurement, Environment, Response
 from tests.collector_server import Collector
 
-PAGE = (Path(__file__).parent.parent / "docs" / "library.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8").partition("## As a library\n")[2]
+SNIPPET = "\n".join(re.findall(r"^    (.*)", README.partition("\n## ")[0], re.MULTILINE))
+EXAMPLES = [SNIPPET, *re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)]
 
-#: How many packets each example sends, in the page's order.
-SENT = (1, 1, 288, 3, 2, 1, 8, 1, 2)
+#: How many packets each example sends, the README's first, then in the page's order.
+SENT = (1, 1, 1, 288, 3, 2, 1, 8, 1, 2)
 
 Row = namedtuple("Row", "Index meter time kwh")
 
