@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Protocol
@@ -23,6 +24,7 @@ from swarm.settings import Meter, Settings
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
+from swarm.table import counted
 from swarm.transport import available
 from swarm.workforce import tasks_of, workforce
 
@@ -76,22 +78,24 @@ class _Run:
         started = time.time()
         with ExitStack() as stack:
             surveys = self._go(self._lock(stack))
-        reports = (self._meter(*pair) for pair in zip(self.settings.meters, surveys, strict=True))
+        pairs = zip(self.settings.meters, surveys, strict=True)
+        meters = tuple(self._meter(*pair) for pair in pairs)
         return Report(
             config=str(self.settings.config),
             collector="sandbox" if self.settings.sandbox else self.settings.url,
             started=started,
             finished=time.time(),
-            meters=tuple(reports),
+            meters=meters,
             signal=self.stop.signal,
-            notes=self._notes(),
+            notes=self._notes(meters),
         )
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self, meters: Sequence[MeterReport]) -> tuple[str, ...]:
         stopped = any(result.state == "stopped" for result in self.results.values())
         if self.settings.upload.restart and (stopped or self.stop.why):
             return ("Begun anew by --restart; to go on, run the command without --restart",)
-        return ()
+        is_held_back = not self.settings.upload.keep_going and self.stop.why is None
+        return tuple(_held_back(meters)) if is_held_back else ()
 
     def _lock(self, stack: ExitStack) -> set[str]:
         """Lock all streams for this run; return the IDs of those that no other run holds."""
@@ -191,6 +195,17 @@ def _forget(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
         sandbox.forget([task.meter.id for task in tasks])
     for task in tasks:
         Ledger.create(task.ledger, task.meter.id).close()
+
+
+def _held_back(meters: Sequence[MeterReport]) -> Iterator[str]:
+    """Yield what meters with problems have kept from being sent, if there are any."""
+    states = Counter(meter.state for meter in meters)
+    bad, others = states["invalid"], states["not started"]
+    if bad:
+        have = "has" if bad == 1 else "have"
+        rest = "the other" if others == 1 else f"the other {others}"
+        hint = f"; --keep-going sends {rest}" if others else ""
+        yield f"Nothing was sent: {bad} of {counted(len(meters), 'meter')} {have} problems{hint}"
 
 
 def _lost(task: Task, lost: Lost) -> StreamResult:

@@ -140,6 +140,22 @@ def test_a_file_with_a_problem_stops_the_run(bench: Bench, collector: Collector)
     assert done.meters["bad"]["unsent"] == 3
 
 
+def test_a_run_that_is_held_back_says_so(bench: Bench, collector: Collector) -> None:
+    """The table's last line: how many meters have problems, and what sends the others."""
+    good = {name: bench.csv(f"{name}.csv", rows(3)) for name in ("a", "b", "c")}
+    bad = {name: bench.csv(f"{name}.csv", ["x"]) for name in ("y", "z")}
+    config = bench.ini(collector.url, good | bad)
+    last = bench.run(config).out.splitlines()[-1]
+    said = "Nothing was sent: 2 of 5 meters have problems; --keep-going sends the other 3"
+    assert said == last
+    last = bench.run(config, "-m", "a", "-m", "z").out.splitlines()[-1]
+    said = "Nothing was sent: 1 of 2 meters has problems; --keep-going sends the other"
+    assert said == last
+    last = bench.run(config, "-m", "z").out.splitlines()[-1]
+    assert last == "Nothing was sent: 1 of 1 meter has problems"
+    assert "Nothing was sent" not in bench.run(config, "--keep-going").out
+
+
 @pytest.mark.measured
 def test_keep_going_sends_the_sound_files(bench: Bench, collector: Collector) -> None:
     """With --keep-going the meters with sound files are sent; the exit code is still 3."""
