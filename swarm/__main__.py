@@ -45,7 +45,8 @@ def _told(error: BaseException) -> int:
         LOG.error("ended at once; run the same command again to go on")
         return 128 + error.number
     if isinstance(error, SwarmError):
-        for line in str(error).splitlines() or [type(error).__name__]:
+        lines = str(error).splitlines() or [type(error).__name__]
+        for line in (*lines, *getattr(error, "__notes__", ())):
             LOG.error("%s", line)
         return error.exit_code
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:

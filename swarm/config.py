@@ -144,6 +144,7 @@ def _ca_bundle(document: Document) -> str | None:
     path = _path(document, "ca_bundle")
     if path and not is_file(path):
         document.report("swarm", "ca_bundle", f"no such file: {path}")
+        document.hint("swarm", "ca_bundle")
     return str(path) if path else None
 
 

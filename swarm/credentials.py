@@ -52,6 +52,7 @@ class CredentialSets:
         hint = suggestion(closest(name, filter(None, self._sources)))
         message = f"no section [{SECTION}:NAME] of that name{hint}"
         self._document.report(section, SECTION, message)
+        self._document.hint(section, SECTION)
         return None
 
     def _checked(self, section: str) -> str | None:
@@ -86,4 +87,5 @@ class CredentialSets:
                 secret = password(source, value or "", document.folder)
             except SecretError as error:
                 document.report(section, source, str(error))
+                document.hint(section, source)
         return Credentials(name, user or "", secret)

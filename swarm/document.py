@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.errors import SettingsError
-from swarm.problems import shown
+from swarm.problems import comment_hint, shown
 from swarm.values import INVALID, Parser
 
 #: The one section whose options keep their letter case: stream IDs.
@@ -33,6 +33,7 @@ class Document:
         self.sections: dict[str, dict[str, Entry]] = {}
         self.headers: dict[str, int] = {}
         self._problems: dict[str, float] = {}
+        self._hints: dict[str, None] = {}
 
     @property
     def folder(self) -> Path:
@@ -116,6 +117,7 @@ class Document:
             return parse(text)
         except ValueError as error:
             self.report(section, option, f"{_found(text)}, expected {error}")
+            self.hint(section, option, *getattr(error, "__notes__", ()))
             return INVALID
 
     def place(self, section: str, option: str | None = None) -> str:
@@ -126,6 +128,13 @@ class Document:
         """Add a problem of an option, or of a section."""
         line = self._line(section, option)
         self.report_at(line, f"{_label(section, option)}: {message}")
+
+    def hint(self, section: str, option: str, *notes: str) -> None:
+        """Add what may help with a problem of an option, also where its value ends in a comment."""
+        text = getattr(self.entry(section, option), "value", None) or ""
+        known = notes if _is_showable(text) else ()
+        for note in filter(None, (*known, comment_hint(text))):
+            self._hints[self._at(self._line(section, option), note)] = None
 
     def report_at(self, line: int | None, message: str) -> None:
         """Add a problem of a line; of the whole file without one."""
@@ -144,9 +153,12 @@ class Document:
         return sorted(self._problems, key=lambda problem: self._problems[problem])
 
     def raise_problems(self) -> None:
-        """Raise `SettingsError` if there is a problem."""
+        """Raise `SettingsError` if there is a problem; its notes are the hints."""
         if self._problems:
-            raise SettingsError(*self.problems)
+            error = SettingsError(*self.problems)
+            for hint in self._hints:
+                error.add_note(hint)
+            raise error
 
 
 def _label(section: str, option: str | None) -> str:
@@ -158,6 +170,10 @@ def _found(text: str) -> str:
 
     Nor what may be two lines run into one, the second with a password.
     """
-    if set("@=") & set(text) or ("://" in text and set("?#") & set(text)):
+    if not _is_showable(text):
         return "found a value that is not shown here (it may hold a password)"
     return f"found {shown(text)}"
+
+
+def _is_showable(text: str) -> bool:
+    return not (set("@=") & set(text) or ("://" in text and set("?#") & set(text)))

@@ -10,7 +10,7 @@ from swarm.csvrows import Batch, Row, RowReader
 from swarm.csvtimes import Counted
 from swarm.localtime import DAY_MS
 from swarm.pace import Pace
-from swarm.problems import Problems
+from swarm.problems import Problems, comment_hint
 from swarm.settings import CsvRules
 from swarm.timeorder import Span
 
@@ -46,7 +46,9 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -
                 pace.follow(batch)
     except READ_ERRORS as error:
         where = file.path.absolute()
-        problems.lead("file", f"{reason(error)}; expected a readable CSV at {where}")
+        hint = comment_hint(file.path.name)
+        advice = f"; {hint} in an INI" if hint else ""
+        problems.lead("file", f"{reason(error)}; expected a readable CSV at {where}{advice}")
         return Scan(Span(rows=reader.rows), problems)
     reader.times.end()
     if not (reader.rows or problems.count or file.held_back):

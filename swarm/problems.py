@@ -1,10 +1,14 @@
 """What is wrong with a file, by line and column."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: How many problems of one file are told; the rest are counted.
 MOST_PROBLEMS = 20
+
+
+_COMMENT = re.compile(r"\s[#;]|^[#;]\s")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ def shown(text: str, longest: int = 60) -> str:
     """
     cut = text if len(text) <= longest else text[:longest] + "..."
     return f"'{cut}'" if cut.isprintable() else ascii(cut)
+
+
+def comment_hint(text: str) -> str | None:
+    """Return what to say of a wrong value that seems to end in a comment."""
+    return "comments stand on lines of their own" if _COMMENT.search(text) else None
 
 
 def told(problems: Iterable[Problem], count: int) -> list[str]:

@@ -10,7 +10,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from swarm.measurement import REGISTERS, VALUE, unit_of
+from swarm.problems import shown
 from swarm.settings import DEFAULT_TIMESTAMP, ROUTES, CsvRules
+from swarm.spelling import closest, suggestion
 from swarm.values import (
     INVALID,
     Parser,
@@ -28,6 +30,7 @@ _BASES = ("W", "var", "VA", "V", "A", "Wh")
 #: Every unit that a column may be in: its base unit and the power of ten between them.
 UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _PREFIXES.items()}
 
+_COLUMNS_KNOWN = (VALUE, *REGISTERS)
 #: Copies of the zones in a Linux zone folder: of these, some count leap seconds.
 _NOT_IANA = ("right/", "posix/", "localtime", "posixrules")
 #: A moment that a timestamp format has to bring back: in each part another number.
@@ -56,12 +59,21 @@ def columns(text: str) -> tuple[str, ...]:
     """Return the names of the measurement columns: registers, ``value``, ``-`` for one skipped."""
     names = _listed(text)
     kept = [name for name in names if name != "-"]
-    known = all(name == VALUE or name in REGISTERS for name in kept)
+    known = all(name in _COLUMNS_KNOWN for name in kept)
     if not kept or not known or len(set(kept)) < len(kept) or (VALUE in kept and len(kept) > 1):
-        raise ValueError(
+        error = ValueError(
             "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
         )
+        for name in kept:
+            if name and name not in _COLUMNS_KNOWN:
+                error.add_note(f"no register: {shown(name)}{_meant(name)}")
+        raise error
     return names
+
+
+def _meant(name: str) -> str:
+    # Only the letter case: another letter is another quantity.
+    return suggestion(closest(name, _COLUMNS_KNOWN, alike=1))
 
 
 def units(text: str) -> tuple[str, ...]:

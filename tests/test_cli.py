@@ -334,6 +334,17 @@ def shell(bench: Bench, line: str, *arguments: str, stdout: int = subprocess.PIP
     return Ended(done.returncode, done.stdout or "", done.stderr)
 
 
+def test_a_comment_behind_a_value_is_told(bench: Bench) -> None:
+    """Of the INI after its problems, of a file that is not there with the problem."""
+    hint = "comments stand on lines of their own"
+    config = bench.ini("sandbox   # rehearse", {"m": "m.csv"})
+    first, *rest = bench.run("check", config).err.splitlines()
+    assert (True, [f"{config}:2: {hint}"]) == ("found 'sandbox   # rehearse'" in first, rest)
+    config = bench.ini("sandbox", {"m": "m.csv   # comment"})
+    (line,) = bench.run("check", config, "-q").err.splitlines()
+    assert (True, True) == ("no such file; " in line, line.endswith(f"; {hint} in an INI"))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"], ["check", "--json"]])
 def test_a_full_disk_behind_stdout_is_told(bench: Bench, arguments: list[str]) -> None:

@@ -18,6 +18,7 @@ from swarm.errors import SettingsError
 from swarm.settings import ENVIRONMENTS
 from tests.inifile import SWARM, ini_text, loaded, meters, problems, users
 
+COMMENTS = "comments stand on lines of their own"
 HIDDEN = "found a value that is not shown here (it may hold a password)"
 PLACES = ("production", "development", "demo", "local", "sandbox")
 ANY_PLACE = "production, development, demo, local or sandbox"
@@ -340,3 +341,28 @@ def test_quickstart() -> None:
     assert settings.sandbox
     assert {"il-electricity": "demo:demo", "il-gas": "demo:demo"} == users(settings)
     assert {"America/Chicago"} == {meter.rules.timezone for meter in settings.meters}
+
+
+@pytest.mark.parametrize(
+    ("parts", "hints"),
+    [
+        ({"swarm": "environment = sandbox  # rehearse\ntimezone = UTC"}, [f"2: {COMMENTS}"]),
+        ({"rest": "[meter:gas]\ndecimal = ,   ; as here"}, [f"10: {COMMENTS}"]),
+        ({"rest": "[meter:gas]\ncredentials = a # b"}, [f"10: {COMMENTS}"]),
+        ({"swarm": f"{SWARM}\nca_bundle = a.pem # b"}, [f"4: {COMMENTS}"]),
+        ({"credentials": "username = a\npassword_env = NONE # b"}, [f"6: {COMMENTS}"]),
+        ({"rest": "[meter:gas]\ndelimiter = ;;"}, []),
+        ({"swarm": "timezone = UTC", "rest": "# x ; y # z"}, []),
+        (
+            {"rest": "[meter:gas]\ncolumns = ap_1, P_1, -, , pC_1"},
+            ["10: no register: 'ap_1'; did you mean 'aP_1'?", "10: no register: 'P_1'"],
+        ),
+        ({"rest": "[meter:gas]\ncolumns = password=s3cret"}, []),
+    ],
+)
+def test_what_may_help_is_added(tmp_path: Path, parts: dict[str, str], hints: list[str]) -> None:
+    """After the problems, in notes: where a value ends in a comment, which column is unknown."""
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, ini_text(**parts))
+    notes = getattr(caught.value, "__notes__", [])
+    assert [f"{tmp_path / 'x.ini'}:{hint}" for hint in hints] == notes
