@@ -3,8 +3,23 @@
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 from click_default_group import DefaultGroup
+
+# Bash quotes what stands for a file, as an ID with blanks or brackets needs, too.
+_QUOTED = """COMPREPLY+=("$value")
+            if [[ $value == *[^[:alnum:]_./=@:+-]* ]]; then
+                compopt -o filenames 2>/dev/null
+            fi"""
+
+
+@add_completion_class
+class Bash(BashComplete):
+    """Bash, which click would have insert an ID as bare words and patterns."""
+
+    source_template = BashComplete.source_template.replace("COMPREPLY+=($value)", _QUOTED).replace(
+        "read type value", "read -r type value"
+    )
 
 
 class Commands(DefaultGroup):
