@@ -1,5 +1,6 @@
 """The check of all meters on all cores, in the parent."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from swarm.state import ledger_path
 from swarm.stopping import Stop, stoppable
 from swarm.workforce import workforce
 
+_LOG = logging.getLogger(__name__)
 _Tick = Callable[[Mapping[str, Tally]], None]
 
 
@@ -94,7 +96,8 @@ def results(  # noqa: PLR0913 - a pool's job, and who hears of it
     try:
         yield from _twice(pool, function, tasks, tick, need_places=need_places)
     except _LookStopped:
-        observer.stopping(stop.why or "")
+        # Not the observer's words for a run that sends: there are no packets to wait for.
+        _LOG.warning("stopping: %s; nothing was sent", stop.why)
         pool.kill()
 
 
