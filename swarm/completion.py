@@ -6,6 +6,8 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 from click_default_group import DefaultGroup
 
+# How like a command's name (0..1) a word is that is taken for it, rather than for an INI.
+_ALIKE = 0.7
 # Bash quotes what stands for a file, as an ID with blanks or brackets needs, too.
 _QUOTED = """COMPREPLY+=("$value")
             if [[ $value == *[^[:alnum:]_./=@:+-]* ]]; then
@@ -34,6 +36,22 @@ class Commands(DefaultGroup):
             offered = default.shell_complete(ctx, incomplete)
             found += [item for item in offered if item.value not in known]
         return found or [CompletionItem(incomplete, type="file")]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant, the unnamed one too; a misspelt one is refused."""
+        word = args[0]
+        if not ctx.resilient_parsing and word not in self.commands and word.isalpha():
+            self._refuse_misspelt(word)
+        return super().resolve_command(ctx, args)
+
+    def _refuse_misspelt(self, word: str) -> None:
+        from swarm.spelling import closest
+
+        close = closest(word, self.commands, _ALIKE)
+        if close and not Path(word).exists():
+            raise click.UsageError(f"no command and no file: '{word}'; did you mean '{close}'?")
 
 
 def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

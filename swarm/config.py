@@ -1,6 +1,7 @@
 """An INI file, with flags and variables over it -> `Settings`; all problems in one go."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ import platformdirs
 
 from swarm import choices, credentials, ini, legacy, meters
 from swarm.document import METERS, Document
+from swarm.errors import SettingsError
 from swarm.filenames import is_file, resolved
 from swarm.options import Upload
 from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name
@@ -42,6 +44,7 @@ def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Setti
     Raises `SettingsError` with every problem.
     """
     text = ini.read_text(path)
+    _refuse_csv(path, text)
     read = _legacy if legacy.recognises(text) else _native
     document, settings = read(path, text, given, secrets)
     chosen = _chosen(document, settings)
@@ -49,6 +52,14 @@ def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Setti
     is_sending = secrets and not settings.upload.dry_run
     warnings = (*settings.warnings, *_warnings(document, settings, is_sending))
     return replace(settings, meters=chosen, warnings=warnings)
+
+
+def _refuse_csv(path: Path, text: str) -> None:
+    """Say in so many words that a CSV stands in the INI's place: as an INI all of it is wrong."""
+    if path.suffix.lower() == ".csv" and not re.search(r"^\s*\[", text, re.MULTILINE):
+        raise SettingsError(
+            f"{path}: a CSV, where an INI is expected; 'swarm init {path}' writes one for it"
+        )
 
 
 def _legacy(

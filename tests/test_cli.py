@@ -334,6 +334,27 @@ def shell(bench: Bench, line: str, *arguments: str, stdout: int = subprocess.PIP
     return Ended(done.returncode, done.stdout or "", done.stderr)
 
 
+def test_a_misspelt_command_is_told(bench: Bench) -> None:
+    """With the one that was meant; a file of such a name is an INI, and so is any other word."""
+    for words in (["chek"], ["chek", "x.ini"], ["Check", "x.ini"]):
+        done = bench.run(*words)
+        assert (2, True) == (done.code, "; did you mean 'check'?" in done.err)
+    assert "can't be read" in bench.run("meters").err
+    (bench.folder / "chek").write_text("x")
+    assert "chek:1: a line before the first [section]" in bench.run("chek").err
+
+
+def test_a_csv_in_the_place_of_an_ini_is_told(bench: Bench) -> None:
+    """In one line, with what makes an INI of it."""
+    path = bench.csv("m.csv", rows(2))
+    for words in ([], ["check"]):
+        done = bench.run(*words, path)
+        said = f"{path}: a CSV, where an INI is expected; 'swarm init {path}' writes one for it\n"
+        assert (2, said) == (done.code, done.err)
+    path.write_text("\n [swarm]\n")
+    assert "environment: missing" in bench.run(path).err
+
+
 def test_a_comment_behind_a_value_is_told(bench: Bench) -> None:
     """Of the INI after its problems, of a file that is not there with the problem."""
     hint = "comments stand on lines of their own"
