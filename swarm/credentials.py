@@ -52,7 +52,8 @@ class CredentialSets:
         hint = suggestion(closest(name, filter(None, self._sources)))
         message = f"no section [{SECTION}:NAME] of that name{hint}"
         self._document.report(section, SECTION, message)
-        self._document.hint(section, SECTION)
+        names = ", ".join(f"[{known}]" for known in self._sections.values())
+        self._document.hint(section, SECTION, f"there is {names}" if names else "there is none")
         return None
 
     def _checked(self, section: str) -> str | None:

@@ -46,9 +46,9 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -
                 pace.follow(batch)
     except READ_ERRORS as error:
         where = file.path.absolute()
-        hint = comment_hint(file.path.name)
-        advice = f"; {hint} in an INI" if hint else ""
-        problems.lead("file", f"{reason(error)}; expected a readable CSV at {where}{advice}")
+        problems.lead(
+            "file", f"{_why(file, error)}; expected a readable CSV at {where}{_advice(file)}"
+        )
         return Scan(Span(rows=reader.rows), problems)
     reader.times.end()
     if not (reader.rows or problems.count or file.held_back):
@@ -63,6 +63,16 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -
         tuple(_notices(file, reader, track)),
         tuple(reader.times.counted()),
     )
+
+
+def _why(file: CsvFile, error: Exception) -> str:
+    is_pattern = isinstance(error, FileNotFoundError) and set("*?[") & set(str(file.path))
+    return "no such file, and none that matches" if is_pattern else reason(error)
+
+
+def _advice(file: CsvFile) -> str:
+    hint = comment_hint(file.path.name)
+    return f"; {hint} in an INI" if hint else ""
 
 
 @dataclass

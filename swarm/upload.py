@@ -20,7 +20,7 @@ from swarm.observer import Observer
 from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
-from swarm.settings import Meter, Settings
+from swarm.settings import ENVIRONMENTS, Meter, Settings
 from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
@@ -87,15 +87,16 @@ class _Run:
             finished=time.time(),
             meters=meters,
             signal=self.stop.signal,
-            notes=self._notes(meters),
+            notes=tuple(self._notes(meters)),
         )
 
-    def _notes(self, meters: Sequence[MeterReport]) -> tuple[str, ...]:
+    def _notes(self, meters: Sequence[MeterReport]) -> Iterator[str]:
         stopped = any(result.state == "stopped" for result in self.results.values())
         if self.settings.upload.restart and (stopped or self.stop.why):
-            return ("Begun anew by --restart; to go on, run the command without --restart",)
-        is_held_back = not self.settings.upload.keep_going and self.stop.why is None
-        return tuple(_held_back(meters)) if is_held_back else ()
+            yield "Begun anew by --restart; to go on, run the command without --restart"
+        if not self.settings.upload.keep_going and self.stop.why is None:
+            yield from _held_back(meters)
+        yield from _advice(self.settings, meters)
 
     def _lock(self, stack: ExitStack) -> set[str]:
         """Lock all streams for this run; return the IDs of those that no other run holds."""
@@ -206,6 +207,16 @@ def _held_back(meters: Sequence[MeterReport]) -> Iterator[str]:
         rest = "the other" if others == 1 else f"the other {others}"
         hint = f"; --keep-going sends {rest}" if others else ""
         yield f"Nothing was sent: {bad} of {counted(len(meters), 'meter')} {have} problems{hint}"
+
+
+def _advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
+    """Yield what may help with problems that have nothing to do with a meter."""
+    problems = [meter.problem for meter in meters if meter.problem]
+    if not settings.ca_bundle and any(problem.kind == "tls" for problem in problems):
+        yield "Where a certificate is of an authority of your own: name its file as 'ca_bundle'"
+    is_away = any("Connection refused" in problem.message for problem in problems)
+    if is_away and settings.url == ENVIRONMENTS["local"]:
+        yield "Nothing listens on this machine: 'swarm sandbox' is a collector to rehearse with"
 
 
 def _lost(task: Task, lost: Lost) -> StreamResult:

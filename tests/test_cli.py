@@ -355,6 +355,16 @@ def test_a_csv_in_the_place_of_an_ini_is_told(bench: Bench) -> None:
     assert "environment: missing" in bench.run(path).err
 
 
+def test_a_glob_without_a_match_is_told(bench: Bench) -> None:
+    """It is no name of a file that was forgotten."""
+    config = bench.ini("sandbox", {"m": "data/*.csv"})
+    (line,) = bench.run("check", config, "-q").err.splitlines()
+    said = (
+        f"no such file, and none that matches; expected a readable CSV at {bench.folder}/data/*.csv"
+    )
+    assert line.endswith(said)
+
+
 def test_a_comment_behind_a_value_is_told(bench: Bench) -> None:
     """Of the INI after its problems, of a file that is not there with the problem."""
     hint = "comments stand on lines of their own"

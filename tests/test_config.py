@@ -348,7 +348,10 @@ def test_quickstart() -> None:
     [
         ({"swarm": "environment = sandbox  # rehearse\ntimezone = UTC"}, [f"2: {COMMENTS}"]),
         ({"rest": "[meter:gas]\ndecimal = ,   ; as here"}, [f"10: {COMMENTS}"]),
-        ({"rest": "[meter:gas]\ncredentials = a # b"}, [f"10: {COMMENTS}"]),
+        (
+            {"rest": "[meter:gas]\ncredentials = a # b\n[credentials:b]"},
+            ["10: there is [credentials], [credentials:b]", f"10: {COMMENTS}"],
+        ),
         ({"swarm": f"{SWARM}\nca_bundle = a.pem # b"}, [f"4: {COMMENTS}"]),
         ({"credentials": "username = a\npassword_env = NONE # b"}, [f"6: {COMMENTS}"]),
         ({"rest": "[meter:gas]\ndelimiter = ;;"}, []),

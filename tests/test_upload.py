@@ -3,11 +3,18 @@
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarm.config import load
+from swarm.events import StreamProblem, Tally
+from swarm.report import MeterReport
+from swarm.settings import Settings
+from swarm.upload import _advice
 from tests.bench import Bench, packets, rows
 from tests.collector_server import Collector, Reply, Request
 
@@ -154,6 +161,22 @@ def test_a_run_that_is_held_back_says_so(bench: Bench, collector: Collector) -> 
     last = bench.run(config, "-m", "z").out.splitlines()[-1]
     assert last == "Nothing was sent: 1 of 1 meter has problems"
     assert "Nothing was sent" not in bench.run(config, "--keep-going").out
+
+
+def test_what_may_help_is_added(bench: Bench) -> None:
+    """In the notes: the option for a certificate, the command for a collector of one's own."""
+    path = bench.csv("m.csv", rows(1))
+    local, demo = (load(bench.ini(place, {"m": path}), {}) for place in ("local", "demo"))
+
+    def advice(settings: Settings, *problem: Any) -> str:
+        found = MeterReport("m", "m.csv", "stopped", 1, Tally(), problem=StreamProblem(*problem))
+        return " ".join(_advice(settings, [found]))
+
+    away = ("temporary", "could not connect to localhost:8080: Connection refused", 5)
+    tls = ("tls", "the certificate was not accepted", 4)
+    assert ("'swarm sandbox'" in advice(local, *away), advice(demo, *away)) == (True, "")
+    assert "'ca_bundle'" in advice(demo, *tls)
+    assert advice(replace(demo, ca_bundle="x"), *tls) == ""
 
 
 @pytest.mark.measured
