@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from swarm.config import load
+from swarm.progress import Quiet
+from swarm.rehearsal import opened
+from swarm.sandbox.server import Running
+from swarm.upload import upload
 from tests.bench import Bench, ended, packets, rows
 from tests.collector_server import Collector
 from tests.processes import command, group_is_gone, until
@@ -59,6 +64,30 @@ def test_a_rehearsal_begun_anew_and_interrupted_goes_on(bench: Bench) -> None:
     assert (0, "yes") == (done.code, done.meters["a"]["verified"]), done.err
     kept = [json.loads(text) for text in held(bench)]
     assert [*packets("b", lines), *packets("a", lines)] == kept
+
+
+def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ahead of the store's turn the checkpoint is gone: no row seems sent that the store lacks."""
+    lines = rows(5)
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", lines)})
+    assert bench.run(config).code == 0
+
+    class Killed(BaseException):
+        """The end of the process."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Running, "forget", killed)
+    settings = load(config, {"restart": True})
+    with pytest.raises(Killed):
+        upload(settings, Quiet(), lambda settings: opened(settings, Quiet()))
+    asked = bench.run(config)
+    assert (3, True) == (asked.code, "no checkpoint says what was sent" in asked.err)
+    assert bench.run(config, "--restart").code == 0
+    assert packets("m", lines) == [json.loads(text) for text in held(bench)]
 
 
 def test_a_rehearsal_takes_late_rows(bench: Bench) -> None:

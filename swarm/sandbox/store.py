@@ -163,7 +163,8 @@ class Store:
             if "locked" in str(error):
                 raise StoreInUseError(
                     f"{self._path}: another sandbox is using this store; wait until its run has "
-                    "ended, or give this one a store of its own, by another 'state' under [swarm]"
+                    "ended, or give this one another 'state' under [swarm] (--store with "
+                    "`swarm sandbox`)"
                 ) from error
             raise StateError(f"{self._path}: the sandbox's store failed: {error}") from error
 
