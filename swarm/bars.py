@@ -38,7 +38,7 @@ class Stack:
         self._unit = unit
         self._frame = _Frame()
         self._drawn = self._refreshed = -math.inf
-        self._place = 0
+        self._place = self._passed = 0
         self._whole = self._bar(0, total, name, leave=leave)
         room = max(min(lines - _SPARE_LINES, _MOST_BARS, parts), 0) if parts > 1 else 0
         self._free = list(range(1, room + 1))
@@ -50,19 +50,21 @@ class Stack:
         """Whether it is time to draw again."""
         return time.monotonic() - self._drawn >= _FRAME_SECONDS
 
-    def show(self, part: str, place: int, total: int) -> None:
-        """Move a part's bar, if it has one or there is room for one; `move` shows it."""
+    def show(self, part: str, place: int, total: int, passed: int = 0) -> None:
+        """Move a part's bar, if it has one or there is room for one; `move` shows it.
+
+        What was ``passed`` took no work: it counts for the place, not for the rate.
+        """
         if part not in self._shown:
             if not self._free:
                 return
             line = heapq.heappop(self._free)
             self._shown[part] = line, self._bar(line, total, part, leave=False)
-        bar = self._shown[part][1]
-        bar.update(place - bar.n)
+        _advance(self._shown[part][1], place, passed)
 
-    def move(self, place: int) -> None:
+    def move(self, place: int, passed: int = 0) -> None:
         """Move the bar of the whole, and draw all if it is time."""
-        self._place = place
+        self._place, self._passed = place, passed
         if self.is_due:
             self._draw()
 
@@ -91,7 +93,7 @@ class Stack:
     def _draw(self) -> None:
         """Draw what has moved; the clock of the whole goes on also where nothing moves."""
         self._drawn = time.monotonic()
-        if self._whole.update(self._place - self._whole.n):
+        if _advance(self._whole, self._place, self._passed):
             self._refreshed = self._drawn
         elif self._drawn - self._refreshed >= _REFRESH_SECONDS:
             self._refreshed = self._drawn
@@ -140,6 +142,20 @@ class _Frame:
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+def _advance(bar: "tqdm[Any]", place: int, passed: int) -> bool:
+    """Move a bar; tell whether it was drawn. What is before ``initial`` is not in tqdm's rate."""
+    leap = passed - bar.initial
+    if leap:
+        bar.initial += leap
+        bar.n += leap
+        bar.last_print_n += leap
+        bar.last_print_t = time.time()
+    is_drawn = bool(bar.update(place - bar.n))
+    if leap and not is_drawn:
+        bar.refresh()
+    return is_drawn or leap != 0
 
 
 def _terminal() -> os.terminal_size:

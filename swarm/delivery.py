@@ -75,7 +75,7 @@ class _Delivery:
         self.tally = Tally(filtered=task.survey.filtered)
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
-        self.exchange = Exchange(task.target, context)
+        self.exchange = Exchange(task.target, context, self.tally)
         upload = task.upload
         terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
@@ -90,6 +90,7 @@ class _Delivery:
         if not self.context.lock(self.task):
             return "locked", LOCKED
         try:
+            self.context.follow(self.task, self.tally)
             self._with_ledger(self._open())
             return "done", self._shortcoming()
         finally:
@@ -219,7 +220,7 @@ class _Delivery:
         self.scheduler.aside(self.rejects.add, where.file, item.row, outcome)
         ledger.record(item.instant, item.digest, REJECTED)
         # Only now, and in this order: whoever looks meanwhile must not count the row twice.
-        self.tally.base += 1
+        self.tally.base = ledger.count - self.tally.sent
         self.tally.rejected += 1
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"

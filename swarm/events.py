@@ -25,6 +25,8 @@ class Tally:
 
     Written by the job that sends the stream alone, read by others at any time. The ledger holds
     ``base`` + ``sent`` records: what it holds beyond, a killed worker has sent without telling.
+    ``base`` is None until the ledger is open; ``trouble`` is why the stream's next packet has to
+    wait, in the words of the last try.
     """
 
     sent: int = 0
@@ -34,9 +36,15 @@ class Tally:
     filtered: int = 0
     retries: int = 0
     possible_duplicates: int = 0
-    base: int = 0
+    base: int | None = None
+    trouble: str = ""
     first: float | None = None
     last: float | None = None
+
+    @property
+    def passed(self) -> int:
+        """How many rows were settled without a packet."""
+        return self.resumed + self.late
 
     @property
     def settled(self) -> int:

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from swarm.collector import Link, Outcome, Question
-from swarm.events import StreamProblem
+from swarm.events import StreamProblem, Tally
 from swarm.retry import Verdict
 from swarm.stream import Ended, ExchangeContext, Patience, Target, Where
 
@@ -11,11 +11,17 @@ _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 
 
 class Exchange:
-    """The exchanges of one stream; what is no answer to go on with ends in waiting or `Ended`."""
+    """The exchanges of one stream; what is no answer to go on with ends in waiting or `Ended`.
 
-    def __init__(self, target: Target, context: ExchangeContext) -> None:
+    A ``tally`` is told why the stream waits, until its next packet is acknowledged.
+    """
+
+    def __init__(
+        self, target: Target, context: ExchangeContext, tally: Tally | None = None
+    ) -> None:
         self._target = target
         self._context = context
+        self._tally = tally
         self._place: Link | None = None
         self._renewed: Link | None = None
 
@@ -29,6 +35,8 @@ class Exchange:
         self._context.heard(outcome, self._target.credential)
         if outcome.verdict is Verdict.ACKNOWLEDGED:
             self._renewed = None
+            if self._tally and self._tally.trouble:
+                self._tally.trouble = ""
         return outcome
 
     def ask_once(self) -> Question:
@@ -57,6 +65,8 @@ class Exchange:
 
     def wait(self, outcome: Outcome, patience: Patience, where: Where | None) -> None:
         """Wait as the collector asks, or as the backoff says; `Ended` when patience is used up."""
+        if self._tally:
+            self._tally.trouble = outcome.words
         if patience.is_used_up():
             self._give_up(outcome, where)
         # A collector that is out of reach is probed once for all streams: see `Context.may_send`.

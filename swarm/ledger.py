@@ -7,6 +7,7 @@ at the end they are synced; a power cut costs at most what came since, and `Pend
 
 import heapq
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -238,13 +239,16 @@ class Ledger:
                 self.newest = entry.instant
 
 
-def recorded(path: Path) -> int:
-    """Return how many records a ledger holds, by its size; 0 if there is none."""
+def recorded(path: Path, start: int) -> Counter[int]:
+    """Return how many records of each kind a ledger holds from a number on."""
     try:
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(fmt.RECORDS_AT + start * fmt.RECORD_BYTES)
+            data = file.read()
     except OSError:
-        return 0
-    return max(size - fmt.RECORDS_AT, 0) // fmt.RECORD_BYTES
+        return Counter()
+    whole = len(data) - len(data) % fmt.RECORD_BYTES
+    return Counter(fmt.entry(data, at).kind for at in range(0, whole, fmt.RECORD_BYTES))
 
 
 def _pending(slot: Slot, count: int, *, is_same_boot: bool) -> Pending | None:

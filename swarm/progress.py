@@ -1,6 +1,7 @@
 """What a run tells -> the log, and on stderr bars, or a line a minute; by the parent alone."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,6 +13,8 @@ from swarm.problems import told
 from swarm.table import counted
 
 LINE_SECONDS = 60.0
+#: How long a stream may wait without a word; on a poor line the next try often gets through.
+QUIET_SECONDS = 5.0
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
@@ -29,6 +32,11 @@ class Quiet:
         self._meters = 0
         self._checked = 0
         self._retries: dict[str, int] = {}
+        self._passed: dict[str, int] = {}
+        self._troubled: dict[str, float] = {}
+        self._words = ""
+        self._is_told = False
+        self._trouble_due = -math.inf
         self._clock = clock
         self._start = clock()
 
@@ -57,15 +65,17 @@ class Quiet:
         for stream, tally in tallies.items():
             if stream in self.rows and stream not in self.over:
                 self.settled[stream] = tally.settled
-                if tally.retries != self._retries.get(stream, 0):
-                    self._retries[stream] = tally.retries
-                    LOG.debug("%s: %s so far", stream, counted(tally.retries, "retry"))
+                self._passed[stream] = tally.passed
+                self._note_trouble(stream, tally)
+        self._tell_trouble()
 
     def ended(self, result: StreamResult) -> None:
         """Take note of a stream's end."""
         self.over.add(result.id)
+        self._troubled.pop(result.id, None)
         if result.id in self.rows:
             self.settled[result.id] = result.tally.settled
+            self._passed[result.id] = result.tally.passed
         LOG.info("%s", _ending(result))
         if result.traceback:
             for line in result.traceback.splitlines():
@@ -95,6 +105,29 @@ class Quiet:
         """How many rows there are."""
         return sum(self.rows.values())
 
+    def _note_trouble(self, stream: str, tally: Tally) -> None:
+        if tally.retries != self._retries.get(stream, 0):
+            self._retries[stream] = tally.retries
+            why = f": {tally.trouble}" if tally.trouble else ""
+            LOG.debug("%s: %s so far%s", stream, counted(tally.retries, "retry"), why)
+        if tally.trouble:
+            self._troubled.setdefault(stream, self._clock())
+            self._words = tally.trouble
+        else:
+            self._troubled.pop(stream, None)
+
+    def _tell_trouble(self) -> None:
+        """Say, once a minute at most, that streams can't go on, and once that all can again."""
+        now = self._clock()
+        waiting = [s for s, since in self._troubled.items() if now - since >= QUIET_SECONDS]
+        if waiting and now >= self._trouble_due:
+            self._is_told, self._trouble_due = True, now + LINE_SECONDS
+            others = f" and {counted(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
+            self.notice(f"{waiting[0]}{others}: no packet gets through: {self._words}; trying on")
+        elif self._is_told and not self._troubled:
+            self.notice("packets get through again")
+            self._is_told = False
+
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)
 
@@ -102,8 +135,10 @@ class Quiet:
         if not self.rows:
             return f"checked {self._checked:,} of {counted(self._meters, 'meter')}"
         share = 100 * self.done // self.total if self.total else 100
-        rate = self.done / max(self._clock() - self._start, 0.001)
-        return f"{self.done:,} of {counted(self.total, 'row')} ({share} %), {rate:,.0f} rows/s"
+        passed = sum(self._passed.values())
+        rate = (self.done - passed) / max(self._clock() - self._start, 0.001)
+        new = f", {passed:,} of them needed no packet" if passed else ""
+        return f"{self.done:,} of {counted(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
 
 
 class Lines(Quiet):
@@ -162,7 +197,9 @@ class Bars(Quiet):
         if self._bars and self._bars.is_due:
             for stream in tallies:
                 if stream in self.rows and stream not in self.over:
-                    self._bars.show(stream, self.settled[stream], self.rows[stream])
+                    self._bars.show(
+                        stream, self.settled[stream], self.rows[stream], self._passed[stream]
+                    )
         self._move()
 
     def ended(self, result: StreamResult) -> None:
@@ -183,7 +220,10 @@ class Bars(Quiet):
 
     def _move(self) -> None:
         if self._bars:
-            self._bars.move(self.done if self.rows else self._checked)
+            if self.rows:
+                self._bars.move(self.done, sum(self._passed.values()))
+            else:
+                self._bars.move(self._checked)
 
     def _clear(self) -> None:
         SCREEN.write = plainly

@@ -124,14 +124,14 @@ class Resume:
 
     def _found(self, item: RowItem) -> None:
         self.acknowledged(item)
-        self._tally.base += 1
+        self._tally.base = self.ledger.count - self._tally.sent
         self._tally.resumed += 1
 
     def _anew(self, instant: int, digest: int, items: Iterable[RowItem]) -> Iterator[RowItem]:
         """Record the packet in flight, and begin again with it among the acknowledged."""
         self.ledger.record(instant, digest, ACKNOWLEDGED)
         self.ledger.freeze()
-        self._tally.base += 1
+        self._tally.base = self.ledger.count - self._tally.sent
         self._tally.resumed = self._tally.rejected = 0
         self._newest = self._last = None
         return self._unrecorded(items)

@@ -13,7 +13,7 @@ from swarm.board import Board
 from swarm.checking import CheckTask
 from swarm.checkrun import check_all, checks_of
 from swarm.events import StreamProblem, StreamResult, Tally
-from swarm.ledger import Ledger, recorded
+from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, recorded
 from swarm.ledgerfile import remove
 from swarm.meterfile import Row, Survey
 from swarm.observer import Observer
@@ -230,8 +230,15 @@ def _lost(task: Task, lost: Lost) -> StreamResult:
 
 
 def _recounted(task: Task, tally: Tally) -> Tally:
-    """Count what a worker has sent since it last told: its ledger knows."""
-    return replace(tally, sent=max(recorded(task.ledger) - tally.base, tally.sent))
+    """Count what became of rows since a worker last told: its ledger knows."""
+    if tally.base is None:
+        return tally
+    found = recorded(task.ledger, tally.base + tally.sent)
+    return replace(
+        tally,
+        sent=tally.sent + found[ACKNOWLEDGED],
+        rejected=tally.rejected + found[REJECTED],
+    )
 
 
 def _interruption(stop: Stop) -> StreamProblem:

@@ -257,12 +257,52 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
         [
             "checking 2 meters",
             "sending 2,000 rows of 2 streams",
-            "130 of 2,000 rows (6 %), 2 rows/s",
-            "250 of 2,000 rows (12 %), 2 rows/s",
-            "310 of 2,000 rows (15 %), 2 rows/s",
+            "130 of 2,000 rows (6 %), 10 of them needed no packet, 2 rows/s",
+            "250 of 2,000 rows (12 %), 10 of them needed no packet, 2 rows/s",
+            "310 of 2,000 rows (15 %), 10 of them needed no packet, 2 rows/s",
         ],
     ) == (out.out, out.err.splitlines())
     assert not re.search(r"[^\x20-\x7e\n]", out.err)
+
+
+def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once a minute at most, and not at once: on a poor line the next try often gets through."""
+    set_up()
+    shown = Lines(clock := Clock())
+    shown.sending(dict.fromkeys(names(4), 10))
+    capsys.readouterr()
+    in_vain = Tally(trouble="HTTP 503 Service Unavailable")
+    for _ in range(1000):  # 100 s
+        clock.now += 0.1
+        shown.tallies({**dict.fromkeys(names(3), in_vain), "meter-003": Tally(sent=10)})
+    why = "no packet gets through: HTTP 503 Service Unavailable; trying on"
+    told = f"notice: meter-000 and 2 other streams: {why}"
+    assert [told, told] == [s for s in capsys.readouterr().err.splitlines() if "notice" in s]
+    shown.ended(StreamResult("meter-000", "stopped", in_vain))
+    for done in (1, 2):
+        shown.tallies(dict.fromkeys(names(3)[1:], Tally(sent=done)))
+    assert ["notice: packets get through again"] == capsys.readouterr().err.splitlines()
+    # A hiccup is not worth a word.
+    shown.tallies({"meter-001": in_vain})
+    clock.now += 3
+    shown.tallies({"meter-001": Tally(sent=3)})
+    assert "" == capsys.readouterr().err
+
+
+def test_rows_that_need_no_packet_are_not_in_the_rate() -> None:
+    """A run that resumes does not promise its end for the next moment."""
+    with drawing(24, 100) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(2), 1_000_000))
+        for sent in (0, 10, 20):
+            tick()
+            shown.tallies(dict.fromkeys(names(2), Tally(resumed=500_000, sent=sent)))
+        lines = terminal.settle().lines
+        assert 3 == len(lines)
+        for line in lines:
+            rate = re.search(r" ([\d.]+) rows/s", line)
+            assert rate
+            assert 10 < float(rate[1]) < 200, line
+            assert " 50%|" in line
 
 
 def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -338,7 +378,7 @@ def test_no_progress_still_shows_what_should_be_known(
         (1, "a: stopped, 2 sent, 1 resumed, 1 retries, verified: unknown"),
         (2, "Traceback:"),
         (2, "  line"),
-        (1, "3 of 10 rows (30 %), "),
+        (1, "3 of 10 rows (30 %), 1 of them needed no packet, "),
     ]
     shown = capsys.readouterr().err.splitlines()
     assert [line for level, line in expected if level <= verbose] == [
