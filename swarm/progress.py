@@ -73,6 +73,7 @@ class Quiet:
         """Take note of a stream's end."""
         self.over.add(result.id)
         self._troubled.pop(result.id, None)
+        self._is_told = self._is_told and bool(self._troubled)
         if result.id in self.rows:
             self.settled[result.id] = result.tally.settled
             self._passed[result.id] = result.tally.passed
@@ -113,20 +114,18 @@ class Quiet:
         if tally.trouble:
             self._troubled.setdefault(stream, self._clock())
             self._words = tally.trouble
-        else:
-            self._troubled.pop(stream, None)
+        elif self._troubled.pop(stream, None) is not None and not self._troubled and self._is_told:
+            self.notice("packets get through again")
+            self._is_told = False
 
     def _tell_trouble(self) -> None:
-        """Say, once a minute at most, that streams can't go on, and once that all can again."""
+        """Say, once a minute at most, that streams can't go on."""
         now = self._clock()
         waiting = [s for s, since in self._troubled.items() if now - since >= QUIET_SECONDS]
         if waiting and now >= self._trouble_due:
             self._is_told, self._trouble_due = True, now + LINE_SECONDS
             others = f" and {counted(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
             self.notice(f"{waiting[0]}{others}: no packet gets through: {self._words}; trying on")
-        elif self._is_told and not self._troubled:
-            self.notice("packets get through again")
-            self._is_told = False
 
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)

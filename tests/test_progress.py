@@ -282,10 +282,16 @@ def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> Non
     for done in (1, 2):
         shown.tallies(dict.fromkeys(names(3)[1:], Tally(sent=done)))
     assert ["notice: packets get through again"] == capsys.readouterr().err.splitlines()
+    # A stream that ends has not got through.
+    for _ in range(2):
+        clock.now += 100
+        shown.tallies({"meter-001": in_vain})
+    shown.ended(StreamResult("meter-001", "stopped", in_vain))
+    assert 1 == len([s for s in capsys.readouterr().err.splitlines() if "notice" in s])
     # A hiccup is not worth a word.
-    shown.tallies({"meter-001": in_vain})
+    shown.tallies({"meter-002": in_vain})
     clock.now += 3
-    shown.tallies({"meter-001": Tally(sent=3)})
+    shown.tallies({"meter-002": Tally(sent=3)})
     assert "" == capsys.readouterr().err
 
 
