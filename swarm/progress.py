@@ -199,14 +199,13 @@ class Bars(Quiet):
                     self._bars.show(
                         stream, self.settled[stream], self.rows[stream], self._passed[stream]
                     )
-        self._move()
+            self._move()
 
     def ended(self, result: StreamResult) -> None:
         """Give the bar of a stream that has ended to another."""
         if self._bars:
             self._bars.end(result.id)
         super().ended(result)
-        self._move()
 
     def close(self) -> None:
         """Leave the total bar alone on the screen."""
@@ -227,6 +226,7 @@ class Bars(Quiet):
     def _clear(self) -> None:
         SCREEN.write = plainly
         if self._bars:
+            self._move()
             self._bars.close()
             self._bars = None
 
