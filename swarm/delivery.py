@@ -32,6 +32,7 @@ from swarm.stream import (
     Task,
     halted,
 )
+from swarm.table import counted
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
@@ -82,7 +83,7 @@ class _Delivery:
         self.reader = task.reader(task.window, self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
-        self.late: list[RowItem] = []
+        self.resume: Resume | None = None
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
@@ -118,7 +119,7 @@ class _Delivery:
         if last is not None:
             self.notices.append(
                 f"{stream}: the collector's last packet is taken as the checkpoint: "
-                f"{ledger.count} rows count as acknowledged"
+                f"{counted(ledger.count, 'row')} taken as acknowledged"
             )
         return ledger
 
@@ -129,7 +130,7 @@ class _Delivery:
 
     def _with_ledger(self, ledger: Ledger) -> None:
         resume = Resume(ledger, self.settlement, self.tally, self.upload.late)
-        self.late = resume.late
+        self.resume = resume
         try:
             unsent = resume.to_send(self._items)
             for item, data in self.scheduler.ahead(self._packets(unsent)):
@@ -144,18 +145,12 @@ class _Delivery:
         tally = self.tally
         if tally.rejected:
             message = (
-                f"{tally.rejected} rows rejected by the collector, kept in {self.rejects.path}"
+                f"{counted(tally.rejected, 'row')} rejected by the collector, kept in "
+                f"{self.rejects.path}"
             )
             return StreamProblem("rejected", message, 3)
-        if self.late:
-            places = [item.where for item in self.late]
-            lines = ", ".join(f"{where.file}:{where.line}" for where in places)
-            more = ", ..." if tally.late > len(self.late) else ""
-            message = (
-                f"{tally.late} rows are older than the last acknowledged and were never sent: "
-                f"{lines}{more}; --late send sends them"
-            )
-            return StreamProblem("late", message, 3, places[0].line)
+        if self.resume and self.resume.late:
+            return _late(self.resume, tally.late)
         if self.verified == "no":
             message = "the collector's last packet is not the last one that it acknowledged"
             return StreamProblem("not verified", message, 3)
@@ -225,3 +220,17 @@ class _Delivery:
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
             self.exchange.stop("rejected", message, 3, where, status)
+
+
+def _late(resume: Resume, count: int) -> StreamProblem:
+    """Return the problem of rows that are not newer than the last acknowledged."""
+    kinds = {
+        "never sent, older than the last acknowledged": count - resume.altered,
+        "sent before with other values": resume.altered,
+    }
+    which = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items() if number)
+    places = [item.where for item in resume.late]
+    lines = ", ".join(f"{where.file}:{where.line}" for where in places)
+    more = ", ..." if count > len(places) else ""
+    message = f"{counted(count, 'late row')} ({which}): {lines}{more}; --late send sends them"
+    return StreamProblem("late", message, 3, places[0].line)

@@ -18,7 +18,8 @@ _LISTED_LATE_ROWS = 20
 class Resume:
     """Tells resumed, rejected and late rows from those to send, and counts them.
 
-    ``late`` are the first late rows. No row is returned before it is settled what became of the
+    ``late`` are the first late rows, ``altered`` how many of all were sent before with other
+    values. No row is returned before it is settled what became of the
     packets that an earlier run left open (contract, section 5).
     """
 
@@ -31,6 +32,8 @@ class Resume:
     ) -> None:
         self.ledger = ledger
         self.late: list[RowItem] = []
+        self.altered = 0
+        self._is_altered = False
         self._settlement = settlement
         self._tally = tally
         self._sends_late = late == "send"
@@ -78,6 +81,7 @@ class Resume:
             elif known == REJECTED:
                 self._tally.rejected += 1
             else:
+                self._is_altered = record.has_other
                 yield item
 
     def _timely(self, items: Iterator[RowItem]) -> Iterator[RowItem]:
@@ -88,6 +92,7 @@ class Resume:
         if self._sends_late or last is None or item.instant > last:
             return False
         self._tally.late += 1
+        self.altered += self._is_altered
         if len(self.late) < _LISTED_LATE_ROWS:
             self.late.append(item)
         return True

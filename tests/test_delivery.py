@@ -306,7 +306,8 @@ def test_late_rows_are_told_and_newer_ones_sent(bench: Bench, collector: Collect
     bench.csv("m.csv", newer)
     told = bench.run(config, "--json").balanced()
     assert (3, 2, 1) == (told.code, told.meters["m"]["late"], told.meters["m"]["sent"])
-    assert "m.csv:3" in told.err
+    assert "m: 2 late rows (2 never sent, older than the last acknowledged): " in told.err
+    assert "m.csv:3, " in told.err
     assert packets("m", [*with_gap, newer[6]]) == collector.packets("m")
     sent = bench.run(config, "--json", "--late", "send").balanced()
     assert (0, 2, 5) == (sent.code, sent.meters["m"]["sent"], sent.meters["m"]["resumed"])
@@ -324,6 +325,7 @@ def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", changed)})
     told = bench.run(config, "--json").balanced()
     assert (3, 1, 5) == (told.code, told.meters["m"]["late"], told.meters["m"]["resumed"])
+    assert "m: 1 late row (1 sent before with other values): " in told.err
     assert bench.run(config, "--late", "send").code == 0
     bench.csv("m.csv", LINES[:5])
     old = bench.run(config, "--json").balanced()
