@@ -5,14 +5,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
-from swarm.agentconfig import Config
+from swarm.agentconfig import Config, is_seconds, is_whole
 from swarm.backlog import Backlog, Stream
-from swarm.errors import AgentError, ConfigError, MeasurementError
+from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError
 from swarm.handlers import Function, Handlers, SentHandler
 from swarm.measurement import Measurement
 from swarm.senders import Senders
@@ -51,14 +51,15 @@ class Agent:
         settle: float = 2.0,
         transport: Engine = "auto",
     ) -> None:
-        if maximum_parallel_senders < 0 or queue_size < 1:
-            raise ConfigError(
-                "maximum_parallel_senders: expected 0 or more; queue_size: expected 1 or more"
-            )
+        problems = list(
+            _problems(maximum_parallel_senders, queue_size, retry_for, settle, transport)
+        )
+        if problems:
+            raise ConfigError(*problems)
         self._process = os.getpid()
         self._backlog = Backlog(queue_size)
         self._handlers = Handlers(self._backlog.done)
-        engine = available(transport)
+        engine = _engine(transport)
         self._scheduler = scheduler(engine)
         number = _senders(maximum_parallel_senders)
         self._senders = Senders(number, self._send_one, self._scheduler)
@@ -229,6 +230,34 @@ class Agent:
     def _at_exit(self) -> None:
         if self._process == os.getpid():
             self._halt(_SECONDS_AT_EXIT)
+
+
+def _check(*parameters: object) -> None:
+    problems = list(_problems(*parameters))
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _problems(
+    senders: object, queue_size: object, retry_for: object, settle: object, transport: object
+) -> Iterator[str]:
+    if not is_whole(senders, 0):
+        yield f"maximum_parallel_senders: found {senders!r}, expected a whole number from 0 on"
+    if not is_whole(queue_size, 1):
+        yield f"queue_size: found {queue_size!r}, expected a whole number from 1 on"
+    if retry_for is not None and not is_seconds(retry_for, FOREVER):
+        yield f"retry_for: found {retry_for!r}, expected seconds or None"
+    if not is_seconds(settle):
+        yield f"settle: found {settle!r}, expected seconds"
+    if transport not in get_args(Engine):
+        yield f"transport: found {transport!r}, expected {', '.join(get_args(Engine))}"
+
+
+def _engine(transport: Engine) -> Engine:
+    try:
+        return available(transport)
+    except SettingsError as error:  # which speaks of the command's option
+        raise ConfigError(str(error).removeprefix("--")) from None
 
 
 def _senders(number: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from swarm.rules import zone
 from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
 from swarm.transport import Access
 from swarm.urls import checked_proxy, checked_url
+from swarm.values import FOREVER, LONGEST
 
 
 class Environment(StrEnum):
@@ -82,24 +84,50 @@ class Config:
             yield from _problem("timezone", zone, self.timezone)
         if self.proxy is not None:
             yield from _problem("proxy", checked_proxy, self.proxy)
-        if not self.username or not isinstance(self.username, str) or ":" in self.username:
-            yield "username: expected a name without ':'"
-        if not self.password or not isinstance(self.password, str):
+        if not _is_text(self.username) or ":" in self.username:
+            yield f"username: found {self.username!r}, expected a name, without ':'"
+        if not _is_text(self.password):
             yield "password: expected a text that is not empty"
-        if self.route not in {None, *ROUTES}:
+        if self.route not in (None, *ROUTES):
             yield f"route: found {self.route!r}, expected {', '.join(ROUTES)} or None"
-        if not self.timeout > 0:
+        if not (is_seconds(self.timeout) and self.timeout > 0):
             yield f"timeout: found {self.timeout!r}, expected seconds above zero"
-        if self.retry_for is not None and not self.retry_for >= 0:
+        if self.retry_for is not None and not is_seconds(self.retry_for, FOREVER):
             yield f"retry_for: found {self.retry_for!r}, expected seconds or None"
-        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
-            yield f"ca_bundle: no such file: {self.ca_bundle}"
+        if self.ca_bundle is not None:
+            yield from _problem("ca_bundle", _file, self.ca_bundle)
+
+
+def is_seconds(value: object, most: float = LONGEST) -> bool:
+    """Tell whether a value is a time (s) from 0 up to the most."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return not value < 0 and value <= most  # NaN is neither
+
+
+def is_whole(value: object, least: int) -> bool:
+    """Tell whether a value is a whole number that is not less than the least."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return False
+    return int(value) >= least
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _file(name: str) -> str:
+    if not Path(name).is_file():
+        raise ValueError(f"the name of a file, found {name!r}")
+    return name
 
 
 def _problem(name: str, parse: Callable[[str], object], text: object) -> Iterator[str]:
+    if not isinstance(text, str):
+        # Its repr may hold a secret.
+        yield f"{name}: found {type(text).__name__}, expected a text"
+        return
     try:
-        if not isinstance(text, str):
-            raise ValueError("a text")
         parse(text)
     except ValueError as error:
         yield f"{name}: expected {error}"

@@ -16,7 +16,7 @@ _PART = r"(\d{1,9}(?:\.\d{1,3})?)"
 _DURATION = re.compile(rf"(?:{_PART}d)?(?:{_PART}h)?(?:{_PART}m)?(?:{_PART}s)?", re.ASCII)
 _SECONDS = (86_400, 3600, 60, 1)
 #: Threads can't wait for much longer than this (s): about 100 years.
-_LONGEST = 36_500 * 86_400
+LONGEST = 36_500 * 86_400
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 
@@ -33,7 +33,7 @@ def duration(text: str) -> float:
         raise ValueError("a duration such as 90s, 15m, 2h or 1h30m")
     parts = zip(match.groups(), _SECONDS, strict=True)
     seconds = sum(float(part) * unit for part, unit in parts if part)
-    if seconds > _LONGEST:
+    if seconds > LONGEST:
         raise ValueError("a duration of at most 36500d")
     return seconds
 

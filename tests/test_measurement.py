@@ -35,7 +35,8 @@ def simple(value: Any = 1, timestamp: Any = NOON, name: Any = "gas") -> SimpleMe
 
 def config(**options: Any) -> Config:
     """Return a config for the demo environment."""
-    return Config(Environment.DEMO, "acme", "s3cr%et", **options)
+    known = {"environment_or_url": Environment.DEMO, "username": "acme", "password": "s3cr%et"}
+    return Config(**{**known, **options})
 
 
 def test_the_packet_of_the_contract() -> None:
@@ -268,7 +269,7 @@ def test_configs_are_values() -> None:
         ("http://example.com/x/", "in the clear"),
         ("https://acme:s3cr%et@example.com/x/", "without user and password"),
         ("ftp://example.com/", "a URL such as"),
-        (7, "a text"),
+        ({"https": "s3cr%et"}, "found dict, expected a text"),
     ],
 )
 def test_urls_that_are_refused(url: Any, message: str) -> None:
@@ -276,6 +277,31 @@ def test_urls_that_are_refused(url: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         Config(url, "acme", "s3cr%et")
     assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"username": ""}, "username: found '', expected a name, without ':'"),
+        ({"username": 7}, "username: found 7, expected a name, without ':'"),
+        ({"retry_for": "5m"}, "retry_for: found '5m', expected seconds or None"),
+        ({"timeout": "30"}, "timeout: found '30', expected seconds above zero"),
+        ({"timeout": float("inf")}, "timeout: found inf, expected seconds above zero"),
+        ({"route": ["utc"]}, "route: found ['utc'], expected utc, partial or None"),
+        ({"ca_bundle": 7}, "ca_bundle: found int, expected a text"),
+        ({"timezone": 7}, "timezone: found int, expected a text"),
+    ],
+)
+def test_what_a_config_can_not_be(options: dict[str, Any], problem: str) -> None:
+    """The parameter is named, with what was found and what is expected."""
+    with pytest.raises(ConfigError) as caught:
+        config(**options)
+    assert (problem,) == caught.value.problems
+
+
+def test_a_config_that_tries_for_ever() -> None:
+    """Also where its agent gives up."""
+    assert config(retry_for=float("inf")).retry_for == float("inf")
 
 
 def test_all_problems_of_a_config_at_once() -> None:
