@@ -69,6 +69,8 @@ class Agent:
         self._setup = Setup(terms, self._sessions, self._senders, self._halted)
         self._last_sent: float | None = None
         self._is_ended = False
+        self._ending = threading.RLock()
+        self._ender: int | None = None
         atexit.register(self._at_exit)
 
     @classmethod
@@ -143,13 +145,15 @@ class Agent:
     def close(self, timeout: float | None = None) -> None:
         """Wait (s) until all has its final answer, then end; what was not sent is logged.
 
-        Handlers get None for what was not sent. In a process that was forked it does nothing.
+        Handlers get None for what was not sent. Of several threads that close an agent, the one
+        whose time is up first ends it; the others return with it. In a process that was forked it
+        does nothing.
         """
-        if not self._is_usable():
+        if self._is_ended or self._process != os.getpid():
             return
         self._check_not_in_handler()
         try:
-            self.wait_until_last(timeout)
+            self._backlog.wait_empty(timeout, or_closed=True)
         finally:
             self._end()
 
@@ -166,7 +170,7 @@ class Agent:
         return f"<Agent: {self.sent} sent, {self.refused} refused, {self.waiting} waiting>"
 
     def _is_usable(self) -> bool:
-        return self._process == os.getpid() and not self._is_ended
+        return self._process == os.getpid() and not self._backlog.is_closed
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
@@ -211,12 +215,24 @@ class Agent:
         return has_more
 
     def _end(self) -> None:
-        self._is_ended = True
+        me = threading.get_ident()
+        if self._ender == me:
+            return  # a signal's handler closes what the signal found being closed
+        with self._ending:
+            if not self._is_ended:
+                self._ender = me
+                try:
+                    self._finish()
+                finally:
+                    self._ender = None
+
+    def _finish(self) -> None:
         self._halt()
         for measurement in self._backlog.drain():
             self._handlers.tell(measurement, None)
         self._handlers.stop()
         self._sessions.close()
+        self._is_ended = True
 
     def _halt(self, timeout: float | None = None) -> None:
         """Send nothing more; wait (s) for what is under way, and say what was not sent."""

@@ -67,7 +67,7 @@ class Backlog:
         self._streams: dict[tuple[str, str], Stream] = {}
         self._given = 0
         self._open = 0
-        self._is_closed = False
+        self.is_closed = False
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._empty = threading.Condition(self._lock)
@@ -86,8 +86,8 @@ class Backlog:
         instant, offset = config.moment(measurement)
         with self._lock:
             if may_wait and self._open >= self._size:
-                self._room.wait_for(lambda: self._open <= self._roomy or self._is_closed)
-            if self._is_closed:
+                self._room.wait_for(lambda: self._open <= self._roomy or self.is_closed)
+            if self.is_closed:
                 raise AgentError("the agent is closed; nothing more can be sent with it")
             stream = self._stream(config.collector, measurement.id)
             self._given += 1
@@ -123,16 +123,19 @@ class Backlog:
             if not self._open:
                 self._empty.notify_all()
 
-    def wait_empty(self, timeout: float | None) -> bool:
-        """Wait until nothing is left; tell whether that is so."""
+    def wait_empty(self, timeout: float | None, *, or_closed: bool = False) -> bool:
+        """Wait until nothing is left, or nothing is taken any more; tell whether that is so."""
         with self._lock:
-            return self._empty.wait_for(lambda: not self._open, timeout)
+            return self._empty.wait_for(
+                lambda: not self._open or (or_closed and self.is_closed), timeout
+            )
 
     def close(self) -> None:
         """Take nothing more; who waits for room gets an `AgentError`."""
         with self._lock:
-            self._is_closed = True
+            self.is_closed = True
             self._room.notify_all()
+            self._empty.notify_all()
 
     def drain(self) -> list[Measurement]:
         """Take out all that waits and was not sent."""

@@ -799,6 +799,33 @@ def test_what_was_not_sent_is_said(
     assert "4 measurements were not sent" in caplog.text
 
 
+def test_many_threads_close(caplog: pytest.LogCaptureFixture) -> None:
+    """Handlers hear of each measurement once, and all threads return; none ends it twice."""
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    agent = Agent(2)
+    answers = kept(agent)
+    down = Config(f"http://127.0.0.1:{_free_port()}{PATH}", "acme", "s3cr%et")
+    group = [at(n, name=f"m{n % 7}") for n in range(2000)]
+    agent.send(group, down)
+    start = threading.Barrier(4)
+
+    def close(timeout: float | None) -> None:
+        start.wait()
+        agent.close(timeout)
+
+    threads = [threading.Thread(target=close, args=(t,)) for t in (0.05, 0.05, 0.05, None)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    sys.setswitchinterval(switch)
+    assert not any(thread.is_alive() for thread in threads)
+    assert agent.wait_until_last(0)
+    assert sorted(group) == sorted(measurement for measurement, _ in answers)
+    assert caplog.text.count("2000 measurements were not sent") == 1
+
+
 def test_ending_while_streams_wait(
     collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
