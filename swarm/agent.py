@@ -25,7 +25,8 @@ from swarm.values import FOREVER
 
 #: More senders than this gain nothing, whatever the machine.
 MOST_SENDERS = 256
-_SECONDS_AT_EXIT = 1.0
+#: How long (s) what is under way at the end may take to be answered.
+_GRACE = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -145,9 +146,9 @@ class Agent:
     def close(self, timeout: float | None = None) -> None:
         """Wait (s) until all has its final answer, then end; what was not sent is logged.
 
-        Handlers get None for what was not sent. Of several threads that close an agent, the one
-        whose time is up first ends it; the others return with it. In a process that was forked it
-        does nothing.
+        What is under way then has one more second. Handlers get None for what has no answer. Of
+        several threads that close an agent, the one whose time is up first ends it; the others
+        return with it. In a process that was forked it does nothing.
         """
         if self._is_ended or self._process != os.getpid():
             return
@@ -201,16 +202,20 @@ class Agent:
     def _send_one(self, stream: Stream) -> bool:
         """Send a stream's earliest measurement; tell whether more waits in it."""
         entry = self._backlog.take(stream)
+        if entry is None:
+            return False
         warn_of_late(stream, entry)
         try:
             response, is_sent = Sending(self._setup, stream, entry).run()
         except Halted:
-            self._backlog.give_back(stream, entry)
+            self._backlog.give_back(stream)
             return False
         if is_sent:
             self._last_sent = time.time()
             stream.newest = max(entry.instant, stream.newest or entry.instant)
         has_more = self._backlog.answered(stream, is_sent=is_sent)
+        if has_more is None:
+            return False
         self._handlers.tell(entry.measurement, response)
         return has_more
 
@@ -230,22 +235,34 @@ class Agent:
         self._halt()
         for measurement in self._backlog.drain():
             self._handlers.tell(measurement, None)
+        # A sender that outlasted the grace may be about to tell of an answer.
+        self._backlog.wait_empty(None)
         self._handlers.stop()
         self._sessions.close()
         self._is_ended = True
 
-    def _halt(self, timeout: float | None = None) -> None:
-        """Send nothing more; wait (s) for what is under way, and say what was not sent."""
+    def _halt(self) -> None:
+        """Send nothing more; wait a little for what is under way, and say what was not sent."""
         self._backlog.close()
         self._halted.set()
-        self._senders.stop(timeout)
-        if self.waiting:
-            _log.error("%d measurements were not sent: the agent ended before", self.waiting)
+        self._senders.stop(_GRACE)
+        self._log_unsent()
         atexit.unregister(self._at_exit)
+
+    def _log_unsent(self) -> None:
+        under_way = self._backlog.under_way
+        if unsent := self.waiting - under_way:
+            _log.error("%d measurements were not sent: the agent ended before", unsent)
+        if under_way:
+            _log.error(
+                "%d measurements were sent, but not answered before the agent ended: "
+                "the collector may hold them",
+                under_way,
+            )
 
     def _at_exit(self) -> None:
         if self._process == os.getpid():
-            self._halt(_SECONDS_AT_EXIT)
+            self._halt()
 
 
 def _check(*parameters: object) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -23,15 +24,16 @@ class Entry(NamedTuple):
 class Stream:
     """What waits of one stream, the earliest first.
 
-    ``is_out`` while it is with the senders, who then find by themselves what is added. ``newest``
-    is the latest instant that was sent.
+    ``is_out`` while it is with the senders, who then find by themselves what is added. ``in_hand``
+    is what was taken out and has no answer yet, ``newest`` the latest instant that was sent.
     """
 
-    __slots__ = ("_in_order", "_others", "collector", "is_out", "newest")
+    __slots__ = ("_in_order", "_others", "collector", "in_hand", "is_out", "newest")
 
     def __init__(self, collector: str) -> None:
         self.collector = collector
         self.is_out = False
+        self.in_hand: Entry | None = None
         self.newest: int | None = None
         # Most come in order: those need no heap.
         self._in_order: deque[Entry] = deque()
@@ -96,19 +98,35 @@ class Backlog:
             was_out, stream.is_out = stream.is_out, True
             return None if was_out else stream
 
-    def take(self, stream: Stream) -> Entry:
-        """Take the earliest of a stream that is out."""
+    @property
+    def under_way(self) -> int:
+        """How many measurements are in the senders' hands."""
         with self._lock:
-            return stream.pop()
+            return sum(stream.in_hand is not None for stream in self._streams.values())
 
-    def give_back(self, stream: Stream, entry: Entry) -> None:
+    def take(self, stream: Stream) -> Entry | None:
+        """Take the earliest of a stream that is out; None where nothing waits any more."""
+        with self._lock:
+            stream.is_out = bool(stream)
+            stream.in_hand = stream.pop() if stream.is_out else None
+            return stream.in_hand
+
+    def give_back(self, stream: Stream) -> None:
         """Put back what was taken and not sent."""
         with self._lock:
-            stream.add(entry)
+            if stream.in_hand is not None:
+                stream.add(stream.in_hand)
+                stream.in_hand = None
 
-    def answered(self, stream: Stream, *, is_sent: bool) -> bool:
-        """Note the final answer to what was taken; tell whether more waits in the stream."""
+    def answered(self, stream: Stream, *, is_sent: bool) -> bool | None:
+        """Note the final answer to what was taken; tell whether more waits in the stream.
+
+        None where it comes after `drain`: then the measurement counts as not answered.
+        """
         with self._lock:
+            if stream.in_hand is None:
+                return None
+            stream.in_hand = None
             self.sent += is_sent
             self.refused += not is_sent
             stream.is_out = bool(stream)
@@ -137,14 +155,16 @@ class Backlog:
             self._room.notify_all()
             self._empty.notify_all()
 
-    def drain(self) -> list[Measurement]:
-        """Take out all that waits and was not sent."""
+    def drain(self) -> Iterator[Measurement]:
+        """Take out all that has no answer, also what is in the senders' hands, one by one."""
+        for stream in tuple(self._streams.values()):
+            while (entry := self._dropped(stream)) is not None:
+                yield entry.measurement
+
+    def _dropped(self, stream: Stream) -> Entry | None:
         with self._lock:
-            rest = []
-            for stream in self._streams.values():
-                while stream:
-                    rest.append(stream.pop().measurement)
-        return rest
+            entry, stream.in_hand = stream.in_hand, None
+            return stream.pop() if entry is None and stream else entry
 
     def _stream(self, collector: str, name: str) -> Stream:
         key = collector, name

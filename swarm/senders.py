@@ -91,7 +91,7 @@ class Senders:
         finally:
             self._return(stream.collector)
 
-    def stop(self, timeout: float | None = None) -> None:
+    def stop(self, timeout: float) -> None:
         """Hand out no more streams; wait (s) for the packets that are under way."""
         with self._lock:
             self._is_stopped = True

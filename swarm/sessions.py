@@ -18,6 +18,7 @@ class Sessions:
         self._scheduler = scheduler
         self._idle: dict[Access, list[Link]] = {}
         self._count = 0
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def take(self, access: Access) -> Link:
@@ -35,6 +36,9 @@ class Sessions:
 
     def bring(self, link: Link) -> None:
         """Keep a session for the next."""
+        if self._is_closed:
+            link.close()
+            return
         with self._lock:
             self._idle.setdefault(link.access, []).append(link)
             self._count += 1
@@ -43,8 +47,9 @@ class Sessions:
             surplus.close()
 
     def close(self) -> None:
-        """Close the sessions that lie idle."""
+        """Close the sessions that lie idle, and those that are brought from now on."""
         with self._lock:
+            self._is_closed = True
             links = [link for idle in self._idle.values() for link in idle]
             self._idle.clear()
             self._count = 0

@@ -355,7 +355,7 @@ def test_send_waits_while_the_queue_is_full(collector: Collector, config: Config
 
 def test_who_waits_for_room_is_told_of_the_end(collector: Collector, config: Config) -> None:
     """`send` raises when the agent is closed meanwhile, and ever after."""
-    collector.script = scripted(200, delay=0.5)
+    collector.script = scripted(200, delay=0.3)
     agent = Agent(1, queue_size=1)
     agent.send(at(0), config)
     errors: list[Exception] = []
@@ -799,6 +799,38 @@ def test_what_was_not_sent_is_said(
     assert "4 measurements were not sent" in caplog.text
 
 
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_the_end_does_not_wait_for_an_answer(
+    collector: Collector,
+    config: Config,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    transport: Engine,
+) -> None:
+    """What is under way has a moment; its answer, if it comes later, is told to nobody."""
+    monkeypatch.setattr("swarm.agent._GRACE", 0.1)
+    gate = threading.Event()
+
+    def script(*_: object) -> None:
+        gate.wait(20)
+
+    collector.script = script
+    agent = Agent(2, transport=transport)
+    answers = kept(agent)
+    agent.send([at(0), at(1), at(0, name="b")], config)
+    until(lambda: collector.in_flight == 2)
+    started = time.monotonic()
+    agent.close(0.1)
+    assert time.monotonic() - started < 1
+    assert sorted([at(0), at(1), at(0, name="b")]) == sorted(each for each, _ in answers)
+    gate.set()
+    until(lambda: not agent._senders._count)
+    assert [None] * 3 == codes(answers)
+    assert (0, 0, 3) == (agent.sent, agent.refused, agent.waiting)
+    assert "1 measurements were not sent" in caplog.text
+    assert "2 measurements were sent, but not answered" in caplog.text
+
+
 def test_many_threads_close(caplog: pytest.LogCaptureFixture) -> None:
     """Handlers hear of each measurement once, and all threads return; none ends it twice."""
     switch = sys.getswitchinterval()
@@ -840,18 +872,24 @@ def test_ending_while_streams_wait(
     assert "5 measurements were not sent" in caplog.text
 
 
-def test_ctrl_c_does_not_wait(collector: Collector, config: Config) -> None:
+def test_ctrl_c_does_not_wait(
+    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A `with` block that it leaves ends without what waits."""
-    collector.script = scripted(503)
+    monkeypatch.setattr("swarm.agent._GRACE", 0.1)
+    collector.script = [Hang(pause=5)]
     agent = Agent(1)
 
     def interrupted() -> None:
         with agent:
             agent.send([at(0), at(1)], config)
+            until(lambda: collector.in_flight)
             raise KeyboardInterrupt
 
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+    assert time.monotonic() - started < 2
     assert agent.waiting == 2
 
 
