@@ -15,7 +15,7 @@ from swarm.backlog import Backlog, Stream
 from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError
 from swarm.handlers import Function, Handlers, SentHandler
 from swarm.measurement import Measurement
-from swarm.senders import Senders
+from swarm.senders import Senders, is_in_sender
 from swarm.sending import Sending, Setup, warn_of_late
 from swarm.sessions import Sessions
 from swarm.settlement import Terms
@@ -58,7 +58,7 @@ class Agent:
         if problems:
             raise ConfigError(*problems)
         self._process = os.getpid()
-        self._backlog = Backlog(queue_size)
+        self._backlog = Backlog(queue_size, self._may_wait)
         self._handlers = Handlers(self._backlog.done)
         engine = _engine(transport)
         self._scheduler = scheduler(engine)
@@ -140,7 +140,7 @@ class Agent:
     def wait_until_last(self, timeout: float | None = None) -> bool:
         """Wait (s) until all has its final answer, and its handlers ran; tell whether it has."""
         self._check_process()
-        self._check_not_in_handler()
+        self._check_may_wait()
         return self._backlog.wait_empty(timeout)
 
     def close(self, timeout: float | None = None) -> None:
@@ -152,7 +152,7 @@ class Agent:
         """
         if self._is_ended or self._process != os.getpid():
             return
-        self._check_not_in_handler()
+        self._check_may_wait()
         try:
             self._backlog.wait_empty(timeout, or_closed=True)
         finally:
@@ -177,23 +177,26 @@ class Agent:
         if self._process != os.getpid():
             raise AgentError("the agent was made in another process; make one after the fork")
 
-    def _check_not_in_handler(self) -> None:
+    def _check_may_wait(self) -> None:
         if self._handlers.is_own_thread():
             raise AgentError("a handler can't wait until all handlers ran")
+        if is_in_sender():
+            raise AgentError("what a sender calls, such as a logging handler, can't wait for it")
+
+    def _may_wait(self) -> bool:
+        """Tell whether this is no thread that makes room: such a one would wait for itself."""
+        return not (self._handlers.is_own_thread() or is_in_sender())
 
     def _put(self, measurement: Measurement, config: Config) -> None:
-        # A handler that waited for room would wait for itself.
-        may_wait = not self._handlers.is_own_thread()
-        stream = self._backlog.put(measurement, config, may_wait=may_wait)
+        stream = self._backlog.put(measurement, config)
         if stream is not None:
             self._senders.ready(stream)
 
     def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
         """Queue what comes; a stream that was idle rests a moment, for what belongs before."""
-        may_wait = not self._handlers.is_own_thread()
         try:
             for each in measurements:
-                stream = self._backlog.put(_checked(each), config, may_wait=may_wait)
+                stream = self._backlog.put(_checked(each), config)
                 if stream is not None:
                     self._senders.rest(stream)
         finally:

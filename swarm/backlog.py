@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -58,12 +58,16 @@ class Stream:
 
 
 class Backlog:
-    """The streams and what waits in them, never more than ``size``; all its methods are atomic."""
+    """The streams and what waits in them, never more than ``size``; all its methods are atomic.
 
-    def __init__(self, size: int) -> None:
+    Who may not wait for room is not held to that; ``may_wait`` tells, and is asked when it is full.
+    """
+
+    def __init__(self, size: int, may_wait: Callable[[], bool]) -> None:
         self.sent = 0
         self.refused = 0
         self._size = size
+        self._may_wait = may_wait
         # Who waits for room is not woken for every single place: that would cost more than sending.
         self._roomy = size - max(1, size // 10)
         self._streams: dict[tuple[str, str], Stream] = {}
@@ -80,14 +84,14 @@ class Backlog:
         with self._lock:
             return self._given - self.sent - self.refused
 
-    def put(self, measurement: Measurement, config: Config, *, may_wait: bool) -> Stream | None:
+    def put(self, measurement: Measurement, config: Config) -> Stream | None:
         """Add a measurement, once there is room; return its stream if it is not with the senders.
 
-        Whoever gets the stream has to hand it to them. Without ``may_wait`` there is always room.
+        Whoever gets the stream has to hand it to them.
         """
         instant, offset = config.moment(measurement)
         with self._lock:
-            if may_wait and self._open >= self._size:
+            if self._open >= self._size and self._may_wait():
                 self._room.wait_for(lambda: self._open <= self._roomy or self.is_closed)
             if self.is_closed:
                 raise AgentError("the agent is closed; nothing more can be sent with it")

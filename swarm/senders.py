@@ -15,6 +15,13 @@ MOST_WAITING = 256
 #: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
 REST = 0.1
 
+_here = threading.local()
+
+
+def is_in_sender() -> bool:
+    """Tell whether this thread sends, for whichever agent."""
+    return getattr(_here, "sends", False)
+
 
 class _Ticket:
     """What a sender waits with: for a stream to send, or for a place of its own."""
@@ -139,6 +146,7 @@ class Senders:
     # The senders
 
     def _run(self, stream: Stream) -> None:
+        _here.sends = True
         turn: Stream | None = stream
         while turn is not None:
             has_more = self._send_one(turn)

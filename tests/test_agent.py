@@ -1,5 +1,6 @@
 """The library's `Agent`, against a real collector on the loopback."""
 
+import logging
 import os
 import signal
 import socket
@@ -292,6 +293,43 @@ def test_a_handler_can_not_wait(config: Config, caplog: pytest.LogCaptureFixture
         agent.add_measurement_sent_handler(lambda *_: agent.close())
         agent.send(at(0), config)
     assert caplog.text.count("AgentError: a handler can't wait") == 2
+
+
+class _Reports(logging.Handler):
+    """Sends a measurement for each warning, and tries to wait for it."""
+
+    def __init__(self, agent: Agent, config: Config) -> None:
+        super().__init__(logging.WARNING)
+        self._agent = agent
+        self._config = config
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report to the collector that there is trouble with it."""
+        if "trying again" in record.getMessage():
+            self._agent.send(at(0, name="trouble"), self._config)
+            for wait in (self._agent.wait_until_last, self._agent.close):
+                with pytest.raises(AgentError, match="can't wait") as caught:
+                    wait()
+                self.errors.append(str(caught.value))
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_a_logging_handler_that_sends(
+    collector: Collector, config: Config, transport: Engine
+) -> None:
+    """It runs in a sender's thread: it never waits for room, and can't wait for an answer."""
+    collector.script = [Reply(429)]
+    with Agent(1, queue_size=1, settle=0, transport=transport) as agent:
+        reports = _Reports(agent, config)
+        logging.getLogger("swarm").addHandler(reports)
+        try:
+            agent.send(at(0), config)
+            assert agent.wait_until_last(5)
+        finally:
+            logging.getLogger("swarm").removeHandler(reports)
+        assert agent.sent == 2
+    assert len(reports.errors) == 2
 
 
 # Many at once
