@@ -5,14 +5,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import ClassVar, Self, get_args
 
 from swarm.agentconfig import Config, is_seconds, is_whole
 from swarm.backlog import Backlog, Stream
-from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError
+from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
 from swarm.handlers import Function, Handlers, SentHandler
 from swarm.measurement import Measurement
 from swarm.senders import Senders, is_in_sender
@@ -119,11 +119,11 @@ class Agent:
         """
         self._check_process()
         if isinstance(measurement, Measurement):
-            self._put(measurement, config)
+            self._put(measurement, config, self._senders.ready)
         elif isinstance(measurement, Collection):
             group = map(_checked, measurement)
             for each in sorted(group, key=lambda each: config.moment(each)[0]):
-                self._put(each, config)
+                self._put(each, config, self._senders.ready)
         else:
             self._put_stepwise(measurement, config)
 
@@ -187,18 +187,29 @@ class Agent:
         """Tell whether this is no thread that makes room: such a one would wait for itself."""
         return not (self._handlers.is_own_thread() or is_in_sender())
 
-    def _put(self, measurement: Measurement, config: Config) -> None:
-        stream = self._backlog.put(measurement, config)
-        if stream is not None:
+    def _put(
+        self, measurement: Measurement, config: Config, hand_over: Callable[[Stream], None]
+    ) -> None:
+        try:
+            stream = self._backlog.put(measurement, config)
+            if stream is not None:
+                hand_over(stream)
+        except SwarmError:
+            raise
+        except BaseException:  # a signal's handler raised between any two steps of this
+            self._hand_over_again()
+            raise
+
+    def _hand_over_again(self) -> None:
+        """Hand the senders all that waits; what they have already they leave."""
+        for stream in self._backlog.unanswered():
             self._senders.ready(stream)
 
     def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
         """Queue what comes; a stream that was idle rests a moment, for what belongs before."""
         try:
             for each in measurements:
-                stream = self._backlog.put(_checked(each), config)
-                if stream is not None:
-                    self._senders.rest(stream)
+                self._put(_checked(each), config, self._senders.rest)
         finally:
             self._senders.wake()
 

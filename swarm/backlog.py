@@ -1,5 +1,6 @@
 """What an agent has been given and not answered yet: per stream in order of time, and bounded."""
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,37 +25,32 @@ class Entry(NamedTuple):
 class Stream:
     """What waits of one stream, the earliest first.
 
-    ``is_out`` while it is with the senders, who then find by themselves what is added. ``in_hand``
-    is what was taken out and has no answer yet, ``newest`` the latest instant that was sent.
+    ``is_offered`` once somebody hands it to the senders, ``is_out`` while they have it: then they
+    find by themselves what is added. ``in_hand`` is what was taken out and has no answer yet,
+    ``newest`` the latest instant that was sent.
     """
 
-    __slots__ = ("_in_order", "_others", "collector", "in_hand", "is_out", "newest")
+    __slots__ = ("collector", "in_hand", "in_order", "is_offered", "is_out", "newest", "others")
 
     def __init__(self, collector: str) -> None:
         self.collector = collector
+        self.is_offered = False
         self.is_out = False
         self.in_hand: Entry | None = None
         self.newest: int | None = None
         # Most come in order: those need no heap.
-        self._in_order: deque[Entry] = deque()
-        self._others: list[Entry] = []
+        self.in_order: deque[Entry] = deque()
+        self.others: list[Entry] = []
 
     def __bool__(self) -> bool:
-        return bool(self._in_order or self._others)
-
-    def add(self, entry: Entry) -> None:
-        """Let an entry wait."""
-        if not self._in_order or entry > self._in_order[-1]:
-            self._in_order.append(entry)
-        else:
-            heappush(self._others, entry)
+        return bool(self.in_order or self.others)
 
     def pop(self) -> Entry:
         """Take the earliest entry out."""
-        others = self._others
-        if others and not (self._in_order and self._in_order[0] < others[0]):
+        others = self.others
+        if others and not (self.in_order and self.in_order[0] < others[0]):
             return heappop(others)
-        return self._in_order.popleft()
+        return self.in_order.popleft()
 
 
 class Backlog:
@@ -71,6 +67,7 @@ class Backlog:
         # Who waits for room is not woken for every single place: that would cost more than sending.
         self._roomy = size - max(1, size // 10)
         self._streams: dict[tuple[str, str], Stream] = {}
+        self._numbers = itertools.count()
         self._given = 0
         self._open = 0
         self.is_closed = False
@@ -93,14 +90,31 @@ class Backlog:
         with self._lock:
             if self._open >= self._size and self._may_wait():
                 self._room.wait_for(lambda: self._open <= self._roomy or self.is_closed)
-            if self.is_closed:
-                raise AgentError("the agent is closed; nothing more can be sent with it")
             stream = self._stream(config.collector, measurement.id)
-            self._given += 1
-            self._open += 1
-            stream.add(Entry(instant, self._given, offset, measurement, config))
-            was_out, stream.is_out = stream.is_out, True
-            return None if was_out else stream
+            number = next(self._numbers)
+            return self._add(stream, Entry(instant, number, offset, measurement, config))
+
+    def _add(self, stream: Stream, entry: Entry) -> Stream | None:
+        """Add an entry in one step.
+
+        Handlers of signals run when something is called: the only call is the last thing done.
+        """
+        if self.is_closed:
+            raise AgentError("the agent is closed; nothing more can be sent with it")
+        self._given += 1
+        self._open += 1
+        offered = None if stream.is_offered else stream
+        stream.is_offered = True
+        if not stream.in_order or entry > stream.in_order[-1]:
+            stream.in_order.append(entry)
+        else:
+            heappush(stream.others, entry)
+        return offered
+
+    def unanswered(self) -> list[Stream]:
+        """Return the streams in which something waits."""
+        with self._lock:
+            return [stream for stream in self._streams.values() if stream]
 
     @property
     def under_way(self) -> int:
@@ -111,7 +125,7 @@ class Backlog:
     def take(self, stream: Stream) -> Entry | None:
         """Take the earliest of a stream that is out; None where nothing waits any more."""
         with self._lock:
-            stream.is_out = bool(stream)
+            stream.is_offered = stream.is_out = bool(stream)
             stream.in_hand = stream.pop() if stream.is_out else None
             return stream.in_hand
 
@@ -119,7 +133,7 @@ class Backlog:
         """Put back what was taken and not sent."""
         with self._lock:
             if stream.in_hand is not None:
-                stream.add(stream.in_hand)
+                heappush(stream.others, stream.in_hand)
                 stream.in_hand = None
 
     def answered(self, stream: Stream, *, is_sent: bool) -> bool | None:
@@ -133,7 +147,7 @@ class Backlog:
             stream.in_hand = None
             self.sent += is_sent
             self.refused += not is_sent
-            stream.is_out = bool(stream)
+            stream.is_offered = stream.is_out = bool(stream)
             return stream.is_out
 
     def done(self) -> None:
@@ -173,5 +187,5 @@ class Backlog:
     def _stream(self, collector: str, name: str) -> Stream:
         key = collector, name
         if key not in self._streams:
-            self._streams[key] = Stream(collector)
+            self._streams.setdefault(key, Stream(collector))
         return self._streams[key]

@@ -1,7 +1,10 @@
 """How jobs of one process run side by side: in threads, each of which may block."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -24,10 +27,17 @@ class Event(Protocol):
 
 
 class Scheduler(Protocol):
-    """Runs jobs side by side; all but ``start`` and ``event`` are called in a job."""
+    """Runs jobs side by side; all but ``start``, ``call`` and ``event`` are called in a job."""
 
     def start(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job; any thread may. Raises `RuntimeError` where the system grants no thread."""
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called soon, after those before it; any thread may.
+
+        What a signal's handler raises meanwhile leaves nothing half done: it is called or not. The
+        function may not wait, and has to see to its errors.
+        """
 
     def event(self) -> Event:
         """Return a new event, for jobs to wait for."""
@@ -45,12 +55,42 @@ class Scheduler(Protocol):
         """Yield items; where it can be, the next is made while this job waits."""
 
 
+class _Caller:
+    """Calls functions one after the other in a thread of its own, which begins with the first."""
+
+    def __init__(self) -> None:
+        # Unlike a lock, it can be used in a signal's handler, whatever that has interrupted.
+        self._calls: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
+        self._has_begun = False
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._calls.put((function, arguments))
+        if not self._has_begun:
+            threading.Thread(target=self._run, name="swarm-calls", daemon=True).start()
+            self._has_begun = True
+
+    def _run(self) -> None:
+        while True:
+            function, arguments = self._calls.get()
+            function(*arguments)
+
+
+@cache
+def _caller(_process: int) -> _Caller:
+    """Return the caller of this process: a fork has no threads of its parent's."""
+    return _Caller()
+
+
 class Threads:
     """A thread for each job."""
 
     def start(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job in a thread of its own."""
         threading.Thread(target=function, args=arguments, name="swarm", daemon=True).start()
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called in a thread that is there for this."""
+        _caller(os.getpid()).call(function, *arguments)
 
     def event(self) -> Event:
         """Return an event of threads."""

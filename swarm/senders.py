@@ -60,31 +60,36 @@ class Senders:
         self._waiting: Counter[str] = Counter()
         self._parked: defaultdict[str, list[Stream]] = defaultdict(list)
         self._count = 0
+        self._has_begun = False
         self._is_stopped = False
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
+    # For any thread. What a signal's handler may interrupt leaves the work to the scheduler.
+
     def ready(self, stream: Stream) -> None:
-        """Give a stream its turn when those before it had theirs."""
-        with self._lock:
-            self._turns.append(stream)
-            self._hand_out()
+        """Give a stream its turn when those before it had theirs.
+
+        Raises `RuntimeError` where the system grants no thread for the first sender.
+        """
+        self._call(self._line_up, stream)
 
     def rest(self, stream: Stream) -> None:
-        """Give a stream its turn in a moment, or on `wake`."""
-        with self._lock:
-            if not self._resting:
-                timer = threading.Timer(REST, self.wake)
-                timer.daemon = True
-                timer.start()
-            self._resting.append(stream)
+        """Give a stream its turn in a moment, or on `wake`; raises as `ready` does."""
+        self._call(self._lay_down, stream)
 
     def wake(self) -> None:
         """Give the streams that rest their turn."""
-        with self._lock:
-            self._turns.extend(self._resting)
-            self._resting.clear()
-            self._hand_out()
+        if self._has_begun:
+            self._call(self._wake)
+
+    def _call(self, function: Callable[..., None], *arguments: Stream) -> None:
+        try:
+            if not self._has_begun:
+                self._scheduler.start(self._run_first)
+                self._has_begun = True
+        finally:
+            self._scheduler.call(function, *arguments)
 
     @contextmanager
     def place_lent(self, stream: Stream) -> Iterator[None]:
@@ -106,6 +111,41 @@ class Senders:
                 self._idle.pop().give()
                 self._count -= 1
             self._changed.wait_for(lambda: not self._count, timeout)
+
+    # Called by the scheduler
+
+    def _line_up(self, stream: Stream) -> None:
+        with self._lock:
+            if not stream.is_out:
+                stream.is_out = True
+                self._turns.append(stream)
+                self._hand_out()
+
+    def _lay_down(self, stream: Stream) -> None:
+        with self._lock:
+            if stream.is_out:
+                return
+            stream.is_out = True
+            self._resting.append(stream)
+            is_first = len(self._resting) == 1
+        if is_first:
+            self._begin_rest()
+
+    def _begin_rest(self) -> None:
+        try:
+            self._scheduler.start(self._wake_later)
+        except RuntimeError:  # the system grants no thread: then there is no rest
+            self._wake()
+
+    def _wake_later(self) -> None:
+        self._scheduler.event().wait(REST)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._turns.extend(self._resting)
+            self._resting.clear()
+            self._hand_out()
 
     # With the lock held
 
@@ -137,17 +177,22 @@ class Senders:
         except RuntimeError:
             self._free += 1
             self._turns.appendleft(stream)
-            if not self._count:
-                raise
             return False
         self._count += 1
         return True
 
     # The senders
 
-    def _run(self, stream: Stream) -> None:
+    def _run_first(self) -> None:
+        """Begin without a stream: who gives the first one is told if there can be no sender."""
+        with self._lock:
+            self._count += 1
+            self._free -= 1
+        self._run(self._after(None))
+
+    def _run(self, stream: Stream | None) -> None:
         _here.sends = True
-        turn: Stream | None = stream
+        turn = stream
         while turn is not None:
             has_more = self._send_one(turn)
             turn = self._after(turn if has_more else None)

@@ -11,6 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -293,6 +294,70 @@ def test_a_handler_can_not_wait(config: Config, caplog: pytest.LogCaptureFixture
         agent.add_measurement_sent_handler(lambda *_: agent.close())
         agent.send(at(0), config)
     assert caplog.text.count("AgentError: a handler can't wait") == 2
+
+
+class InterruptionError(Exception):
+    """What the handler of a signal raises."""
+
+
+def interrupted(step: int, handler: Callable[[], None], function: Callable[[], None]) -> bool:
+    """Call a function, and a handler where it could run as a signal's, the so-manieth such place.
+
+    Those are where functions begin, and where those in C have returned. Tell whether it was called.
+    """
+    left = step
+
+    def profile(_frame: object, event: str, _arg: object) -> None:
+        nonlocal left
+        left -= event in {"call", "c_return"}
+        if not left:
+            left = -1
+            sys.setprofile(None)
+            handler()
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return left < 0
+
+
+def _raise() -> None:
+    raise InterruptionError
+
+
+def sends(agent: Agent, *measurements: Measurement, config: Config) -> list[Callable[[], None]]:
+    """Return the ways to send measurements."""
+    return [
+        lambda: agent.send(measurements[0], config),
+        lambda: agent.send(measurements, config),
+        lambda: agent.send(iter(measurements), config),
+    ]
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+@pytest.mark.parametrize("way", range(3))
+def test_an_error_of_a_signals_handler(
+    collector: Collector, config: Config, transport: Engine, way: int
+) -> None:
+    """Wherever in `send` it is raised: what was queued is sent, and the stream goes on."""
+    with Agent(2, transport=transport) as agent:
+        agent.send(at(0), config)
+        assert agent.wait_until_last(5)
+        for step in range(1, 200):
+            name = f"m{step}"
+            send = sends(agent, at(0, name=name), at(1, name=name), config=config)[way]
+            with suppress(InterruptionError):
+                if not interrupted(step, _raise, send):
+                    break
+        assert step > 10
+        assert agent.wait_until_last(5)
+        agent.send([at(2, name=f"m{n}") for n in range(1, step)], config)
+        assert agent.wait_until_last(5)
+        assert agent.waiting == 0
+    for number in range(1, step):
+        assert minutes(collector, f"m{number}") in ([0, 1, 2], [0, 2], [2])
 
 
 class _Reports(logging.Handler):
@@ -584,6 +649,33 @@ def test_no_more_threads_to_be_had(
         agent.send(at(0), config)
     agent.close(0)
     _loop.cache_clear()
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_no_thread_for_a_rest(
+    collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch, transport: Engine
+) -> None:
+    """What a generator yields is sent all the same, at once, also after that."""
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if sender.sent:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    def slow() -> Iterator[Measurement]:
+        yield at(1)
+        until(lambda: sender.sent == 2)
+        yield at(2)
+
+    with Agent(1, transport=transport) as sender:
+        sender.send(at(0), config)
+        assert sender.wait_until_last(5)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        sender.send(slow(), config)
+        assert sender.wait_until_last(5)
+        monkeypatch.undo()
+    assert [0, 1, 2] == minutes(collector)
 
 
 def _free_port() -> int:

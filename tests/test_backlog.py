@@ -6,39 +6,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import Config, SimpleMeasurement
-from swarm.backlog import Entry, Stream
+from swarm.backlog import Backlog
 
 _CONFIG = Config("http://127.0.0.1/", "u", "p")
 _START = datetime(2023, 1, 1, tzinfo=UTC)
 
 
-def entry(instant: int, number: int) -> Entry:
+def measured(instant: int, number: int) -> SimpleMeasurement:
     """Return what came as this number."""
-    measurement = SimpleMeasurement("m", _START + timedelta(minutes=instant), number)
-    return Entry(instant, number, 0, measurement, _CONFIG)
+    return SimpleMeasurement("m", _START + timedelta(minutes=instant), number)
 
 
 @given(st.lists(st.none() | st.integers(0, 9)))
 def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int | None]) -> None:
     """Whatever is added and taken in between (None takes)."""
-    stream, model = Stream("c"), list[Entry]()
-    for number, step in enumerate(steps):
+    backlog = Backlog(1000, lambda: True)
+    stream = backlog.put(measured(9, 0), _CONFIG)
+    assert stream is not None
+    model = [(9, 0)]
+    for number, step in enumerate([*steps, *[None] * len(steps), None], 1):
         if step is not None:
-            stream.add(entry(step, number))
-            model.append(entry(step, number))
-        elif model:
-            assert min(model) == stream.pop()
+            backlog.put(measured(step, number), _CONFIG)
+            model.append((step, number))
+            continue
+        entry = backlog.take(stream)
+        assert (entry and entry.measurement) == (measured(*min(model)) if model else None)
+        if model:
             model.remove(min(model))
-        assert bool(model) == bool(stream)
-    assert sorted(model) == [stream.pop() for _ in model]
+        backlog.answered(stream, is_sent=True)
+    assert (backlog.waiting, bool(stream)) == (0, False)
 
 
 def test_what_is_given_back_comes_first() -> None:
     """It was the earliest when it was taken."""
-    stream = Stream("c")
-    for number in range(3):
-        stream.add(entry(number, number))
-    taken = stream.pop()
-    stream.add(taken)
-    assert [0, 1, 2] == [stream.pop().instant for _ in range(3)]
-    assert not stream
+    backlog = Backlog(10, lambda: True)
+    stream = backlog.put(measured(0, 0), _CONFIG)
+    assert stream is not None
+    for number in (1, 2):
+        backlog.put(measured(number, number), _CONFIG)
+    backlog.take(stream)
+    assert backlog.under_way == 1
+    backlog.give_back(stream)
+    assert backlog.under_way == 0
+    taken = [backlog.take(stream) for _ in range(4)]
+    assert [entry and entry.measurement.value for entry in taken] == [0, 1, 2, None]  # type: ignore[attr-defined]
