@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import ClassVar, Self, get_args
@@ -41,7 +42,8 @@ class Agent:
     """
 
     _shared: ClassVar["Agent | None"] = None
-    _shared_lock: ClassVar[threading.Lock] = threading.Lock()
+    # A signal's handler may dispose while its thread gets the instance.
+    _shared_lock: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(
         self,
@@ -58,12 +60,14 @@ class Agent:
         if problems:
             raise ConfigError(*problems)
         self._process = os.getpid()
-        self._backlog = Backlog(queue_size, self._may_wait)
+        # One for both: a signal's handler that waits lets go of all that its thread has locked.
+        lock = threading.RLock()
+        self._backlog = Backlog(queue_size, self._may_wait, lock)
         self._handlers = Handlers(self._backlog.done)
         engine = _engine(transport)
         self._scheduler = scheduler(engine)
         number = _senders(maximum_parallel_senders)
-        self._senders = Senders(number, self._send_one, self._scheduler)
+        self._senders = Senders(number, self._send_one, self._scheduler, lock)
         self._halted = self._scheduler.event()
         terms = Terms(settle, "resend", FOREVER if retry_for is None else retry_for)
         self._sessions = Sessions(engine, self._scheduler)
@@ -141,6 +145,7 @@ class Agent:
         """Wait (s) until all has its final answer, and its handlers ran; tell whether it has."""
         self._check_process()
         self._check_may_wait()
+        self._hand_over_again()
         return self._backlog.wait_empty(timeout)
 
     def close(self, timeout: float | None = None) -> None:
@@ -154,6 +159,7 @@ class Agent:
             return
         self._check_may_wait()
         try:
+            self._hand_over_again()
             self._backlog.wait_empty(timeout, or_closed=True)
         finally:
             self._end()
@@ -201,9 +207,10 @@ class Agent:
             raise
 
     def _hand_over_again(self) -> None:
-        """Hand the senders all that waits; what they have already they leave."""
-        for stream in self._backlog.unanswered():
-            self._senders.ready(stream)
+        """Hand the senders all that they have not, as a signal may have come before it was done."""
+        for stream in self._backlog.left():
+            with suppress(RuntimeError):  # no thread is granted, as `send` has said
+                self._senders.ready(stream)
 
     def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
         """Queue what comes; a stream that was idle rests a moment, for what belongs before."""

@@ -59,7 +59,7 @@ class Backlog:
     Who may not wait for room is not held to that; ``may_wait`` tells, and is asked when it is full.
     """
 
-    def __init__(self, size: int, may_wait: Callable[[], bool]) -> None:
+    def __init__(self, size: int, may_wait: Callable[[], bool], lock: threading.RLock) -> None:
         self.sent = 0
         self.refused = 0
         self._size = size
@@ -71,7 +71,7 @@ class Backlog:
         self._given = 0
         self._open = 0
         self.is_closed = False
-        self._lock = threading.Lock()
+        self._lock = lock
         self._room = threading.Condition(self._lock)
         self._empty = threading.Condition(self._lock)
 
@@ -111,10 +111,10 @@ class Backlog:
             heappush(stream.others, entry)
         return offered
 
-    def unanswered(self) -> list[Stream]:
-        """Return the streams in which something waits."""
+    def left(self) -> list[Stream]:
+        """Return the streams in which something waits and that are not with the senders."""
         with self._lock:
-            return [stream for stream in self._streams.values() if stream]
+            return [each for each in self._streams.values() if each and not each.is_out]
 
     @property
     def under_way(self) -> int:

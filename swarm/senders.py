@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarm.backlog import Stream
-from swarm.scheduler import THREADS, Event, Scheduler
+from swarm.scheduler import Event, Scheduler
 
 #: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
 #: each takes a sender. The others have their turn later.
@@ -48,7 +48,11 @@ class Senders:
     """
 
     def __init__(
-        self, places: int, send_one: Callable[[Stream], bool], scheduler: Scheduler = THREADS
+        self,
+        places: int,
+        send_one: Callable[[Stream], bool],
+        scheduler: Scheduler,
+        lock: threading.RLock,
     ) -> None:
         self._places = places
         self._send_one = send_one
@@ -62,7 +66,7 @@ class Senders:
         self._count = 0
         self._has_begun = False
         self._is_stopped = False
-        self._lock = threading.Lock()
+        self._lock = lock
         self._changed = threading.Condition(self._lock)
 
     # For any thread. What a signal's handler may interrupt leaves the work to the scheduler.
@@ -86,10 +90,17 @@ class Senders:
     def _call(self, function: Callable[..., None], *arguments: Stream) -> None:
         try:
             if not self._has_begun:
-                self._scheduler.start(self._run_first)
-                self._has_begun = True
+                self._begin()
         finally:
             self._scheduler.call(function, *arguments)
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        try:
+            self._scheduler.start(self._run_first)
+        except BaseException:
+            self._has_begun = False
+            raise
 
     @contextmanager
     def place_lent(self, stream: Stream) -> Iterator[None]:

@@ -300,7 +300,7 @@ class InterruptionError(Exception):
     """What the handler of a signal raises."""
 
 
-def interrupted(step: int, handler: Callable[[], None], function: Callable[[], None]) -> bool:
+def interrupted(step: int, handler: Callable[[], None], function: Callable[[], object]) -> bool:
     """Call a function, and a handler where it could run as a signal's, the so-manieth such place.
 
     Those are where functions begin, and where those in C have returned. Tell whether it was called.
@@ -358,6 +358,82 @@ def test_an_error_of_a_signals_handler(
         assert agent.waiting == 0
     for number in range(1, step):
         assert minutes(collector, f"m{number}") in ([0, 1, 2], [0, 2], [2])
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+@pytest.mark.parametrize("timeout", [0.02, None])
+def test_a_signals_handler_that_closes(
+    config: Config, transport: Engine, timeout: float | None
+) -> None:
+    """Wherever in `send` it runs: it ends, and of what was queued handlers heard once."""
+
+    def close_in(step: int) -> bool:
+        agent = Agent(1, transport=transport)
+        answers = kept(agent)
+        agent.send(at(0), config)
+        assert agent.wait_until_last(5)
+        was_closed = True
+        with suppress(AgentError):
+            was_closed = interrupted(
+                step, lambda: agent.close(timeout), lambda: agent.send(at(1), config)
+            )
+        agent.close(5)
+        assert agent.waiting == codes(answers).count(None)
+        assert [at(0), at(1)][: len(answers)] == [each for each, _ in answers]
+        return was_closed
+
+    def close() -> None:
+        while close_in(steps[-1]):
+            steps.append(steps[-1] + 1)
+        steps.append(0)
+
+    steps = [1]
+    thread = threading.Thread(target=close, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert steps[-1] == 0, f"stuck in step {steps[-1]}"
+    assert len(steps) > 10
+
+
+def test_a_signals_handler_that_sends(collector: Collector, config: Config, agent: Agent) -> None:
+    """Wherever in `send` it runs: both are sent, one at a time."""
+
+    def send() -> None:
+        step = 1
+        while sent_twice(step):
+            steps.append(step)
+            step += 1
+
+    def sent_twice(step: int) -> bool:
+        first, second = at(0, name=f"m{step}"), at(1, name=f"m{step}")
+        return interrupted(
+            step, lambda: agent.send(first, config), lambda: agent.send(second, config)
+        )
+
+    steps: list[int] = []
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(steps) > 10
+    assert agent.wait_until_last(5)
+    for step in steps:
+        assert sorted(minutes(collector, f"m{step}")) == [0, 1]
+        assert collector.max_in_flight(f"m{step}") == 1
+
+
+def test_a_signals_handler_that_disposes() -> None:
+    """It may interrupt `get_instance`."""
+    done = threading.Event()
+
+    def dispose() -> None:
+        for step in range(1, 40):
+            interrupted(step, lambda: Agent.dispose(0), Agent.get_instance)
+        Agent.dispose(0)
+        done.set()
+
+    threading.Thread(target=dispose, daemon=True).start()
+    assert done.wait(20)
 
 
 class _Reports(logging.Handler):

@@ -1,5 +1,6 @@
 """What waits of a stream: the earliest first, however it came."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -20,7 +21,7 @@ def measured(instant: int, number: int) -> SimpleMeasurement:
 @given(st.lists(st.none() | st.integers(0, 9)))
 def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int | None]) -> None:
     """Whatever is added and taken in between (None takes)."""
-    backlog = Backlog(1000, lambda: True)
+    backlog = Backlog(1000, lambda: True, threading.RLock())
     stream = backlog.put(measured(9, 0), _CONFIG)
     assert stream is not None
     model = [(9, 0)]
@@ -39,7 +40,7 @@ def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int |
 
 def test_what_is_given_back_comes_first() -> None:
     """It was the earliest when it was taken."""
-    backlog = Backlog(10, lambda: True)
+    backlog = Backlog(10, lambda: True, threading.RLock())
     stream = backlog.put(measured(0, 0), _CONFIG)
     assert stream is not None
     for number in (1, 2):
