@@ -286,12 +286,6 @@ class Agent:
             self._halt()
 
 
-def _check(*parameters: object) -> None:
-    problems = list(_problems(*parameters))
-    if problems:
-        raise ConfigError(*problems)
-
-
 def _problems(
     senders: object, queue_size: object, retry_for: object, settle: object, transport: object
 ) -> Iterator[str]:

@@ -125,6 +125,7 @@ class Attentive:
         self._check = check
         self._breathe = scheduler.breathe
         self.start = scheduler.start
+        self.call = scheduler.call
         self.event = scheduler.event
         self.transfer = scheduler.transfer
         self.aside = scheduler.aside
