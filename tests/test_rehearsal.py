@@ -56,7 +56,7 @@ def test_a_rehearsal_begun_anew_and_interrupted_goes_on(bench: Bench) -> None:
     meters = {name: bench.csv(f"{name}.csv", lines) for name in "ab"}
     config = bench.ini("sandbox", meters)
     assert bench.run(config).code == 0
-    short = ("--rate-limit", "50", "--max-duration", "1s")
+    short = ("--rate-limit", "20", "--max-duration", "4s")
     cut = bench.run(config, "--restart", "-m", "a", *short)
     assert (5, True) == (cut.code, "without --restart" in cut.out), cut.err
     assert 150 < len(held(bench)) < 300
