@@ -77,7 +77,7 @@ class Exchange:
         """Wait with the place free for another stream."""
         if seconds > 0:
             self.leave()
-            self._context.sleep(seconds)
+            self._context.sleep(seconds, self._target.credential)
             self._link()
 
     def leave(self) -> None:

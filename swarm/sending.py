@@ -141,7 +141,7 @@ class Sending:
         elif self._setup.halted.is_set():
             raise Halted
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, _credential: int = 0) -> None:
         """Wait, with the place lent to others."""
         with self._setup.places.place_lent(self._stream):
             if self._setup.halted.wait(seconds):

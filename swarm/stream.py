@@ -145,8 +145,8 @@ class ExchangeContext(Protocol):
     def may_send(self, credential: int) -> None:
         """Wait for the rate limit and for a collector that is down; raises `Halted`, `Down`."""
 
-    def sleep(self, seconds: float) -> None:
-        """Wait; raises `Halted` as soon as the run is told to stop."""
+    def sleep(self, seconds: float, credential: int) -> None:
+        """Wait; raises `Halted` soon after the run, or the credential's streams, are to stop."""
 
     def heard(self, outcome: Outcome, credential: int) -> None:
         """Take note of an exchange: for the others, and for the run as a whole."""

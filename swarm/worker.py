@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EVENT_SECONDS = 0.1
 _LOCK_SECONDS = 3.0
 _LOCK_NAP = 0.05
+_LONGEST_NAP = 1.0
 
 Kind = Literal["free", "tallies", "result", "crash"]
 
@@ -118,10 +119,12 @@ class WorkerContext:
                 return True
         return False
 
-    def sleep(self, seconds: float) -> None:
-        """Wait; the end of the run cuts it short."""
-        self.stopping.wait(seconds)
-        self.check()
+    def sleep(self, seconds: float, credential: int | None = None) -> None:
+        """Wait; the end of the run, or of a credential's streams, cuts it short."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.stopping.wait(min(left, _LONGEST_NAP))
+            self.check(credential)
 
     def check(self, credential: int | None = None) -> None:
         """Raise `Halted` if the run, or the streams of a credential, are to stop."""

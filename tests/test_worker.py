@@ -59,6 +59,15 @@ def test_who_waits_for_the_rate_sends_nothing_with_refused_credentials(board: Bo
         context(board).may_send(0)
 
 
+def test_who_waits_long_hears_that_its_credentials_are_refused(board: Board) -> None:
+    """A Retry-After of minutes holds up no run that has nothing more to send."""
+    threading.Timer(0.1, board.condemn, (0,)).start()
+    start = time.monotonic()
+    with pytest.raises(Halted):
+        context(board).sleep(60, 0)
+    assert time.monotonic() - start < 5
+
+
 def test_a_rejected_row_is_never_counted_twice(
     bench: Bench, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
