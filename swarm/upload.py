@@ -38,6 +38,10 @@ class Sandbox(Protocol):
     def url(self) -> str:
         """The URL that packets go to."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it can still answer."""
+
     def forget(self, streams: Sequence[str]) -> None:
         """Drop the packets of some streams; raises `StateError`."""
 
@@ -135,22 +139,29 @@ class _Run:
             if self.settings.upload.restart:
                 _forget(tasks, sandbox)
             board.restart_clock()
-            for number, result in pool.run("swarm.delivery:deliver", tasks, self._tick(pool)):
+            for number, result in pool.run(
+                "swarm.delivery:deliver", tasks, self._tick(pool, sandbox)
+            ):
                 ended = _lost(tasks[number], result) if isinstance(result, Lost) else result
                 self._end(ended)
                 if ended.stops_run and self.cause is None:
                     self.cause = ended.problem
                     pool.stop()
 
-    def _tick(self, pool: Pool) -> Callable[[Mapping[str, Tally]], None]:
+    def _tick(self, pool: Pool, sandbox: Sandbox | None) -> Callable[[Mapping[str, Tally]], None]:
         def tick(tallies: Mapping[str, Tally]) -> None:
             self.observer.tallies(tallies)
             if self.cause is None and self.stop.is_due():
-                self.cause = _interruption(self.stop)
-                self.observer.stopping(self.stop.why or "")
-                pool.stop()
+                self._stop(pool, self.stop.why or "")
+            elif self.cause is None and sandbox and not sandbox.is_running:
+                self._stop(pool, "the sandbox has ended")
 
         return tick
+
+    def _stop(self, pool: Pool, why: str) -> None:
+        self.cause = _interruption(why)
+        self.observer.stopping(why)
+        pool.stop()
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
@@ -183,7 +194,7 @@ class _Run:
         problem = invalid(survey)
         if problem:
             return StreamResult(survey.meter, "invalid", problem=problem)
-        cause = self.cause or (_interruption(self.stop) if self.stop.why else None)
+        cause = self.cause or (_interruption(self.stop.why) if self.stop.why else None)
         return StreamResult(survey.meter, "not started", problem=cause)
 
 
@@ -241,8 +252,8 @@ def _recounted(task: Task, tally: Tally) -> Tally:
     )
 
 
-def _interruption(stop: Stop) -> StreamProblem:
-    message = f"stopped: {stop.why}; run the same command again to go on"
+def _interruption(why: str) -> StreamProblem:
+    message = f"stopped: {why}; run the same command again to go on"
     return StreamProblem(INTERRUPTED, message, 5)
 
 

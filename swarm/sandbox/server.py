@@ -131,6 +131,11 @@ class Running:
         """The URL that packets go to; empty until the sandbox is ready."""
         return self.client.url
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._child.poll() is None
+
     def packets(self) -> int:
         """Return how many packets the sandbox holds; raises `StateError`."""
         return self.client.packets()
