@@ -6,6 +6,11 @@ from pathlib import Path
 _WILD = frozenset("*?[")
 
 
+def is_pattern(text: str) -> bool:
+    """Tell whether a name may mean several files."""
+    return not _WILD.isdisjoint(text)
+
+
 def home_expanded(text: str) -> str:
     """Return a name with its ``~`` expanded; one of a user who is not known stays as it is."""
     try:
@@ -25,7 +30,7 @@ def matching(text: str, folder: Path) -> list[Path]:
     A file that really has such a name is meant by itself.
     """
     path = resolved(text, folder)
-    if not _WILD & set(text) or is_file(path):
+    if not is_pattern(text) or is_file(path):
         return [path]
     found = glob.glob(  # noqa: PTH207 - Path.glob refuses absolute patterns and finds hidden files
         home_expanded(text), root_dir=folder, recursive=True

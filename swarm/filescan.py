@@ -8,6 +8,7 @@ from operator import lt
 from swarm.csvfile import READ_ERRORS, CsvFile, reason
 from swarm.csvrows import Batch, Row, RowReader
 from swarm.csvtimes import Counted
+from swarm.filenames import is_pattern
 from swarm.localtime import DAY_MS
 from swarm.pace import Pace
 from swarm.problems import Problems, comment_hint
@@ -66,8 +67,9 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -
 
 
 def _why(file: CsvFile, error: Exception) -> str:
-    is_pattern = isinstance(error, FileNotFoundError) and set("*?[") & set(str(file.path))
-    return "no such file, and none that matches" if is_pattern else reason(error)
+    if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
+        return "no such file, and none that matches"
+    return reason(error)
 
 
 def _advice(file: CsvFile) -> str:

@@ -9,11 +9,14 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from swarm import ledgerformat as fmt
+from swarm.errors import StateError
 from swarm.ledgerfile import LedgerFile, Snapshot
 from swarm.ledgerformat import Entry, Slot
 from swarm.scheduler import THREADS, Scheduler
@@ -190,9 +193,7 @@ class Ledger:
 
     def _run(self, start: int, end: int) -> Iterator[Entry]:
         for number in range(start, end, _CHUNK):
-            data = self._file.records(number, min(number + _CHUNK, end))
-            for at in range(0, len(data), fmt.RECORD_BYTES):
-                yield fmt.entry(data, at)
+            yield from _entries(self._file.records(number, min(number + _CHUNK, end)))
 
     def _write_slot(
         self, number: int, instant: int = 0, digest: int = 0, *, is_clean: bool = False
@@ -240,15 +241,18 @@ class Ledger:
 
 
 def recorded(path: Path, start: int) -> Counter[int]:
-    """Return how many records of each kind a ledger holds from a number on."""
-    try:
-        with path.open("rb") as file:
-            file.seek(fmt.RECORDS_AT + start * fmt.RECORD_BYTES)
-            data = file.read()
-    except OSError:
-        return Counter()
-    whole = len(data) - len(data) % fmt.RECORD_BYTES
-    return Counter(fmt.entry(data, at).kind for at in range(0, whole, fmt.RECORD_BYTES))
+    """Return how many records of each kind a ledger holds from a number on, if it can be read."""
+    with suppress(StateError):
+        file = Snapshot.open(path)
+        if file is not None:
+            with closing(file):
+                whole, _ = file.size()
+                return Counter(entry.kind for entry in _entries(file.records(start, whole)))
+    return Counter()
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
+    return map(partial(fmt.entry, data), range(0, len(data), fmt.RECORD_BYTES))
 
 
 def _pending(slot: Slot, count: int, *, is_same_boot: bool) -> Pending | None:

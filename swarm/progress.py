@@ -1,7 +1,6 @@
 """What a run tells -> the log, and on stderr bars, or a line a minute; by the parent alone."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -11,10 +10,9 @@ from swarm.log import LOG, NOTICE, SCREEN, plainly
 from swarm.meterfile import Survey
 from swarm.problems import told
 from swarm.table import counted
+from swarm.trouble import Trouble
 
 LINE_SECONDS = 60.0
-#: How long a stream may wait without a word; on a poor line the next try often gets through.
-QUIET_SECONDS = 5.0
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
@@ -26,17 +24,12 @@ class Quiet:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.rows: Mapping[str, int] = {}
-        self.settled: dict[str, int] = {}
         self.over: set[str] = set()
         self.notes: list[str] = []
         self._meters = 0
         self._checked = 0
-        self._retries: dict[str, int] = {}
-        self._passed: dict[str, int] = {}
-        self._troubled: dict[str, float] = {}
-        self._words = ""
-        self._is_told = False
-        self._trouble_due = -math.inf
+        self._latest: dict[str, Tally] = {}
+        self._trouble = Trouble(self.notice, clock)
         self._clock = clock
         self._start = clock()
 
@@ -64,19 +57,15 @@ class Quiet:
         """Take note of what is done."""
         for stream, tally in tallies.items():
             if stream in self.rows and stream not in self.over:
-                self.settled[stream] = tally.settled
-                self._passed[stream] = tally.passed
-                self._note_trouble(stream, tally)
-        self._tell_trouble()
+                self._note(stream, tally)
+        self._trouble.look()
 
     def ended(self, result: StreamResult) -> None:
         """Take note of a stream's end."""
         self.over.add(result.id)
-        self._troubled.pop(result.id, None)
-        self._is_told = self._is_told and bool(self._troubled)
+        self._trouble.over(result.id)
         if result.id in self.rows:
-            self.settled[result.id] = result.tally.settled
-            self._passed[result.id] = result.tally.passed
+            self._latest[result.id] = result.tally
         LOG.info("%s", _ending(result))
         if result.traceback:
             for line in result.traceback.splitlines():
@@ -99,33 +88,25 @@ class Quiet:
     @property
     def done(self) -> int:
         """How many rows are settled."""
-        return sum(self.settled.values())
+        return sum(tally.settled for tally in self._latest.values())
+
+    @property
+    def passed(self) -> int:
+        """How many of them needed no packet."""
+        return sum(tally.passed for tally in self._latest.values())
 
     @property
     def total(self) -> int:
         """How many rows there are."""
         return sum(self.rows.values())
 
-    def _note_trouble(self, stream: str, tally: Tally) -> None:
-        if tally.retries != self._retries.get(stream, 0):
-            self._retries[stream] = tally.retries
+    def _note(self, stream: str, tally: Tally) -> None:
+        known = self._latest.get(stream)
+        if tally.retries != (known.retries if known else 0):
             why = f": {tally.trouble}" if tally.trouble else ""
             LOG.debug("%s: %s so far%s", stream, counted(tally.retries, "retry"), why)
-        if tally.trouble:
-            self._troubled.setdefault(stream, self._clock())
-            self._words = tally.trouble
-        elif self._troubled.pop(stream, None) is not None and not self._troubled and self._is_told:
-            self.notice("packets get through again")
-            self._is_told = False
-
-    def _tell_trouble(self) -> None:
-        """Say, once a minute at most, that streams can't go on."""
-        now = self._clock()
-        waiting = [s for s, since in self._troubled.items() if now - since >= QUIET_SECONDS]
-        if waiting and now >= self._trouble_due:
-            self._is_told, self._trouble_due = True, now + LINE_SECONDS
-            others = f" and {counted(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
-            self.notice(f"{waiting[0]}{others}: no packet gets through: {self._words}; trying on")
+        self._latest[stream] = tally
+        self._trouble.hear(stream, tally.trouble)
 
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)
@@ -134,7 +115,7 @@ class Quiet:
         if not self.rows:
             return f"checked {self._checked:,} of {counted(self._meters, 'meter')}"
         share = 100 * self.done // self.total if self.total else 100
-        passed = sum(self._passed.values())
+        passed = self.passed
         rate = (self.done - passed) / max(self._clock() - self._start, 0.001)
         new = f", {passed:,} of them needed no packet" if passed else ""
         return f"{self.done:,} of {counted(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
@@ -194,11 +175,9 @@ class Bars(Quiet):
         """Move the bars."""
         super().tallies(tallies)
         if self._bars and self._bars.is_due:
-            for stream in tallies:
+            for stream, tally in tallies.items():
                 if stream in self.rows and stream not in self.over:
-                    self._bars.show(
-                        stream, self.settled[stream], self.rows[stream], self._passed[stream]
-                    )
+                    self._bars.show(stream, tally.settled, self.rows[stream], tally.passed)
             self._move()
 
     def ended(self, result: StreamResult) -> None:
@@ -219,7 +198,7 @@ class Bars(Quiet):
     def _move(self) -> None:
         if self._bars:
             if self.rows:
-                self._bars.move(self.done, sum(self._passed.values()))
+                self._bars.move(self.done, self.passed)
             else:
                 self._bars.move(self._checked)
 

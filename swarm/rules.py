@@ -59,14 +59,13 @@ def columns(text: str) -> tuple[str, ...]:
     """Return the names of the measurement columns: registers, ``value``, ``-`` for one skipped."""
     names = _listed(text)
     kept = [name for name in names if name != "-"]
-    known = all(name in _COLUMNS_KNOWN for name in kept)
-    if not kept or not known or len(set(kept)) < len(kept) or (VALUE in kept and len(kept) > 1):
+    unknown = [name for name in kept if name not in _COLUMNS_KNOWN]
+    if not kept or unknown or len(set(kept)) < len(kept) or (VALUE in kept and len(kept) > 1):
         error = ValueError(
             "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
         )
-        for name in kept:
-            if name and name not in _COLUMNS_KNOWN:
-                error.add_note(f"no register: {shown(name)}{_meant(name)}")
+        for name in filter(None, unknown):
+            error.add_note(f"no register: {shown(name)}{_meant(name)}")
         raise error
     return names
 
