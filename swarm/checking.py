@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from swarm.errors import StateError
@@ -38,7 +39,8 @@ def _sent(path: Path, stream: str, instants: Collection[int]) -> Mapping[int, Co
         ledger = Ledger.view(path, stream)
         if ledger is not None:
             with closing(ledger):
-                for entry in ledger.entries():
-                    if entry.instant in instants:
-                        found.setdefault(entry.instant, set()).add(entry.digest)
+                # What an earlier run may have sent keeps its reading as well.
+                for instant, digest, *_ in chain(ledger.entries(), ledger.in_doubt):
+                    if instant in instants:
+                        found.setdefault(instant, set()).add(digest)
     return found

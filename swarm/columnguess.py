@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from swarm.errors import GuessError
 from swarm.initext import Setting
-from swarm.measurement import ATTRIBUTES, REGISTERS, VALUE, unit_of
+from swarm.measurement import ATTRIBUTES, unit_of
+from swarm.packet import REGISTERS, VALUE
 from swarm.problems import shown
 from swarm.rules import UNITS
 

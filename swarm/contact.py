@@ -1,57 +1,132 @@
 """The first and the last question to the collector: what it held before, and what it holds now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
-from swarm.collector import Last
+from swarm.collector import Last, Question
 from swarm.events import Verified
 from swarm.exchange import Exchange
-from swarm.stream import Down, Ended, Halted, Item, Patience, RowItem, Task
+from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.ledgerformat import Baseline, Begun, Note
+from swarm.packet import marked
+from swarm.record import Record
+from swarm.retry import Verdict
+from swarm.stream import Down, Ended, Halted, Item, Patience, RowItem, Task, is_noted
 
 #: The instants (ms) of which the collector's last packet can be, each with its row where it is at
 #: hand. They are two after rows were sent late: some collectors tell the last by time, others the
 #: last that came.
 Expected = dict[int, Item | None]
 
+#: Begins a pass over all rows of a meter's files, in order of time.
+Rows = Callable[[], Iterable[RowItem]]
+
 _TRIES = 3
 _FIRST_WAIT = 0.5
+#: A collector that answers so does not offer the question.
+_NOT_OFFERED = frozenset({405, 501})
 
 
-def first(task: Task, exchange: Exchange, items: Iterable[RowItem]) -> Last | None:
-    """Without a checkpoint, ask before anything is sent; return what ``--adopt`` goes by.
+class First(NamedTuple):
+    """What the collector held of a stream without a checkpoint; ``last`` is None for nothing."""
 
-    Where the collector's last packet is one of ``items``, all rows of the file, the stream ends:
-    only its user knows what was sent.
+    last: Last | None
+    notice: str | None = None
+
+
+def first(task: Task, exchange: Exchange, rows: Rows) -> First:
+    """Ask what the collector holds of a stream without a checkpoint.
+
+    The stream ends where the answer can't be read, and, but for ``--adopt``, where the last packet
+    is not older than the first row: only its user knows what was sent.
     """
-    if not task.survey.ends:
-        return None
-    last = exchange.ask(Patience(task.upload.retry_for), None).last
+    question = exchange.ask(Patience(task.upload.retry_for), None)
+    if not question.is_known:
+        return _without_answer(task, exchange, question)
+    last = question.last
     if last is None or task.upload.adopt:
-        return last
-    if _may_hold(task, last.instant):
-        known = next((item for item in items if item.instant >= last.instant), None)
-        if known is not None and known.is_same(last):
-            message = (
-                "the collector already holds this row, but no checkpoint says what was sent: "
-                "--adopt goes on behind it, --restart sends all from the first row"
-            )
-            exchange.stop("no checkpoint", message, 3, known.where)
-    return None
+        return First(last)
+    head = next(iter(rows()), None)
+    if head is not None and head.instant <= last.instant:
+        message = (
+            f"no checkpoint in {task.state} says what was sent, but the collector holds packets of "
+            f"this stream up to {_time(last)}, and the files begin at or before that; {_WAYS_ON}"
+        )
+        exchange.stop("no checkpoint", message, 3, head.where)
+    return First(last)
 
 
-def _may_hold(task: Task, instant: int) -> bool:
-    """Tell whether a file may have a row of an instant; not known of rows that are filtered."""
-    is_open = task.upload.since is None and task.upload.until is None
-    ends = task.survey.ends
-    return not is_open or ends[0].instant <= instant <= ends[-1].instant
+_WAYS_ON = (
+    "if these rows were sent before, --adopt takes those up to that packet as acknowledged and "
+    "goes on behind it; if they were not, as with old readings for a stream that also gets live "
+    "data, --restart sends all from the first row"
+)
 
 
-def adopted(last: Last, items: Iterable[RowItem]) -> Iterator[tuple[int, int]]:
-    """Yield instant and digest of all rows up to the collector's last packet."""
-    for item in items:
-        if item.instant > last.instant:
+def _without_answer(task: Task, exchange: Exchange, question: Question) -> First:  # noqa: RET503
+    outcome = question.outcome
+    if outcome.verdict is Verdict.REFUSED and outcome.status not in _NOT_OFFERED:
+        exchange.get_over(outcome, Patience(0), None)
+    if outcome.verdict is Verdict.REFUSED and not task.upload.adopt:
+        return First(
+            None,
+            f"{task.meter.id}: the collector does not offer the question for a stream's last "
+            f"packet ({outcome.words}): no checkpoint says what was sent, nor does it",
+        )
+    message = (
+        "the collector's answer to the question for the stream's last packet can't be read "
+        f"({outcome.words}), and no checkpoint in {task.state} says what was sent; see whether the "
+        "URL is right and try again, or send all from the first row with --restart"
+    )
+    exchange.stop("no checkpoint", message, 5, status=outcome.status)
+
+
+def baseline(last: Last | None) -> Baseline:
+    """Return what is noted of the collector's last packet when a stream is begun anew."""
+    if last is None:
+        return Baseline()
+    return Baseline(Begun.HELD, last.instant, *marked(last.fields))
+
+
+def unknown(task: Task, ledger: Ledger, last: Last | None, rows: Rows) -> RowItem | None:
+    """Return the row of the files that the collector's last packet is, if the ledger has none.
+
+    Then the checkpoint has fallen behind, as one that was restored from a backup has.
+    """
+    if last is None or last.instant > task.newest or _is_known(ledger, last):
+        return None
+    row = next((row for row in rows() if row.instant >= last.instant), None)
+    return row if row is not None and row.is_same(last) else None
+
+
+def _is_known(ledger: Ledger, last: Last) -> bool:
+    held = ledger.baseline
+    noted = Note(held.instant, 0, held.values, held.registers)
+    if ledger.newest == last.instant or (held.begun is Begun.HELD and is_noted(noted, last)):
+        return True
+    return any(instant == last.instant for instant, _ in ledger.doubts) or any(
+        entry.instant == last.instant and entry.kind == ACKNOWLEDGED for entry in ledger.entries()
+    )
+
+
+def fallen_behind(task: Task, exchange: Exchange, row: RowItem) -> None:
+    """End the stream whose checkpoint has fallen behind: ``row`` is the collector's last packet."""
+    message = (
+        f"the checkpoint in {task.state} does not know this row, which is the collector's last "
+        "packet: it has fallen behind, as one restored from a backup has, or another state folder "
+        f"was used since; {_WAYS_ON}"
+    )
+    exchange.stop("no checkpoint", message, 3, row.where)
+
+
+def adopted(last: Last, rows: Iterable[RowItem], record: Record) -> Iterator[tuple[int, int]]:
+    """Yield instant and digest of all rows up to the collector's last packet, but recorded ones."""
+    for row in rows:
+        if row.instant > last.instant:
             return
-        yield item.instant, item.digest
+        if record.at(row.instant, row.digest) is None:
+            yield row.instant, row.digest
 
 
 def verify(exchange: Exchange, expected: Expected) -> Verified:
@@ -78,3 +153,7 @@ def _compared(exchange: Exchange, expected: Expected) -> Verified:
         item = expected[last.instant]
         return "yes" if item is None or item.is_same(last) else "no"
     return "newer" if last.instant > max(expected) else "no"
+
+
+def _time(last: Last) -> object:
+    return last.fields.get("tsISO8601")

@@ -3,8 +3,7 @@
 from functools import lru_cache
 
 from swarm import electrify
-from swarm.measurement import REGISTERS, VALUE
-from swarm.packet import number, scaled
+from swarm.packet import REGISTERS, VALUE, number, scaled
 from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from swarm.csvfile import Block
 from swarm.days import CLOCK, DATE
-from swarm.measurement import REGISTERS, VALUE
-from swarm.packet import PLAIN_NUMBER
+from swarm.packet import PLAIN_NUMBER, REGISTERS, VALUE
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
 
 _CELL = rf"(?:{PLAIN_NUMBER}|)"

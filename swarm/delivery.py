@@ -5,19 +5,22 @@ stream is sent while the fate of an earlier packet is open.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 
 from swarm import contact
-from swarm.collector import Outcome
+from swarm.collector import Outcome, Question
 from swarm.errors import FileChangedError, StateError
 from swarm.events import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.exchange import Exchange
 from swarm.ledger import REJECTED, Ledger
+from swarm.ledgerformat import Begun
 from swarm.meterfile import Window
 from swarm.packet import packet
+from swarm.record import Record
 from swarm.rejects import Rejects
-from swarm.resume import Resume
+from swarm.resume import Resume, noted
 from swarm.retry import Verdict
 from swarm.scheduler import Attentive
 from swarm.settlement import Settlement, Terms
@@ -83,7 +86,10 @@ class _Delivery:
         self.reader = task.reader(task.window, self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
+        self.ledger: Ledger
         self.resume: Resume | None = None
+        self.question: Question | None = None
+        self.is_checked = False
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
@@ -92,53 +98,111 @@ class _Delivery:
             return "locked", LOCKED
         try:
             self.context.follow(self.task, self.tally)
-            self._with_ledger(self._open())
+            ledger = self._open()
+            if ledger is not None:
+                self._with_ledger(ledger)
             return "done", self._shortcoming()
         finally:
             self.exchange.leave()
             self.context.unlock(self.task)
 
-    def _open(self) -> Ledger:
-        """Open the stream's ledger; where there is none, ask the collector before making one."""
-        ledger = self._known_ledger() or self._first_ledger()
-        self._follow(ledger)
+    def _open(self) -> Ledger | None:
+        """Open the stream's ledger, or make it; None where there is nothing to record."""
+        task = self.task
+        ledger = Ledger.open(task.ledger, task.meter.id, scheduler=self.scheduler)
+        if ledger is None:
+            return self._first_ledger()
         if ledger.notice:
             self.notices.append(ledger.notice)
         return ledger
 
-    def _known_ledger(self) -> Ledger | None:
-        task = self.task
-        return Ledger.open(task.ledger, task.meter.id, scheduler=self.scheduler)
-
-    def _first_ledger(self) -> Ledger:
-        """Make the ledger, with what is adopted in it from the start: half of that is wrong."""
+    def _first_ledger(self) -> Ledger | None:
+        """Ask the collector, then make the ledger, with what is adopted in it from the start."""
+        if not (self.task.survey.ends or self.upload.adopt):
+            return None
         path, stream = self.task.ledger, self.task.meter.id
-        last = contact.first(self.task, self.exchange, self._all_items())
-        rows = contact.adopted(last, self._all_items()) if last else ()
+        held = contact.first(self.task, self.exchange, self._all_items)
+        if held.notice:
+            self.notices.append(held.notice)
+        rows: Iterable[tuple[int, int]] = ()
+        if held.last is not None and self.upload.adopt:
+            rows = contact.adopted(held.last, self._all_items(), Record(()))
         ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.scheduler)
-        if last is not None:
-            self.notices.append(
-                f"{stream}: the collector's last packet is taken as the checkpoint: "
-                f"{counted(ledger.count, 'row')} taken as acknowledged"
-            )
+        if held.last is not None and self.upload.adopt:
+            self._tell_adopted(ledger.count)
+        self.is_checked = True
         return ledger
 
-    def _follow(self, ledger: Ledger) -> None:
+    def _with_ledger(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        try:
+            self._settle(ledger, time.monotonic())
+            self._follow()
+            unsent = self._unsent()
+            head = next(unsent, None)
+            if head is not None and not self.is_checked and self._catches_up():
+                unsent = self._unsent()
+                head = next(unsent, None)
+            if head is not None:
+                self._send_all(chain([head], unsent))
+            self.verified = contact.verify(self.exchange, self._resumed().expected())
+        finally:
+            self.ledger.close()
+
+    def _settle(self, ledger: Ledger, opened: float) -> None:
+        """Ask what became of the rows that an earlier run left in doubt."""
+        if ledger.in_doubt:
+            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened)
+            ledger.settle(settled.stored, settled.doubtful)
+            self.question = settled.question
+
+    def _follow(self) -> None:
         """Let the parent know what is recorded before anything is sent."""
-        self.tally.base = ledger.count
+        self.tally.base = self.ledger.count
         self.context.follow(self.task, self.tally)
 
-    def _with_ledger(self, ledger: Ledger) -> None:
-        resume = Resume(ledger, self.settlement, self.tally, self.upload.late)
-        self.resume = resume
-        try:
-            unsent = resume.to_send(self._items)
-            for item, data in self.scheduler.ahead(self._packets(unsent)):
-                self._watch()
-                self._send(resume, item, data)
-            self.verified = contact.verify(self.exchange, resume.expected())
-        finally:
-            ledger.close()
+    def _catches_up(self) -> bool:
+        """Hold the checkpoint to what the collector holds; tell whether it had to catch up."""
+        ledger = self.ledger
+        question = self.question or self.exchange.ask(Patience(self.upload.retry_for), None)
+        if ledger.baseline.begun is Begun.ANEW:
+            ledger.hold(contact.baseline(question.last))
+            return False
+        last = question.last
+        row = contact.unknown(self.task, ledger, last, self._all_items)
+        if last is None or row is None:
+            return False
+        if not self.upload.adopt:
+            contact.fallen_behind(self.task, self.exchange, row)
+        before = ledger.count
+        rows = contact.adopted(last, self._all_items(), Record(ledger.entries()))
+        self.ledger = ledger.rewritten(rows)
+        self._tell_adopted(self.ledger.count - before)
+        self._follow()
+        return True
+
+    def _tell_adopted(self, count: int) -> None:
+        self.notices.append(
+            f"{self.task.meter.id}: the collector's last packet is taken as the checkpoint: "
+            f"{counted(count, 'row')} taken as acknowledged"
+        )
+
+    def _unsent(self) -> Iterator[RowItem]:
+        """Begin to read the rows that need a packet."""
+        self.tally.resumed = self.tally.rejected = self.tally.late = 0
+        self.resume = Resume(self.ledger, self.tally, self.upload.late)
+        return self.resume.to_send(self._items())
+
+    def _send_all(self, unsent: Iterator[RowItem]) -> None:
+        ahead = self._packets(noted(self.ledger, unsent))
+        for item, data in self.scheduler.ahead(ahead):
+            self._watch()
+            self._send(self._resumed(), item, data)
+
+    def _resumed(self) -> Resume:
+        if self.resume is None:
+            raise RuntimeError("the rows were not read yet")
+        return self.resume
 
     def _shortcoming(self) -> StreamProblem | None:
         """Return what a stream that went through to its end still lacks."""
@@ -182,14 +246,15 @@ class _Delivery:
         patience = Patience(self.upload.retry_for)
         while True:
             self.exchange.clear()
-            ledger.begin(item.instant, item.digest)
-            sent_at = time.monotonic()
+            ledger.begin()
+            began = time.monotonic()
             outcome = self.exchange.post(data)
+            ended = time.monotonic()
             if outcome.verdict is Verdict.ACKNOWLEDGED:
-                return self._acknowledged(resume, item, sent_at)
+                return self._acknowledged(resume, item, began)
             if outcome.verdict is Verdict.UNSETTLED:
-                if self.settlement.is_stored(item, outcome, sent_at, patience):
-                    return self._acknowledged(resume, item, sent_at)
+                if self.settlement.is_stored(item, outcome, ended, patience):
+                    return self._acknowledged(resume, item, began)
             else:
                 ledger.withdraw()
                 if outcome.verdict is Verdict.REJECTED:
@@ -197,11 +262,11 @@ class _Delivery:
                 self.exchange.get_over(outcome, patience, item.where)
             self.tally.retries += 1
 
-    def _acknowledged(self, resume: Resume, item: RowItem, sent_at: float) -> None:
+    def _acknowledged(self, resume: Resume, item: RowItem, began: float) -> None:
         resume.acknowledged(item)
         tally = self.tally
         tally.sent += 1
-        tally.first = tally.first or sent_at
+        tally.first = tally.first or began
         tally.last = time.monotonic()
         self.rejected_in_a_row = 0
 

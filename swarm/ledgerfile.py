@@ -2,20 +2,21 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
-from swarm.ledgerformat import Slot
+from swarm.ledgerformat import Baseline, Note, Slot
 from swarm.scheduler import THREADS, Scheduler
 from swarm.state import make_folder, sync_folder
 
 #: How often what another process may be writing is looked at, and the seconds between.
 _LOOKS = 5
 _BETWEEN_LOOKS = 0.01
+_CLOSED = -1
 
 
 def remove(path: Path) -> None:
@@ -32,80 +33,149 @@ class LedgerFile:
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self._fd = fd
+        self._version = fmt.VERSION
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - the parts of a ledger
         cls,
         path: Path,
         stream: str,
+        *,
         records: Iterable[bytes] = (),
+        notes: Sequence[Note] = (),
+        baseline: Baseline = fmt.WITH_THE_STREAM,
         scheduler: Scheduler = THREADS,
     ) -> "LedgerFile":
-        """Make a ledger in place of whatever there was, durably: whole, or not at all."""
+        """Make a ledger in place of whatever there was, durably: whole, or not at all.
+
+        ``notes`` are the rows beyond the records that may have been sent.
+        """
         with _told(path):
             make_folder(path.parent)
             fresh = path.with_name(path.name + ".new")
-            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fresh.unlink(missing_ok=True)
+            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                slot = Slot(-1, 0, 0, time.time(), 0, fmt.boot_id(), is_clean=True)
-                _write(path, fd, fmt.header(stream) + fmt.slot(slot), 0)
-                for number, record in enumerate(records):
-                    _write(path, fd, record, _place(number))
+                file = cls(path, fd)
+                count = file._write_records(records)
+                file.write_notes(count, notes)
+                file.write_header(stream, baseline)
+                last = count + len(notes) - 1
+                file.write_slot(Slot(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
                 scheduler.aside(_put_in_place, fd, fresh, path)
             except BaseException:
                 os.close(fd)
                 raise
-            return cls(path, fd)
+            return file
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
         """Open a ledger's file, None if there is none."""
         with _told(path):
             try:
-                return cls(path, os.open(path, cls._ACCESS | os.O_CLOEXEC))
+                return cls(path, os.open(path, cls._ACCESS | os.O_NOFOLLOW | os.O_CLOEXEC))
             except FileNotFoundError:
                 return None
 
     def close(self) -> None:
-        """Close it."""
-        os.close(self._fd)
+        """Close it: who still has it may not write any more."""
+        fd, self._fd = self._fd, _CLOSED
+        os.close(fd)
 
-    def check_header(self, stream: str) -> None:
-        """Raise `StateError` unless this is the stream's ledger."""
-        fmt.check_header(self.path, self._read(fmt.HEADER_BYTES, 0), stream)
+    @property
+    def is_old(self) -> bool:
+        """Whether it is of an earlier version, which is only read."""
+        return self._version < fmt.VERSION
+
+    def read_header(self, stream: str) -> Baseline:
+        """Return what the header says; raises `StateError` unless this is the stream's ledger."""
+        header = fmt.read_header(self.path, self._read(fmt.HEADER_BYTES, 0), stream)
+        self._version = header.version
+        return header.baseline
+
+    def write_header(self, stream: str, baseline: Baseline) -> None:
+        """Write the header."""
+        _write(self.path, self._fd, fmt.header(stream, baseline), 0)
 
     def slot(self) -> Slot:
         """Return the slot."""
-        return fmt.read_slot(self.path, self._read(fmt.SLOT_BYTES, fmt.SLOT_AT))
+        return self._slot()[0]
 
     def write_slot(self, slot: Slot) -> None:
         """Write the slot."""
         _write(self.path, self._fd, fmt.slot(slot), fmt.SLOT_AT)
 
+    def notes(self, start: int, end: int) -> tuple[Note, ...]:
+        """Return the notes with these numbers, as far as they are there."""
+        if self.is_old:
+            _, named = self._slot()
+            return () if named is None or end - start != 1 else (named,)
+        found = []
+        for number in range(start, min(end, start + fmt.RING)):
+            note = fmt.read_note(number, self._read(fmt.NOTE_BYTES, fmt.note_at(number)))
+            if note is None:
+                break
+            found.append(note)
+        return tuple(found)
+
+    def write_notes(self, start: int, notes: Sequence[Note]) -> None:
+        """Write notes, the first with the number ``start``; at most `ledgerformat.RING`."""
+        # The ring's end parts them.
+        turn = min(-start % fmt.RING or fmt.RING, len(notes))
+        for first, part in ((start, notes[:turn]), (start + turn, notes[turn:])):
+            if part:
+                _write(self.path, self._fd, fmt.notes(first, part), fmt.note_at(first))
+
     def size(self) -> tuple[int, bool]:
         """Return how many whole records there are, and whether a part of one follows."""
         with _told(self.path):
-            size = os.fstat(self._fd).st_size - fmt.RECORDS_AT
+            size = os.fstat(self._fd).st_size - self._place(0)
         whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)
         return whole, part > 0
 
     def records(self, start: int, end: int) -> bytes:
         """Return the bytes of records."""
-        return self._read((end - start) * fmt.RECORD_BYTES, _place(start))
+        return self._read((end - start) * fmt.RECORD_BYTES, self._place(start))
 
     def write_record(self, number: int, data: bytes) -> None:
         """Write a record."""
-        _write(self.path, self._fd, data, _place(number))
+        _write(self.path, self._fd, data, self._place(number))
 
     def cut(self, count: int) -> None:
-        """Leave so many records."""
+        """Leave so many records, durably: what comes next must not be mixed with what was there."""
         with _told(self.path):
-            os.ftruncate(self._fd, _place(count))
+            os.ftruncate(self._fd, self._place(count))
+            os.fsync(self._fd)
 
     def sync(self) -> None:
-        """Put all on the disk."""
+        """Put all on the disk; raises `StateError` also where the file is not in its place now."""
         with _told(self.path):
             os.fsync(self._fd)
+            here = os.fstat(self._fd)
+            try:
+                there = self.path.lstat()
+            except FileNotFoundError:
+                there = None
+        if there is None or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            raise StateError(
+                f"{self.path}: the checkpoint was removed or replaced while it was in use: what "
+                "was sent since then may not be recorded; put the state folder back, or run the "
+                "command with --adopt, which asks the collector what it holds"
+            )
+
+    def _slot(self) -> tuple[Slot, Note | None]:
+        data = self._read(fmt.SLOT_BYTES, fmt.SLOT_AT)
+        return fmt.read_slot(self.path, data, self._version)
+
+    def _write_records(self, records: Iterable[bytes]) -> int:
+        count = 0
+        for record in records:
+            self.write_record(count, record)
+            count += 1
+        return count
+
+    def _place(self, number: int) -> int:
+        return fmt.RECORDS_AT[self._version] + number * fmt.RECORD_BYTES
 
     def _read(self, size: int, place: int) -> bytes:
         with _told(self.path):
@@ -120,13 +190,13 @@ class Snapshot(LedgerFile):
 
     _ACCESS = os.O_RDONLY
 
-    def slot(self) -> Slot:
+    def _slot(self) -> tuple[Slot, Note | None]:
         """Return the slot; one that is being written is read again."""
         for _ in range(_LOOKS):
             with suppress(StateError):
-                return super().slot()
+                return super()._slot()
             time.sleep(_BETWEEN_LOOKS)
-        return super().slot()
+        return super()._slot()
 
     def size(self) -> tuple[int, bool]:
         """Return how many whole records there are; the last may be about to become one."""
@@ -137,24 +207,14 @@ class Snapshot(LedgerFile):
             time.sleep(_BETWEEN_LOOKS)
         return whole, is_torn
 
-    def write_slot(self, slot: Slot) -> None:
-        """Leave the slot."""
-
     def cut(self, count: int) -> None:
         """Leave all records."""
-
-    def sync(self) -> None:
-        """Leave that to who writes."""
 
 
 def _put_in_place(fd: int, fresh: Path, path: Path) -> None:
     os.fsync(fd)
     fresh.replace(path)
     sync_folder(path.parent)
-
-
-def _place(number: int) -> int:
-    return fmt.RECORDS_AT + number * fmt.RECORD_BYTES
 
 
 def _write(path: Path, fd: int, data: bytes, place: int) -> None:

@@ -1,36 +1,51 @@
-"""The bytes of a ledger: header, slot and records, each with its checksum.
+"""The bytes of a ledger: header, slot, notes and records, each with its checksum.
 
 All numbers are little-endian::
 
-    header   64 bytes: magic, version, digest of the stream's ID, padding, CRC-32
-    slot     64 bytes: the packet in flight: number of its record, instant, digest, time of
-             sending, records that are synced, boot ID, whether all ended orderly, CRC-32
+    header   64 bytes: magic, version, digest of the stream's ID, what the collector held when the
+             stream was begun anew, CRC-32
+    slot     64 bytes: number of the record of the packet in flight; how many rows are noted, how
+             many records are synced, boot ID, whether all ended orderly, CRC-32
+    notes    from byte 4096: a ring of 2048 places of 32 bytes each: the rows that may go out next
     records  24 bytes each: instant (ms), digest of the measurements, kind, CRC-32 seeded with the
              record's number
+
+A note says what the record with its number would say, and how to recognise the packet in the
+collector's own words: the digest of its measurements as doubles, and which registers these are.
+Version 1 has no notes: its records begin at byte 128, and its slot names the packet in flight.
 """
 
 import struct
-import zlib
+from collections.abc import Iterable
+from enum import IntEnum
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from swarm.errors import StateError
 
-VERSION = 1
+VERSION = 2
 
 _MAGIC = b"SWARMLDG"
-_HEADER = struct.Struct("<8sI16s32s")
-_SLOT = struct.Struct("<qqQdQ16sB3x")
+_HEADER = struct.Struct("<8sI16s")
+_BASELINE = struct.Struct("<BqQI11x")
+_SLOTS = {1: struct.Struct("<qqQdQ16sB3x"), 2: struct.Struct("<qQQ16sB19x")}
+_NOTE = struct.Struct("<qQQI")
 _RECORD = struct.Struct("<qQI")
 _CRC = struct.Struct("<I")
 
-HEADER_BYTES = _HEADER.size + _CRC.size
+HEADER_BYTES = _HEADER.size + _BASELINE.size + _CRC.size
 SLOT_AT = HEADER_BYTES
-SLOT_BYTES = _SLOT.size + _CRC.size
-RECORDS_AT = SLOT_AT + SLOT_BYTES
+SLOT_BYTES = _SLOTS[VERSION].size + _CRC.size
+NOTES_AT = 4096
+NOTE_BYTES = _NOTE.size + _CRC.size
+#: Twice what may be noted at once: new notes take no place whose record may not be on the disk yet.
+RING = 2048
 RECORD_BYTES = _RECORD.size + _CRC.size
+#: Where the records begin, by the version.
+RECORDS_AT = {1: SLOT_AT + SLOT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 
 
 class Entry(NamedTuple):
@@ -41,17 +56,59 @@ class Entry(NamedTuple):
     kind: int
 
 
-class Slot(NamedTuple):
-    """The packet in flight: ``number`` counts records from 0, -1 before the first.
+class Note(NamedTuple):
+    """One row that may be sent: instant (ms), digest of its measurements, `swarm.packet.Mark`.
 
-    ``sent_at`` is in Unix seconds; ``synced`` records were on the disk; ``is_clean`` says that the
-    last run ended orderly with nothing in flight.
+    Without ``registers`` the packet is known by its instant alone.
+    """
+
+    instant: int
+    digest: int
+    values: int
+    registers: int
+
+
+class Begun(IntEnum):
+    """How a ledger came about: with the stream, or anew (``--restart``).
+
+    `ANEW` has still to be told what the collector held then; `HELD` says that this is known.
+    """
+
+    WITH_THE_STREAM = 0
+    ANEW = 1
+    HELD = 2
+
+
+class Baseline(NamedTuple):
+    """What the collector's last packet was when the stream was begun anew."""
+
+    begun: Begun = Begun.WITH_THE_STREAM
+    instant: int = 0
+    values: int = 0
+    registers: int = 0
+
+
+#: The baseline of a ledger that began with its stream.
+WITH_THE_STREAM = Baseline()
+
+
+class Header(NamedTuple):
+    """The header of a ledger that can be read."""
+
+    version: int
+    baseline: Baseline
+
+
+class Slot(NamedTuple):
+    """How far the stream's last run came; records are counted from 0.
+
+    ``number`` is that of the packet in flight, or of the last record where none is (-1 before the
+    first). Rows below ``noted`` have a note, or are recorded; ``synced`` records were on the disk;
+    ``is_clean`` says that the run ended orderly with nothing in flight.
     """
 
     number: int
-    instant: int
-    digest: int
-    sent_at: float
+    noted: int
     synced: int
     boot: bytes
     is_clean: bool
@@ -67,38 +124,69 @@ def boot_id() -> bytes:
         return bytes(16)
 
 
-def header(stream: str) -> bytes:
+def header(stream: str, baseline: Baseline) -> bytes:
     """Return the header of a stream's ledger."""
-    return _sealed(_HEADER.pack(_MAGIC, VERSION, _owner(stream), bytes(32)))
+    return _sealed(_HEADER.pack(_MAGIC, VERSION, _owner(stream)) + _BASELINE.pack(*baseline))
 
 
-def check_header(path: Path, data: bytes, stream: str) -> None:
-    """Raise `StateError` unless this is the header of the stream's ledger."""
+def read_header(path: Path, data: bytes, stream: str) -> Header:
+    """Return the header of the stream's ledger; raises `StateError` if this is none."""
     if len(data) < HEADER_BYTES or not _is_sealed(data):
         raise damaged(path, "its header is not whole")
-    magic, version, owner, _ = _HEADER.unpack(data[: _HEADER.size])
+    magic, version, owner = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise damaged(path, "it is not a checkpoint of swarm")
-    if version > VERSION:
+    if version not in RECORDS_AT:
         raise StateError(
             f"{path}: written by a newer swarm (checkpoint version {version}, this one reads "
             f"{VERSION}): use that version; the file is kept"
         )
     if owner != _owner(stream):
         raise damaged(path, "it belongs to another stream")
+    begun, *held = _BASELINE.unpack_from(data, _HEADER.size)
+    return Header(version, Baseline(Begun(begun), *held))
 
 
 def slot(content: Slot) -> bytes:
     """Return the bytes of a slot."""
-    return _sealed(_SLOT.pack(*content))
+    return _sealed(_SLOTS[VERSION].pack(*content))
 
 
-def read_slot(path: Path, data: bytes) -> Slot:
-    """Return the slot; damage raises `StateError`."""
+def read_slot(path: Path, data: bytes, version: int = VERSION) -> tuple[Slot, Note | None]:
+    """Return the slot, and the packet in flight where the slot itself names it (version 1).
+
+    Damage raises `StateError`.
+    """
     if len(data) < SLOT_BYTES or not _is_sealed(data):
         raise damaged(path, "its note of the packet in flight is not whole")
-    *fields, is_clean = _SLOT.unpack(data[: _SLOT.size])
-    return Slot._make((*fields, bool(is_clean)))
+    fields = _SLOTS[version].unpack_from(data)
+    if version > 1:
+        *others, is_clean = fields
+        return Slot._make((*others, bool(is_clean))), None
+    number, instant, digest, _, synced, boot, is_clean = fields
+    named = Note(instant, digest, 0, 0) if (instant, digest) != (0, 0) else None
+    return Slot(number, number + 1, synced, boot, bool(is_clean)), named
+
+
+def note_at(number: int) -> int:
+    """Return where the note with this number stands, in bytes."""
+    return NOTES_AT + number % RING * NOTE_BYTES
+
+
+def notes(start: int, contents: Iterable[Note]) -> bytes:
+    """Return the bytes of notes; ``start`` is the number of the first one's record to come."""
+    parts: list[bytes] = []
+    for number, content in enumerate(contents, start + 1):
+        data = _NOTE.pack(*content)
+        parts += (data, _CRC.pack(crc32(data, number & 0xFFFFFFFF)))
+    return b"".join(parts)
+
+
+def read_note(number: int, data: bytes) -> Note | None:
+    """Return the note with this number; None if these are not its bytes."""
+    if len(data) < NOTE_BYTES or not _is_sealed(data, number + 1):
+        return None
+    return Note._make(_NOTE.unpack_from(data))
 
 
 def record(number: int, instant: int, digest: int, kind: int) -> bytes:
@@ -119,8 +207,9 @@ def entry(data: bytes, at: int) -> Entry:
 def damaged(path: Path, what: str) -> StateError:
     """Return the error for a file that can't be trusted."""
     return StateError(
-        f"{path}: the checkpoint is damaged: {what}. The file is kept. Restore it from a backup, "
-        "or send the meter again with --restart"
+        f"{path}: the checkpoint is damaged: {what}. The file is kept. Move it away and run the "
+        "command with --adopt to go on behind the collector's last packet, or with --restart to "
+        "send the meter again from its first row"
     )
 
 
@@ -129,9 +218,9 @@ def _owner(stream: str) -> bytes:
 
 
 def _sealed(data: bytes, seed: int = 0) -> bytes:
-    return data + _CRC.pack(zlib.crc32(data, seed & 0xFFFFFFFF))
+    return data + _CRC.pack(crc32(data, seed & 0xFFFFFFFF))
 
 
 def _is_sealed(data: bytes, seed: int = 0) -> bool:
-    crc = zlib.crc32(data[: -_CRC.size], seed & 0xFFFFFFFF)
+    crc = crc32(data[: -_CRC.size], seed & 0xFFFFFFFF)
     return _CRC.pack(crc) == data[-_CRC.size :]

@@ -17,8 +17,8 @@ import platformdirs
 from swarm.document import Document
 from swarm.filenames import resolved
 from swarm.ini import Dialect
-from swarm.measurement import REGISTERS, VALUE
 from swarm.options import Upload
+from swarm.packet import REGISTERS, VALUE
 from swarm.settings import Credentials, CsvRules, Meter, Settings, collector_name
 from swarm.spelling import Layout, unknown_options, unknown_sections
 from swarm.urls import checked_url

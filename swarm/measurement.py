@@ -1,4 +1,4 @@
-"""Measurements, and the registers that a packet can carry: names, order and units.
+"""Measurements, their attributes and units.
 
 Source: section 1 of the contract, "The packet".
 """
@@ -12,21 +12,10 @@ from typing import ClassVar, Final
 
 from swarm.errors import MeasurementError
 from swarm.localtime import Zone, wall_of
-from swarm.packet import body, packet
+from swarm.packet import REGISTERS, VALUE, body, packet
 
 #: What a measured value may be; every digit goes on the wire.
 Number = int | float | Decimal
-
-#: The one measurement of a single-value stream.
-VALUE: Final = "value"
-
-#: The 21 electrical registers, in the order of the CSV's columns and of the packet.
-REGISTERS: Final[tuple[str, ...]] = (
-    *(f"{quantity}_{phase}" for quantity in ("aP", "rP", "apP", "v", "c", "pC") for phase in "123"),
-    "v_12",
-    "v_13",
-    "v_23",
-)
 
 #: What the collector takes each quantity in.
 UNITS: Final[dict[str, str]] = {

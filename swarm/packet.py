@@ -7,13 +7,26 @@ wire: nothing here goes through binary floating point, except to compare and to 
 import json
 import math
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Final, NamedTuple
 
 from swarm.localtime import DAY_MS, naive_of
+
+#: The one measurement of a single-value stream.
+VALUE: Final = "value"
+
+#: The 21 electrical registers, in the order of the CSV's columns and of the packet.
+REGISTERS: Final[tuple[str, ...]] = (
+    *(f"{quantity}_{phase}" for quantity in ("aP", "rP", "apP", "v", "c", "pC") for phase in "123"),
+    "v_12",
+    "v_13",
+    "v_23",
+)
 
 #: A legal JSON number without exponent that is certainly finite, also in another unit. No group
 #: is possessive: before Python 3.11.5 such a group matches what it should not ("5.").
@@ -149,6 +162,65 @@ def instant_of(text: str) -> int:
         raise ValueError("a time without offset")
     epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo) + offset
     return (moment - epoch) // timedelta(milliseconds=1)
+
+
+class Mark(NamedTuple):
+    """A packet's measurements as a collector may give them back: rounded to doubles, or quoted.
+
+    ``values`` is a digest of the doubles, or the one double's own bits; ``registers`` has a bit for
+    each register that is there.
+    """
+
+    values: int
+    registers: int
+
+    def is_of(self, stored: Mapping[str, object]) -> bool:
+        """Tell whether a stored packet holds these measurements, equal as doubles.
+
+        It may hold fields besides.
+        """
+        doubles = []
+        for place, register in enumerate(_MARKED):
+            if self.registers >> place & 1:
+                double = _as_double(stored.get(register))
+                if double is None:
+                    return False
+                doubles.append(double)
+        return _values(doubles) == self.values
+
+
+def mark(registers: Sequence[str], cells: str) -> Mark:
+    """Return the mark of a packet; ``cells`` are as for `body`."""
+    order = _in_order_of_marks(tuple(registers))
+    if len(order) == 1:
+        return Mark(_values([float(cells)]), order[0][0])
+    parts = cells.split(",")
+    there = [(bit, parts[place]) for bit, place in order if parts[place]]
+    return Mark(_values([float(part) for _, part in there]), sum(bit for bit, _ in there))
+
+
+def marked(stored: Mapping[str, object]) -> Mark:
+    """Return the mark of a packet as a collector gave it back, with all registers that it has."""
+    doubles = [_as_double(stored.get(register)) for register in _MARKED]
+    bits = sum(1 << place for place, double in enumerate(doubles) if double is not None)
+    return Mark(_values([each for each in doubles if each is not None]), bits)
+
+
+_MARKED = (*REGISTERS, VALUE)
+
+
+@lru_cache(maxsize=64)
+def _in_order_of_marks(registers: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return the bit of each register and its place among the cells, in the order of the bits."""
+    return sorted((1 << _MARKED.index(name), place) for place, name in enumerate(registers))
+
+
+def _values(doubles: Sequence[float]) -> int:
+    # A zero is added as -0.0 equals 0.0, and is to have the same bytes.
+    data = struct.pack(f"<{len(doubles)}d", *[double + 0.0 for double in doubles])
+    if len(doubles) > 1:
+        data = blake2b(data, digest_size=8).digest()
+    return int.from_bytes(data, "little")
 
 
 def same_measurements(measurements: str, stored: dict[str, object]) -> bool:

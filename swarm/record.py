@@ -18,14 +18,19 @@ class Record:
         self._head = next(self._entries, None)
 
     def at(self, instant: int, digest: int) -> int | None:
-        """Return what is recorded of a row: a kind, or None. Acknowledged wins over rejected."""
-        known: int | None = None
-        self.has_other = False
+        """Return what is recorded of a row: a kind, or None.
+
+        Of the values that were acknowledged at an instant the last ones count; they win over what
+        was rejected.
+        """
+        acknowledged: int | None = None
+        rejected: int | None = None
         while (head := self._head) is not None and head.instant <= instant:
             if head.instant == instant:
-                if head.digest != digest:
-                    self.has_other |= head.kind == ACKNOWLEDGED
-                elif known != ACKNOWLEDGED:
-                    known = head.kind
+                if head.kind == ACKNOWLEDGED:
+                    acknowledged = head.digest
+                elif head.digest == digest:
+                    rejected = head.kind
             self._head = next(self._entries, None)
-        return known
+        self.has_other = acknowledged is not None and acknowledged != digest
+        return ACKNOWLEDGED if acknowledged == digest else rejected

@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from swarm.measurement import REGISTERS, VALUE, unit_of
+from swarm.measurement import unit_of
+from swarm.packet import REGISTERS, VALUE
 from swarm.problems import shown
 from swarm.settings import DEFAULT_TIMESTAMP, ROUTES, CsvRules
 from swarm.spelling import closest, suggestion

@@ -93,8 +93,8 @@ class Sending:
         data = packet(entry.measurement.id, entry.instant, entry.offset, item.body)
         while True:
             exchange.clear()
-            sent_at = time.monotonic()
             outcome = exchange.post(data)
+            ended = time.monotonic()
             if outcome.verdict is Verdict.ACKNOWLEDGED:
                 return _response(outcome), True
             if outcome.verdict is Verdict.REJECTED:
@@ -105,13 +105,13 @@ class Sending:
                 )
             if outcome.verdict is not Verdict.UNSETTLED:
                 exchange.get_over(outcome, self._patience, None)
-            elif self._is_stored(item, outcome, sent_at):
+            elif self._is_stored(item, outcome, ended):
                 return _STORED, True
 
-    def _is_stored(self, item: Item, outcome: Outcome, sent_at: float) -> bool:
+    def _is_stored(self, item: Item, outcome: Outcome, ended: float) -> bool:
         tally = Tally()
         settlement = Settlement(self._exchange, self._setup.terms, tally)
-        is_stored = settlement.is_stored(item, outcome, sent_at, self._patience)
+        is_stored = settlement.is_stored(item, outcome, ended, self._patience)
         if tally.possible_duplicates:
             _log.warning(
                 "It can't be settled whether the collector holds %s: it may be sent twice",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from swarm.measurement import REGISTERS, VALUE
 from swarm.options import Upload
+from swarm.packet import REGISTERS, VALUE
 
 _PATH: Final = "/measurements/v2/unifiedjson/"
 

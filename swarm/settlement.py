@@ -1,15 +1,18 @@
-"""Unsettled outcomes: was a packet stored whose answer never came? (contract, section 5)."""
+"""Unsettled outcomes: finds out whether a packet whose answer never came was stored.
+
+Source: "Unsettled" in docs/reference.md.
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from swarm.collector import Outcome, Question
 from swarm.events import Tally
 from swarm.exchange import Exchange
-from swarm.ledger import Pending
-from swarm.stream import Item, Patience
+from swarm.ledgerformat import Note
+from swarm.stream import Item, Patience, is_noted
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,18 @@ class Terms:
     retry_for: float
 
 
+class Settled(NamedTuple):
+    """What became of rows in doubt: the first ones are ``stored``.
+
+    The others are not, but for the ``doubtful`` ones, of which the collector's answer, the
+    ``question``, does not tell.
+    """
+
+    stored: int
+    doubtful: tuple[Note, ...]
+    question: Question
+
+
 class Settlement:
     """Finds out what became of packets, by asking for the stream's last one."""
 
@@ -29,46 +44,50 @@ class Settlement:
         self._terms = terms
         self._tally = tally
 
-    def is_stored(self, item: Item, outcome: Outcome, sent_at: float, patience: Patience) -> bool:
-        """Tell what became of a packet sent at ``sent_at`` (monotonic); False to send it again."""
+    def is_stored(self, item: Item, outcome: Outcome, ended: float, patience: Patience) -> bool:
+        """Tell what became of a packet; False to send it again.
+
+        ``ended`` is when its exchange did, on the monotonic clock.
+        """
         self._exchange.wait(outcome, patience, item.where)
-        self._exchange.pause(sent_at + self._terms.settle - time.monotonic())
+        self._exchange.pause(ended + self._terms.settle - time.monotonic())
         question = self._exchange.ask(patience, item.where)
-        return self._place([item], question) is not None
-
-    def stored_of(self, pending: Pending, items: Sequence[Item]) -> int:
-        """Return how many of the items an earlier run has stored: the first ones, in order.
-
-        They are those that it can have sent without a record; without any, nothing is asked.
-        """
-        if not items:
-            return 0
-        # Clocks are set, and machines are started anew: never longer than `settle` from now.
-        self._exchange.pause(min(pending.sent_at - time.time(), 0.0) + self._terms.settle)
-        question = self._exchange.ask(Patience(self._terms.retry_for), items[0].where)
-        place = self._place(items, question)
-        return 0 if place is None else place + 1
-
-    def _place(self, items: Sequence[Item], question: Question) -> int | None:
-        """Return which item the collector's last packet is; None to send from the first on.
-
-        Where that can't be settled, ``on_ambiguous`` decides.
-        """
         last = question.last
-        if question.is_known and (last is None or last.instant < items[0].instant):
-            return None
-        if last is not None:
-            for place, item in enumerate(items):
-                if item.is_same(last):
-                    return place
+        if last is not None and item.is_same(last):
+            return True
+        if question.is_known and (last is None or last.instant < item.instant):
+            return False
+        self._stop_if_told(question)
+        self._tally.possible_duplicates += 1
+        return False
+
+    def of_earlier_run(self, notes: Sequence[Note], opened: float) -> Settled:
+        """Return how many of the noted rows an earlier run has stored: the first ones, in order.
+
+        That run has ended: at the latest when its ledger was ``opened`` (monotonic).
+        """
+        self._exchange.pause(opened + self._terms.settle - time.monotonic())
+        question = self._exchange.ask(Patience(self._terms.retry_for), None)
+        last = question.last
+        if last is None:
+            doubtful = () if question.is_known else tuple(notes)
+        else:
+            for place, note in enumerate(notes):
+                if is_noted(note, last):
+                    return Settled(place + 1, (), question)
+            # Rows go out in order of time: none that is newer than the last packet is there.
+            doubtful = tuple(note for note in notes if note.instant <= last.instant)
+        if doubtful:
+            self._stop_if_told(question)
+        return Settled(0, doubtful, question)
+
+    def _stop_if_told(self, question: Question) -> None:
         if self._terms.on_ambiguous == "stop":
             message = (
                 f"it can't be settled whether the packet was stored: {_ambiguity(question)}; "
                 "--on-ambiguous resend sends it again"
             )
-            self._exchange.stop("ambiguous", message, 5, items[0].where)
-        self._tally.possible_duplicates += 1
-        return None
+            self._exchange.stop("ambiguous", message, 5)
 
 
 def _ambiguity(question: Question) -> str:

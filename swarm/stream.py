@@ -9,9 +9,10 @@ from swarm import state
 from swarm.collector import Last, Link, Outcome
 from swarm.errors import SwarmError
 from swarm.events import StreamProblem, Tally
+from swarm.ledgerformat import Note
 from swarm.meterfile import MeterReader, Row, Survey, Window
 from swarm.options import Upload
-from swarm.packet import body, digest, same_measurements
+from swarm.packet import Mark, body, digest, mark, same_measurements
 from swarm.retry import backoff
 from swarm.scheduler import THREADS, Scheduler
 from swarm.settings import Meter
@@ -54,6 +55,12 @@ class Task:
             credential=self.credential,
             retry_for=self.upload.retry_for,
         )
+
+    @property
+    def newest(self) -> int:
+        """An instant (ms) that no row of the files is sent after."""
+        lasts = [span.last for span in self.survey.spans if span.last is not None]
+        return max(lasts, default=0) + round(self.meter.rules.shift * 1000)
 
     @property
     def window(self) -> Window:
@@ -212,16 +219,29 @@ class Item:
         return self.instant == last.instant and same_measurements(self.body, last.fields)
 
 
+def is_noted(note: Note, last: Last) -> bool:
+    """Tell whether a packet that the collector holds is of a row that the ledger has a note of."""
+    if note.instant != last.instant:
+        return False
+    return not note.registers or Mark(note.values, note.registers).is_of(last.fields)
+
+
 class RowItem(Item):
     """A row of a meter's file on its way; ``digest`` is what the ledger knows it by."""
 
-    __slots__ = ("digest", "files", "row")
+    __slots__ = ("digest", "files", "registers", "row")
 
     def __init__(self, row: Row, registers: tuple[str, ...], files: tuple[Path, ...]) -> None:
         super().__init__(row.instant, body(registers, row.cells))
         self.digest = digest(self.body)
         self.row = row
+        self.registers = registers
         self.files = files
+
+    @property
+    def note(self) -> Note:
+        """What the ledger notes of the row before it goes out."""
+        return Note(self.instant, self.digest, *mark(self.registers, self.row.cells))
 
     @property
     def where(self) -> Where:

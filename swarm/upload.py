@@ -206,7 +206,7 @@ def _forget(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
             remove(task.ledger)
         sandbox.forget([task.meter.id for task in tasks])
     for task in tasks:
-        Ledger.create(task.ledger, task.meter.id).close()
+        Ledger.create(task.ledger, task.meter.id, anew=True).close()
 
 
 def _held_back(meters: Sequence[MeterReport]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 
 T0, T1, T2 = (f"2023-01-01 {hour:02}:00:00" for hour in range(3))
 AT_0, AT_1, AT_2 = (f"2023-01-01T{hour:02}:00:00.000+00:00" for hour in range(3))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.board import Board
 from swarm.delivery import deliver
 from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.ledgerformat import Note
 from swarm.state import StreamLocks
 from swarm.stream import Task
 from swarm.transport.loop import Loop
@@ -122,10 +123,11 @@ def take_locks(pipe: Connection, path: Path, streams: tuple[str, ...]) -> None:
 def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
     """Record rows, begin one more, and wait to be killed."""
     ledger = Ledger.create(path, stream)
-    for number in range(rows):
-        ledger.begin(number, number + 1)
-        ledger.record(number, number + 1, ACKNOWLEDGED)
-    ledger.begin(rows, rows + 1)
+    for number in range(rows + 1):
+        ledger.note([Note(number, number + 1, number + 2, 1)])
+        ledger.begin()
+        if number < rows:
+            ledger.record(number, number + 1, ACKNOWLEDGED)
     pipe.send("sent")
     time.sleep(_SECONDS)
 

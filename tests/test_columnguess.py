@@ -4,7 +4,8 @@ import pytest
 
 from swarm.columnguess import settings
 from swarm.errors import GuessError
-from swarm.measurement import ATTRIBUTES, REGISTERS
+from swarm.measurement import ATTRIBUTES
+from swarm.packet import REGISTERS
 
 
 def told(header: list[str], numeric: list[bool | None] | None = None) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from swarm.csvfile import BLOCK_BYTES, LONGEST_LINE, Block
 from swarm.csvrows import RowReader
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from swarm.problems import MOST_PROBLEMS, Problems
 from swarm.problems import told as problem_lines
 from swarm.settings import CsvRules

@@ -319,7 +319,7 @@ def test_late_rows_are_told_and_newer_ones_sent(bench: Bench, collector: Collect
 
 
 def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
-    """A row that was sent with another value is late; an older export is resumed."""
+    """A row that was sent with another value is late, and so is the first value again."""
     send(bench, collector)
     changed = [*LINES[:3], LINES[3].replace("3.35", "3.36"), *LINES[4:]]
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", changed)})
@@ -329,7 +329,11 @@ def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
     assert bench.run(config, "--late", "send").code == 0
     bench.csv("m.csv", LINES[:5])
     old = bench.run(config, "--json").balanced()
-    assert (0, 5) == (old.code, old.meters["m"]["resumed"])
+    assert (3, 1, 4) == (old.code, old.meters["m"]["late"], old.meters["m"]["resumed"])
+    assert bench.run(config, "--late", "send").code == 0
+    assert bench.run(config, "--json").balanced().meters["m"]["resumed"] == 5
+    values = [packet["value"] for packet in collector.packets("m")]
+    assert [3.36, 3.35] == values[-2:]
 
 
 def test_a_row_of_a_repeated_hour_keeps_its_reading(bench: Bench, collector: Collector) -> None:
@@ -373,15 +377,19 @@ def test_without_a_checkpoint_known_rows_stop_the_stream(
     bench.csv("m.csv", rows(8))
     config = bench.folder / "config.ini"
     done = bench.run(config, "--json").balanced()
-    assert (3, "no checkpoint", 6) == (
+    assert (3, "no checkpoint", 1) == (
         done.code,
         done.meters["m"]["problem"]["kind"],
         done.meters["m"]["problem"]["line"],
     )
+    assert str(bench.state) in done.err
     assert "--adopt" in done.err
     assert "--restart" in done.err
     until = bench.run(config, "--json", "--until", LINES[2][:19]).balanced()
     assert (3, "no checkpoint") == (until.code, until.meters["m"]["problem"]["kind"])
+    nothing = bench.run(config, "--json", "--since", "2030-01-01").balanced()
+    assert (0, 8) == (nothing.code, nothing.meters["m"]["filtered"])
+    assert bench.run(config).code == 3
     assert packets("m", LINES) == collector.packets("m")
     adopted = bench.run(config, "--json", "--adopt").balanced()
     assert (0, 2, 6) == (adopted.code, adopted.meters["m"]["sent"], adopted.meters["m"]["resumed"])
@@ -408,7 +416,8 @@ def test_a_stream_with_live_data_can_be_backfilled(bench: Bench) -> None:
         return unclear(request, collector)
 
     with Collector(script) as collector:
-        done = send(bench, collector)
+        assert "--restart" in send(bench, collector).err
+        done = send(bench, collector, "--restart")
         assert (0, 1, "newer") == (
             done.code,
             done.meters["m"]["possible_duplicates"],

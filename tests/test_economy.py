@@ -53,10 +53,10 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cost, Cost
 
 
 def test_memory_does_not_grow_with_the_rows(costs: tuple[Cost, Cost]) -> None:
-    """Ten times the rows take no more memory than the few, but for a block of the file."""
+    """More rows take no more memory, but for a block of the file and a batch of noted rows."""
     few, many = costs
     assert [FEW, MANY] == [each.result.tally.sent for each in costs]
-    assert many.peak - few.peak < 400_000
+    assert many.peak - few.peak < 600_000
 
 
 def test_a_packet_takes_so_many_calls(costs: tuple[Cost, Cost]) -> None:
@@ -65,7 +65,7 @@ def test_a_packet_takes_so_many_calls(costs: tuple[Cost, Cost]) -> None:
     Those of the loop count as well, which goes round once a packet for a stream that is alone.
     """
     few, many = costs
-    assert (many.calls - few.calls) / (MANY - FEW) < 140
+    assert (many.calls - few.calls) / (MANY - FEW) < 155
 
 
 def test_no_row_is_logged_or_told_to_the_parent(costs: tuple[Cost, Cost]) -> None:

@@ -4,6 +4,8 @@ import errno
 import os
 import resource
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,8 +19,8 @@ from hypothesis import strategies as st
 
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
-from swarm.ledger import ACKNOWLEDGED, REJECTED, SYNC_RECORDS, Ledger, Pending, recorded
-from swarm.ledgerformat import Entry
+from swarm.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_RECORDS, Ledger, recorded
+from swarm.ledgerformat import Baseline, Begun, Entry, Note
 from tests.jobs import Polite
 from tests.spawned import spawned, write_ledger
 
@@ -48,12 +50,23 @@ def entry(number: int) -> Entry:
     return Entry(number * 1000, number * 7 + 1, ACKNOWLEDGED)
 
 
+def note(number: int) -> Note:
+    """Return the note of a row."""
+    return Note(number * 1000, number * 7 + 1, number, 1)
+
+
 def send(ledger: Ledger, *numbers: int) -> None:
-    """Begin and record rows."""
+    """Note, begin and record rows."""
+    ledger.note([note(number) for number in numbers])
     for number in numbers:
-        row = entry(number)
-        ledger.begin(row.instant, row.digest)
-        ledger.record(*row)
+        ledger.begin()
+        ledger.record(*entry(number))
+
+
+def begin(ledger: Ledger, number: int) -> None:
+    """Note a row, and begin to send it."""
+    ledger.note([note(number)])
+    ledger.begin()
 
 
 def crash(ledger: Ledger) -> None:
@@ -68,26 +81,25 @@ def opened(path: Path) -> Ledger:
     return ledger
 
 
-def look(path: Path) -> tuple[list[Entry], Pending | None, str | None]:
+def look(path: Path) -> tuple[list[Entry], list[Note], str | None]:
     """Return what a later run finds, without leaving a trace."""
     copy = path.with_name("copy.ledger")
     shutil.copy(path, copy)
     ledger = opened(copy)
     entries = list(ledger.entries())
     crash(ledger)
-    return entries, ledger.pending, ledger.notice
+    return entries, list(ledger.in_doubt), ledger.notice
 
 
 def test_others_go_on_during_a_sync_and_while_records_are_read(path: Path) -> None:
     """Each sync is called aside, and long ledgers are read in parts."""
     polite = Polite()
     ledger = Ledger.create(path, "m", scheduler=polite)
-    for number in range(10_000):
-        ledger.begin(number, 1)
-        ledger.record(number, 1, ACKNOWLEDGED)
+    for start in range(0, 10_000, 1000):
+        send(ledger, *range(start, start + 1000))
     ledger.close()
-    # Made, begun, filled, closed.
-    assert 1 + 1 + 10_000 // SYNC_RECORDS + 1 == polite.asides
+    # Made, noted and filled ten times, closed.
+    assert 1 + 10 + 10_000 // SYNC_RECORDS + 1 == polite.asides
     again = Polite()
     opened = Ledger.open(path, "m", scheduler=again)
     assert opened is not None
@@ -109,7 +121,7 @@ def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Pa
     Ledger.create(path, "m", acknowledged=rows).close()
     ledger = Ledger.open(path, "m")
     assert ledger is not None
-    assert (None, entry(2)) == (ledger.pending, ledger.last_acknowledged)
+    assert ((), entry(2)) == (ledger.in_doubt, ledger.last_acknowledged)
     assert [entry(number) for number in range(3)] == list(ledger.entries())
     ledger.close()
 
@@ -123,7 +135,7 @@ def test_no_ledger_is_no_error(path: Path) -> None:
 def test_what_is_recorded_is_there_again(path: Path) -> None:
     """Rows come back with what became of them, in order."""
     ledger = Ledger.create(path, "m")
-    assert (None, None, 0) == (ledger.pending, ledger.opened_at, ledger.count)
+    assert ((), None, 0) == (ledger.in_doubt, ledger.opened_at, ledger.count)
     send(ledger, 1, 2)
     ledger.record(3000, 5, REJECTED)
     assert (2000, entry(2)) == (ledger.newest, ledger.last_acknowledged)
@@ -132,7 +144,7 @@ def test_what_is_recorded_is_there_again(path: Path) -> None:
     again = opened(path)
     assert [entry(1), entry(2), Entry(3000, 5, REJECTED)] == list(again.entries())
     assert (3, 2000, 2000) == (again.count, again.opened_at, again.newest)
-    assert (entry(2), None, None) == (again.last_acknowledged, again.pending, again.notice)
+    assert (entry(2), (), None) == (again.last_acknowledged, again.in_doubt, again.notice)
     send(again, 4)
     assert (2000, 4000) == (again.opened_at, again.newest)
     assert len(list(again.entries())) == 3  # as it was when it was opened
@@ -148,7 +160,7 @@ def test_create_begins_anew(path: Path) -> None:
     send(ledger, 1)
     ledger.close()
     Ledger.create(path, "m").close()
-    assert ([], None, None) == look(path)
+    assert ([], [], None) == look(path)
     assert [0o700, 0o600] == [p.stat().st_mode & 0o777 for p in (path.parent, path)]
 
 
@@ -193,24 +205,25 @@ def test_nothing_is_open_after_a_clean_end(path: Path, power_cut: Callable[[], N
     send(ledger, 1, 2, 3)
     ledger.close()
     power_cut()
-    assert ([entry(1), entry(2), entry(3)], None, None) == look(path)
+    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
 
 
 def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
-    """What was begun and not recorded is open, after a crash and after an orderly end."""
+    """What was begun and not recorded is in doubt, after a crash and after an orderly end."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
-    ledger.begin(2000, 15)
+    ledger.note([note(2), note(3)])
+    ledger.begin()
     ledger.close()
     for _ in range(2):  # a run that does not get so far leaves the question open
         again = opened(path)
-        assert again.pending is not None
-        assert (1, 2000, 15) == (again.pending.window, again.pending.instant, again.pending.digest)
+        assert (note(2),) == again.in_doubt
         again.close()
     again = opened(path)
-    again.record(2000, 15, ACKNOWLEDGED)
+    again.settle(1)
+    assert ((), 2) == (again.in_doubt, len(list(again.entries())))
     again.close()
-    assert ([entry(1), entry(2)], None, None) == look(path)
+    assert ([entry(1), entry(2)], [], None) == look(path)
 
 
 def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,35 +234,39 @@ def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -
         writer.kill()
     ledger = opened(path)
     assert 2500 == ledger.count == recorded(path, 0).total()
-    assert ledger.pending is not None
+    assert (2500, 2501, 2502, 1) == ledger.in_doubt[0]
     if any(fmt.boot_id()):  # else it might have been a power cut
-        assert (1, 2500, 2501) == (
-            ledger.pending.window,
-            ledger.pending.instant,
-            ledger.pending.digest,
-        )
+        assert len(ledger.in_doubt) == 1
     ledger.close()
 
 
-def test_a_packet_that_was_withdrawn_is_not_open(path: Path) -> None:
+def test_a_packet_that_was_withdrawn_is_not_in_doubt(path: Path) -> None:
     """A packet that is known not to be stored leaves no question, also after a crash."""
     ledger = Ledger.create(path, "m")
-    ledger.begin(1000, 8)
+    begin(ledger, 1)
     ledger.withdraw()
     crash(ledger)
-    assert ([], None, None) == look(path)
+    assert ([], [], None) == look(path)
     ledger = opened(path)
     send(ledger, 1)
-    ledger.begin(2000, 15)
+    begin(ledger, 2)
     ledger.withdraw()
     ledger.close()
-    assert ([entry(1)], None, None) == look(path)
+    assert ([entry(1)], [], None) == look(path)
+
+
+def test_a_row_that_was_not_noted_may_not_be_sent(path: Path) -> None:
+    """After a power cut nothing could prove that it was about to go out."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    with pytest.raises(RuntimeError, match="not noted"):
+        ledger.begin()
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
 @pytest.mark.parametrize("lost", [1, 2, 5])
 def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> None:
-    """Where the last records are gone, so many rows may have been sent; one is known by name."""
+    """Where the last records are gone, the notes tell which rows they were of."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2, 3, 4, 5)
     if is_clean:
@@ -257,48 +274,177 @@ def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> N
     else:
         crash(ledger)
     os.truncate(path, path.stat().st_size - lost * fmt.RECORD_BYTES)
-    entries, pending, notice = look(path)
+    entries, in_doubt, notice = look(path)
     assert ([entry(number) for number in range(1, 6 - lost)], None) == (entries, notice)
-    is_known = lost == 1 and not is_clean
-    assert pending is not None
-    assert (lost, 5000 if is_known else None) == (pending.window, pending.instant)
-    assert is_known == (pending.digest == entry(5).digest)
+    assert [note(number) for number in range(6 - lost, 6)] == in_doubt
 
 
-def test_a_power_cut_may_have_taken_what_was_not_synced(
+def test_more_missing_records_than_the_notes_know_are_damage(path: Path) -> None:
+    """The notes are a ring: of rows that were sent long ago they know nothing."""
+    ledger = Ledger.create(path, "m")
+    for start in range(0, 3000, 500):
+        send(ledger, *range(start, start + 500))
+    ledger.close()
+    whole = path.stat().st_size
+    os.truncate(path, whole - fmt.RING * fmt.RECORD_BYTES)
+    assert fmt.RING == len(look(path)[1])
+    os.truncate(path, whole - (fmt.RING + 1) * fmt.RECORD_BYTES)
+    with pytest.raises(StateError, match=r"the last 2,?049 are missing.*--adopt"):
+        opened(path)
+
+
+def test_after_a_power_cut_all_rows_that_were_noted_are_in_doubt(
     path: Path, power_cut: Callable[[], None]
 ) -> None:
-    """After a power cut more rows than were unsynced may have been sent, in flight or not."""
+    """Also those beyond the last record: what says that they were not begun may be lost."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
+    ledger.note([note(3), note(4)])
     crash(ledger)
     power_cut()
-    _, pending, notice = look(path)
-    assert pending is not None
-    assert (SYNC_RECORDS + 1, None, None) == (pending.window, pending.instant, notice)
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1), entry(2)], [note(3), note(4)], None) == (entries, in_doubt, notice)
 
 
-def test_a_power_cut_stays_a_question_until_it_is_settled(
+def test_a_question_stays_open_until_it_is_settled(
     path: Path, power_cut: Callable[[], None]
 ) -> None:
-    """A run that ends before it asks leaves the question for the next; one that sends ends it."""
+    """A run that ends before it asks leaves the question for the next; the answer ends it."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
+    ledger.note([note(3), note(4), note(5)])
     crash(ledger)
     power_cut()
     for _ in range(2):
         ledger = opened(path)
-        assert ledger.pending is not None
-        assert ledger.pending.window == SYNC_RECORDS + 1
+        assert [note(3), note(4), note(5)] == list(ledger.in_doubt)
         ledger.close()
     ledger = opened(path)
-    ledger.record(*entry(3))  # one of several that turn out to be stored, and then an end
-    ledger.close()
+    ledger.settle(1)
+    crash(ledger)
+    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
     ledger = opened(path)
-    assert ledger.pending is not None
     send(ledger, 4)
     ledger.close()
-    assert ([entry(number) for number in (1, 2, 3, 4)], None, None) == look(path)
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+
+
+def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: Path) -> None:
+    """They outlast runs that do not come to these rows, and a killed one."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2)])
+    ledger.begin()
+    crash(ledger)
+    ledger = opened(path)
+    ledger.settle(0, ledger.in_doubt)
+    crash(ledger)
+    ledger = opened(path)
+    assert ((), {(1000, 8)}) == (ledger.in_doubt, ledger.doubts)
+    ledger.close()
+    ledger = opened(path)
+    ledger.doubts.clear()
+    ledger.close()
+    assert set() == opened(path).doubts
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_doubts_go_with_their_ledger(path: Path) -> None:
+    """A stream that is begun anew has none."""
+    ledger = Ledger.create(path, "m")
+    begin(ledger, 1)
+    ledger.close()
+    ledger = opened(path)
+    ledger.settle(0, ledger.in_doubt)
+    ledger.close()
+    Ledger.create(path, "m").close()
+    assert set() == opened(path).doubts
+
+
+def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None]) -> None:
+    """Notes never take the place of one whose record may not be on the disk yet."""
+    ledger = Ledger.create(path, "m")
+    number = 0
+    for size in (700, MOST_NOTES, 1, MOST_NOTES, 999, 3):
+        send(ledger, *range(number, number + size))
+        number += size
+    ledger.note([note(each) for each in range(number, number + 500)])
+    crash(ledger)
+    power_cut()
+    os.truncate(path, path.stat().st_size - 400 * fmt.RECORD_BYTES)
+    _, in_doubt, _ = look(path)
+    assert [note(each) for each in range(number - 400, number + 500)] == in_doubt
+
+
+def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path) -> None:
+    """Until the first packet it is not known yet; then it stays."""
+    ledger = Ledger.create(path, "m", anew=True)
+    assert Begun.ANEW == ledger.baseline.begun
+    ledger.close()
+    ledger = opened(path)
+    assert Begun.ANEW == ledger.baseline.begun
+    held = Baseline(Begun.HELD, -5, 2**64 - 1, 3)
+    ledger.hold(held)
+    send(ledger, 1)
+    ledger.close()
+    assert held == opened(path).baseline
+
+
+def test_a_ledger_can_take_rows_for_acknowledged_later(path: Path) -> None:
+    """Whole or not at all, behind what it has; what is in doubt stays so."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 3)
+    begin(ledger, 5)
+    crash(ledger)
+    ledger = opened(path).rewritten([entry(2)[:2], entry(4)[:2]])
+    assert (4, 4000, (note(5),)) == (ledger.count, ledger.newest, ledger.in_doubt)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], [note(5)], None) == look(path)
+
+
+_OLD_SLOT = struct.Struct("<qqQdQ16sB3x")
+
+
+def old_ledger(path: Path, count: int, number: int, flying: int = 0, *, is_clean: bool) -> None:
+    """Lay a ledger of version 1, with so many rows from 1 on."""
+    head = b"SWARMLDG" + (1).to_bytes(4, "little") + fmt.header("m", Baseline())[12:28] + bytes(32)
+    row = note(flying) if flying else Note(0, 0, 0, 0)
+    slot = _OLD_SLOT.pack(number, row.instant, row.digest, 0.0, 0, BOOT, is_clean)
+    parts = [part + zlib.crc32(part).to_bytes(4, "little") for part in (head, slot)]
+    parts += [fmt.record(number, *entry(number + 1)) for number in range(count)]
+    path.parent.mkdir()
+    path.write_bytes(b"".join(parts))
+
+
+def test_a_ledger_of_the_first_version_is_read_and_rewritten(path: Path) -> None:
+    """Its rows stay; to look at it leaves it as it is."""
+    old_ledger(path, 3, 2, is_clean=True)
+    old = path.read_bytes()
+    view = Ledger.view(path, "m")
+    assert view is not None
+    assert [entry(1), entry(2), entry(3)] == list(view.entries())
+    view.close()
+    assert old == path.read_bytes()
+    ledger = opened(path)
+    send(ledger, 4)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+
+
+def test_the_packet_in_flight_of_the_first_version(path: Path) -> None:
+    """It is known by its instant alone, also once the ledger is rewritten."""
+    old_ledger(path, 3, 3, 4, is_clean=False)
+    known = Note(4000, 29, 0, 0)
+    for _ in range(2):
+        ledger = opened(path)
+        assert (3, (known,)) == (ledger.count, ledger.in_doubt)
+        ledger.close()
+
+
+def test_missing_records_of_the_first_version_are_damage(path: Path) -> None:
+    """Nothing says which rows they were of."""
+    old_ledger(path, 3, 5, is_clean=True)
+    with pytest.raises(StateError, match="the last 3 are missing"):
+        opened(path)
 
 
 def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> None:
@@ -323,10 +469,8 @@ def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
     send(ledger, 1, 2)
     crash(ledger)
     os.truncate(path, path.stat().st_size - 5)
-    entries, pending, notice = look(path)
-    assert ([entry(1)], True) == (entries, notice is not None)
-    assert pending is not None
-    assert pending.instant == 2000
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1)], [note(2)], True) == (entries, in_doubt, notice is not None)
 
 
 # Damage
@@ -359,15 +503,23 @@ def noticed(path: Path) -> bool:
     entries = list(ledger.entries())
     crash(ledger)
     assert [entry(number) for number in range(1, len(entries) + 1)] == entries
-    return len(entries) < 6 and ledger.pending is not None
+    return len(entries) < 6 and [*ledger.in_doubt] == [
+        note(at) for at in range(len(entries) + 1, 7)
+    ]
+
+
+def bits(whole: bytes) -> Iterator[int]:
+    """Yield the bits of header, slot and records."""
+    yield from range((fmt.SLOT_AT + fmt.SLOT_BYTES) * 8)
+    yield from range(fmt.RECORDS_AT[2] * 8, len(whole) * 8)
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_no_flipped_bit_goes_unnoticed(is_clean: bool) -> None:
-    """Every single bit of a ledger that turns is an error, and the file is kept as it is."""
+    """Every single bit that turns is an error, and the file is kept as it is."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
-        for bit in range(len(whole) * 8):
+        for bit in bits(whole):
             damaged = bytearray(whole)
             damaged[bit // 8] ^= 1 << bit % 8
             path.write_bytes(damaged)
@@ -381,8 +533,8 @@ def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[],
     with ledger_file(is_clean=False) as path:
         power_cut()
         whole = path.read_bytes()
-        synced = fmt.RECORDS_AT + 5 * fmt.RECORD_BYTES
-        for bit in range(len(whole) * 8):
+        synced = fmt.RECORDS_AT[2] + 5 * fmt.RECORD_BYTES
+        for bit in bits(whole):
             damaged = bytearray(whole)
             damaged[bit // 8] ^= 1 << bit % 8
             path.write_bytes(damaged)
@@ -390,9 +542,16 @@ def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[],
                 with pytest.raises(StateError):
                     opened(path)
             else:
-                entries, pending, notice = look(path)
+                entries, in_doubt, notice = look(path)
                 assert [entry(number) for number in range(1, 6)] == entries
-                assert (True, True) == (pending is not None, notice is not None)
+                assert ([note(6)], True) == (in_doubt, notice is not None)
+
+
+def places(whole: bytes) -> Iterator[int]:
+    """Yield the places at which a ledger may end: all but those in its unused middle."""
+    used = fmt.note_at(6)
+    yield from range(used)
+    yield from range(fmt.RECORDS_AT[2], len(whole))
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -400,7 +559,7 @@ def test_no_missing_end_goes_unnoticed(is_clean: bool) -> None:
     """A ledger cut at any byte is an error or a question, never a shorter history."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
-        for size in range(len(whole)):
+        for size in places(whole):
             path.write_bytes(whole[:size])
             assert noticed(path), size
 
@@ -410,7 +569,7 @@ def test_no_zeroed_part_goes_unnoticed(is_clean: bool) -> None:
     """A ledger that is zeros from any byte on is an error."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
-        for size in range(len(whole)):
+        for size in places(whole):
             path.write_bytes(whole[:size] + bytes(len(whole) - size))
             assert path.read_bytes() == whole or noticed(path), size
 
@@ -421,7 +580,8 @@ def test_records_that_changed_places_are_damage(path: Path) -> None:
     send(ledger, 1, 2)
     ledger.close()
     whole = path.read_bytes()
-    path.write_bytes(whole[:128] + whole[152:176] + whole[128:152])
+    start = fmt.RECORDS_AT[2]
+    path.write_bytes(whole[:start] + whole[start + 24 : start + 48] + whole[start : start + 24])
     with pytest.raises(StateError, match="record 1 of 2 is not what was written"):
         opened(path)
 
@@ -447,7 +607,7 @@ def test_the_ledger_of_another_stream(path: Path) -> None:
 
 
 def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first packet, every 1,000 records, every 5 s, and the end put all on the disk."""
+    """Notes, every 1,000 records, 5 s, a rejected row and the end put all on the disk."""
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
     now = 100.0
@@ -459,18 +619,23 @@ def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch)
         syncs.clear()
         return count
 
-    ledger.begin(0, 1)
-    assert synced() == 1
+    for _ in range(2):
+        ledger.note([note(number) for number in range(MOST_NOTES)])
+        assert synced() == 1
     for number in range(SYNC_RECORDS - 1):
+        ledger.begin()
         ledger.record(*entry(number))
     assert synced() == 0
     ledger.record(*entry(SYNC_RECORDS))
     assert synced() == 1
     now += 4.9
-    send(ledger, 2000)
+    ledger.record(*entry(2000))
     assert synced() == 0
     now += 0.1
-    send(ledger, 2001, 2002)
+    ledger.record(*entry(2001))
+    ledger.record(*entry(2002))
+    assert synced() == 1
+    ledger.record(2003, 1, REJECTED)
     assert synced() == 1
     ledger.close()
     assert synced() == 1
@@ -487,12 +652,12 @@ def test_a_full_disk_stops_the_stream(path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    for action in (partial(ledger.begin, 2, 2), partial(ledger.record, 2, 2, ACKNOWLEDGED)):
+    for action in (partial(begin, ledger, 2), partial(ledger.record, 2, 2, ACKNOWLEDGED)):
         with pytest.raises(StateError, match=r"m\.ledger: .*No space left on device"):
             action()
     monkeypatch.undo()
     ledger.close()
-    assert ([entry(1)], None, None) == look(path)
+    assert ([entry(1)], [], None) == look(path)
 
 
 @contextmanager
@@ -511,14 +676,12 @@ def test_no_room_for_a_record(path: Path, room: int, words: str) -> None:
     """A record that can't be written, or in part only, stops the stream; its packet stays open."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
-    ledger.begin(2000, 15)
+    begin(ledger, 2)
     with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=words):
         ledger.record(*entry(2))
     ledger.close()
-    entries, pending, notice = look(path)
-    assert ([entry(1)], room > 0) == (entries, notice is not None)
-    assert pending is not None
-    assert (1, 2000, 15) == (pending.window, pending.instant, pending.digest)
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1)], [note(2)], room > 0) == (entries, in_doubt, notice is not None)
 
 
 def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -530,7 +693,7 @@ def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) 
     ledger = Ledger.create(path, "m")
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(StateError, match="Input/output error"):
-        ledger.begin(1000, 8)
+        begin(ledger, 1)
     with pytest.raises(StateError):
         Ledger.create(path.with_name("n.ledger"), "n")
     with pytest.raises(StateError):
@@ -574,9 +737,7 @@ class _Model:
         self.patch = patch
         self.ledger = Ledger.create(path, "m")
         self.entries: list[Entry] = []
-        self.flying: Entry | None = None
-        self.is_clean = True
-        self.was_cut = False
+        self.flying: Note | None = None
         self.has_begun = False
         self.boots = 0
 
@@ -588,14 +749,22 @@ class _Model:
                 if self.flying and self.has_begun:
                     self.ledger.withdraw()
                     self.flying = None
+                    self.reopen("close")
             else:
                 kind = REJECTED if action == "reject" else ACKNOWLEDGED
                 self.do(action, Entry(step * (-1 if action == "late" else 1), step, kind))
 
     def do(self, action: str, row: Entry) -> None:
-        self.ledger.begin(row.instant, row.digest)
+        if self.flying and not self.has_begun:
+            self.ledger.settle(0)
+        elif self.flying:
+            self.ledger.withdraw()
+            self.flying = None
+            self.reopen("close")
+        self.flying = Note(row.instant, row.digest, row.digest, 1)
+        self.ledger.note([self.flying])
+        self.ledger.begin()
         self.has_begun = True
-        self.flying, self.is_clean, self.was_cut = row, False, False
         if action != "begin":
             self.ledger.record(*row)
             self.entries.append(row)
@@ -604,13 +773,11 @@ class _Model:
     def reopen(self, how: str) -> None:
         if how == "close":
             self.ledger.close()
-            self.is_clean = not self.flying and not self.was_cut
         else:
             crash(self.ledger)
         if how == "reboot":
             self.boots += 1
             self.patch.setattr(fmt, "boot_id", lambda: bytes([self.boots + 1]) * 16)
-            self.was_cut = self.was_cut or not self.is_clean
         self.ledger, self.has_begun = opened(self.path), False
         self.check()
 
@@ -618,13 +785,9 @@ class _Model:
         assert sorted(self.entries) == sorted(self.ledger.entries())
         times = [row.instant for row in self.ledger.entries()]
         assert sorted(times) == times
-        pending = self.ledger.pending
-        if self.was_cut:
-            assert pending is not None
-            assert (SYNC_RECORDS + 1, None) == (pending.window, pending.instant)
-        elif self.flying:
-            assert pending is not None
-            found = (pending.window, pending.instant, pending.digest)
-            assert (1, self.flying.instant, self.flying.digest) == found
-        else:
-            assert pending is None
+        if self.flying:
+            assert (self.flying,) == self.ledger.in_doubt
+        elif self.ledger.in_doubt:
+            # After a power cut: withdrawn, but nothing that is synced says so.
+            assert self.boots
+            self.ledger.settle(0)

@@ -15,9 +15,7 @@ UINT64 = st.integers(0, 2**64 - 1)
 SLOTS = st.builds(
     fmt.Slot,
     number=INT64,
-    instant=INT64,
-    digest=UINT64,
-    sent_at=st.floats(allow_nan=False),
+    noted=UINT64,
     synced=UINT64,
     boot=st.binary(min_size=16, max_size=16),
     is_clean=st.booleans(),
@@ -25,16 +23,30 @@ SLOTS = st.builds(
 
 
 def test_the_parts_follow_one_another() -> None:
-    """Header and slot lie in the first 128 bytes, which a disk writes whole; records follow."""
-    sizes = (fmt.HEADER_BYTES, fmt.SLOT_AT, fmt.SLOT_BYTES, fmt.RECORDS_AT, fmt.RECORD_BYTES)
-    assert (64, 64, 64, 128, 24) == sizes
+    """Header and slot lie in the first 128 bytes, which a disk writes whole; notes, records."""
+    sizes = (fmt.HEADER_BYTES, fmt.SLOT_AT, fmt.SLOT_BYTES, fmt.NOTES_AT, fmt.NOTE_BYTES)
+    assert (64, 64, 64, 4096, 32) == sizes
+    assert (24, {1: 128, 2: 4096 + 2048 * 32}) == (fmt.RECORD_BYTES, fmt.RECORDS_AT)
+
+
+@given(st.integers(0, 2**40), INT64, UINT64, UINT64, st.integers(0, 2**32 - 1))
+def test_a_note_is_read_as_written(
+    number: int, instant: int, digest: int, values: int, registers: int
+) -> None:
+    """Every note comes back as it was, under its own number alone; it lies in the ring."""
+    note = fmt.Note(instant, digest, values, registers)
+    data = fmt.notes(number, [note])
+    assert (32, note) == (len(data), fmt.read_note(number, data))
+    assert fmt.read_note(number + 1, data) is None
+    assert fmt.read_note(number, bytes(32)) is None
+    assert fmt.NOTES_AT <= fmt.note_at(number) <= fmt.RECORDS_AT[2] - 32
 
 
 @given(SLOTS)
 def test_a_slot_is_read_as_written(slot: fmt.Slot) -> None:
     """Every slot comes back as it was."""
     data = fmt.slot(slot)
-    assert (fmt.SLOT_BYTES, slot) == (len(data), fmt.read_slot(PATH, data))
+    assert (fmt.SLOT_BYTES, (slot, None)) == (len(data), fmt.read_slot(PATH, data))
 
 
 @given(st.integers(0, 2**40), INT64, UINT64, st.integers(0, 2**32 - 1))
@@ -55,36 +67,35 @@ def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> Non
 
 def test_a_header_names_its_stream() -> None:
     """A header is good for its own stream and no other."""
-    data = fmt.header("gas")
-    fmt.check_header(PATH, data, "gas")
+    data = fmt.header("gas", fmt.WITH_THE_STREAM)
+    fmt.read_header(PATH, data, "gas")
     with pytest.raises(StateError, match="belongs to another stream"):
-        fmt.check_header(PATH, data, "Gas")
+        fmt.read_header(PATH, data, "Gas")
 
 
 def test_a_newer_version_is_told_from_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkpoint of a newer swarm is no damage: use that version."""
-    monkeypatch.setattr(fmt, "VERSION", 2)
-    data = fmt.header("gas")
-    fmt.check_header(PATH, data, "gas")
+    monkeypatch.setattr(fmt, "VERSION", 3)
+    data = fmt.header("gas", fmt.WITH_THE_STREAM)
     monkeypatch.undo()
-    with pytest.raises(StateError, match=r"newer swarm .checkpoint version 2, this one reads 1"):
-        fmt.check_header(PATH, data, "gas")
+    with pytest.raises(StateError, match=r"newer swarm .checkpoint version 3, this one reads 2"):
+        fmt.read_header(PATH, data, "gas")
 
 
 @pytest.mark.parametrize("data", [b"", b"SWARMLDG", bytes(64), b"gas = data/gas.csv\n" * 4])
 def test_what_is_no_ledger_is_told(data: bytes) -> None:
     """Another file in a ledger's place is damage, with the way out in the message."""
     with pytest.raises(StateError, match=r"m\.ledger: .*The file is kept.*--restart"):
-        fmt.check_header(PATH, data, "gas")
+        fmt.read_header(PATH, data, "gas")
 
 
 def test_another_format_with_a_sound_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sealed header with other first bytes is none of swarm's."""
     monkeypatch.setattr(fmt, "_MAGIC", b"OTHERLDG")
-    data = fmt.header("gas")
+    data = fmt.header("gas", fmt.WITH_THE_STREAM)
     monkeypatch.undo()
     with pytest.raises(StateError, match="not a checkpoint of swarm"):
-        fmt.check_header(PATH, data, "gas")
+        fmt.read_header(PATH, data, "gas")
 
 
 def test_the_boot_has_a_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 from swarm.config import load
 from swarm.errors import SettingsError
 from swarm.legacy import recognises
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from swarm.settings import CsvRules, Meter, Settings
 from tests.inifile import loaded, problems
 

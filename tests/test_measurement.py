@@ -22,7 +22,8 @@ from swarm import (
     SimpleMeasurement,
     SwarmError,
 )
-from swarm.measurement import ATTRIBUTES, REGISTERS
+from swarm.measurement import ATTRIBUTES
+from swarm.packet import REGISTERS
 
 NOON = datetime(2023, 6, 1, 12, tzinfo=UTC)
 SYDNEY = timezone(timedelta(hours=11))

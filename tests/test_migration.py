@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from swarm.config import load
 from swarm.errors import SettingsError
-from swarm.measurement import REGISTERS
 from swarm.migration import migrated
+from swarm.packet import REGISTERS
 from swarm.settings import Settings
 from tests.bench import Bench, rows
 from tests.collector_server import Collector

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from swarm.measurement import REGISTERS, UNITS, unit_of
+from swarm.measurement import UNITS, unit_of
 from swarm.packet import (
+    REGISTERS,
     body,
     digest,
     instant_of,

@@ -15,8 +15,9 @@ from swarm.cli import swarm
 from swarm.config import LAYOUT
 from swarm.helptext import GROUPS
 from swarm.layout import SAMPLE_BYTES
-from swarm.measurement import REGISTERS, unit_of
+from swarm.measurement import unit_of
 from swarm.options import FLAG_ONLY, OPTIONS, Option, Upload
+from swarm.packet import REGISTERS
 from swarm.report import PRECEDENCE
 from swarm.settings import ENVIRONMENTS, SANDBOX, CsvRules
 

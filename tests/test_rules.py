@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swarm import rules
 from swarm.document import Document
 from swarm.ini import parse
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from swarm.settings import CsvRules
 from swarm.values import INVALID
 from tests.inifile import ini_text, loaded, problems

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from tests.bench import Bench
 from tests.collector_server import Collector
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from swarm.sandbox.rules import LIMIT, Breach, Packet, as_text, check, check_headers, check_packet
 
 AT = "2016-02-10T21:45:31.070+11:00"

@@ -55,7 +55,8 @@ def send(found: Task, *numbers: int, kind: int = ACKNOWLEDGED) -> None:
     ledger = Ledger.open(found.ledger, "m") or Ledger.create(found.ledger, "m")
     for number in numbers:
         item = items(found)[number]
-        ledger.begin(item.instant, item.digest)
+        ledger.note([item.note])
+        ledger.begin()
         ledger.record(item.instant, item.digest, kind)
     ledger.close()
 
@@ -195,7 +196,7 @@ def test_a_damaged_ledger_is_told(bench: Bench) -> None:
     found = task(bench)
     send(found, 0, 1, 2)
     data = bytearray(found.ledger.read_bytes())
-    data[130] ^= 1
+    data[-20] ^= 1
     found.ledger.write_bytes(data)
     standing = offline(found)
     (problem,) = standing.problems

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from swarm.cli import swarm
 from swarm.config import load
-from swarm.measurement import REGISTERS
+from swarm.packet import REGISTERS
 from swarm.settings import SANDBOX, Settings
 from tests.bench import Bench, rows
 from tests.csvmeter import looked_at, written

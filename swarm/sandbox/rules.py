@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, NoReturn
 
-from swarm.measurement import REGISTERS, VALUE
+from swarm.packet import REGISTERS, VALUE
 
 #: Where packets go; the last segment of the other routes takes its place.
 PATH: Final = "/measurements/v2/unifiedjson/"
