@@ -8,7 +8,7 @@ from swarm.collector import Last, Question
 from swarm.events import Verified
 from swarm.exchange import Exchange
 from swarm.ledger import ACKNOWLEDGED, Ledger
-from swarm.ledgerformat import Baseline, Begun, Note
+from swarm.ledgerformat import Baseline, Begun
 from swarm.packet import marked
 from swarm.record import Record
 from swarm.retry import Verdict
@@ -92,18 +92,18 @@ def baseline(last: Last | None) -> Baseline:
 def unknown(task: Task, ledger: Ledger, last: Last | None, rows: Rows) -> RowItem | None:
     """Return the row of the files that the collector's last packet is, if the ledger has none.
 
-    Then the checkpoint has fallen behind, as one that was restored from a backup has.
+    Then the checkpoint has fallen behind, as one that was restored from a backup has. The row is
+    known by its instant: its values may have been corrected since.
     """
     if last is None or last.instant > task.newest or _is_known(ledger, last):
         return None
     row = next((row for row in rows() if row.instant >= last.instant), None)
-    return row if row is not None and row.is_same(last) else None
+    return row if row is not None and row.instant == last.instant else None
 
 
 def _is_known(ledger: Ledger, last: Last) -> bool:
-    held = ledger.baseline
-    noted = Note(held.instant, 0, held.values, held.registers)
-    if ledger.newest == last.instant or (held.begun is Begun.HELD and is_noted(noted, last)):
+    held = ledger.baseline.held
+    if ledger.newest == last.instant or (held is not None and is_noted(held, last)):
         return True
     return any(instant == last.instant for instant, _ in ledger.doubts) or any(
         entry.instant == last.instant and entry.kind == ACKNOWLEDGED for entry in ledger.entries()

@@ -152,7 +152,7 @@ class _Delivery:
     def _settle(self, ledger: Ledger, opened: float) -> None:
         """Ask what became of the rows that an earlier run left in doubt."""
         if ledger.in_doubt:
-            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened)
+            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened, ledger.baseline.held)
             ledger.settle(settled.stored, settled.doubtful)
             self.question = settled.question
 

@@ -4,6 +4,7 @@ They are rows that an earlier run may have sent and that no question could settl
 again of them counts as a possible duplicate, in whichever run that is.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -25,14 +26,19 @@ def load(ledger: Path) -> set[Row]:
         return set()
     except OSError as error:
         raise _error(path, error) from None
-    with os.fdopen(fd, encoding="ascii") as file:
-        try:
-            return {(int(instant), int(digest)) for instant, digest in json.load(file)}
-        except (ValueError, TypeError):
-            raise StateError(
-                f"{path}: the list of rows that may be stored already is damaged; remove it: what "
-                "is sent twice of them is then not counted"
-            ) from None
+    try:
+        data = os.pread(fd, os.fstat(fd).st_size, 0)
+    except OSError as error:
+        raise _error(path, error) from None
+    finally:
+        os.close(fd)
+    try:
+        return {(int(instant), int(digest)) for instant, digest in json.loads(data)}
+    except (ValueError, TypeError):
+        raise StateError(
+            f"{path}: the list of rows that may be stored already is damaged; remove it: what is "
+            "sent twice of them is then not counted"
+        ) from None
 
 
 def remove(ledger: Path) -> None:
@@ -66,10 +72,12 @@ def _write(path: Path, data: bytes) -> None:
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
+    try:
+        if os.pwrite(fd, data, 0) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
+    finally:
+        os.close(fd)
     fresh.replace(path)
 
 

@@ -47,7 +47,7 @@ class Ledger:
         self,
         file: LedgerFile,
         stream: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
     ) -> None:
         self.path = file.path
@@ -60,14 +60,14 @@ class Ledger:
         self.baseline: Baseline = fmt.WITH_THE_STREAM
         self._file = file
         self._stream = stream
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._scheduler = scheduler
         self._count = 0
         self._opened_with = 0
         self._frozen = 0
         self._runs: list[int] = []
         self._synced = 0
-        self._sync_due = clock() + SYNC_SECONDS
+        self._sync_due = self._clock() + SYNC_SECONDS
         self._number = -1
         self._noted = 0
         self._has_noted = False
@@ -79,7 +79,7 @@ class Ledger:
         cls,
         path: Path,
         stream: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         acknowledged: Iterable[tuple[int, int]] = (),
         scheduler: Scheduler = THREADS,
         *,
@@ -104,7 +104,7 @@ class Ledger:
         cls,
         path: Path,
         stream: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
     ) -> "Ledger | None":
         """Open a stream's ledger, None if there is none; damage raises `StateError`."""
@@ -121,11 +121,11 @@ class Ledger:
         That needs no lock: the run that writes to it may go on.
         """
         file = Snapshot.open(path)
-        return None if file is None else cls._loaded(file, stream, time.monotonic, THREADS)
+        return None if file is None else cls._loaded(file, stream, None, THREADS)
 
     @classmethod
     def _loaded(
-        cls, file: LedgerFile, stream: str, clock: Callable[[], float], scheduler: Scheduler
+        cls, file: LedgerFile, stream: str, clock: Callable[[], float] | None, scheduler: Scheduler
     ) -> "Ledger":
         ledger = cls(file, stream, clock, scheduler)
         try:

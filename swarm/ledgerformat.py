@@ -87,6 +87,12 @@ class Baseline(NamedTuple):
     values: int = 0
     registers: int = 0
 
+    @property
+    def held(self) -> Note | None:
+        """That packet, as it would be noted; None where there was none, or it is not known."""
+        is_held = self.begun is Begun.HELD
+        return Note(self.instant, 0, self.values, self.registers) if is_held else None
+
 
 #: The baseline of a ledger that began with its stream.
 WITH_THE_STREAM = Baseline()

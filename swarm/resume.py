@@ -1,7 +1,7 @@
 """Which rows of a stream still need a packet: file and ledger, read in step in order of time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
@@ -97,16 +97,14 @@ class Resume:
             self._newest = item
 
 
-def noted(
-    ledger: Ledger, items: Iterator[RowItem], clock: Callable[[], float] = time.monotonic
-) -> Iterator[RowItem]:
+def noted(ledger: Ledger, items: Iterator[RowItem]) -> Iterator[RowItem]:
     """Yield items, each once it is noted in the ledger, durably, that it is about to go out.
 
     They are noted in batches: each costs a sync, and the memory for its rows.
     """
     size = _FIRST_NOTES
     while True:
-        start = clock()
+        start = time.monotonic()
         batch, failure = _gathered(items, size)
         if batch:
             ledger.note([item.note for item in batch])
@@ -115,7 +113,7 @@ def noted(
             raise failure
         if len(batch) < size:
             return
-        fitting = int(size * SYNC_SECONDS / max(clock() - start, 0.001))
+        fitting = int(size * SYNC_SECONDS / max(time.monotonic() - start, 0.001))
         size = min(max(fitting, _FIRST_NOTES), _FASTEST_GROWTH * size, MOST_NOTES)
 
 

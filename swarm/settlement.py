@@ -61,10 +61,11 @@ class Settlement:
         self._tally.possible_duplicates += 1
         return False
 
-    def of_earlier_run(self, notes: Sequence[Note], opened: float) -> Settled:
+    def of_earlier_run(self, notes: Sequence[Note], opened: float, held: Note | None) -> Settled:
         """Return how many of the noted rows an earlier run has stored: the first ones, in order.
 
-        That run has ended: at the latest when its ledger was ``opened`` (monotonic).
+        That run has ended: at the latest when its ledger was ``opened`` (monotonic). What the
+        collector ``held`` before the stream was begun anew says nothing of them.
         """
         self._exchange.pause(opened + self._terms.settle - time.monotonic())
         question = self._exchange.ask(Patience(self._terms.retry_for), None)
@@ -72,7 +73,7 @@ class Settlement:
         if last is None:
             doubtful = () if question.is_known else tuple(notes)
         else:
-            for place, note in enumerate(notes):
+            for place, note in enumerate(notes if held is None or not is_noted(held, last) else ()):
                 if is_noted(note, last):
                     return Settled(place + 1, (), question)
             # Rows go out in order of time: none that is newer than the last packet is there.

@@ -137,7 +137,7 @@ class _Run:
             tasks = tasks_of(self.settings, sound, sandbox.url if sandbox else None)
             self.observer.sending({meter: s.packets for meter, s in sound.items()})
             if self.settings.upload.restart:
-                _forget(tasks, sandbox)
+                begin_anew(tasks, sandbox)
             board.restart_clock()
             for number, result in pool.run(
                 "swarm.delivery:deliver", tasks, self._tick(pool, sandbox)
@@ -176,19 +176,8 @@ class _Run:
         result = self.results.get(meter.id) or self._without_result(survey)
         problem = result.problem
         if problem and problem.kind == INTERRUPTED:
-            problem = self.cause or problem
-        times = [timestamp(row.instant, row.offset) for row in survey.ends]
-        return MeterReport(
-            id=meter.id,
-            file=", ".join(map(str, meter.files)),
-            state=result.state,
-            rows=survey.rows,
-            tally=replace(result.tally, filtered=survey.filtered if survey.is_sound else 0),
-            first=times[0] if times else None,
-            last=times[-1] if times else None,
-            verified=result.verified,
-            problem=problem,
-        )
+            result = replace(result, problem=self.cause or problem)
+        return meter_report(meter, survey, result)
 
     def _without_result(self, survey: Survey) -> StreamResult:
         problem = invalid(survey)
@@ -198,7 +187,23 @@ class _Run:
         return StreamResult(survey.meter, "not started", problem=cause)
 
 
-def _forget(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
+def meter_report(meter: Meter, survey: Survey, result: StreamResult) -> MeterReport:
+    """Return what the report says of a meter."""
+    times = [timestamp(row.instant, row.offset) for row in survey.ends]
+    return MeterReport(
+        id=meter.id,
+        file=", ".join(map(str, meter.files)),
+        state=result.state,
+        rows=survey.rows,
+        tally=replace(result.tally, filtered=survey.filtered if survey.is_sound else 0),
+        first=times[0] if times else None,
+        last=times[-1] if times else None,
+        verified=result.verified,
+        problem=result.problem,
+    )
+
+
+def begin_anew(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
     """Begin all checkpoints anew: if the run is interrupted, all its meters are to go on."""
     if sandbox:
         # Who is killed before the store has forgotten has no checkpoint: no row seems sent.

@@ -1,0 +1,205 @@
+"""A disk that forgets at a power cut what was not synced, in every way that a file system may.
+
+The files below a folder are real; what is done to them is recorded. A cut leaves of each file what
+was synced, and of each of its sectors any state that the page cache had since then; of the changes
+of names in a folder, any part. A sector of 512 bytes is written whole.
+"""
+
+import os
+import random
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+SECTOR = 512
+_REPLAYS = 3
+
+#: A write at a place, or a new size.
+_Change = tuple[int, bytes] | int
+
+
+@dataclass
+class _File:
+    """What is durable of a file, and what was done since."""
+
+    synced: bytearray = field(default_factory=bytearray)
+    changes: list[_Change] = field(default_factory=list)
+
+    def sync(self, content: bytes) -> None:
+        self.synced = bytearray(content)
+        self.changes = []
+
+    def survivor(self, chance: random.Random) -> bytes:
+        """Return what a cut leaves: sectors as they were at different moments."""
+        moments = [chance.randint(0, len(self.changes)) for _ in range(_REPLAYS)]
+        states = [_applied(self.synced, self.changes[:moment]) for moment in moments]
+        kept = bytearray(chance.choice(states))
+        for start in range(0, len(kept), SECTOR):
+            piece = chance.choice(states)[start : start + SECTOR]
+            end = min(start + SECTOR, len(kept))
+            kept[start:end] = piece[: end - start].ljust(end - start, b"\0")
+        return bytes(kept)
+
+
+def _applied(before: bytearray, changes: list[_Change]) -> bytearray:
+    data = bytearray(before)
+    for change in changes:
+        if isinstance(change, int):
+            del data[change:]
+            data.extend(bytes(change - len(data)))
+        else:
+            start, written = change
+            data.extend(bytes(max(0, start - len(data))))
+            data[start : start + len(written)] = written
+    return data
+
+
+def _rename(names: dict[str, _File], change: dict[str, _File | None]) -> None:
+    for name, file in change.items():
+        if file is None:
+            names.pop(name, None)
+        else:
+            names[name] = file
+
+
+class Disk:
+    """The files below ``root``; ``step`` is called before each change, and may raise."""
+
+    def __init__(self, root: Path, step: Callable[[], None]) -> None:
+        self.root = root
+        self._step = step
+        self._names: dict[str, _File] = {}
+        self._synced_names: dict[str, _File] = {}
+        self._changed_names: list[dict[str, _File | None]] = []
+        self._inodes: dict[int, _File] = {}
+        self._fds: dict[int, tuple[str, int]] = {}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Record what is done below the root, as long as the block lasts."""
+        real = {name: getattr(os, name) for name in _WATCHED}
+        with ExitStack() as stack:
+            for name in _WATCHED:
+                stack.enter_context(mock.patch.object(os, name, self._watched(name, real)))
+            yield
+
+    def abandon(self) -> None:
+        """Close what a killed process had open."""
+        for fd, (_, inode) in self._fds.items():
+            # Some are closed where nothing here hears of it, and their numbers used again.
+            with suppress(OSError):
+                if os.fstat(fd).st_ino == inode:
+                    os.close(fd)
+        self._fds.clear()
+
+    def cut(self, chance: random.Random) -> None:
+        """Cut the power, and start the machine anew."""
+        self.abandon()
+        names = dict(self._synced_names)
+        for change in self._changed_names:
+            if chance.random() < 0.5:
+                _rename(names, change)
+        contents = {name: file.survivor(chance) for name, file in names.items()}
+        for name in {*self._names, *names}:
+            Path(name).unlink(missing_ok=True)
+        for name, content in contents.items():
+            Path(name).write_bytes(content)
+        self.found()
+
+    def found(self) -> None:
+        """Take what lies there for durable: after a cut, or when somebody put files there."""
+        paths = [path for path in self.root.rglob("*") if path.is_file()]
+        self._names = {str(path): _File(bytearray(path.read_bytes())) for path in paths}
+        self._synced_names = dict(self._names)
+        self._changed_names = []
+
+    def copy_to(self, folder: Path) -> None:
+        """Make a backup of all that is there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.root, folder)
+
+    def restore(self, folder: Path) -> None:
+        """Put a backup in the place of all that is there."""
+        shutil.rmtree(self.root)
+        shutil.copytree(folder, self.root)
+        self.found()
+
+    def _watched(self, name: str, real: dict[str, Any]) -> Callable[..., Any]:
+        """Return what stands in for a function of `os`."""
+        action = real[name]
+        note = getattr(self, f"_after_{name}")
+
+        def acted(first: Any, *others: Any, **options: Any) -> Any:
+            if not self._is_ours(first):
+                return action(first, *others, **options)
+            if name not in _HARMLESS:
+                self._step()
+            result = action(first, *others, **options)
+            note(result, first, *others)
+            return result
+
+        return acted
+
+    def _is_ours(self, first: Any) -> bool:
+        if isinstance(first, int):
+            return first in self._fds
+        return str(os.fspath(first)).startswith(str(self.root))
+
+    def _named(self, change: dict[str, _File | None]) -> None:
+        _rename(self._names, change)
+        self._changed_names.append(change)
+
+    def _after_open(self, fd: int, path: Any, flags: int, *_: Any) -> None:
+        name = str(path)
+        status = os.fstat(fd)
+        self._fds[fd] = name, status.st_ino
+        if stat.S_ISREG(status.st_mode) and name not in self._names:
+            self._named({name: _File()})
+        if stat.S_ISREG(status.st_mode):
+            self._inodes[status.st_ino] = self._names[name]
+        if flags & os.O_TRUNC:
+            self._names[name].changes.append(0)
+
+    def _after_close(self, _: None, fd: int) -> None:
+        del self._fds[fd]
+
+    def _after_pwrite(self, written: int, fd: int, data: bytes, place: int) -> None:
+        self._file(fd).changes.append((place, bytes(data[:written])))
+
+    def _after_ftruncate(self, _: None, fd: int, size: int) -> None:
+        self._file(fd).changes.append(size)
+
+    def _after_fsync(self, _: None, fd: int) -> None:
+        folder, _inode = self._fds[fd]
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):
+            file = self._file(fd)
+            name = next((name for name, each in self._names.items() if each is file), None)
+            file.sync(Path(name).read_bytes() if name else b"")
+            return
+        left = []
+        for change in self._changed_names:
+            if str(Path(next(iter(change))).parent) == folder:
+                _rename(self._synced_names, change)
+            else:
+                left.append(change)
+        self._changed_names = left
+
+    def _file(self, fd: int) -> _File:
+        """Return the file behind a descriptor, under whichever name it has now."""
+        return self._inodes[os.fstat(fd).st_ino]
+
+    def _after_replace(self, _: None, source: Any, target: Any) -> None:
+        self._named({str(source): None, str(target): self._names[str(source)]})
+
+    def _after_unlink(self, _: None, path: Any) -> None:
+        self._named({str(path): None})
+
+
+_WATCHED = ("open", "close", "pwrite", "fsync", "ftruncate", "replace", "unlink")
+_HARMLESS = frozenset({"open", "close"})
