@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -83,7 +84,8 @@ class Raw:
     """Sends bytes, whatever they are: ``head`` at once, then ``data`` (``times`` over).
 
     With an ``interval`` the data goes byte by byte, so many seconds apart. After ``pause`` seconds
-    of silence the connection is kept, ended in good order (FIN) or reset (RST).
+    of silence the connection is kept, ended in good order (FIN) or reset (RST). What is stored is
+    stored ``later`` by so many seconds.
     """
 
     data: bytes = b""
@@ -93,6 +95,7 @@ class Raw:
     times: int = 1
     interval: float = 0.0
     pause: float = 0.0
+    later: float = 0.0
 
 
 #: Resets; nothing is stored.
@@ -131,7 +134,8 @@ class Collector:
 
     ``auth`` is the (username, password) that it insists on, ``cookie`` a Set-Cookie value for
     clients without one, ``delay`` precedes every answer, ``reset_on_accept`` tells by its number
-    (from 0) which connection is reset at once. ``script`` may be replaced at any time.
+    (from 0) which connection is reset at once, ``handshake`` how long (s) each waits before TLS.
+    ``script`` may be replaced at any time.
     """
 
     def __init__(
@@ -143,6 +147,7 @@ class Collector:
         tls: ssl.SSLContext | None = None,
         delay: float = 0.0,
         reset_on_accept: Callable[[int], bool] = lambda number: False,
+        handshake: Callable[[int], float] = lambda number: 0.0,
     ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
@@ -152,6 +157,7 @@ class Collector:
         self._auth = base64.b64encode(":".join(auth).encode()) if auth else None
         self._tls = tls
         self._reset_on_accept = reset_on_accept
+        self.handshake = handshake
         self._lock = threading.Lock()
         self._stored: defaultdict[str, list[bytes]] = defaultdict(list)
         self._flying: defaultdict[str, set[_Link]] = defaultdict(set)
@@ -180,6 +186,10 @@ class Collector:
     def bodies(self, stream: str) -> list[bytes]:
         """Return the stored packets of a stream, byte for byte, in order of arrival."""
         return list(self._stored.get(stream, ()))
+
+    def take(self, stream: str, body: bytes) -> None:
+        """Store a packet that comes from elsewhere."""
+        self._stored[stream].append(body)
 
     def packets(self, stream: str) -> list[dict[str, Any]]:
         """Return the stored packets of a stream, in order of arrival."""
@@ -300,6 +310,7 @@ class _Link(threading.Thread):
     def run(self) -> None:
         # The client may leave at any point; that is what half of the tests are about.
         with suppress(OSError):
+            time.sleep(self._collector.handshake(self.number))
             if self._tls:
                 self._sock = self._tls.wrap_socket(self._sock, server_side=True)
             self._serve()
@@ -363,7 +374,9 @@ class _Link(threading.Thread):
         return not reply.hang_up
 
     def _raw(self, raw: Raw, request: Request) -> bool:
-        if raw.store:
+        if raw.store and raw.later:
+            threading.Timer(raw.later, self._collector._store, [request]).start()
+        elif raw.store:
             self._collector._store(request)
         pieces = [bytes([byte]) for byte in raw.data] if raw.interval else [raw.data] * raw.times
         for piece in [raw.head, *pieces]:

@@ -1,7 +1,7 @@
 """A collector in memory: it stores, loses its answers, is slow, and gets packets from elsewhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,15 +66,17 @@ class Collector:
     """The collector of one stream.
 
     ``tells`` is which packet it calls the last: the newest, or the one that came last. ``rejects``
-    tells which instants it refuses for good; ``faults`` picks how a request goes wrong.
+    tells which instants it refuses for good; ``failed`` is how many requests of a run went wrong.
     """
 
     def __init__(
         self, clock: Clock, *, tells: Literal["newest", "latest"], quotes: bool, rejects: set[int]
     ) -> None:
         self.stored: list[Stored] = []
-        self.faults: Callable[[str], Fault | None] = lambda method: None
-        self.run = 0
+        self.failed = 0
+        self._run = 0
+        self._faults: Mapping[int, Fault] = {}
+        self._requests = 0
         self._clock = clock
         self._tells = tells
         self._quotes = quotes
@@ -88,6 +90,10 @@ class Collector:
             return self.stored[-1] if self.stored else None
         # Of one instant the one that came last.
         return max(reversed(self.stored), key=lambda each: each.instant, default=None)
+
+    def begin_run(self, number: int, faults: Mapping[int, Fault]) -> None:
+        """Begin to get the packets of a run; ``faults`` are by the numbers of its requests."""
+        self._run, self._faults, self._requests, self.failed = number, faults, 0, 0
 
     def arrive(self) -> None:
         """Store what has been under way for long enough."""
@@ -103,8 +109,8 @@ class Collector:
         """Take a packet."""
         self.arrive()
         fields = json.loads(body)
-        packet = Stored(instant_of(fields["tsISO8601"]), fields, self.run)
-        fault = self.faults("POST")
+        packet = Stored(instant_of(fields["tsISO8601"]), fields, self._run)
+        fault = self._fault()
         if fault == "slow handshake, reset, stored later":
             self._clock.sleep(_HANDSHAKE)
         if fault in {"unreachable", "429", "503", "reset before storing", "500 before storing"}:
@@ -120,7 +126,7 @@ class Collector:
     def get(self) -> Answer:
         """Tell the last packet."""
         self.arrive()
-        fault = self.faults("GET")
+        fault = self._fault()
         if fault == "garbage":
             return Answer(200, b"<html>sorry</html>")
         if fault is not None:
@@ -132,6 +138,12 @@ class Collector:
         if self._quotes:
             fields["value"] = str(float(fields["value"]))
         return Answer(200, json.dumps({**fields, "received": "x"}).encode())
+
+    def _fault(self) -> Fault | None:
+        fault = self._faults.get(self._requests)
+        self._requests += 1
+        self.failed += fault is not None
+        return fault
 
     def _failed(self, fault: Fault) -> Answer:
         if fault == "unreachable":

@@ -24,13 +24,19 @@ _Change = tuple[int, bytes] | int
 
 
 @dataclass
-class _File:
+class File:
     """What is durable of a file, and what was done since."""
 
     synced: bytearray = field(default_factory=bytearray)
     changes: list[_Change] = field(default_factory=list)
 
+    @property
+    def content(self) -> bytearray:
+        """What a process reads of it."""
+        return _applied(self.synced, self.changes)
+
     def sync(self, content: bytes) -> None:
+        """Make all that was done durable; it comes to this content."""
         self.synced = bytearray(content)
         self.changes = []
 
@@ -59,12 +65,79 @@ def _applied(before: bytearray, changes: list[_Change]) -> bytearray:
     return data
 
 
-def _rename(names: dict[str, _File], change: dict[str, _File | None]) -> None:
+class Names:
+    """The files of some folders by their paths, and which of these are durable."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, File] = {}
+        self._synced: dict[str, File] = {}
+        self._changes: list[dict[str, File | None]] = []
+
+    def hold(self, contents: dict[str, bytes]) -> None:
+        """Take these files, and no others, for durable."""
+        self.now = {name: File(bytearray(content)) for name, content in contents.items()}
+        self._synced = dict(self.now)
+        self._changes = []
+
+    def opened(self, name: str) -> File:
+        """Return the file with a name, a new one if there is none."""
+        if name not in self.now:
+            self._change({name: File()})
+        return self.now[name]
+
+    def renamed(self, source: str, target: str) -> None:
+        """Give a file another name."""
+        self._change({source: None, target: self.now[source]})
+
+    def removed(self, name: str) -> None:
+        """Take a name away."""
+        self._change({name: None})
+
+    def synced(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+        left = []
+        for change in self._changes:
+            if str(Path(next(iter(change))).parent) == folder:
+                _rename(self._synced, change)
+            else:
+                left.append(change)
+        self._changes = left
+
+    def survivors(self, chance: random.Random) -> dict[str, bytes]:
+        """Return the files that a cut leaves, with what it leaves of each."""
+        names = dict(self._synced)
+        for change in self._changes:
+            if chance.random() < 0.5:
+                _rename(names, change)
+        return {name: file.survivor(chance) for name, file in names.items()}
+
+    def _change(self, change: dict[str, File | None]) -> None:
+        _rename(self.now, change)
+        self._changes.append(change)
+
+
+def _rename(names: dict[str, File], change: dict[str, File | None]) -> None:
     for name, file in change.items():
         if file is None:
             names.pop(name, None)
         else:
             names[name] = file
+
+
+def laid(root: Path) -> dict[str, bytes]:
+    """Return the files below a folder, by their paths."""
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def lay(root: Path, contents: dict[str, bytes]) -> None:
+    """Lay these files below a folder, and no others."""
+    for name in {*laid(root)} - {*contents}:
+        Path(name).unlink()
+    for name, content in contents.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(name)
+        path.write_bytes(content)
+        path.chmod(0o600)
 
 
 class Disk:
@@ -73,10 +146,8 @@ class Disk:
     def __init__(self, root: Path, step: Callable[[], None]) -> None:
         self.root = root
         self._step = step
-        self._names: dict[str, _File] = {}
-        self._synced_names: dict[str, _File] = {}
-        self._changed_names: list[dict[str, _File | None]] = []
-        self._inodes: dict[int, _File] = {}
+        self._names = Names()
+        self._inodes: dict[int, File] = {}
         self._fds: dict[int, tuple[str, int]] = {}
 
     @contextmanager
@@ -100,23 +171,12 @@ class Disk:
     def cut(self, chance: random.Random) -> None:
         """Cut the power, and start the machine anew."""
         self.abandon()
-        names = dict(self._synced_names)
-        for change in self._changed_names:
-            if chance.random() < 0.5:
-                _rename(names, change)
-        contents = {name: file.survivor(chance) for name, file in names.items()}
-        for name in {*self._names, *names}:
-            Path(name).unlink(missing_ok=True)
-        for name, content in contents.items():
-            Path(name).write_bytes(content)
+        lay(self.root, self._names.survivors(chance))
         self.found()
 
     def found(self) -> None:
         """Take what lies there for durable: after a cut, or when somebody put files there."""
-        paths = [path for path in self.root.rglob("*") if path.is_file()]
-        self._names = {str(path): _File(bytearray(path.read_bytes())) for path in paths}
-        self._synced_names = dict(self._names)
-        self._changed_names = []
+        self._names.hold(laid(self.root))
 
     def copy_to(self, folder: Path) -> None:
         """Make a backup of all that is there."""
@@ -150,20 +210,14 @@ class Disk:
             return first in self._fds
         return str(os.fspath(first)).startswith(str(self.root))
 
-    def _named(self, change: dict[str, _File | None]) -> None:
-        _rename(self._names, change)
-        self._changed_names.append(change)
-
     def _after_open(self, fd: int, path: Any, flags: int, *_: Any) -> None:
         name = str(path)
         status = os.fstat(fd)
         self._fds[fd] = name, status.st_ino
-        if stat.S_ISREG(status.st_mode) and name not in self._names:
-            self._named({name: _File()})
         if stat.S_ISREG(status.st_mode):
-            self._inodes[status.st_ino] = self._names[name]
-        if flags & os.O_TRUNC:
-            self._names[name].changes.append(0)
+            self._inodes[status.st_ino] = self._names.opened(name)
+            if flags & os.O_TRUNC:
+                self._names.now[name].changes.append(0)
 
     def _after_close(self, _: None, fd: int) -> None:
         del self._fds[fd]
@@ -176,29 +230,22 @@ class Disk:
 
     def _after_fsync(self, _: None, fd: int) -> None:
         folder, _inode = self._fds[fd]
-        status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode):
-            file = self._file(fd)
-            name = next((name for name, each in self._names.items() if each is file), None)
-            file.sync(Path(name).read_bytes() if name else b"")
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            self._names.synced(folder)
             return
-        left = []
-        for change in self._changed_names:
-            if str(Path(next(iter(change))).parent) == folder:
-                _rename(self._synced_names, change)
-            else:
-                left.append(change)
-        self._changed_names = left
+        file = self._file(fd)
+        name = next((name for name, each in self._names.now.items() if each is file), None)
+        file.sync(Path(name).read_bytes() if name else b"")
 
-    def _file(self, fd: int) -> _File:
+    def _file(self, fd: int) -> File:
         """Return the file behind a descriptor, under whichever name it has now."""
         return self._inodes[os.fstat(fd).st_ino]
 
     def _after_replace(self, _: None, source: Any, target: Any) -> None:
-        self._named({str(source): None, str(target): self._names[str(source)]})
+        self._names.renamed(str(source), str(target))
 
     def _after_unlink(self, _: None, path: Any) -> None:
-        self._named({str(path): None})
+        self._names.removed(str(path))
 
 
 _WATCHED = ("open", "close", "pwrite", "fsync", "ftruncate", "replace", "unlink")

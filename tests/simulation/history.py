@@ -117,15 +117,23 @@ CHANGES = (
     ("UTC", "2023-06-01 00:00:00"),
 )
 
-HISTORIES = st.builds(
-    lambda change, **others: History(zone=change[0], change=change[1], **others),
-    change=st.sampled_from(CHANGES),
-    minutes=st.sampled_from([15, 30, 60, 10]),
-    start=st.integers(1, 10),
-    tells=st.sampled_from(["newest", "newest", "latest"]),
-    quotes=st.booleans(),
-    rejects=_RARELY,
-    stops_on_ambiguity=_RARELY,
-    constant=_RARELY,
-    runs=st.lists(RUNS, min_size=1, max_size=6).map(tuple),
-)
+
+def histories(runs: int) -> st.SearchStrategy[History]:
+    """Return histories of so many runs at most."""
+    return st.builds(
+        lambda change, **others: History(zone=change[0], change=change[1], **others),
+        change=st.sampled_from(CHANGES),
+        minutes=st.sampled_from([15, 30, 60, 10]),
+        start=st.integers(1, 10),
+        tells=st.sampled_from(["newest", "newest", "latest"]),
+        quotes=st.booleans(),
+        rejects=_RARELY,
+        stops_on_ambiguity=_RARELY,
+        constant=_RARELY,
+        runs=st.lists(RUNS, min_size=1, max_size=runs).map(tuple),
+    )
+
+
+HISTORIES = histories(6)
+#: For real processes, which take their time.
+SHORT_HISTORIES = histories(3)

@@ -1,62 +1,30 @@
-"""Plays a history with the real code, and holds what the collector has to the truth."""
+"""Plays a history, and holds what the collector has to the truth."""
 
 import os
-import random
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from unittest import mock
 from zoneinfo import ZoneInfo
 
-import swarm.collector
-import swarm.csvfile
-import swarm.delivery
-import swarm.ledger
-import swarm.ledgerfile
-import swarm.resume
-import swarm.settlement
-import swarm.stream
-from swarm import ledgerformat
-from swarm.checking import CheckTask, check
-from swarm.collector import Link, Outcome
-from swarm.delivery import deliver
-from swarm.errors import StateError
-from swarm.events import StreamResult, Tally
-from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.localtime import wall_of
-from swarm.meterfile import Survey, Window
-from swarm.options import Upload
-from swarm.report import MeterReport, Report
-from swarm.retry import Verdict
-from swarm.scheduler import THREADS
-from swarm.settings import CsvRules, Meter
-from swarm.standing import look_offline
-from swarm.stream import Down, Halted, Task, invalid
-from swarm.transport import Access
-from swarm.upload import begin_anew, meter_report
-from tests.simulation.collector import Clock, Collector, Fault, Session, Stored
-from tests.simulation.disk import Disk
+from swarm.meterfile import Window
+from tests.simulation.collector import Stored
 from tests.simulation.history import History, Run
+from tests.simulation.machine import STREAM, Attempt, Machine, Simulated, Told
 
-_STREAM = "m"
-_URL = "https://collector.example.com/measurements/v2/unifiedjson/"
-_RETRY_FOR = 120.0
 _CALM_RUNS = 8
-_CLOCKED: tuple[ModuleType, ...] = (
-    *(swarm.collector, swarm.csvfile, swarm.delivery, swarm.ledger, swarm.ledgerfile),
-    *(swarm.resume, swarm.settlement, swarm.stream),
-)
 _SHM = Path("/dev/shm")
-
-
-class Killed(BaseException):
-    """The end of the simulated process."""
+#: Problems that may stand at the end of a run in a history.
+_EXPECTED = frozenset(
+    {
+        *("interrupted", "temporary", "rejected", "late", "not verified", "no checkpoint"),
+        *("ambiguous", "ambiguous time"),
+    }
+)
 
 
 class Wrong(AssertionError):  # noqa: N818 - a broken promise
@@ -103,168 +71,33 @@ class Figures:
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in pairs)
 
 
-def play(history: History) -> Figures:
-    """Play a history; raises `Wrong`."""
-    with TemporaryDirectory(dir=_SHM if _SHM.is_dir() else None) as folder:
-        return World(history, Path(folder)).play()
-
-
-class Context:
-    """A `swarm.stream.Context` on the simulated clock."""
-
-    def __init__(self, world: "World") -> None:
-        self.scheduler = THREADS
-        self.is_halted = False
-        self.tally: Tally | None = None
-        self._world = world
-        self._down_since: float | None = None
-        self._failures = 0
-
-    def enter(self, access: Access) -> Link:
-        """Return a session to the simulated collector."""
-        self.check()
-        link = Link.__new__(Link)
-        link.access = access
-        link._session = Session(self._world.collector, self._world.step)
-        return link
-
-    def leave(self, link: Link) -> None:
-        """Close the session."""
-        link.close()
-
-    def may_send(self, credential: int) -> None:
-        """Wait for a collector that is out of reach."""
-        self.check()
-        if self._down_since is not None:
-            if self._world.clock.now - self._down_since >= _RETRY_FOR:
-                raise Down(_RETRY_FOR, "connection refused")
-            self.sleep(2.0**self._failures, credential)
-
-    def sleep(self, seconds: float, _credential: int) -> None:
-        """Let the clock go on."""
-        self._world.clock.sleep(seconds)
-        self._world.step()
-        self.check()
-
-    def heard(self, outcome: Outcome, _credential: int) -> None:
-        """Note whether the collector is out of reach."""
-        if outcome.verdict is Verdict.UNREACHABLE:
-            self._failures += 1
-            self._down_since = self._down_since or self._world.clock.now
-        else:
-            self._failures, self._down_since = 0, None
-
-    def gives_up(self, _retry_for: float) -> bool:
-        """Tell that each packet is given up by itself."""
-        return False
-
-    def is_accepted(self, _credential: int) -> bool:
-        """Tell that the credential is good."""
-        return True
-
-    def condemn(self, _credential: int) -> None:
-        """Do nothing: no credential is refused."""
-
-    def is_condemned(self, _credential: int) -> bool:
-        """Tell that no credential is refused."""
-        return False
-
-    def check(self, _credential: int | None = None) -> None:
-        """Raise `Halted` once the run was interrupted."""
-        if self.is_halted:
-            raise Halted("the run is told to stop")
-
-    def lock(self, _task: Task) -> bool:
-        """Lock the stream: one run follows the other here."""
-        return True
-
-    def unlock(self, _task: Task) -> None:
-        """Let go of the stream."""
-
-    def follow(self, _task: Task, tally: Tally) -> None:
-        """Keep the tally in view."""
-        self.tally = tally
-
-
-@dataclass
-class _Seen:
-    """What is held against what the collector stored: who sent what, and what was told."""
-
-    #: Where the user has had all sent again: the number of packets that were stored before.
-    begun_anew: list[int] = field(default_factory=lambda: [0])
-    late_runs: set[int] = field(default_factory=set)
-    told: int = 0
+def play(history: History, machine: Callable[[History, Path], Machine] = Simulated) -> Figures:
+    """Play a history on a machine; raises `Wrong`."""
+    with TemporaryDirectory(dir=_SHM if _SHM.is_dir() else None) as name:
+        folder = Path(name)
+        with closing(machine(history, folder)) as place:
+            return World(history, place, folder).play()
 
 
 class World:
-    """One stream: the truth, its exports, the state folder, the collector, and its user."""
+    """One stream: the truth, its exports, its user."""
 
-    def __init__(self, history: History, folder: Path) -> None:
+    def __init__(self, history: History, machine: Machine, folder: Path) -> None:
         self.history = history
-        self.clock = Clock(1_700_000_000.0)
+        self.machine = machine
         self.figures = Figures(histories=1)
         self.readings: list[Reading] = []
-        self.rejected: set[int] = set()
-        self.collector = Collector(
-            self.clock, tells=history.tells, quotes=history.quotes, rejects=self.rejected
-        )
-        self.seen = _Seen()
-        self._state, self._backup = folder / "state", folder / "backup"
-        self._state.mkdir(mode=0o700)
-        self._exports = folder
-        self._disk = Disk(self._state, self.step)
+        self._folder = folder
         self._zone = ZoneInfo(history.zone)
         change = datetime.fromisoformat(history.change).replace(tzinfo=UTC)
         self._start = change - timedelta(minutes=history.minutes * history.start)
-        self._boots = 1
-        self._run = Run()
-        self._steps = 0
-        self._requests = 0
-        self._is_dead = False
-        self._context: Context | None = None
+        #: Where the user has had all sent again: the number of packets that were stored before.
+        self._begun_anew = [0]
+        self._late_runs: set[int] = set()
+        self._told = 0
+        self._runs = 0
         self._is_stuck = False
         self._resends = not history.stops_on_ambiguity
-
-    # What the code under test calls
-
-    def step(self) -> None:
-        """Count a step; the run may be killed or interrupted at it."""
-        self._steps += 1
-        if self._is_dead:
-            raise Killed
-        if self._run.end is None or self._steps <= self._run.at:
-            return
-        if self._run.end == "interrupt":
-            if self._context:
-                self._context.is_halted = True
-        else:
-            self._is_dead = True
-            raise Killed
-
-    def boot_id(self) -> bytes:
-        """Return the name of this boot."""
-        return self._boots.to_bytes(16, "big")
-
-    def _fault(self, _method: str) -> Fault | None:
-        number, self._requests = self._requests, self._requests + 1
-        fault = next((fault for at, fault in self._run.faults if at == number), None)
-        self.figures.faults += fault is not None
-        return fault
-
-    @contextmanager
-    def _patched(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for module in _CLOCKED:
-                if hasattr(module, "time"):
-                    stack.enter_context(mock.patch.object(module, "time", self.clock))
-            stack.enter_context(mock.patch.object(ledgerformat, "boot_id", self.boot_id))
-            stack.enter_context(
-                mock.patch.object(swarm.stream, "backoff", lambda attempt: min(2.0**attempt, 60.0))
-            )
-            stack.enter_context(self._disk.installed())
-            yield
-
-    # The play
 
     def play(self) -> Figures:
         """Play the history, then let all become calm: every true reading is there."""
@@ -274,18 +107,19 @@ class World:
             self._after(run)
         if not self.readings:
             return self.figures
+        told: Told | None = None
         for _ in range(_CALM_RUNS):
-            report = self._send(Run(sends_late=True, skips=True))
-            if report is None:
+            told = self._send(Run(sends_late=True, skips=True))
+            if told is None:
                 raise Wrong("a run without an end was killed")
-            problem = report.meters[0].problem
-            if problem is None or (problem.kind == "rejected" and self.rejected):
+            if not told.kind or (told.kind == "rejected" and self.machine.rejected):
                 break
         else:
-            raise Wrong(f"after {_CALM_RUNS} calm runs there is still: {problem}")
+            raise Wrong(f"after {_CALM_RUNS} calm runs there is still: {told}")
         self._judge_order()
         self._judge_end()
-        self.figures.packets = len(self.collector.stored)
+        self.figures.packets = len(self.machine.stored)
+        self.figures.faults = self.machine.faults
         return self.figures
 
     def _prepare(self, run: Run) -> None:
@@ -298,9 +132,9 @@ class World:
                 values.append(values[-2] if len(values) > 1 and back % 2 else f"{values[0]}9")
         if run.live and not any(each.after == "restore" for each in self.history.runs):
             # With live data the last packet does not tell that a checkpoint has fallen behind.
-            moment = self._start + timedelta(days=3000, minutes=len(self.collector.stored))
-            packet = {"id": _STREAM, "tsISO8601": moment.isoformat(), "value": 1}
-            self.collector.get_elsewhere(packet)
+            moment = self._start + timedelta(days=3000, minutes=len(self.machine.stored))
+            packet = {"id": STREAM, "tsISO8601": moment.isoformat(), "value": 1}
+            self.machine.get_elsewhere(packet)
 
     def _read(self) -> None:
         number = len(self.readings)
@@ -309,115 +143,74 @@ class World:
         value = "7" if self.history.constant else f"{number}.5"
         self.readings.append(Reading(instant, moment.astimezone(self._zone), [value]))
         if self.history.rejects and number % 7 == 5:
-            self.rejected.add(instant)
+            self.machine.rejected.add(instant)
 
     def _after(self, run: Run) -> None:
-        if self.history.tells == "latest" and run.after != "backup":
+        if run.after == "backup":
+            self.machine.backup()
+        elif self.history.tells == "latest":
             # Its last packet may be an old one: it does not tell what a lost checkpoint knew.
             return
-        if run.after == "backup":
-            self._disk.copy_to(self._backup)
         elif run.after == "lose":
-            shutil.rmtree(self._state)
-            self._state.mkdir(mode=0o700)
-            self._disk.found()
-        elif run.after == "restore" and self._backup.exists():
-            self._disk.restore(self._backup)
+            self.machine.lose()
+        elif run.after == "restore" and not self.machine.rejected:
+            # A checkpoint that has fallen behind does not know which rows were rejected since.
+            self.machine.restore()
 
     # One run
 
-    def _send(self, run: Run) -> Report | None:
-        """Run once; return the report, None where the run was killed."""
+    def _send(self, run: Run) -> Told | None:
+        """Run once; return what it told, None where it was killed."""
         if not self.readings:
             return None
         flag, self._is_stuck = self._way_on() if self._is_stuck else "", False
         if flag:
             # Who follows the advice does so with the whole export.
             run = replace(run, form="growing", since=0, until=0)
-        self._run, self._steps, self._requests, self._is_dead = run, 0, 0, False
-        self._context = None
-        self.collector.faults = self._fault
-        self.collector.run += 1
+        self._runs += 1
         self.figures.runs += 1
         if run.sends_late:
-            self.seen.late_runs.add(self.collector.run)
+            self._late_runs.add(self._runs)
+        if flag == "--restart":
+            self._begun_anew.append(len(self.machine.stored))
         shown = self._shown(run)
-        try:
-            report = self._attempt(run, flag, self._written(run, shown))
-        except Killed:
-            self._bury(run)
-            report = None
-        self._run = Run()
-        self.clock.sleep(3.0)
-        self.collector.arrive()
+        files = self._written(run, shown)
+        window = self._window(run)
+        attempt = Attempt(run, files, window.since, window.until, flag, self._resends)
+        before = len(self.machine.stored)
+        told = self.machine.attempt(self._runs, attempt)
+        if told is None:
+            self.figures.kills += 1
+            self.figures.power_cuts += run.end == "power cut"
+        else:
+            self._told += told.counts["possible_duplicates"]
         self._judge_packets()
-        if report is not None:
-            self._judge_report(run, report, shown)
-            self._react(report)
-        return report
+        if told is not None:
+            self._judge_report(window, told, shown, len(self.machine.stored) - before)
+            self._react(told)
+        return told
 
-    def _attempt(self, run: Run, flag: str, files: tuple[Path, ...]) -> Report:
-        meter = Meter(_STREAM, files, CsvRules(self.history.zone), _URL, None)
-        upload = Upload(
-            since=self._wall(run.since) if run.since else None,
-            until=self._wall(len(self.readings) - run.until) if run.until else None,
-            late="send" if run.sends_late else "report",
-            restart=flag == "--restart",
-            adopt=flag == "--adopt",
-            on_reject="skip" if run.skips else "stop",
-            on_ambiguous="resend" if self._resends else "stop",
-            retry_for=_RETRY_FOR,
-        )
-        access = Access("u", "p")
-        task = Task(meter, Survey(_STREAM), upload, "c", str(self._state), access, 0)
-        window = Window(upload.since, upload.until)
-        with self._patched():
-            ledger = None if upload.restart else task.ledger
-            survey = check(CheckTask(meter, window, ledger=ledger), None)
-            problem = invalid(survey)
-            if problem is not None:
-                result = StreamResult(_STREAM, "invalid", problem=problem)
-            else:
-                self._context = Context(self)
-                task = replace(task, survey=survey)
-                if upload.restart:
-                    self.seen.begun_anew.append(len(self.collector.stored))
-                    begin_anew([task], None)
-                result = deliver(task, self._context)
-            meters = (meter_report(meter, survey, result),)
-            report = Report("", "", 0.0, 0.0, meters)
-            self._judge_status(report, task)
-            return report
+    def _window(self, run: Run) -> Window:
+        since = self._wall(run.since) if run.since else None
+        until = self._wall(len(self.readings) - run.until) if run.until else None
+        is_empty = since is not None and until is not None and until <= since
+        return Window(since, None if is_empty else until)
 
-    def _bury(self, run: Run) -> None:
-        self._disk.abandon()
-        if self._context and self._context.tally:
-            # A run that was killed tells nobody what it had counted.
-            self.seen.told += self._context.tally.possible_duplicates
-        self.figures.kills += 1
-        if run.end == "power cut":
-            self.figures.power_cuts += 1
-            self._boots += 1
-            self._disk.cut(random.Random(run.chance))
-
-    def _react(self, report: Report) -> None:
+    def _react(self, told: Told) -> None:
         """Do what a user does who reads the report."""
-        problem = report.meters[0].problem
-        if problem is None:
-            return
-        self.figures.interruptions += problem.kind == "interrupted"
-        if problem.kind == "ambiguous":
+        self.figures.interruptions += told.kind == "interrupted"
+        if told.kind == "ambiguous":
             self._resends = True
-        elif problem.kind == "ambiguous time":
+        elif told.kind == "ambiguous time":
             self.figures.refused += 1
-        elif problem.kind == "no checkpoint" and problem.exit_code == 3:
+        elif told.kind == "no checkpoint" and told.problem_code == 3:
             self._is_stuck = True
-        elif problem.kind not in _EXPECTED:
-            raise Wrong(f"a problem that nothing explains: {problem}")
+        elif told.kind and told.kind not in _EXPECTED:
+            raise Wrong(f"a problem that nothing explains: {told.kind}: {told.message}")
 
     def _way_on(self) -> str:
         """Return the flag by which a user goes on without a checkpoint."""
-        last = self.collector.last
+        last = self.machine.last
         is_all_there = last is not None and all(
             self._newest_stored(reading) == float(reading.values[-1])
             for reading in self.readings
@@ -437,7 +230,7 @@ class World:
     def _shown(self, run: Run) -> list[Reading]:
         """Return the readings that the run's export has."""
         if run.form == "rolling":
-            known = self._recorded()
+            known = self.machine.recorded()
             heads = [at for at, each in enumerate(self.readings) if each.instant in known]
             # What rolls away before it was sent is lost by the export.
             return self.readings[heads[max(-run.place, -len(heads))] :] if heads else self.readings
@@ -458,7 +251,7 @@ class World:
             parts = [lines[:at], lines[at:]]
         elif run.form == "overlapping" and at:
             parts = [lines[: at + 2], lines[at:]]
-        paths = tuple(self._exports / f"export-{number}.csv" for number in range(len(parts)))
+        paths = tuple(self._folder / f"export-{number}.csv" for number in range(len(parts)))
         for path, part in zip(paths, parts, strict=True):
             path.write_text("".join(part))
             os.utime(path, (1, 1))
@@ -468,24 +261,11 @@ class World:
         naive = reading.local.replace(tzinfo=self._zone, fold=0)
         return naive.utcoffset() != naive.replace(fold=1).utcoffset()
 
-    def _recorded(self) -> set[int]:
-        """Return the instants that the ledger has acknowledged."""
-        path = Task(
-            Meter(_STREAM, (), CsvRules("UTC"), _URL, None),
-            *(Survey(_STREAM), Upload(), "c", str(self._state), Access("u", "p"), 0),
-        ).ledger
-        with suppress(StateError):
-            ledger = Ledger.view(path, _STREAM)
-            if ledger is not None:
-                with closing(ledger):
-                    return {each.instant for each in ledger.entries() if each.kind == ACKNOWLEDGED}
-        return set()
-
     # The judgement
 
     @property
     def _ours(self) -> list[Stored]:
-        return [packet for packet in self.collector.stored if packet.run is not None]
+        return [packet for packet in self.machine.stored if packet.run is not None]
 
     def _newest_stored(self, reading: Reading) -> float | None:
         """Return the value that was stored last at a reading's instant."""
@@ -498,7 +278,7 @@ class World:
         for packet in self._ours:
             if packet.value not in truth.get(packet.instant, set()):
                 raise Wrong(f"a packet that is not true: {packet}")
-            if packet.instant in self.rejected:
+            if packet.instant in self.machine.rejected:
                 raise Wrong(f"a packet that was rejected is stored: {packet}")
         twice = 0
         for packets in self._generations():
@@ -506,15 +286,15 @@ class World:
             for packet in packets:
                 twice += values.get(packet.instant) == packet.value
                 values[packet.instant] = packet.value
-        if twice > self.seen.told + self._telling():
-            raise Wrong(f"{twice} packets are stored twice, {self.seen.told} told")
+        if twice > self._told + self.machine.untold:
+            raise Wrong(f"{twice} packets are stored twice, {self._told} told")
         self.figures.told_twice = twice
 
     def _generations(self) -> Iterator[list[Stored]]:
         """Yield what was sent, parted where the user has had all sent again."""
-        bounds = [*self.seen.begun_anew, len(self.collector.stored)]
+        bounds = [*self._begun_anew, len(self.machine.stored)]
         for start, end in pairwise(bounds):
-            yield [each for each in self.collector.stored[start:end] if each.run is not None]
+            yield [each for each in self.machine.stored[start:end] if each.run is not None]
 
     def _judge_order(self) -> None:
         """See that packets are in order, but for late ones; of those stored twice the last counts.
@@ -528,76 +308,43 @@ class World:
                 if last[packet.instant, packet.value] != place:
                     continue
                 is_late = newest is not None and packet.instant <= newest
-                if is_late and packet.run not in self.seen.late_runs:
+                if is_late and packet.run not in self._late_runs:
                     raise Wrong(f"a packet that is out of order: {packet}")
                 newest = packet.instant if newest is None else max(newest, packet.instant)
 
-    def _telling(self) -> int:
-        """Return what the run that has just ended tells."""
-        if self._is_dead or self._context is None or self._context.tally is None:
-            return 0
-        return self._context.tally.possible_duplicates
-
-    def _judge_report(self, run: Run, report: Report, shown: Sequence[Reading]) -> None:
-        """Hold a run's report to what the collector has."""
-        meter = report.meters[0]
-        counts = meter.counts
-        self.seen.told += counts["possible_duplicates"]
+    def _judge_report(
+        self, window: Window, told: Told, shown: Sequence[Reading], stored: int
+    ) -> None:
+        """Hold what a run told to what the collector has."""
+        counts = told.counts
         parts = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
         if counts["rows"] != sum(counts[part] for part in parts) or min(counts.values()) < 0:
             raise Wrong(f"counts that do not add up: {counts}")
-        now = [each for each in self.collector.stored if each.run == self.collector.run]
-        most = counts["sent"] + counts["possible_duplicates"] + 1
-        if not counts["sent"] <= len(now) <= most:
-            raise Wrong(f"{len(now)} packets stored by a run that says {counts}")
+        if not counts["sent"] <= stored <= counts["sent"] + counts["possible_duplicates"] + 1:
+            raise Wrong(f"{stored} packets stored by a run that says {counts}")
         there = sum(self._newest_stored(each) == float(each.values[-1]) for each in shown)
         if counts["sent"] + counts["resumed"] > there + counts["filtered"]:
             raise Wrong(f"only {there} rows of the export are there, the run says {counts}")
-        if report.exit_code == 0:
-            since = self._wall(run.since) if run.since else None
-            until = self._wall(len(self.readings) - run.until) if run.until else None
-            window = Window(since, until)
+        if told.exit_code == 0:
             for each in shown:
                 is_there = self._newest_stored(each) == float(each.values[-1])
                 if not is_there and window.holds(wall_of(each.local.replace(tzinfo=None))):
                     raise Wrong(f"exit code 0, but this reading is not there: {each}")
-
-    def _judge_status(self, report: Report, task: Task) -> None:
-        """Hold what `swarm status` says to the report."""
-        meter: MeterReport = report.meters[0]
-        standing = look_offline(task, None)  # type: ignore[arg-type]
-        if meter.state == "invalid":
-            return
-        found = {
-            "acknowledged": standing.acknowledged,
-            "waiting": standing.waiting,
-            "rejected": standing.rejected,
-            "filtered": standing.filtered,
-        }
-        counts = meter.counts
-        if meter.state == "done":
+        if told.state == "done" and told.status is not None:
             expected = {
                 "acknowledged": counts["sent"] + counts["resumed"],
                 "waiting": 0,
                 "rejected": counts["rejected"],
                 "filtered": counts["filtered"],
             }
-            if found != expected:
-                raise Wrong(f"status says {found}, the report {counts}")
+            if told.status != expected:
+                raise Wrong(f"status says {told.status}, the run {counts}")
 
     def _judge_end(self) -> None:
         """See that each reading is there, as it was read last."""
         for reading in self.readings:
             stored = self._newest_stored(reading)
-            if reading.instant in self.rejected:
+            if reading.instant in self.machine.rejected:
                 continue
             if stored != float(reading.values[-1]):
                 raise Wrong(f"lost: {reading}; the collector has {stored}")
-
-
-_EXPECTED = frozenset(
-    {
-        *("interrupted", "temporary", "rejected", "late", "not verified", "no checkpoint"),
-        *("ambiguous", "ambiguous time", "conflict"),
-    }
-)

@@ -1,0 +1,362 @@
+"""The machine of a simulated history: the real code over a simulated disk, collector and clock."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+from unittest import mock
+
+import swarm.collector
+import swarm.csvfile
+import swarm.delivery
+import swarm.ledger
+import swarm.ledgerfile
+import swarm.resume
+import swarm.settlement
+import swarm.stream
+from swarm import ledgerformat
+from swarm.checking import CheckTask, check
+from swarm.collector import Link, Outcome
+from swarm.delivery import deliver
+from swarm.errors import StateError
+from swarm.events import StreamResult, Tally
+from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.meterfile import Survey, Window
+from swarm.options import Upload
+from swarm.report import Report
+from swarm.retry import Verdict
+from swarm.scheduler import THREADS
+from swarm.settings import CsvRules, Meter
+from swarm.standing import look_offline
+from swarm.stream import Down, Halted, Task, invalid
+from swarm.transport import Access
+from swarm.upload import begin_anew, meter_report
+from tests.simulation.collector import Clock, Collector, Session, Stored
+from tests.simulation.disk import Disk
+from tests.simulation.history import History, Run
+
+STREAM = "m"
+_URL = "https://collector.example.com/measurements/v2/unifiedjson/"
+_RETRY_FOR = 120.0
+_CLOCKED: tuple[ModuleType, ...] = (
+    *(swarm.collector, swarm.csvfile, swarm.delivery, swarm.ledger, swarm.ledgerfile),
+    *(swarm.resume, swarm.settlement, swarm.stream),
+)
+
+
+class Killed(BaseException):
+    """The end of the simulated process."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a run is told: its export, its window (local times in ms), a flag of its user."""
+
+    run: Run
+    files: tuple[Path, ...]
+    since: int | None
+    until: int | None
+    flag: str
+    resends: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run told: exit code, what became of its meter, and what `swarm status` says then."""
+
+    exit_code: int
+    state: str
+    counts: dict[str, int]
+    kind: str = ""
+    problem_code: int = 0
+    message: str = ""
+    status: dict[str, int | None] | None = None
+
+
+class Machine(Protocol):
+    """Where a history is played."""
+
+    #: What the runs that were killed had counted as possible duplicates, and told nobody.
+    untold: int
+    #: How often requests went wrong.
+    faults: int
+    #: The instants (ms) that the collector refuses for good.
+    rejected: set[int]
+
+    @property
+    def stored(self) -> list[Stored]:
+        """What the collector has stored, in the order in which it came."""
+
+    @property
+    def last(self) -> Stored | None:
+        """What the collector tells as the last packet."""
+
+    def get_elsewhere(self, packet: dict[str, Any]) -> None:
+        """Let the collector get a packet from another source."""
+
+    def attempt(self, number: int, attempt: Attempt) -> Told | None:
+        """Run once; return what the run told, None where it was killed."""
+
+    def recorded(self) -> set[int]:
+        """Return the instants that the checkpoint has acknowledged."""
+
+    def backup(self) -> None:
+        """Make a backup of the state folder."""
+
+    def lose(self) -> None:
+        """Lose the state folder."""
+
+    def restore(self) -> None:
+        """Put the backup of the state folder in its place, if there is one."""
+
+    def close(self) -> None:
+        """End what runs beside."""
+
+
+class Context:
+    """A `swarm.stream.Context` on the simulated clock."""
+
+    def __init__(self, machine: "Simulated") -> None:
+        self.scheduler = THREADS
+        self.is_halted = False
+        self.tally: Tally | None = None
+        self._machine = machine
+        self._down_since: float | None = None
+        self._failures = 0
+
+    def enter(self, access: Access) -> Link:
+        """Return a session to the simulated collector."""
+        self.check()
+        link = Link.__new__(Link)
+        link.access = access
+        link._session = Session(self._machine.collector, self._machine.step)
+        return link
+
+    def leave(self, link: Link) -> None:
+        """Close the session."""
+        link.close()
+
+    def may_send(self, credential: int) -> None:
+        """Wait for a collector that is out of reach."""
+        self.check()
+        if self._down_since is not None:
+            if self._machine.clock.now - self._down_since >= _RETRY_FOR:
+                raise Down(_RETRY_FOR, "connection refused")
+            self.sleep(2.0**self._failures, credential)
+
+    def sleep(self, seconds: float, _credential: int) -> None:
+        """Let the clock go on."""
+        self._machine.clock.sleep(seconds)
+        self._machine.step()
+        self.check()
+
+    def heard(self, outcome: Outcome, _credential: int) -> None:
+        """Note whether the collector is out of reach."""
+        if outcome.verdict is Verdict.UNREACHABLE:
+            self._failures += 1
+            self._down_since = self._down_since or self._machine.clock.now
+        else:
+            self._failures, self._down_since = 0, None
+
+    def gives_up(self, _retry_for: float) -> bool:
+        """Tell that each packet is given up by itself."""
+        return False
+
+    def is_accepted(self, _credential: int) -> bool:
+        """Tell that the credential is good."""
+        return True
+
+    def condemn(self, _credential: int) -> None:
+        """Do nothing: no credential is refused."""
+
+    def is_condemned(self, _credential: int) -> bool:
+        """Tell that no credential is refused."""
+        return False
+
+    def check(self, _credential: int | None = None) -> None:
+        """Raise `Halted` once the run was interrupted."""
+        if self.is_halted:
+            raise Halted("the run is told to stop")
+
+    def lock(self, _task: Task) -> bool:
+        """Lock the stream: one run follows the other here."""
+        return True
+
+    def unlock(self, _task: Task) -> None:
+        """Let go of the stream."""
+
+    def follow(self, _task: Task, tally: Tally) -> None:
+        """Keep the tally in view."""
+        self.tally = tally
+
+
+class Simulated:
+    """A `Machine` in memory."""
+
+    def __init__(self, history: History, folder: Path) -> None:
+        self.clock = Clock(1_700_000_000.0)
+        self.untold = 0
+        self.faults = 0
+        self.rejected: set[int] = set()
+        self.collector = Collector(
+            self.clock, tells=history.tells, quotes=history.quotes, rejects=self.rejected
+        )
+        self._zone = history.zone
+        self._state, self._backup = folder / "state", folder / "backup"
+        self._state.mkdir(mode=0o700)
+        self._disk = Disk(self._state, self.step)
+        self._boots = 1
+        self._run = Run()
+        self._steps = 0
+        self._is_dead = False
+        self._context: Context | None = None
+
+    def close(self) -> None:
+        """Do nothing: nothing runs beside."""
+
+    # What the code under test calls
+
+    def step(self) -> None:
+        """Count a step; the run may be killed or interrupted at it."""
+        self._steps += 1
+        if self._is_dead:
+            raise Killed
+        if self._run.end is None or self._steps <= self._run.at:
+            return
+        if self._run.end == "interrupt":
+            if self._context:
+                self._context.is_halted = True
+        else:
+            self._is_dead = True
+            raise Killed
+
+    def boot_id(self) -> bytes:
+        """Return the name of this boot."""
+        return self._boots.to_bytes(16, "big")
+
+    @contextmanager
+    def _patched(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for module in _CLOCKED:
+                if hasattr(module, "time"):
+                    stack.enter_context(mock.patch.object(module, "time", self.clock))
+            stack.enter_context(mock.patch.object(ledgerformat, "boot_id", self.boot_id))
+            stack.enter_context(
+                mock.patch.object(swarm.stream, "backoff", lambda attempt: min(2.0**attempt, 60.0))
+            )
+            stack.enter_context(self._disk.installed())
+            yield
+
+    # What happens to it
+
+    @property
+    def stored(self) -> list[Stored]:
+        """What the collector has stored, in the order in which it came."""
+        return self.collector.stored
+
+    @property
+    def last(self) -> Stored | None:
+        """What the collector tells as the last packet."""
+        return self.collector.last
+
+    def get_elsewhere(self, packet: dict[str, Any]) -> None:
+        """Let the collector get a packet from another source."""
+        self.collector.get_elsewhere(packet)
+
+    def backup(self) -> None:
+        """Make a backup of the state folder."""
+        self._disk.copy_to(self._backup)
+
+    def lose(self) -> None:
+        """Lose the state folder."""
+        shutil.rmtree(self._state)
+        self._state.mkdir(mode=0o700)
+        self._disk.found()
+
+    def restore(self) -> None:
+        """Put the backup of the state folder in its place, if there is one."""
+        if self._backup.exists():
+            self._disk.restore(self._backup)
+
+    def recorded(self) -> set[int]:
+        """Return the instants that the checkpoint has acknowledged."""
+        path = self._task(Meter(STREAM, (), CsvRules("UTC"), _URL, None), Upload()).ledger
+        with suppress(StateError):
+            ledger = Ledger.view(path, STREAM)
+            if ledger is not None:
+                with closing(ledger):
+                    return {each.instant for each in ledger.entries() if each.kind == ACKNOWLEDGED}
+        return set()
+
+    def attempt(self, number: int, attempt: Attempt) -> Told | None:
+        """Run once; return what the run told, None where it was killed."""
+        self._run, self._steps, self._is_dead, self._context = attempt.run, 0, False, None
+        faults = dict(attempt.run.faults)
+        self.collector.begin_run(number, faults)
+        try:
+            with self._patched():
+                return self._sent(attempt)
+        except Killed:
+            self._bury(attempt.run)
+            return None
+        finally:
+            self.faults += self.collector.failed
+            self.collector.begin_run(number, {})
+            self._run = Run()
+            # What is still under way arrives within the time to settle.
+            self.clock.sleep(3.0)
+            self.collector.arrive()
+
+    def _task(self, meter: Meter, upload: Upload) -> Task:
+        return Task(meter, Survey(STREAM), upload, "c", str(self._state), Access("u", "p"), 0)
+
+    def _sent(self, attempt: Attempt) -> Told:
+        meter = Meter(STREAM, attempt.files, CsvRules(self._zone), _URL, None)
+        upload = Upload(
+            since=attempt.since,
+            until=attempt.until,
+            late="send" if attempt.run.sends_late else "report",
+            restart=attempt.flag == "--restart",
+            adopt=attempt.flag == "--adopt",
+            on_reject="skip" if attempt.run.skips else "stop",
+            on_ambiguous="resend" if attempt.resends else "stop",
+            retry_for=_RETRY_FOR,
+        )
+        task = self._task(meter, upload)
+        ledger = None if upload.restart else task.ledger
+        survey = check(CheckTask(meter, Window(upload.since, upload.until), ledger=ledger), None)
+        task = replace(task, survey=survey)
+        problem = invalid(survey)
+        if problem is not None:
+            result = StreamResult(STREAM, "invalid", problem=problem)
+        else:
+            self._context = Context(self)
+            if upload.restart:
+                begin_anew([task], None)
+            result = deliver(task, self._context)
+        return self._told(task, result)
+
+    def _told(self, task: Task, result: StreamResult) -> Told:
+        meter = meter_report(task.meter, task.survey, result)
+        report = Report("", "", 0.0, 0.0, (meter,))
+        standing = look_offline(task, None)  # type: ignore[arg-type]
+        names = ("acknowledged", "waiting", "rejected", "filtered")
+        status = {name: getattr(standing, name) for name in names}
+        told = Told(report.exit_code, meter.state, meter.counts, status=status)
+        if (problem := meter.problem) is None:
+            return told
+        return replace(
+            told, kind=problem.kind, problem_code=problem.exit_code, message=problem.message
+        )
+
+    def _bury(self, run: Run) -> None:
+        self._disk.abandon()
+        if self._context and self._context.tally:
+            self.untold += self._context.tally.possible_duplicates
+        if run.end == "power cut":
+            self._boots += 1
+            self._disk.cut(random.Random(run.chance))
