@@ -76,7 +76,8 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Take the collector's last packet as the checkpoint where there is none.",
+    help="Where there is no checkpoint, or it has fallen behind: take the rows up to the "
+    "collector's last packet for acknowledged.",
 )
 def upload(config: Path, **given: Any) -> int:
     """Check every file, then send what is new, in order.

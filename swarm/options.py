@@ -92,7 +92,8 @@ OPTIONS: tuple[Option, ...] = (
         "late",
         one_of("report", "send"),
         "report|send",
-        "Rows older than the last acknowledged that were never sent: tell, or send them.",
+        "Rows not newer than the last acknowledged that were never sent, or were sent "
+        "with other values: tell, or send them.",
         "report",
     ),
     Option("processes", count, "N", "Worker processes.", "cores, at most the number of meters"),
@@ -126,7 +127,7 @@ OPTIONS: tuple[Option, ...] = (
         "settle",
         duration,
         "D",
-        "How long to wait, from the moment it was sent, before asking "
+        "How long to wait, from the end of the exchange, before asking "
         "what became of an unsettled packet.",
         "2s",
     ),
