@@ -216,18 +216,18 @@ class Real:
             os.kill(self._python(process.pid), signal.SIGINT)
             return False
         # Not the tracer: it is to write down all that it has seen.
-        for pid in _descendants(process.pid) or [process.pid]:
+        for pid in descendants(process.pid) or [process.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return True
 
     def _python(self, pid: int) -> int:
         """Return the process of the command itself, which a tracer may have started."""
-        below = _descendants(pid)
+        below = descendants(pid)
         return next((each for each in [pid, *below] if b"swarm\0" in command(each)[:200]), pid)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return the processes below one, the nearest first."""
     found = [pid]
     for each in found:
