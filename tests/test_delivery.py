@@ -1,6 +1,7 @@
 """Delivery under every fault: section 5 of the contract, through the command and real sockets."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -394,6 +395,59 @@ def test_without_a_checkpoint_known_rows_stop_the_stream(
     adopted = bench.run(config, "--json", "--adopt").balanced()
     assert (0, 2, 6) == (adopted.code, adopted.meters["m"]["sent"], adopted.meters["m"]["resumed"])
     assert packets("m", rows(8)) == collector.packets("m")
+
+
+def test_a_restored_checkpoint_stops_the_stream(bench: Bench, collector: Collector) -> None:
+    """It knows nothing of the collector's last packet, a row of the file; --adopt catches up."""
+    send(bench, collector)
+    backup = bench.folder / "backup"
+    shutil.copytree(bench.state, backup)
+    bench.csv("m.csv", rows(9))
+    config = bench.folder / "config.ini"
+    assert bench.run(config).code == 0
+    shutil.rmtree(bench.state)
+    shutil.copytree(backup, bench.state)
+    bench.csv("m.csv", rows(11))
+    told = bench.run(config, "--json").balanced()
+    problem = told.meters["m"]["problem"]
+    assert (3, "no checkpoint", 9) == (told.code, problem["kind"], problem["line"])
+    assert ("--adopt" in told.err, "--restart" in told.err) == (True, True)
+    assert packets("m", rows(9)) == collector.packets("m")
+    done = bench.run(config, "--json", "--adopt").balanced()
+    assert (0, 2, 9) == (done.code, done.meters["m"]["sent"], done.meters["m"]["resumed"])
+    assert packets("m", rows(11)) == collector.packets("m")
+    assert bench.run(config, "--json").balanced().meters["m"]["resumed"] == 11
+
+
+def test_restart_is_not_taken_for_a_checkpoint_that_fell_behind(
+    bench: Bench, collector: Collector
+) -> None:
+    """Ended before its first packet, it goes on: the collector's last packet is an old one."""
+    send(bench, collector)
+    collector.script = lambda request, _: Reply(403) if request.method == "POST" else None
+    assert send(bench, collector, "--restart").code == 4
+    collector.script = None
+    done = send(bench, collector)
+    assert (0, 6) == (done.code, done.meters["m"]["sent"])
+    assert packets("m", LINES) * 2 == collector.packets("m")
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>welcome</html>", b"[1]", b"\x1f\x8b\x08\x00", b'{"id":"m"}']
+)
+def test_an_answer_that_cannot_be_read_is_not_nothing_stored(bench: Bench, body: bytes) -> None:
+    """Without a checkpoint the stream stops, and says what may help; --restart sends all."""
+    with Collector(lambda request, _: Reply(200, body) if request.method == "GET" else None) as c:
+        done = send(bench, c)
+        assert (5, "no checkpoint") == (done.code, done.meters["m"]["problem"]["kind"])
+        assert ("--restart" in done.err, [], []) == (
+            True,
+            c.packets("m"),
+            list(bench.state.glob("checkpoints/*/*")),
+        )
+        assert send(bench, c, "--adopt").code == 5
+        assert send(bench, c, "--restart").code == 0
+        assert packets("m", LINES) == c.packets("m")
 
 
 def test_restart_sends_all_again(bench: Bench, collector: Collector) -> None:
