@@ -218,10 +218,17 @@ def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
     """
     import platformdirs
 
+    from swarm.errors import StateError
     from swarm.sandbox.server import serve
+    from swarm.state import make_folder
 
     path = store or platformdirs.user_state_path("swarm") / "sandbox.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        raise StateError(
+            f"{path.parent}: can't be made: {error.strerror}; name another place with --store"
+        ) from None
 
     def ready(url: str) -> None:
         click.echo(

@@ -12,6 +12,7 @@ from swarm import state
 from swarm.board import Board
 from swarm.checking import CheckTask
 from swarm.checkrun import check_all, checks_of
+from swarm.errors import StateError
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, recorded
 from swarm.ledgerfile import remove
@@ -21,9 +22,9 @@ from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
 from swarm.settings import ENVIRONMENTS, Meter, Settings
-from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
+from swarm.streamlocks import StreamLocks
 from swarm.table import counted
 from swarm.transport import available
 from swarm.workforce import tasks_of, workforce
@@ -76,6 +77,8 @@ class _Run:
         self.open_sandbox = open_sandbox
         self.results: dict[str, StreamResult] = {}
         self.cause: StreamProblem | None = None
+        self.locks: list[StreamLocks] = []
+        self.lost: StreamProblem | None = None
 
     def report(self) -> Report:
         """Do the run, and say what it did."""
@@ -105,10 +108,13 @@ class _Run:
     def _lock(self, stack: ExitStack) -> set[str]:
         """Lock all streams for this run; return the IDs of those that no other run holds."""
         folder, collector = self.settings.state, self.settings.collector
-        runs = StreamLocks(state.runs_lock(folder, collector))
-        stack.callback(runs.close)
-        senders = StreamLocks(state.senders_lock(folder, collector))
-        stack.callback(senders.close)
+        warning = state.open_folder(folder, collector)
+        if warning:
+            _LOG.warning("warning: %s", warning)
+        for path in (state.runs_lock(folder, collector), state.senders_lock(folder, collector)):
+            self.locks.append(StreamLocks(path))
+            stack.callback(self.locks[-1].close)
+        runs, senders = self.locks
         return {
             meter.id
             for meter in self.settings.meters
@@ -124,7 +130,7 @@ class _Run:
             surveys = check_all(self._checks(), pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
-            if sound and may_go and self.stop.why is None:
+            if sound and may_go and self.stop.why is None and self._has_its_locks():
                 self._send(pool, board, sound)
         return surveys
 
@@ -151,7 +157,10 @@ class _Run:
     def _tick(self, pool: Pool, sandbox: Sandbox | None) -> Callable[[Mapping[str, Tally]], None]:
         def tick(tallies: Mapping[str, Tally]) -> None:
             self.observer.tallies(tallies)
-            if self.cause is None and self.stop.is_due():
+            if self.lost is None and not self._has_its_locks():
+                self.observer.stopping("the state folder was removed or replaced")
+                pool.stop()
+            elif self.cause is None and self.stop.is_due():
                 self._stop(pool, self.stop.why or "")
             elif self.cause is None and sandbox and not sandbox.is_running:
                 self._stop(pool, "the sandbox has ended")
@@ -162,6 +171,17 @@ class _Run:
         self.cause = _interruption(why)
         self.observer.stopping(why)
         pool.stop()
+
+    def _has_its_locks(self) -> bool:
+        """Tell whether this run's locks keep others off; if not, that ends the run."""
+        try:
+            for locks in self.locks:
+                locks.check()
+        except StateError as error:
+            self.lost = StreamProblem("state", str(error), error.exit_code)
+            self.cause = self.cause or self.lost
+            return False
+        return True
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
@@ -177,6 +197,9 @@ class _Run:
         problem = result.problem
         if problem and problem.kind == INTERRUPTED:
             problem = self.cause or problem
+        if self.lost and result.state == "done":
+            # All was sent, but what records it may be gone.
+            problem = self.lost
         times = [timestamp(row.instant, row.offset) for row in survey.ends]
         return MeterReport(
             id=meter.id,
