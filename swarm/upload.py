@@ -82,16 +82,19 @@ class _Run:
 
     def report(self) -> Report:
         """Do the run, and say what it did."""
-        started = time.time()
+        started, start = time.time(), time.monotonic()
         with ExitStack() as stack:
             surveys = self._go(self._lock(stack))
         pairs = zip(self.settings.meters, surveys, strict=True)
         meters = tuple(self._meter(*pair) for pair in pairs)
+        seconds = time.monotonic() - start
         return Report(
             config=str(self.settings.config),
             collector="sandbox" if self.settings.sandbox else self.settings.url,
             started=started,
-            finished=time.time(),
+            # The clock may have been set meanwhile.
+            finished=max(time.time(), started + seconds),
+            seconds=seconds,
             meters=meters,
             signal=self.stop.signal,
             notes=tuple(self._notes(meters)),
@@ -259,6 +262,9 @@ def _lost(task: Task, lost: Lost) -> StreamResult:
     if lost.traceback is None:
         message = f"{lost.message}; run the same command again to go on"
         return StreamResult(task.meter.id, "stopped", tally, StreamProblem("worker", message, 5))
+    if isinstance(lost.error, StateError):
+        problem = StreamProblem("state", str(lost.error), lost.error.exit_code)
+        return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
     problem = StreamProblem("bug", f"a bug in swarm: {lost.message}; -vv shows where", 1)
     return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
 

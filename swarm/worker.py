@@ -17,6 +17,7 @@ from swarm.board import Board
 from swarm.collector import Link, Outcome
 from swarm.errors import StateError, SwarmError
 from swarm.events import Tally
+from swarm.openfiles import has_too_many, way_out
 from swarm.places import Places
 from swarm.retry import Verdict, backoff
 from swarm.scheduler import THREADS
@@ -249,6 +250,8 @@ class _Worker:
             self._tell("result", (job.number, result))
         except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
+            if has_too_many(error):
+                own = StateError(way_out())
             line = traceback.format_exception_only(error)[-1].strip()
             self._tell("crash", (job.number, own, line, traceback.format_exc()))
 
