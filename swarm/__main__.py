@@ -5,7 +5,8 @@ import io
 import os
 import sys
 
-from swarm.errors import SwarmError
+from swarm.errors import StateError, SwarmError
+from swarm.openfiles import has_too_many, way_out
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -49,6 +50,9 @@ def _told(error: BaseException) -> int:
         for line in (*lines, *getattr(error, "__notes__", ())):
             LOG.error("%s", line)
         return error.exit_code
+    if has_too_many(error):
+        LOG.error("swarm: %s", way_out())
+        return StateError.exit_code
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         # Of all that is written, stdout alone has nobody who says so in better words.
         LOG.error("swarm: can't write to standard output: %s", error.strerror)

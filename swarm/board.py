@@ -18,6 +18,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any
 
 from swarm.errors import StateError
+from swarm.openfiles import has_too_many, way_out
 
 _STOP, _GATE = 0, 1
 # Doubles, counted from the start of the mapping.
@@ -51,10 +52,9 @@ class Board:
                 file.flush()
                 board = cls(os.dup(file.fileno()))
         except OSError as error:
-            raise StateError(
-                f"no temporary file for the run: {error.strerror}; free some room, or name another "
-                "folder with the variable TMPDIR"
-            ) from None
+            help_text = "free some room, or name another folder with the variable TMPDIR"
+            why = way_out() if has_too_many(error) else f"{error.strerror}; {help_text}"
+            raise StateError(f"no temporary file for the run: {why}") from None
         board.restart_clock()
         return board
 

@@ -1,7 +1,10 @@
 """The command line: the only place that prints results."""
 
+import errno
+import os
+import stat
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +142,7 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
     """Tell what is acknowledged and what waits.
 
     Per meter: rows of its files, acknowledged, waiting; the collector's own last packet. Nothing is
-    sent, written or locked: it may be asked while an upload runs.
+    sent or locked, nor written but to a log_file: it may be asked while an upload runs.
     """
     settings = _settings(config, given, secrets=not offline)
     from swarm import statusreport as reports
@@ -217,12 +220,21 @@ def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
     It listens on this computer alone, in the foreground, and takes any user and password:
     'environment = local' sends to it. 'environment = sandbox' starts one of its own.
     """
-    import platformdirs
-
+    from swarm.errors import StateError
+    from swarm.filenames import default_state
     from swarm.sandbox.server import serve
+    from swarm.state import make_folder
 
-    path = store or platformdirs.user_state_path("swarm") / "sandbox.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = default_state()
+    if not (store or folder):
+        raise click.UsageError("there is no home folder for the store; name a file with --store")
+    path = store or (folder or Path()) / "sandbox.sqlite"
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        raise StateError(
+            f"{path.parent}: can't be made: {error.strerror}; name another place with --store"
+        ) from None
 
     def ready(url: str) -> None:
         click.echo(
@@ -277,17 +289,28 @@ def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
 
 
 def _show(result: str | bytes) -> None:
-    """Print a result; a reader that has gone is no error."""
+    """Print a result; a reader that has gone, or a terminal, is no error."""
     # JSON is UTF-8, whatever the terminal's encoding.
     if isinstance(result, str) and result.startswith("{"):
         result = result.encode(errors="backslashreplace")
-    with suppress(BrokenPipeError):
+    try:
         click.echo(result)
+    except BrokenPipeError:
+        _print_no_more()
+    except OSError as error:
+        if error.errno != errno.EIO or not stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode):
+            raise
+        _print_no_more()
+
+
+def _print_no_more() -> None:
+    """Leave what is still to be printed to nobody: Python would fail with it at its end."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, sys.stdout.fileno())
+    os.close(nobody)
 
 
 def _draws(stream: Any) -> bool:
-    import os
-
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 

@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from swarm import choices, credentials, ini, legacy, meters
 from swarm.document import METERS, Document
 from swarm.errors import SettingsError
-from swarm.filenames import is_file, resolved
+from swarm.filenames import default_state, is_file, resolved
 from swarm.options import Upload
 from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name
 from swarm.spelling import Layout, check_names, check_repeats, closest, suggestion
@@ -102,7 +100,7 @@ def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
         url=url,
         meters=tuple(meters.load(document, url, sets, upload.meters)),
         upload=upload,
-        state=_path(document, "state") or platformdirs.user_state_path("swarm"),
+        state=_state(document),
         log_file=_path(document, "log_file"),
         ca_bundle=_ca_bundle(document),
         proxy=_proxy(document, url),
@@ -149,6 +147,19 @@ def _proxy(document: Document, url: str) -> str | None:
 def _path(document: Document, option: str) -> Path | None:
     text = document.text("swarm", option)
     return resolved(text, document.folder) if text else None
+
+
+def _state(document: Document) -> Path:
+    """Return the state folder; the default is in the user's home, which may not be known."""
+    path = _path(document, "state") or default_state()
+    if path is None and not document.entry("swarm", "state"):
+        document.report(
+            "swarm",
+            "state",
+            "missing, and there is no home folder for the default; add a line such as "
+            "state = /var/lib/swarm",
+        )
+    return path or Path()
 
 
 def _ca_bundle(document: Document) -> str | None:

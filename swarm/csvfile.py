@@ -14,6 +14,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from swarm.errors import StateError
+from swarm.openfiles import has_too_many, way_out
+
 BLOCK_BYTES = 64 * 1024
 #: A longer line is cut, for the row reader to refuse.
 LONGEST_LINE = 1024 * 1024
@@ -90,7 +93,11 @@ class CsvFile:
         return data
 
     def _is_young(self) -> bool:
-        return self._status is not None and time.time() - self._status.st_mtime < SETTLED_AFTER
+        if self._status is None:
+            return False
+        # The time of modification can be set, also to one in years; the time of that can't.
+        changed = min(self._status.st_mtime, self._status.st_ctime)
+        return time.time() - changed < SETTLED_AFTER
 
 
 def is_gzip(path: Path) -> bool:
@@ -99,14 +106,23 @@ def is_gzip(path: Path) -> bool:
 
 
 def open_csv(path: Path) -> OpenFile:
-    """Open a file for reading, unpacked; raises OSError."""
+    """Open a file for reading, unpacked.
+
+    Raises OSError, and `StateError` where this process may open no more files: nothing is wrong
+    with this one.
+    """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise OSError(errno.EISDIR, "is a folder")
     if not stat.S_ISREG(mode):
         # A pipe would be waited for, and can't be read twice.
         raise OSError(errno.EINVAL, "not a regular file")
-    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
+    try:
+        return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
+    except OSError as error:
+        if has_too_many(error):
+            raise StateError(f"{path}: can't be read: {way_out()}") from None
+        raise
 
 
 def pieces(file: OpenFile, left: int) -> Iterator[bytes]:

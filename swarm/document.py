@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.errors import SettingsError
+from swarm.filenames import is_stream
 from swarm.problems import comment_hint, shown
 from swarm.values import INVALID, Parser
 
@@ -37,8 +38,8 @@ class Document:
 
     @property
     def folder(self) -> Path:
-        """The folder that the INI is in."""
-        return self.path.absolute().parent
+        """The folder that its paths are relative to: its own, or where it has none the current."""
+        return current_folder(self.path) if is_stream(self.path) else self.path.absolute().parent
 
     @staticmethod
     def key(section: str, option: str) -> str:
@@ -177,3 +178,14 @@ def _found(text: str) -> str:
 
 def _is_showable(text: str) -> bool:
     return not (set("@=") & set(text) or ("://" in text and set("?#") & set(text)))
+
+
+def current_folder(of: Path) -> Path:
+    """Return the current folder, to which the paths in an INI are relative: ``of`` names it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{of}: its paths are relative to the current folder, which was removed; run the "
+            "command in another"
+        ) from None

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from swarm.errors import StateError
-from swarm.state import sync_folder
+from swarm.state import open_fresh, open_private, sync_folder
 
 #: A row by its instant (ms) and the digest of its measurements.
 Row = tuple[int, int]
@@ -21,7 +21,7 @@ def load(ledger: Path) -> set[Row]:
     """Return the rows in doubt of the stream with this ledger; raises `StateError`."""
     path = _path(ledger)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = open_private(path, os.O_RDONLY)
     except FileNotFoundError:
         return set()
     except OSError as error:
@@ -70,8 +70,7 @@ def _path(ledger: Path) -> Path:
 
 def _write(path: Path, data: bytes) -> None:
     fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = open_fresh(fresh)
     try:
         if os.pwrite(fd, data, 0) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,8 +1,11 @@
 """Names of files as an INI gives them -> paths."""
 
 import glob
+import re
+from contextlib import suppress
 from pathlib import Path
 
+_STREAM = re.compile(r"/dev/stdin|(/dev|/proc/[^/]+)/fd/\d+")
 _WILD = frozenset("*?[")
 
 
@@ -17,6 +20,22 @@ def home_expanded(text: str) -> str:
         return str(Path(text).expanduser()) if text.startswith("~") else text
     except RuntimeError:
         return text
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a path names a stream of this process: /dev/stdin, or the shell's <(...)."""
+    return _STREAM.fullmatch(str(path)) is not None
+
+
+def default_state() -> Path | None:
+    """Return the user's own state folder; None where the user's home is not known."""
+    import platformdirs
+
+    with suppress(RuntimeError):
+        path = platformdirs.user_state_path("swarm")
+        # Older versions leave the name of a home that they don't know as it is.
+        return None if path.parts[0].startswith("~") else path
+    return None
 
 
 def resolved(text: str, folder: Path) -> Path:

@@ -45,14 +45,37 @@ class HeldFile:
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks."""
         try:
-            with open_csv(self._path) as file:
-                self._begin(os.fstat(file.fileno()))
-                yield from numbered(map(self._compared, pieces(file, self._checked.size)))
-                self._compare_end(file)
+            yield from numbered(map(self._compared, self._pieces()))
             self._is_read = True
             self._compare_with_disk(self._opened_at)
         except READ_ERRORS as error:
             self._changed(reason(error))
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the file's pieces; it is open while one is read, and no longer.
+
+        Many files may be merged at a time. What is packed stays open: to find one's place in it
+        again, all that is ahead has to be unpacked.
+        """
+        size = self._checked.size
+        if is_gzip(self._path):
+            with open_csv(self._path) as file:
+                self._begin(os.fstat(file.fileno()))
+                yield from pieces(file, size)
+                self._compare_end(file)
+            return
+        place = 0
+        while True:
+            with open_csv(self._path) as file:
+                status = os.fstat(file.fileno())
+                self._begin(status) if place == 0 else self._compare_place(status)
+                file.seek(place)
+                piece = next(pieces(file, size - place), None)
+                place = file.tell()
+                if piece is None:
+                    self._compare_end(file)
+                    return
+            yield piece
 
     def watch(self) -> None:
         """Compare the file on disk with what is being sent.

@@ -11,7 +11,7 @@ from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledgerformat import Baseline, Note, Slot
 from swarm.scheduler import THREADS, Scheduler
-from swarm.state import make_folder, sync_folder
+from swarm.state import is_still_there, make_folder, open_fresh, open_private, sync_folder
 
 #: How often what another process may be writing is looked at, and the seconds between.
 _LOOKS = 5
@@ -53,8 +53,7 @@ class LedgerFile:
         with _told(path):
             make_folder(path.parent)
             fresh = path.with_name(path.name + ".new")
-            fresh.unlink(missing_ok=True)
-            fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = open_fresh(fresh)
             try:
                 file = cls(path, fd)
                 count = file._write_records(records)
@@ -73,7 +72,7 @@ class LedgerFile:
         """Open a ledger's file, None if there is none."""
         with _told(path):
             try:
-                return cls(path, os.open(path, cls._ACCESS | os.O_NOFOLLOW | os.O_CLOEXEC))
+                return cls(path, open_private(path, cls._ACCESS))
             except FileNotFoundError:
                 return None
 
@@ -151,12 +150,8 @@ class LedgerFile:
         """Put all on the disk; raises `StateError` also where the file is not in its place now."""
         with _told(self.path):
             os.fsync(self._fd)
-            here = os.fstat(self._fd)
-            try:
-                there = self.path.lstat()
-            except FileNotFoundError:
-                there = None
-        if there is None or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            is_in_place = is_still_there(self._fd, self.path)
+        if not is_in_place:
             raise StateError(
                 f"{self.path}: the checkpoint was removed or replaced while it was in use: what "
                 "was sent since then may not be recorded; put the state folder back, or run the "

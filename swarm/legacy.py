@@ -12,10 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from swarm.document import Document
-from swarm.filenames import resolved
+from swarm.document import Document, current_folder
+from swarm.filenames import default_state, resolved
 from swarm.ini import Dialect
 from swarm.options import Upload
 from swarm.packet import REGISTERS, VALUE
@@ -70,10 +68,23 @@ def settings(document: Document, upload: Upload) -> Settings:
         url=url,
         meters=(_meter(document, url),),
         upload=upload,
-        state=platformdirs.user_state_path("swarm"),
-        log_file=resolved(log_file, Path.cwd()) if isinstance(log_file, str) else None,
+        state=_state(document),
+        log_file=resolved(log_file, current_folder(document.path))
+        if isinstance(log_file, str)
+        else None,
         warnings=_warnings(document),
     )
+
+
+def _state(document: Document) -> Path:
+    path = default_state()
+    if path is None:
+        document.report_at(
+            None,
+            "no home folder for the state folder; set the variable XDG_STATE_HOME, or rewrite the "
+            "INI with swarm init --from and name one with 'state' under [swarm]",
+        )
+    return path or Path()
 
 
 def _warnings(document: Document) -> tuple[str, ...]:
@@ -89,7 +100,7 @@ def _meter(document: Document, url: str) -> Meter:
         document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
     return Meter(
         id=_required(document, _GENERAL, "ChannelReference"),
-        files=(resolved(_required(document, _GENERAL, "Filename"), Path.cwd()),),
+        files=(resolved(_required(document, _GENERAL, "Filename"), current_folder(document.path)),),
         rules=_rules(document),
         url=url,
         credentials=Credentials("", user, _required(document, WEB, "Password")),

@@ -9,7 +9,7 @@ from swarm.credentials import CredentialSets
 from swarm.document import METERS, Document
 from swarm.filenames import matching
 from swarm.settings import SANDBOX, CsvRules, Meter, with_route
-from swarm.spelling import closest, suggestion
+from swarm.spelling import Names, suggestion
 from swarm.values import INVALID
 
 OPTIONS = (*rules.PARSERS, "credentials")
@@ -47,9 +47,10 @@ def load(
 def _check_sections(document: Document) -> None:
     """Report sections of meters that there are none of; go on with what was meant."""
     named = document.sections[METERS]
+    names = Names(named)
     for name, section in document.named("meter").items():
         if name not in named:
-            close = closest(name, named)
+            close = names.closest(name)
             hint = suggestion(close)
             document.report(section, None, f"no such meter under [{METERS}]{hint}")
             if close:

@@ -6,6 +6,7 @@ that it had in hand and nothing else.
 """
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 from swarm.board import Board
@@ -150,7 +152,7 @@ class Pool:
         )
         self._hired += 1
         process = self._context.Process(target=main, args=(theirs, brief), daemon=True)
-        with _signals_blocked():
+        with _signals_blocked(), _somewhere():
             process.start()
         theirs.close()
         self._hands.append(_Hand(process, ours, places))
@@ -227,3 +229,26 @@ def _signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _somewhere() -> Iterator[None]:
+    """Be in some folder: multiprocessing asks for the current one, which may have been removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        with _elsewhere():
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    here = os.open(".", os.O_RDONLY)
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.chdir(here)
+        os.close(here)

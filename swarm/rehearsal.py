@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarm import state
 from swarm.errors import StateError
 from swarm.progress import Quiet
 from swarm.settings import Settings
@@ -22,7 +23,11 @@ def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
     from swarm.sandbox.server import running
 
     store = _store(settings)
-    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        state.make_folder(store.parent)
+    except OSError as error:
+        message = f"{store.parent}: can't be made: {error.strerror}; make the folder above writable"
+        raise StateError(message) from None
     known = {
         (m.credentials.username, m.credentials.password) for m in settings.meters if m.credentials
     }
@@ -54,4 +59,7 @@ def last_times(settings: Settings) -> dict[str, str]:
 
 
 def _store(settings: Settings) -> Path:
-    return settings.state / "sandbox" / "packets.sqlite"
+    """Return the sandbox's store; SQLite would follow a link in its place."""
+    store = state.sandbox_store(settings.state)
+    state.check_private(store)
+    return store

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from swarm.collector import Outcome
 from swarm.errors import StateError
 from swarm.meterfile import Row
-from swarm.state import make_folder, sync_folder
+from swarm.state import make_folder, open_private, sync_folder
 
 
 class Rejects:
@@ -36,10 +36,10 @@ class Rejects:
 def _append(path: Path, line: str) -> None:
     try:
         make_folder(path.parent)
-        is_new = not path.exists()
-        with path.open("ab+") as file:
+        with os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab+") as file:
+            is_new = file.tell() == 0
             # A crash may have cut the last line short: this one is to stand alone.
-            is_torn = file.tell() > 0 and _last_byte(file) != b"\n"
+            is_torn = not is_new and _last_byte(file) != b"\n"
             file.write(b"\n" * is_torn + line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -60,12 +60,13 @@ class MeterReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did; ``started`` and ``finished`` in Unix seconds."""
+    """What a run did; ``started`` and ``finished`` in Unix seconds, ``seconds`` is how long."""
 
     config: str
     collector: str
     started: float
     finished: float
+    seconds: float
     meters: tuple[MeterReport, ...]
     signal: int | None = None
     notes: tuple[str, ...] = field(default=())
@@ -110,7 +111,7 @@ def as_json(report: Report) -> str:
             "collector": report.collector,
             "started": _iso(report.started),
             "finished": _iso(report.finished),
-            "seconds": round(report.finished - report.started, 3),
+            "seconds": round(report.seconds, 3),
             "exit_code": report.exit_code,
             "totals": report.totals,
             "meters": [_meter_as_dict(meter) for meter in report.meters],
@@ -166,7 +167,7 @@ def closing(report: Report) -> Iterable[str]:
         rate = totals["packets_per_second"]
         yield (
             f"{counted(totals['sent'], 'packet')} sent in "
-            f"{span(report.finished - report.started)}, "
+            f"{span(report.seconds)}, "
             f"{rate:,.{0 if rate >= 10 else 1}f} a second"
         )
     elif report.exit_code == 0 and totals["resumed"]:

@@ -6,8 +6,10 @@ that this is missing.
 
 import difflib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from swarm.document import Document
 from swarm.options import FLAG_ONLY
@@ -18,6 +20,10 @@ Layout = Mapping[str, tuple[str, ...] | None]
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 #: How like a known name (0..1) an unknown one must be to be shown where passwords stand.
 _ALIKE = 0.8
+#: So many wrong names are compared with all of many known ones.
+_COMPARED = 20
+#: So many names that are one letter away are compared.
+_MOST_NEAR = 50
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,41 @@ def closest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     by_fold = {word.lower(): word for word in known}
     close = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=alike)
     return by_fold[close[0]] if close else None
+
+
+class Names:
+    """Many known names, for many that are wrong: to compare each with each would take too long.
+
+    A name that is one letter away is found at once; of the others, some are compared with all.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = list(known)
+        self._near: dict[str, list[str]] = defaultdict(list)
+        for name in self._known:
+            for form in _forms(name):
+                self._near[form].append(name)
+        self._left = _COMPARED
+
+    def closest(self, name: str) -> str | None:
+        """Return the known name that is close to another, as `closest` does."""
+        forms = _forms(name)
+        near = [known for known in self._known_as(forms) if known.lower() in forms]
+        found = closest(name, near or self._known_as(forms))
+        if found is None and self._left > 0:
+            self._left -= 1
+            found = closest(name, self._known)
+        return found
+
+    def _known_as(self, forms: Iterable[str]) -> list[str]:
+        found = chain.from_iterable(self._near[form] for form in forms if form in self._near)
+        return list(islice(found, _MOST_NEAR))
+
+
+def _forms(name: str) -> dict[str, None]:
+    """Return a name and what is left of it without any one of its letters, in lower case."""
+    word = name.lower()
+    return dict.fromkeys([word, *(word[:at] + word[at + 1 :] for at in range(len(word)))])
 
 
 def suggestion(close: str | None) -> str:

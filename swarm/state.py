@@ -1,13 +1,15 @@
-"""Where a run's state lies, and who may write it: paths and kernel locks.
+"""Where a run's state lies, and who may write it: paths, folders, and files opened safely.
 
-A stream is locked twice. The parent of a run locks all chosen streams before the first packet, so
-that a second run says `locked` at once. The worker that sends a stream locks it for as long as it
-can send: so a killed parent leaves no stream open while one of its workers still lives. Both are
-byte-range locks of the kernel, a byte for each stream: they end with their process, whatever ends
-it, and no lock can be stale.
+Whoever can write to the state folder decides what counts as sent, and which files a run of another
+user writes to. So it is used only where it belongs to this user or to root, and no link in it is
+followed.
 """
 
 import os
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +17,9 @@ from urllib.parse import quote
 from swarm.errors import StateError
 
 _LONGEST_NAME = 200
-_OFFSETS = 2**62
+#: The folders in a state folder that hold one for each collector.
+_KINDS = ("checkpoints", "locks", "rejects")
+_SANDBOX = "sandbox"
 
 
 def file_name(stream: str) -> str:
@@ -24,7 +28,7 @@ def file_name(stream: str) -> str:
     name = name.replace(".", "%2E", 1) if name.startswith(".") else name
     if len(name) <= _LONGEST_NAME:
         return name
-    return f"{name[:_LONGEST_NAME]}~{_digest(stream).hex()}"
+    return f"{name[:_LONGEST_NAME]}~{digest_of(stream).hex()}"
 
 
 def ledger_path(state: Path, collector: str, stream: str) -> Path:
@@ -34,7 +38,7 @@ def ledger_path(state: Path, collector: str, stream: str) -> Path:
     """
     name = file_name(stream)
     if stream != stream.lower() and len(name) <= _LONGEST_NAME:
-        name = f"{name}~{_digest(stream).hex()}"
+        name = f"{name}~{digest_of(stream).hex()}"
     return state / "checkpoints" / collector / f"{name}.ledger"
 
 
@@ -51,6 +55,39 @@ def runs_lock(state: Path, collector: str) -> Path:
 def senders_lock(state: Path, collector: str) -> Path:
     """Return the file whose bytes the workers lock that send to a collector."""
     return state / "locks" / collector / "senders.lock"
+
+
+def sandbox_store(state: Path) -> Path:
+    """Return the file in which the sandbox keeps its packets."""
+    return state / _SANDBOX / "packets.sqlite"
+
+
+def digest_of(stream: str) -> bytes:
+    """Return what tells a stream's ID from any other, in few bytes."""
+    return blake2b(stream.encode(), digest_size=8).digest()
+
+
+def open_folder(state: Path, collector: str) -> str | None:
+    """Make the state folder if it is not there, and check it as `check_folder` does."""
+    try:
+        make_folder(state)
+    except OSError as error:
+        raise _unusable(state, error) from None
+    return check_folder(state, collector)
+
+
+def check_folder(state: Path, collector: str) -> str | None:
+    """Check who may write to the state folder, and to those in it that concern a collector.
+
+    Each that is there has to belong to this user or to root, and must not be writable by
+    everybody; else raises `StateError`. The state folder itself may be a link of this user's or
+    root's, those in it may not. Returns a warning where a group can write.
+    """
+    if os.name != "posix":
+        return None  # there owner and mode say nothing
+    found = [_checked(state, may_be_link=True)]
+    found += [_checked(folder) for folder in _folders(state, collector)]
+    return next(filter(None, map(_warning, (state, *_folders(state, collector)), found)), None)
 
 
 def make_folder(folder: Path) -> None:
@@ -71,53 +108,142 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-class StreamLocks:
-    """Locks of this process on streams, all in one file.
+def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
+    """Open a file of swarm's own and return its descriptor, which no other program inherits.
 
-    A process opens each such file once: closing any of its descriptors would end all of the
-    process's locks on it (POSIX).
+    Raises OSError where it can't be opened, and `StateError` where it is not the regular file of
+    this user or root that it should be, or lies in a folder that check_folder would refuse.
     """
+    folder = _checked(path.parent)
+    try:
+        # Without O_NONBLOCK, a pipe in the file's place would be waited for.
+        extra = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        fd = os.open(path, flags | extra, mode)
+    except OSError:
+        with suppress(OSError):
+            _check_file(path, path.lstat())
+        raise
+    try:
+        status = os.fstat(fd)
+        _check_file(path, status)
+        if folder is not None and folder.st_mode & stat.S_IWGRP and status.st_nlink > 1:
+            raise _refused(path, "has a second name (a hard link), and a group can make those")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            make_folder(path.parent)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._error(error) from None
 
-    def take(self, stream: str) -> bool:
-        """Lock a stream; False if another process holds it."""
-        import fcntl
+def check_private(path: Path) -> None:
+    """Raise `StateError` where `open_private` would, for who opens a file by its name alone."""
+    if os.name != "posix":
+        return
+    with suppress(FileNotFoundError):
+        _check_file(path, path.lstat())
 
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(stream))
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError as error:
-            raise self._error(error) from None
-        return True
 
-    def release(self, stream: str) -> None:
-        """Let go of a stream."""
-        import fcntl
+def open_fresh(path: Path) -> int:
+    """Open a new file of swarm's own in place of whatever has its name, as `open_private` does."""
+    path.unlink(missing_ok=True)
+    return open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(stream))
 
-    def close(self) -> None:
-        """Let go of all."""
-        os.close(self._fd)
+def is_still_there(fd: int, path: Path) -> bool:
+    """Tell whether an open file is still the one that a path names; raises OSError."""
+    ours = os.fstat(fd)
+    try:
+        there = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return ours.st_nlink > 0 and os.path.samestat(ours, there)
 
-    def _error(self, error: OSError) -> StateError:
-        return StateError(
-            f"{self._path}: can't be locked: {error.strerror}; make the folder "
-            "writable, or name another with 'state' under [swarm]"
+
+def _folders(state: Path, collector: str) -> Iterator[Path]:
+    """Yield the folders of swarm's own in a state folder."""
+    for kind in _KINDS:
+        yield state / kind
+        yield state / kind / collector
+    yield state / _SANDBOX
+
+
+def _checked(folder: Path, *, may_be_link: bool = False) -> os.stat_result | None:
+    """Return a folder's status, None if it is not there; raises `StateError` as `check_folder`."""
+    try:
+        status = folder.lstat()
+        if may_be_link and stat.S_ISLNK(status.st_mode):
+            _check_owner(folder, status, "the link")
+            status = folder.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(folder, error) from None
+    if stat.S_ISLNK(status.st_mode):
+        raise _refused(folder, "is a link, and links in the state folder are not followed")
+    if not stat.S_ISDIR(status.st_mode):
+        raise _refused(folder, "is no folder")
+    _check_owner(folder, status, "it")
+    if status.st_mode & stat.S_IWOTH:
+        mode = stat.S_IMODE(status.st_mode)
+        raise StateError(
+            f"{folder}: everybody can write to it (mode {mode:04o}), and so change what counts as "
+            f"sent; run: chmod o-w {shlex.quote(str(folder))}"
         )
+    return status
 
 
-def _digest(stream: str) -> bytes:
-    return blake2b(stream.encode(), digest_size=8).digest()
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise _refused(path, "is a link, and links in the state folder are not followed")
+    if not stat.S_ISREG(status.st_mode):
+        raise _refused(path, "is no regular file")
+    _check_owner(path, status, "it")
 
 
-def _offset(stream: str) -> int:
-    return int.from_bytes(_digest(stream), "little") % _OFFSETS
+def _check_owner(path: Path, status: os.stat_result, what: str) -> None:
+    if status.st_uid in {0, os.geteuid()}:
+        return
+    owner = _user(status.st_uid)
+    raise StateError(
+        f"{path}: {what} belongs to {owner}, who could change what counts as sent, and "
+        f"{_user(os.geteuid())} runs swarm; run it as {owner}, or name another folder with 'state' "
+        "under [swarm]"
+    )
+
+
+def _warning(folder: Path, status: os.stat_result | None) -> str | None:
+    if status is None or not status.st_mode & stat.S_IWGRP:
+        return None
+    mode = stat.S_IMODE(status.st_mode)
+    return (
+        f"{folder}: the group {_group(status.st_gid)} can write to it (mode {mode:04o}), and so "
+        f"change what counts as sent; run: chmod g-w {shlex.quote(str(folder))}"
+    )
+
+
+def _refused(path: Path, why: str) -> StateError:
+    return StateError(
+        f"{path}: {why}; move it away, or name another folder with 'state' under [swarm]"
+    )
+
+
+def _unusable(folder: Path, error: OSError) -> StateError:
+    return StateError(
+        f"{folder}: can't be used as the state folder: {error.strerror}; make it writable, or name "
+        "another with 'state' under [swarm]"
+    )
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    with suppress(KeyError):
+        return pwd.getpwuid(number).pw_name
+    return f"user {number}"
+
+
+def _group(number: int) -> str:
+    import grp
+
+    with suppress(KeyError):
+        return grp.getgrgid(number).gr_name
+    return str(number)

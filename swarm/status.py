@@ -1,5 +1,6 @@
 """``swarm status`` in the parent: check, then look at each stream, on all cores."""
 
+import logging
 from dataclasses import replace
 
 from swarm import rehearsal
@@ -9,10 +10,12 @@ from swarm.events import StreamProblem
 from swarm.observer import Observer
 from swarm.settings import Settings
 from swarm.standing import Standing, as_sent
+from swarm.state import check_folder
 from swarm.stopping import stoppable
 from swarm.transport import available
 from swarm.workforce import tasks_of, workforce
 
+_LOG = logging.getLogger(__name__)
 #: How long a collector that is out of reach is tried, in seconds: a person is looking.
 _PATIENCE = 5.0
 
@@ -25,6 +28,9 @@ def status(
     With ``offline`` the collector is not asked. Nothing is sent, written or locked.
     """
     settings = _impatient(settings)
+    warning = check_folder(settings.state, settings.collector)
+    if warning:
+        _LOG.warning("warning: %s", warning)
     asks = not offline and not settings.sandbox
     function = "swarm.standing:look" if asks else "swarm.standing:look_offline"
     found: dict[str, Standing] = {}

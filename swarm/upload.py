@@ -12,6 +12,7 @@ from swarm import state
 from swarm.board import Board
 from swarm.checking import CheckTask
 from swarm.checkrun import check_all, checks_of
+from swarm.errors import StateError
 from swarm.events import StreamProblem, StreamResult, Tally
 from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger, recorded
 from swarm.ledgerfile import remove
@@ -21,9 +22,9 @@ from swarm.packet import body, packet, timestamp
 from swarm.pool import Lost, Pool
 from swarm.report import MeterReport, Report
 from swarm.settings import ENVIRONMENTS, Meter, Settings
-from swarm.state import StreamLocks
 from swarm.stopping import Stop, stoppable
 from swarm.stream import INTERRUPTED, LOCKED, Task, invalid
+from swarm.streamlocks import StreamLocks
 from swarm.table import counted
 from swarm.transport import available
 from swarm.workforce import tasks_of, workforce
@@ -76,19 +77,24 @@ class _Run:
         self.open_sandbox = open_sandbox
         self.results: dict[str, StreamResult] = {}
         self.cause: StreamProblem | None = None
+        self.locks: list[StreamLocks] = []
+        self.lost: StreamProblem | None = None
 
     def report(self) -> Report:
         """Do the run, and say what it did."""
-        started = time.time()
+        started, start = time.time(), time.monotonic()
         with ExitStack() as stack:
             surveys = self._go(self._lock(stack))
         pairs = zip(self.settings.meters, surveys, strict=True)
         meters = tuple(self._meter(*pair) for pair in pairs)
+        seconds = time.monotonic() - start
         return Report(
             config=str(self.settings.config),
             collector="sandbox" if self.settings.sandbox else self.settings.url,
             started=started,
-            finished=time.time(),
+            # The clock may have been set meanwhile.
+            finished=max(time.time(), started + seconds),
+            seconds=seconds,
             meters=meters,
             signal=self.stop.signal,
             notes=tuple(self._notes(meters)),
@@ -105,10 +111,13 @@ class _Run:
     def _lock(self, stack: ExitStack) -> set[str]:
         """Lock all streams for this run; return the IDs of those that no other run holds."""
         folder, collector = self.settings.state, self.settings.collector
-        runs = StreamLocks(state.runs_lock(folder, collector))
-        stack.callback(runs.close)
-        senders = StreamLocks(state.senders_lock(folder, collector))
-        stack.callback(senders.close)
+        warning = state.open_folder(folder, collector)
+        if warning:
+            _LOG.warning("warning: %s", warning)
+        for path in (state.runs_lock(folder, collector), state.senders_lock(folder, collector)):
+            self.locks.append(StreamLocks(path))
+            stack.callback(self.locks[-1].close)
+        runs, senders = self.locks
         return {
             meter.id
             for meter in self.settings.meters
@@ -124,7 +133,7 @@ class _Run:
             surveys = check_all(self._checks(), pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
-            if sound and may_go and self.stop.why is None:
+            if sound and may_go and self.stop.why is None and self._has_its_locks():
                 self._send(pool, board, sound)
         return surveys
 
@@ -151,7 +160,10 @@ class _Run:
     def _tick(self, pool: Pool, sandbox: Sandbox | None) -> Callable[[Mapping[str, Tally]], None]:
         def tick(tallies: Mapping[str, Tally]) -> None:
             self.observer.tallies(tallies)
-            if self.cause is None and self.stop.is_due():
+            if self.lost is None and not self._has_its_locks():
+                self.observer.stopping("the state folder was removed or replaced")
+                pool.stop()
+            elif self.cause is None and self.stop.is_due():
                 self._stop(pool, self.stop.why or "")
             elif self.cause is None and sandbox and not sandbox.is_running:
                 self._stop(pool, "the sandbox has ended")
@@ -162,6 +174,17 @@ class _Run:
         self.cause = _interruption(why)
         self.observer.stopping(why)
         pool.stop()
+
+    def _has_its_locks(self) -> bool:
+        """Tell whether this run's locks keep others off; if not, that ends the run."""
+        try:
+            for locks in self.locks:
+                locks.check()
+        except StateError as error:
+            self.lost = StreamProblem("state", str(error), error.exit_code)
+            self.cause = self.cause or self.lost
+            return False
+        return True
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
@@ -177,6 +200,9 @@ class _Run:
         problem = result.problem
         if problem and problem.kind == INTERRUPTED:
             result = replace(result, problem=self.cause or problem)
+        if self.lost and result.state == "done":
+            # All was sent, but what records it may be gone.
+            result = replace(result, problem=self.lost)
         return meter_report(meter, survey, result)
 
     def _without_result(self, survey: Survey) -> StreamResult:
@@ -241,6 +267,9 @@ def _lost(task: Task, lost: Lost) -> StreamResult:
     if lost.traceback is None:
         message = f"{lost.message}; run the same command again to go on"
         return StreamResult(task.meter.id, "stopped", tally, StreamProblem("worker", message, 5))
+    if isinstance(lost.error, StateError):
+        problem = StreamProblem("state", str(lost.error), lost.error.exit_code)
+        return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
     problem = StreamProblem("bug", f"a bug in swarm: {lost.message}; -vv shows where", 1)
     return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from swarm.affinity import keep_to_one_core
 from swarm.board import Board
 from swarm.collector import Link, Outcome
-from swarm.errors import SwarmError
+from swarm.errors import StateError, SwarmError
 from swarm.events import Tally
+from swarm.openfiles import has_too_many, way_out
 from swarm.places import Places
 from swarm.retry import Verdict, backoff
 from swarm.scheduler import THREADS
-from swarm.state import StreamLocks
 from swarm.stream import Down, Halted, Task
+from swarm.streamlocks import StreamLocks
 from swarm.transport import Access, Engine, scheduler
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class WorkerContext:
         self._tell_tallies = tell_tallies
         self._locks: dict[Path, StreamLocks] = {}
         self._locks_mutex = threading.Lock()
+        self._lost_locks: str | None = None
         self._accepted: set[int] = set()
         self.tallies: dict[str, Tally] = {}
         self.stopping = self.scheduler.event()
@@ -127,7 +129,12 @@ class WorkerContext:
             self.check(credential)
 
     def check(self, credential: int | None = None) -> None:
-        """Raise `Halted` if the run, or the streams of a credential, are to stop."""
+        """Raise `Halted` if the run, or the streams of a credential, are to stop.
+
+        Where this process found its locks gone, `StateError` says so.
+        """
+        if self._lost_locks is not None:
+            raise StateError(self._lost_locks)
         is_condemned = credential is not None and self._board.is_condemned(credential)
         if self._board.stopped or is_condemned:
             raise Halted("the run is told to stop")
@@ -181,6 +188,16 @@ class WorkerContext:
                 self._locks[path] = StreamLocks(path)
             return self._locks[path]
 
+    def watch_locks(self) -> None:
+        """Stop the run if what this process has locked is not what other runs lock any more."""
+        try:
+            for locks in list(self._locks.values()):
+                locks.check()
+        except StateError as error:
+            self._lost_locks = str(error)
+            self._board.stop()
+            self.stopping.set()
+
     def follow(self, task: Task, tally: Tally) -> None:
         """Show a stream's tally to the parent, now and from now on."""
         self.tallies[task.meter.id] = tally
@@ -233,6 +250,8 @@ class _Worker:
             self._tell("result", (job.number, result))
         except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
+            if has_too_many(error):
+                own = StateError(way_out())
             line = traceback.format_exception_only(error)[-1].strip()
             self._tell("crash", (job.number, own, line, traceback.format_exc()))
 
@@ -245,10 +264,14 @@ class _Worker:
         self._tell("tallies", tallies)
 
     def _report(self) -> None:
-        """Tell the parent the newest facts, ten times a second at most."""
+        """Tell the parent the newest facts, ten times a second at most; watch the locks as often.
+
+        The parent watches its own as well, but may be stopped, or wait for a terminal.
+        """
         told: dict[str, Tally] = {}
         while True:
             time.sleep(EVENT_SECONDS)
+            self._context.watch_locks()
             facts = {}
             for stream, tally in list(self._context.tallies.items()):
                 if told.get(stream) != tally:

@@ -17,8 +17,8 @@ from swarm.board import Board
 from swarm.delivery import deliver
 from swarm.ledger import ACKNOWLEDGED, Ledger
 from swarm.ledgerformat import Note
-from swarm.state import StreamLocks
 from swarm.stream import Task
+from swarm.streamlocks import StreamLocks
 from swarm.transport.loop import Loop
 from swarm.worker import Brief, WorkerContext
 from tests.jobs import in_job

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -369,3 +370,19 @@ def test_what_may_help_is_added(tmp_path: Path, parts: dict[str, str], hints: li
         loaded(tmp_path, ini_text(**parts))
     notes = getattr(caught.value, "__notes__", [])
     assert [f"{tmp_path / 'x.ini'}:{hint}" for hint in hints] == notes
+
+
+@pytest.mark.parametrize("wrong", ["meter-{}x", "meter_{}", "metr-{}"])
+def test_many_names_that_are_wrong_are_told_at_once(tmp_path: Path, wrong: str) -> None:
+    """Each has its hint, and an INI of a thousand takes no longer than reading it needs."""
+    names = [f"meter-{number:04}" for number in range(1000)]
+    meters = "\n".join(f"{name} = gas.csv" for name in names)
+    sections = "\n".join(
+        f"[meter:{wrong.format(name.removeprefix('meter-'))}]\nroute = utc" for name in names
+    )
+    start = time.monotonic()
+    found = problems(tmp_path, ini_text(meters=meters, rest=sections))
+    assert time.monotonic() - start < 4
+    assert len(found) == 1000
+    hints = [f"did you mean '{name}'?" for name in names]
+    assert all(hint in line for hint, line in zip(hints, found, strict=True))

@@ -710,7 +710,7 @@ def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
 def test_a_ledger_that_cannot_be_opened(path: Path) -> None:
     """Something else in a ledger's place is a state error, not a stream without a ledger."""
     path.mkdir(parents=True)
-    with pytest.raises(StateError, match="Is a directory"):
+    with pytest.raises(StateError, match="is no regular file"):
         opened(path)
 
 

@@ -34,7 +34,9 @@ def meter(
 
 def report(*meters: MeterReport, signal: int | None = None, notes: tuple[str, ...] = ()) -> Report:
     """Return the report of a run of 2.5 s."""
-    return Report("c.ini", "https://c", 1_700_000_000.0, 1_700_000_002.5, meters, signal, notes)
+    return Report(
+        "c.ini", "https://c", 1_700_000_000.0, 1_700_000_002.5, 2.5, meters, signal, notes
+    )
 
 
 def test_the_counts_always_add_up() -> None:
@@ -187,7 +189,7 @@ def test_a_run_with_nothing_to_do_says_so(tally: Tally, said: str) -> None:
 )
 def test_the_time_of_a_run_is_told_as_people_do(seconds: float, said: str) -> None:
     """Seconds, minutes or hours, whichever says it best."""
-    found = Report("c", "u", 0.0, seconds, (meter(),))
+    found = Report("c", "u", 0.0, seconds, seconds, (meter(),))
     assert f"sent in {said}" in as_table(found)
 
 

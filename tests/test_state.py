@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from swarm.errors import StateError
 from swarm.state import (
-    StreamLocks,
     file_name,
     ledger_path,
     make_folder,
@@ -17,6 +16,7 @@ from swarm.state import (
     runs_lock,
     senders_lock,
 )
+from swarm.streamlocks import StreamLocks
 from tests.spawned import spawned, take_locks
 
 STATE = Path("/state")

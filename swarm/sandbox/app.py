@@ -15,12 +15,14 @@ from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from swarm.errors import StateError
+from swarm.sandbox.hosts import LoopbackNames
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH, Refusals, render
 from swarm.sandbox.rules import (
     PARTIAL_PATH,
@@ -200,7 +202,11 @@ def create(
     if key:
         routes += _private(store, key)
     handlers = {HTTPException: _explain, StateError: _tell}
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(
+        routes=routes,
+        exception_handlers=handlers,
+        middleware=[Middleware(LoopbackNames)],
+    )
     # A redirect where a slash is missing would turn a POST into a GET in many a client.
     app.router.redirect_slashes = False
     return app

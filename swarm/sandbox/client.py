@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from swarm.errors import StateError
 from swarm.sandbox import store as stores
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH
+from swarm.state import open_fresh
 
 # How long an answer may take that needs no work, and one for which many packets are dropped (s).
 _PATIENCE: Final = 10.0
@@ -64,10 +65,8 @@ def announced(client: Client, store: Path) -> Iterator[None]:
     """Leave word beside a store of the sandbox that uses it, readable by this user alone."""
     path = _word(store)
     # Without it `swarm status` can't look meanwhile, and no more.
-    with suppress(OSError):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump([client.url, client.key], file)
+    with suppress(OSError), os.fdopen(open_fresh(path), "w", encoding="utf-8") as file:
+        json.dump([client.url, client.key], file)
     try:
         yield
     finally:

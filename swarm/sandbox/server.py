@@ -177,7 +177,7 @@ def running(
 def _child() -> subprocess.Popen[str]:
     # -P and this process's own path: the child imports what this process would import, and
     # nothing that happens to lie in the current folder.
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    path = os.pathsep.join(filter(None, map(_absolute, sys.path)))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "swarm.sandbox"],
         env={**os.environ, "PYTHONPATH": path},
@@ -186,6 +186,13 @@ def _child() -> subprocess.Popen[str]:
         encoding="utf-8",
         start_new_session=True,
     )
+
+
+def _absolute(entry: str) -> str:
+    """Return an entry of the path of modules for another process; empty for a folder removed."""
+    with suppress(FileNotFoundError):
+        return entry or str(Path.cwd())
+    return ""
 
 
 def _setup(store_path: Path, credentials: Credentials | None, accept_late: bool) -> Setup:

@@ -4,9 +4,10 @@ Every packet is committed before `Store.add` returns, so that one which was answ
 killed process. It is not synced: a power cut may cost a rehearsal, and speed matters more here.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -70,6 +71,9 @@ class Store:
     def __init__(self, path: Path, *, accept_late: bool = False) -> None:
         self._path = path
         self._accept_late = accept_late
+        with suppress(OSError):
+            # SQLite would let others read it. What stops this stops SQLite as well, which says so.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with self._explained():
             self._database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         try:

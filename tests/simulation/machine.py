@@ -342,7 +342,7 @@ class Simulated:
 
     def _told(self, task: Task, result: StreamResult) -> Told:
         meter = meter_report(task.meter, task.survey, result)
-        report = Report("", "", 0.0, 0.0, (meter,))
+        report = Report("", "", 0.0, 0.0, 0.0, (meter,))
         standing = look_offline(task, None)  # type: ignore[arg-type]
         names = ("acknowledged", "waiting", "rejected", "filtered")
         status = {name: getattr(standing, name) for name in names}
