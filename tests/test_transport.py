@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import settings as search
+from hypothesis import strategies as st
 
 from swarm.collector import Link
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
@@ -30,6 +33,7 @@ from swarm.transport import (
     open_session,
     scheduler,
 )
+from swarm.urls import checked_url
 from tests.collector_server import (
     CloseAfterStoring,
     Collector,
@@ -47,6 +51,7 @@ from tests.collector_server import (
     redirect,
 )
 from tests.jobs import in_job
+from tests.respelling import respelled
 
 USER, PASSWORD = "acme", "pä:ss%wörd"
 PACKET = b'{"id":"meter","tsISO8601":"2016-02-10T21:45:31.070+11:00","value":1.10}'
@@ -189,6 +194,23 @@ def test_sessions_share_no_cookies(opened: Opener) -> None:
         opened().post(collector.url, PACKET)
 
         assert ["cookie" in request.headers for request in collector.requests] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["curl", "requests"])
+@search(max_examples=40)
+@given(spellings=st.lists(respelled(), min_size=5, max_size=5))
+def test_urls_go_out_as_they_stand(name: Engine, spellings: list[tuple[str, str]]) -> None:
+    """However a URL is spelled, each engine asks for the one target; a proxy sees all of it."""
+    with Collector() as proxy:
+        access = Access(USER, PASSWORD, proxy=f"http://127.0.0.1:{proxy.port}")
+        with contextlib.closing(open_session(name, access)) as session:
+            for pair in spellings:
+                plain, other = (checked_url(url).replace("https:", "http:") for url in pair)
+                session.post(plain, PACKET)
+                session.post(other, PACKET)
+                before, after = proxy.requests[-2:]
+                assert (plain, plain) == (before.target, after.target)
+                assert before.headers["host"] == after.headers["host"] in plain
 
 
 def test_get_and_post_alternate(opened: Opener, collector: Collector) -> None:
