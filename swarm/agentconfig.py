@@ -1,21 +1,25 @@
 """Where measurements go and by whom they are sent: the library's `Environment` and `Config`."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
 from swarm.errors import ConfigError
+from swarm.ignored import key_log_notice, proxy_notices
 from swarm.localtime import Zone
-from swarm.measurement import Measurement, moment
+from swarm.measurement import Measurement, is_encodable, moment
 from swarm.rules import zone
 from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
 from swarm.transport import Access
 from swarm.urls import checked_proxy, checked_url
 from swarm.values import FOREVER, LONGEST
+
+_log = logging.getLogger(__name__)
 
 
 class Environment(StrEnum):
@@ -67,6 +71,8 @@ class Config:
     def access(self) -> Access:
         """How the collector is reached."""
         proxy = None if self.proxy is None else checked_proxy(self.proxy)
+        for notice in _notices(has_proxy=proxy is not None):
+            _tell_once(notice)
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
 
     def moment(self, measurement: Measurement) -> tuple[int, int]:
@@ -98,6 +104,17 @@ class Config:
             yield from _problem("ca_bundle", _file, self.ca_bundle)
 
 
+def _notices(*, has_proxy: bool) -> Iterator[str]:
+    yield from key_log_notice()
+    if not has_proxy:
+        yield from proxy_notices("name it as the config's 'proxy'")
+
+
+@cache
+def _tell_once(notice: str) -> None:
+    _log.warning("%s", notice)
+
+
 def is_seconds(value: object, most: float = LONGEST) -> bool:
     """Tell whether a value is a time (s) from 0 up to the most."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -113,7 +130,7 @@ def is_whole(value: object, least: int) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and bool(value) and is_encodable(value)
 
 
 def _file(name: str) -> str:

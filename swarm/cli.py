@@ -58,13 +58,16 @@ def swarm() -> None:
 def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> "Settings":
     """Read the INI under the options that were given: also `--settle 0s` and SWARM_JSON=no."""
     from swarm.config import load
+    from swarm.ignored import drop_key_log
     from swarm.log import set_up
 
     source = click.get_current_context().get_parameter_source
     unset = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     given = {key: value for key, value in values.items() if source(key) not in unset}
     set_up(given.get("verbose", 0))
-    return load(config, given, secrets=secrets)
+    settings = load(config, given, secrets=secrets)
+    drop_key_log()  # ahead of TLS, here and in the processes to come
+    return settings
 
 
 @click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
@@ -254,7 +257,7 @@ def _dry_run(settings: "Settings") -> int:
     for survey in surveys:
         if survey.is_sound:
             for row in survey.ends:
-                _show(packet_of(survey, row))
+                _show(packet_of(survey, row).decode())
     return 3 if any(not survey.is_sound for survey in surveys) else 0
 
 
@@ -290,9 +293,11 @@ def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
 
 def _show(result: str | bytes) -> None:
     """Print a result; a reader that has gone, or a terminal, is no error."""
+    from swarm.table import printable_json
+
     # JSON is UTF-8, whatever the terminal's encoding.
     if isinstance(result, str) and result.startswith("{"):
-        result = result.encode(errors="backslashreplace")
+        result = printable_json(result).encode()
     try:
         click.echo(result)
     except BrokenPipeError:

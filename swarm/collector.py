@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from swarm.errors import Unanswered, Unreachable, Untrusted
+from swarm.masking import masked
 from swarm.packet import instant_of
 from swarm.retry import Verdict, retry_after, verdict
 from swarm.scheduler import THREADS, Scheduler
@@ -95,8 +96,8 @@ class Link:
 
     def _words(self, answer: Answer) -> str:
         text = answer.body.decode("utf-8", "replace").strip()
-        for secret in (self.access.password, self.access.authorization.partition(" ")[2]):
-            text = text.replace(secret, "***") if secret else text
+        pair = self.access.authorization.partition(" ")[2]
+        text = masked(text, [self.access.password, pair])
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:LONGEST_WORDS])
         return f"HTTP {answer.status}" + (f": {text[:LONGEST_WORDS]}" if text else "")
 

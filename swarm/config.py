@@ -12,6 +12,7 @@ from swarm import choices, credentials, ini, legacy, meters
 from swarm.document import METERS, Document
 from swarm.errors import SettingsError
 from swarm.filenames import default_state, is_file, resolved
+from swarm.ignored import key_log_notice, proxy_notices
 from swarm.options import Upload
 from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name
 from swarm.spelling import Layout, check_names, check_repeats, closest, suggestion
@@ -31,7 +32,6 @@ LAYOUT: Layout = {
 }
 _SECRET = frozenset({credentials.SECTION, legacy.WEB})
 _PLACES = (*ENVIRONMENTS, SANDBOX)
-_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Settings:
@@ -178,10 +178,10 @@ def _warnings(document: Document, settings: Settings, is_sending: bool) -> Itera
             f"{document.place(inline[0], 'password')}: others on this machine can read this "
             f"password; run: chmod 600 {document.path}"
         )
+    if is_sending and not settings.sandbox:
+        yield from key_log_notice()
     if is_sending and not settings.sandbox and not settings.proxy:
-        for variable in sorted(os.environ):
-            if variable.lower() in _PROXY_VARIABLES and os.environ[variable]:
-                yield f"{variable} is set and not used; to use a proxy, set proxy under [swarm]"
+        yield from proxy_notices("set proxy under [swarm]")
 
 
 def _kind(section: str) -> str:

@@ -85,8 +85,13 @@ class CredentialSets:
         secret = ""
         if self._secrets:
             try:
-                secret = password(source, value or "", document.folder)
+                secret = password(source, value or "", document.folder, self._variables())
             except SecretError as error:
                 document.report(section, source, str(error))
                 document.hint(section, source)
         return Credentials(name, user or "", secret)
+
+    def _variables(self) -> frozenset[str]:
+        """Return the variables that hold passwords of the INI, whoever uses them."""
+        entries = (self._document.entry(s, "password_env") for s in self._sections.values())
+        return frozenset(entry.value for entry in entries if entry and entry.value)

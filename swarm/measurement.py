@@ -70,7 +70,7 @@ class Measurement:
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.id, str) or not self.id or not _is_encodable(self.id):
+        if not isinstance(self.id, str) or not self.id or not is_encodable(self.id):
             raise MeasurementError(f"id: found {self.id!r}, expected the ID of a data stream")
         if not _is_time(self.timestamp):
             raise MeasurementError(
@@ -196,7 +196,7 @@ def _offset_in(zone: Zone, wall: int, timestamp: datetime) -> int:
     return offsets[min(timestamp.fold, len(offsets) - 1)]
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Tell whether a text can be sent; a lone surrogate can't."""
     try:
         text.encode()

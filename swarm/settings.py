@@ -1,12 +1,14 @@
 """What a run is told, as frozen plain data; secrets are masked in every repr."""
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from swarm.options import Upload
 from swarm.packet import REGISTERS, VALUE
+from swarm.urls import normal
 
 _PATH: Final = "/measurements/v2/unifiedjson/"
 
@@ -21,7 +23,8 @@ ENVIRONMENTS: Final[dict[str, str]] = {
 SANDBOX: Final = "sandbox"
 ROUTES: Final[dict[str, str]] = {"utc": "unifiedjson_utc/", "partial": "unifiedjson_partial/"}
 _SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_partial"})
-_PORTS: Final = {"http": 80, "https": 443}
+#: A file system takes no name of more than 255 bytes.
+_LONGEST_NAME: Final = 200
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -37,16 +40,16 @@ def with_route(url: str, route: str | None) -> str:
 def collector_name(url: str) -> str:
     """Return what a collector's state is kept under: its URL without the route, as a file name.
 
-    However a URL is spelled (letter case of the host, default port), its name is the same.
+    However a URL is spelled, its name is the same. A long one is cut, with a digest of the whole.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(normal(url) if url else "")
     path = parts.path.rstrip("/")
     head, _, last = path.rpartition("/")
     path = head if last in _SEGMENTS else path
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
-    return quote(urlunsplit((parts.scheme, host + port, path, "", "")), safe="")
+    name = quote(urlunsplit((parts.scheme, parts.netloc, path, "", "")), safe="")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}~{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 @dataclass(frozen=True)

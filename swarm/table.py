@@ -1,5 +1,6 @@
 """Text for terminals: tables, and columns of a width that some characters take two of."""
 
+import json
 import unicodedata
 from collections.abc import Sequence
 
@@ -28,6 +29,17 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def printable_json(text: str) -> str:
+    r"""Return JSON that moves no cursor: what is not printable is escaped, as JSON has it.
+
+    >>> printable_json('{"id": "ü\x9b\U000e0041"}')
+    '{"id": "ü\\u009b\\udb40\\udc41"}'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def fitted(text: str, columns: int) -> str:

@@ -1,9 +1,13 @@
 """No password anywhere: outputs, logs, tracebacks, state; and credentials go to one host alone."""
 
 import base64
+import html
+import json
 import socket
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, quote_plus
 
 import pytest
 import trustme
@@ -43,6 +47,60 @@ def test_an_answer_that_quotes_the_password_is_masked(bench: Bench, arguments: l
             path.read_text() for path in bench.state.rglob("*.jsonl")
         )
         assert not reveal(bench, done)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        json.dumps,
+        html.escape,
+        quote_plus,
+        lambda text: quote(text, safe="").lower(),
+        lambda text: html.escape(json.dumps(text)),
+    ],
+    ids=["json", "html", "form", "url", "json in html"],
+)
+def test_an_escaped_password_is_masked(bench: Bench, spelled: Callable[[str], str]) -> None:
+    """However a collector escapes the password or the header, neither log nor report shows it."""
+    password = 's3cr&et"x/é <y>'
+    pair = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    said = f"no: {spelled(password)} ({spelled(pair)})"
+    with Collector(lambda request, _: Reply(400, said.encode()) if request.body else None) as one:
+        log = {"log_file": str(bench.folder / "swarm.log")}
+        config = bench.ini(one.url, {"m": bench.csv("m.csv", rows(2))}, swarm=log)
+        config.write_text(config.read_text().replace(PASSWORD, password))
+        done = bench.run(config, "--json", "-vv")
+        assert done.code == 3
+        message = done.meters["m"]["problem"]["message"]
+        assert "no: " in message
+        texts = [done.out, done.err, (bench.folder / "swarm.log").read_text()]
+        assert not [text for text in texts for secret in ("s3cr", pair[:20]) if secret in text]
+        assert all("***" in text for text in texts)
+
+
+def test_a_command_does_not_see_other_passwords(bench: Bench, collector: Collector) -> None:
+    """A ``password_command`` has the environment, but for the INI's other secrets."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2)), "n": "m.csv"})
+    text = config.read_text().replace(f"password = {PASSWORD}", "password_command = sh seen.sh")
+    other = "[credentials:b]\nusername = b\npassword_env = SECRET_B\n[meter:n]\ncredentials = b\n"
+    config.write_text(f"{text}\n{other}")
+    (bench.folder / "seen.sh").write_text("env > seen.txt; echo x\n")
+    assert bench.run(config, env={"SECRET_B": "hunter2", "OTHER": "kept"}).code == 0
+    seen = (bench.folder / "seen.txt").read_text()
+    assert ("OTHER=kept" in seen, "hunter2" in seen, "SECRET_B" in seen) == (True, False, False)
+
+
+@pytest.mark.parametrize("words", ["upload --dry-run", "upload --json", "check --json"])
+def test_ids_move_no_cursor(bench: Bench, collector: Collector, words: str) -> None:
+    """What is not printable goes to stdout as JSON has it; letters stay as they are."""
+    stream = "gäs 😀\x9b2J\u202e\u200b\x7f"
+    config = bench.ini(collector.url, {stream: bench.csv("m.csv", rows(2))})
+    done = bench.run(*words.split(), config)
+    assert done.code == 0
+    assert done.out.replace("\n", "").isprintable()
+    assert '"gäs 😀\\u009b2J\\u202e\\u200b\\u007f"' in done.out
+    first = done.out.splitlines()[0] if "--dry-run" in words else done.out
+    assert stream in json.dumps(json.loads(first), ensure_ascii=False)
 
 
 def test_an_answer_is_made_harmless(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import datetime
+import itertools
 import os
 import socket
 import ssl
@@ -15,6 +16,9 @@ from typing import Any
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import settings as search
+from hypothesis import strategies as st
 
 from swarm.collector import Link
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
@@ -30,6 +34,7 @@ from swarm.transport import (
     open_session,
     scheduler,
 )
+from swarm.urls import checked_url
 from tests.collector_server import (
     CloseAfterStoring,
     Collector,
@@ -47,6 +52,7 @@ from tests.collector_server import (
     redirect,
 )
 from tests.jobs import in_job
+from tests.respelling import respelled
 
 USER, PASSWORD = "acme", "pä:ss%wörd"
 PACKET = b'{"id":"meter","tsISO8601":"2016-02-10T21:45:31.070+11:00","value":1.10}'
@@ -182,6 +188,38 @@ def test_cookies_are_sent_back(opened: Opener) -> None:
         assert seen[4] == "b=3"
 
 
+def test_cookies_are_bounded(opened: Opener) -> None:
+    """A collector that sets ever more cookies gets back what a header has room for."""
+    numbers = itertools.count()
+
+    def many(_: Request, __: Collector) -> Reply:
+        cookies = (f"c{next(numbers)}={'x' * 3000}; Path=/" for _ in range(20))
+        return Reply(headers={"Set-Cookie": "\r\nSet-Cookie: ".join(cookies)})
+
+    with Collector([Reply(headers={"Set-Cookie": "sid=1; Path=/"})]) as collector:
+        session = opened()
+        session.post(collector.url, PACKET)
+        collector.script = many
+        for _ in range(10):
+            assert session.post(collector.url, PACKET).status == 200
+
+        seen = [request.headers.get("cookie", "") for request in collector.requests]
+        assert max(map(len, seen)) < 8300
+        assert all(seen[2:])  # which of them is the engine's choice
+        assert len(collector.requests[-1].head) < 9000
+
+
+def test_cookies_change_within_their_bound(opened: Opener) -> None:
+    """A cookie that is full is replaced by its next value, however many came in between."""
+    with Collector() as collector:
+        session = opened()
+        for value in ("a" * 3000, "b" * 3000, "c" * 10):
+            collector.script = [Reply(headers={"Set-Cookie": f"sid={value}; Path=/"})]
+            session.post(collector.url, PACKET)
+        session.post(collector.url, PACKET)
+        assert f"sid={'c' * 10}" == collector.requests[-1].headers["cookie"]
+
+
 def test_sessions_share_no_cookies(opened: Opener) -> None:
     """A fresh session starts without the cookies of another."""
     with Collector(cookie="sid=1; Path=/") as collector:
@@ -189,6 +227,23 @@ def test_sessions_share_no_cookies(opened: Opener) -> None:
         opened().post(collector.url, PACKET)
 
         assert ["cookie" in request.headers for request in collector.requests] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["curl", "requests"])
+@search(max_examples=40)
+@given(spellings=st.lists(respelled(), min_size=5, max_size=5))
+def test_urls_go_out_as_they_stand(name: Engine, spellings: list[tuple[str, str]]) -> None:
+    """However a URL is spelled, each engine asks for the one target; a proxy sees all of it."""
+    with Collector() as proxy:
+        access = Access(USER, PASSWORD, proxy=f"http://127.0.0.1:{proxy.port}")
+        with contextlib.closing(open_session(name, access)) as session:
+            for pair in spellings:
+                plain, other = (checked_url(url).replace("https:", "http:") for url in pair)
+                session.post(plain, PACKET)
+                session.post(other, PACKET)
+                before, after = proxy.requests[-2:]
+                assert (plain, plain) == (before.target, after.target)
+                assert before.headers["host"] == after.headers["host"] in plain
 
 
 def test_get_and_post_alternate(opened: Opener, collector: Collector) -> None:
@@ -493,14 +548,66 @@ def test_a_name_that_does_not_resolve_is_unreachable(opened: Opener) -> None:
 
 def test_a_connection_that_does_not_come_about_is_unreachable(opened: Opener) -> None:
     """A queue of connections that is full lets the connect time out; nothing was sent."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as held:
+    with full() as port, pytest.raises(Unreachable, match="timed out"):
+        opened(timeout=0.4).post(f"http://127.0.0.1:{port}/", PACKET)
+
+
+@contextlib.contextmanager
+def full() -> Iterator[int]:
+    """Listen on a port whose queue is full: to connect there takes for ever."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as server,
+        contextlib.ExitStack() as held,
+    ):
         for _ in range(3):
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
-        with pytest.raises(Unreachable, match="timed out"):
-            opened(timeout=0.4).post(f"http://127.0.0.1:{full.getsockname()[1]}/", PACKET)
+
+def leads(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
+    """Have all names looked up by requests' engine lead to these ports of this machine."""
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))
+        for port in ports
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+@pytest.mark.parametrize("timeout", [0.8, 30.0])
+def test_an_address_that_is_dead_is_left(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """Where one address of several answers, the collector is reached, and soon."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, full() as dead:
+        refuses = closed.getsockname()[1]
+        closed.close()
+        for ports in ([dead, collector.port], [refuses, dead, dead, collector.port, dead]):
+            leads(monkeypatch, *ports)
+            access = Access(USER, PASSWORD, timeout)
+            with contextlib.closing(open_session("requests", access)) as session:
+                started = time.monotonic()
+                assert session.post("http://collector.example/", PACKET).status == 200
+                assert time.monotonic() - started < 2
+    assert collector.connections == 2
+
+
+def test_no_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together have the one limit; the reason of the last is told."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, full() as dead:
+        refuses = closed.getsockname()[1]
+        closed.close()
+        for ports, reason, longest in (
+            ([dead] * 5, "timed out", 1.5),
+            ([refuses] * 5, "Connection refused", 0.5),
+        ):
+            leads(monkeypatch, *ports)
+            with contextlib.closing(open_session("requests", Access(USER, PASSWORD, 1.0))) as one:
+                started = time.monotonic()
+                with pytest.raises(Unreachable, match=reason):
+                    one.post("http://collector.example/", PACKET)
+                assert time.monotonic() - started < longest
 
 
 class Authority:

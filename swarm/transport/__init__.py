@@ -74,22 +74,24 @@ class Session(Protocol):
 
 
 def available(engine: Engine) -> Literal["curl", "requests"]:
-    """Return the engine to use: ``auto`` is curl where pycurl is installed, and can be loaded.
+    """Return the engine to use: ``auto`` is curl where pycurl is installed, and can be used.
 
     Raises `SettingsError` where curl is asked for and can't be had.
     """
-    if engine == "requests":
-        return engine
+    obstacle = None if engine == "requests" else _obstacle()
+    if engine == "curl" and obstacle:
+        raise SettingsError(f"--transport curl: {obstacle}, or leave the option out")
+    return "requests" if engine == "requests" or obstacle else "curl"
+
+
+def _obstacle() -> str | None:
+    """Return why curl can't be used, and what to do; None where it can."""
     try:
+        libcurl = import_module("swarm.transport.libcurl")
         import_module("swarm.transport.curl")
     except ImportError as error:
-        if engine == "auto":
-            return "requests"
-        raise SettingsError(
-            f"--transport curl: pycurl can't be loaded ({error}); run: "
-            "pip install 'wattics-swarm[fast]', or leave the option out"
-        ) from None
-    return "curl"
+        return f"pycurl can't be loaded ({error}); run: pip install 'wattics-swarm[fast]'"
+    return f"{libcurl.OBSTACLE}; unset it" if libcurl.OBSTACLE else None
 
 
 def scheduler(engine: Engine) -> Scheduler:

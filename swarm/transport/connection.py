@@ -6,10 +6,13 @@ shuts the sockets of exchanges whose time is up: whoever waits for them then see
 
 import http.client
 import io
+import os
+import selectors
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections import deque
+from contextlib import ExitStack, suppress
 from typing import Any, cast
 from weakref import WeakSet
 
@@ -19,6 +22,8 @@ from urllib3.exceptions import NewConnectionError
 #: To connect takes no longer than this (s), even where a whole request may.
 CONNECT_LIMIT = 10.0
 
+#: So long (s) an address is tried before the next one is tried beside it: RFC 8305, 5.
+_HEAD_START = 0.25
 _IDLE = float("inf")
 
 
@@ -166,17 +171,45 @@ class TLSConnection(Connection, HTTPSConnection):
 
 
 def _dialled(host: str, port: int, limit: float) -> socket.socket:
-    """Connect to the first address that answers; one limit for all of them together."""
-    error: OSError = TimeoutError("timed out")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(max(0.001, limit - time.monotonic()))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Connect to the first address that answers; one limit for all of them together.
+
+    An address that has not answered after a moment is not waited for alone: the next is tried
+    beside it (RFC 8305).
+    """
+    addresses = deque(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+    with ExitStack() as open_ones, selectors.DefaultSelector() as dialling:
+        error: OSError = TimeoutError("timed out")
+        while addresses or dialling.get_map():
+            if addresses:
+                try:
+                    sock = _dialling(*addresses.popleft())
+                except OSError as failure:
+                    error = failure
+                    continue
+                open_ones.callback(sock.close)
+                dialling.register(sock, selectors.EVENT_WRITE)
+            left = limit - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            for key, _ in dialling.select(min(left, _HEAD_START) if addresses else left):
+                sock = cast(socket.socket, key.fileobj)
+                dialling.unregister(sock)
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return socket.socket(sock.family, sock.type, sock.proto, sock.detach())
+                error = OSError(code, os.strerror(code))
+        raise error
+
+
+def _dialling(family: int, kind: int, protocol: int, _name: str, address: Any) -> socket.socket:
+    """Begin to connect."""
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(BlockingIOError):
             sock.connect(address)
-        except OSError as failure:
-            sock.close()
-            error = failure
-        else:
-            return sock
-    raise error
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -11,6 +11,10 @@ import select
 from urllib.parse import urlsplit
 
 import certifi
+
+from swarm.transport import libcurl  # noqa: F401 - ahead of pycurl, which it sets up
+
+# isort: split
 import pycurl
 
 from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
@@ -117,7 +121,8 @@ class CurlSession:
             (pycurl.CAINFO, pycurl.CAPATH),
             (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH),
         ):
-            curl.setopt(bundle, authorities)
+            # As bytes, the name of a file may hold any letter, and what is no letter at all.
+            curl.setopt(bundle, os.fsencode(authorities))
             curl.unsetopt(folder)  # a folder built into libcurl would be trusted as well
 
     def _set_callbacks(self, curl: pycurl.Curl) -> None:

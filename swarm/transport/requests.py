@@ -7,8 +7,10 @@ body, however long. A name is looked up by the system, whose own limits hold for
 
 import http.client
 import ssl
+import sys
 from functools import partial
-from typing import Any
+from http.cookiejar import Cookie
+from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 import certifi
@@ -21,6 +23,9 @@ from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.transport import BODY_LIMIT, Access, Answer, headers
 from swarm.transport.connection import CONNECT_LIMIT, Connection, Exchange, TLSConnection
 
+#: Cookies are kept up to this size of their header, in bytes.
+COOKIE_LIMIT = 8 * 1024
+
 _JSON = "application/json"
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
@@ -31,11 +36,11 @@ class RequestsSession:
     def __init__(self, access: Access) -> None:
         self._headers = headers(access)
         self._exchange = Exchange(access.timeout)
-        self._adapter = _Adapter(self._exchange)
+        self._verify = access.ca_bundle or certifi.where()
+        self._adapter = _Adapter(self._exchange, self._verify)
         self._cookies = RequestsCookieJar()
         self._proxy = access.proxy
         self._proxies = {"http": access.proxy, "https": access.proxy} if access.proxy else {}
-        self._verify = access.ca_bundle or certifi.where()
         # The wait for a piece of the answer: what is left if the watchdog can't shut the socket.
         self._limits = min(access.timeout, CONNECT_LIMIT), access.timeout
         self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
@@ -96,6 +101,7 @@ class RequestsSession:
             extract_cookies_to_jar(  # type: ignore[no-untyped-call]
                 self._cookies, request, response.raw
             )
+            _bound(self._cookies)
         after = None if 200 <= status < 300 else response.headers.get("Retry-After")
         body, is_cut = _body(response)
         return Answer(status, body, after, is_cut)
@@ -115,7 +121,7 @@ class RequestsSession:
     def _is_ca_bundle(self) -> bool:
         """Tell whether the CA file can be used; no connection comes about with one that can't."""
         try:
-            ssl.create_default_context(cafile=self._verify)
+            _tls().load_verify_locations(self._verify)
         except OSError:
             return False
         return True
@@ -124,7 +130,8 @@ class RequestsSession:
 class _Adapter(HTTPAdapter):
     """An adapter with one connection, in view of the deadline; it retries nothing."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, authorities: str) -> None:
+        self._authorities = authorities
         self._pools = {
             "http": partial(_pool, urllib3.HTTPConnectionPool, partial(Connection, exchange)),
             "https": partial(_pool, urllib3.HTTPSConnectionPool, partial(TLSConnection, exchange)),
@@ -148,13 +155,45 @@ class _Adapter(HTTPAdapter):
         super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
+        super().init_poolmanager(*args, ssl_context=_tls(), **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options)
+        # The collector's authorities are loaded by urllib3 itself, those of a proxy are not.
+        own = _tls()
+        own.load_verify_locations(self._authorities)
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=_tls(), proxy_ssl_context=own, **options
+        )
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _bound(cookies: RequestsCookieJar) -> None:
+    """Drop what does not fit into a header that servers take; the first ones stay, as in curl."""
+    room = COOKIE_LIMIT
+    for cookie in cast(list[Cookie], list(cookies)):
+        size = len(cookie.name) + len(cookie.value or "") + len("=; ")
+        if size > room:
+            cookies.clear(cookie.domain, cookie.path, cookie.name)
+        else:
+            room -= size
+
+
+def _tls() -> ssl.SSLContext:
+    """Return a context as urllib3 makes it, but for SSLKEYLOGFILE: no TLS keys are written.
+
+    The variable is not looked at; what OpenSSL may have made of it is undone.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    context.hostname_checks_common_name = False
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    # typeshed forgets that it may be None.
+    context.keylog_filename = None  # type: ignore[assignment]
+    return context
 
 
 def _pool(kind: Any, connection: Any, *args: Any, **options: Any) -> Any:

@@ -1,0 +1,71 @@
+"""A secret is found in any of the spellings that a program may give it."""
+
+import html
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.masking import MASK, masked
+
+SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: json.dumps(text).replace("/", "\\/")[1:-1],
+    lambda text: json.dumps(json.dumps(text))[3:-3],
+    html.escape,
+    lambda text: html.escape(text, quote=False),
+    lambda text: html.escape(html.escape(text)),
+    lambda text: html.escape(json.dumps(text)[1:-1]),
+    lambda text: "".join(f"&#{ord(sign)};" for sign in text),
+    lambda text: "".join(f"&#X{ord(sign):04X};" for sign in text),
+    lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+    quote,
+    lambda text: quote(text, safe=""),
+    quote_plus,
+    lambda text: quote(quote(text, safe="")),
+    lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    lambda text: repr(text)[1:-1],
+    lambda text: repr(text.encode())[2:-1],
+    lambda text: ascii(text)[1:-1],
+]
+
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="⟦⟧")
+SECRETS = st.text(st.one_of(st.sampled_from("ab &<>\"'\\/%+ü😀\n"), LETTERS), min_size=1)
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+@given(secret=SECRETS)
+def test_every_spelling(spell: Callable[[str], str], secret: str) -> None:
+    """However a secret is escaped, and what stands around it, nothing of it is left."""
+    assert f"⟦{MASK}⟧" == masked(f"⟦{spell(secret)}⟧", [secret])
+
+
+def test_what_is_no_secret_stays() -> None:
+    """Other words are left, also where they are like it."""
+    assert "Secret s3cre t 100%" == masked("Secret s3cre t 100%", ["s3cret"])
+    assert "***, \\n%41 *** &amp;***" == masked('a"b, \\n%41 a\\"b &amp;a&quot;b', ['a"b'])
+    assert "a" == masked("a", ["", ""])
+    assert "" == masked("", ["s3cret"])
+
+
+def test_several_secrets() -> None:
+    """Of several secrets each is masked, where they overlap as one."""
+    assert "*** ***" == masked("abc x\\/y%3d", ["abc", "x/y="])
+    assert "<***>" == masked("<abcde>", ["abc", "cde"])
+    assert "***" == masked("aaaa", ["aa"])
+
+
+@pytest.mark.parametrize("secret", ["\\" * 12 + "x", "&" * 12, "%" * 12 + "x", " " * 12, "a" * 99])
+@pytest.mark.parametrize("sign", ["\\", "&amp;", "%25", "+", "&#0", "\\\\a", "a", "%5cx5cu0025"])
+def test_no_text_takes_long(secret: str, sign: str) -> None:
+    """A text that is made to take long does not."""
+    text = (sign * 65_536)[:65_536]
+    started = time.process_time()
+    masked(text + "x", [secret])
+    assert time.process_time() - started < 5
