@@ -19,6 +19,23 @@ settings.register_profile("swarm", deadline=None)
 settings.load_profile("swarm")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take note of what was skipped."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where nothing may be skipped: all that tests need is installed there."""
+    is_worker = hasattr(session.config, "workerinput")
+    if _skipped and not is_worker and os.environ.get("SKIPPED_TESTS") == "fail":
+        print(f"\nskipped, and SKIPPED_TESTS=fail: {', '.join(_skipped)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_skipped: list[str] = []
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the machine's own variables and state out of the tests."""

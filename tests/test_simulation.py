@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 
-from tests import powercut
 from tests.simulation.history import HISTORIES, SHORT_HISTORIES, History
 from tests.simulation.machine import Simulated
 from tests.simulation.play import play
@@ -37,9 +36,3 @@ def test_the_simulation_is_true(part: int, history: History) -> None:
     """Histories go the same way with real processes, sockets, files and signals."""
     note(f"part {part}\n{history}")
     play(history, Real)
-
-
-def test_the_power_can_be_cut() -> None:
-    """What was not synced is lost, in histories of real processes too."""
-    if why := powercut.missing():
-        pytest.skip(f"power cuts of real processes: {why}")
