@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 from swarm.errors import StateError
-from swarm.ledger import Ledger
-from swarm.meterfile import Survey, Window, survey
+from swarm.ledger import ACKNOWLEDGED, Ledger
+from swarm.meterfile import Row, Survey, Window, survey
+from swarm.packet import body, digest
 from swarm.settings import Meter
 
 
@@ -28,8 +29,10 @@ class CheckTask:
 
 def check(task: CheckTask, _context: object) -> Survey:
     """Check one meter's files."""
-    sent = partial(_sent, task.ledger, task.meter.id) if task.ledger else None
-    return survey(task.meter, task.window, sent, with_quality=task.with_quality)
+    known = (task.ledger, task.meter.id) if task.ledger else None
+    sent = partial(_sent, *known) if known else None
+    has_begun = partial(_has_begun, *known) if known else None
+    return survey(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
 
 
 def _sent(path: Path, stream: str, instants: Collection[int]) -> Mapping[int, Collection[int]]:
@@ -44,3 +47,23 @@ def _sent(path: Path, stream: str, instants: Collection[int]) -> Mapping[int, Co
                     if instant in instants:
                         found.setdefault(instant, set()).add(digest)
     return found
+
+
+def _has_begun(
+    path: Path, stream: str, registers: tuple[str, ...], padding: Row, first: Row
+) -> bool:
+    """Tell whether a stream has begun without the padding packet that the files now ask for.
+
+    It has where anything at or before its instant was acknowledged, or the packet after it.
+    """
+    with suppress(StateError):
+        ledger = Ledger.view(path, stream)
+        if ledger is not None:
+            with closing(ledger):
+                start = takewhile(lambda entry: entry.instant <= first.instant, ledger.entries())
+                known = [(row.instant, row.digest) for row in start if row.kind == ACKNOWLEDGED]
+                itself = padding.instant, digest(body(registers, padding.cells))
+                return itself not in known and any(
+                    instant <= padding.instant or instant == first.instant for instant, _ in known
+                )
+    return False

@@ -1,6 +1,6 @@
 """What a run is told, as frozen plain data; secrets are masked in every repr."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal
@@ -105,6 +105,11 @@ class Meter:
     url: str
     credentials: Credentials | None
     route: str | None = None
+
+    @property
+    def unpadded(self) -> "Meter":
+        """The meter without a padding packet."""
+        return replace(self, rules=replace(self.rules, pad_first=False))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ class Task:
 
     def reader(self, window: Window, scheduler: Scheduler = THREADS) -> MeterReader:
         """Return what reads the rows of a window, in a job of a scheduler."""
-        return MeterReader(self.meter, self.survey.spans, window, scheduler)
+        meter = self.meter if self.survey.is_padded else self.meter.unpadded
+        return MeterReader(meter, self.survey.spans, window, scheduler)
 
     def items(self, reader: MeterReader) -> "Iterator[RowItem]":
         """Begin a pass over a reader's rows; raises `FileChangedError` on its way."""

@@ -1,8 +1,9 @@
 """The check of a meter's files: every row by itself, then, where need be, in order of time."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from swarm import electrify
 from swarm.csvfile import CsvFile
@@ -26,8 +27,9 @@ class Survey:
     """The result of a check: counts, period, problems, and what the sending pass relies on.
 
     ``rows`` are the lines that hold data, the padding packet among them; ``filtered`` those of
-    them that are not sent. ``ends`` are the first and last rows that are. ``quality`` is of sound
-    files, where it was asked for.
+    them that are not sent. ``ends`` are the first and last rows that are. ``is_padded`` tells
+    whether a padding packet goes ahead, where the meter's rules ask for one. ``quality`` is of
+    sound files, where it was asked for.
     """
 
     meter: str
@@ -39,6 +41,7 @@ class Survey:
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
     notices: tuple[str, ...] = ()
+    is_padded: bool = True
     quality: Quality | None = None
 
     @property
@@ -62,12 +65,23 @@ class _Passage:
     notices: tuple[str, ...] = ()
 
 
+#: Tells of the padding packet and the one after it, in these registers, whether the stream has
+#: begun without the padding.
+HasBegun = Callable[[tuple[str, ...], Row, Row], bool]
+
+
 def survey(
-    meter: Meter, window: Window, sent: Sent | None = None, *, with_quality: bool = False
+    meter: Meter,
+    window: Window,
+    sent: Sent | None = None,
+    has_begun: HasBegun | None = None,
+    *,
+    with_quality: bool = False,
 ) -> Survey:
     """Check a meter's files; ``with_quality`` takes some time more.
 
-    Rows of a repeated hour that were ``sent`` keep their reading when the file grows.
+    Rows of a repeated hour that were ``sent`` keep their reading when the file grows. A padding
+    packet belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
     """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
@@ -86,6 +100,8 @@ def survey(
         return found
     try:
         found = replace(found, spans=_spans(meter, found, scans, sent))
+        if has_begun is not None and pads(meter.rules) and _is_behind(meter, found, has_begun):
+            meter, found = meter.unpadded, replace(found, is_padded=False)
         return _in_time(meter, window, found, scans, pace)
     except FileChangedError as error:
         changed = Problems(str(meter.files[0]))
@@ -100,6 +116,11 @@ def _spans(
     if not counted or sent is None:
         return found.spans
     return kept_readings(meter, found.spans, found.registers, counted, sent)
+
+
+def _is_behind(meter: Meter, found: Survey, has_begun: HasBegun) -> bool:
+    start = list(islice(MeterReader(meter, found.spans, Window()).rows(), 2))
+    return len(start) == 2 and has_begun(found.registers, *start)
 
 
 def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:

@@ -397,6 +397,48 @@ def test_without_a_checkpoint_known_rows_stop_the_stream(
     assert packets("m", rows(8)) == collector.packets("m")
 
 
+PADDED = "[meter:m]\nshift = 15m\npad_first = yes\n"
+
+
+def padded(bench: Bench, collector: Collector, lines: list[str], *arguments: str) -> Ended:
+    """Send rows with a shift and a padding packet."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", lines)}, rest=PADDED)
+    return bench.run(config, "--json", *arguments).balanced()
+
+
+def test_a_padding_packet_belongs_to_the_beginning(bench: Bench, collector: Collector) -> None:
+    """An export that rolls on has none, and no value that was sent is replaced by one."""
+    assert padded(bench, collector, LINES).meters["m"]["sent"] == 7
+    stored = collector.packets("m")
+    assert padded(bench, collector, LINES).meters["m"]["resumed"] == 7
+    rolled = padded(bench, collector, LINES[3:], "--late", "send")
+    meter = rolled.meters["m"]
+    assert (0, 3, 3) == (rolled.code, meter["rows"], meter["resumed"])
+    assert stored == collector.packets("m")
+    status = bench.run("status", bench.folder / "config.ini", "--offline", "--json")
+    assert (3, 0) == tuple(status.report["meters"][0][key] for key in ("acknowledged", "waiting"))
+
+
+def test_a_file_of_one_row_that_grows_began_without_padding(
+    bench: Bench, collector: Collector
+) -> None:
+    """The second row brings the values for it too late."""
+    assert padded(bench, collector, LINES[:1]).code == 0
+    done = padded(bench, collector, LINES)
+    meter = done.meters["m"]
+    assert (0, 6, 5, 0) == (done.code, meter["rows"], meter["sent"], meter["late"])
+
+
+def test_an_earlier_beginning_has_its_padding_packet(bench: Bench, collector: Collector) -> None:
+    """Older rows are late, and so is the packet ahead of them."""
+    assert padded(bench, collector, LINES[3:]).code == 0
+    done = padded(bench, collector, LINES)
+    assert (3, 4) == (done.code, done.meters["m"]["late"])
+    assert padded(bench, collector, LINES, "--late", "send").code == 0
+    times = {packet["tsISO8601"] for packet in collector.packets("m")}
+    assert len(times) == len(LINES) + 1
+
+
 def test_a_restored_checkpoint_stops_the_stream(bench: Bench, collector: Collector) -> None:
     """It knows nothing of the collector's last packet, a row of the file; --adopt catches up."""
     send(bench, collector)
