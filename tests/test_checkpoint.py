@@ -153,7 +153,7 @@ def test_a_state_folder_that_is_none(bench: Bench, collector: Collector) -> None
 def small_disk(bench: Bench) -> Path:
     """Return a state folder on a disk of 64 KiB."""
     bench.state.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(bench.state)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(bench.state)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
     return bench.state
