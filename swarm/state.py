@@ -186,7 +186,8 @@ def _checked(folder: Path, *, may_be_link: bool = False) -> os.stat_result | Non
         mode = stat.S_IMODE(status.st_mode)
         raise StateError(
             f"{folder}: everybody can write to it (mode {mode:04o}), and so change what counts as "
-            f"sent; run: chmod o-w {shlex.quote(str(folder))}"
+            f"sent; run: chmod o-w {shlex.quote(str(folder))}, or name another folder with 'state' "
+            "under [swarm]"
         )
     return status
 
