@@ -46,6 +46,18 @@ def test_the_command_writes_no_keys(bench: Bench, engine: str, options: tuple[st
     assert not keys.exists()
 
 
+def test_workers_do_not_see_it(bench: Bench, collector: Collector) -> None:
+    """TLS libraries that read the variable for themselves find none in the command's processes."""
+    env = bench.first(
+        "import os, sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    with open('seen', 'a') as file: print('SSLKEYLOGFILE' in os.environ, file=file)\n"
+    )
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+    assert bench.run(config, env={**env, "SSLKEYLOGFILE": "keys"}).code == 0
+    assert {"False"} == set((bench.folder / "seen").read_text().split())
+
+
 _PROGRAM = """
 import logging, os, sys
 from datetime import UTC, datetime
