@@ -10,6 +10,7 @@ from typing import Self
 from swarm import ledgerformat as fmt
 from swarm.errors import StateError
 from swarm.ledgerformat import Baseline, Note, Slot
+from swarm.openfiles import has_too_many, way_out
 from swarm.scheduler import THREADS, Scheduler
 from swarm.state import is_still_there, make_folder, open_fresh, open_private, sync_folder
 
@@ -233,6 +234,8 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _state_error(path: Path, error: OSError) -> StateError:
+    if has_too_many(error):
+        return StateError(f"{path}: can't be opened: {way_out()}")
     return StateError(
         f"{path}: can't be read or written: {error.strerror}; make it writable, or name another "
         "folder with 'state' under [swarm]"
