@@ -473,3 +473,19 @@ def test_whether_a_file_is_still_there(tmp_path: Path, how: str) -> None:
         path.symlink_to("moved")
     assert (how == "kept") == state.is_still_there(fd, path)
     os.close(fd)
+
+
+def test_a_checkpoint_that_is_removed_ends_its_stream(bench: Bench) -> None:
+    """What records the rows is gone, with the locks still there: exit 7, and no second ledger."""
+
+    def script(request: Request, _: Collector) -> Behaviour | None:
+        if request.method == "POST" and b'"value":30.05}' in request.body:
+            shutil.rmtree(bench.state / "checkpoints")
+        return None
+
+    with Collector(script) as collector:
+        config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(60))})
+        done = bench.run(config, "--json").balanced()
+        assert (7, "state") == (done.code, done.meters["m"]["problem"]["kind"])
+        assert "was removed or replaced" in done.err
+        assert bench.run(config).code == 3  # no checkpoint
