@@ -302,8 +302,8 @@ class World:
     def _judge_order(self) -> None:
         """See that packets are in order, but for late ones; of those stored twice the last counts.
 
-        What was in doubt, and was told to be, may have been stored before older ones, and with other
-        values than its row has by now.
+        What was in doubt, and was told to be, may have been stored before older ones, and with
+        other values than its row has by now.
         """
         for packets in self._generations():
             last = {(packet.instant, packet.value): place for place, packet in enumerate(packets)}
