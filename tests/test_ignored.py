@@ -11,7 +11,7 @@ import trustme
 
 from swarm.errors import Untrusted
 from swarm.ignored import key_log_hidden
-from swarm.transport import Access, Engine, open_session
+from swarm.transport import Access, Engine, libcurl, open_session
 from tests.bench import Bench, rows
 from tests.collector_server import Collector
 from tests.test_transport import Tunnel
@@ -132,6 +132,7 @@ def test_no_keys_through_a_tunnel(
     """Behind a proxy it is no different, nor with a CA file that can't be used."""
     with secure(tmp_path) as collector:
         tunnel = Tunnel(collector.port)
+        assert libcurl.OBSTACLE is None  # it was set up before, and stays so
         monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
         access = Access("acme", "x", 5, str(tmp_path / "ca.pem"), tunnel.url)
         session = open_session(engine, access)
