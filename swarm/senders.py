@@ -95,12 +95,10 @@ class Senders:
             self._scheduler.call(function, *arguments)
 
     def _begin(self) -> None:
+        # Noted last: a signal's handler that waits meanwhile needs a sender as well. One more than
+        # there need be is no harm.
+        self._scheduler.start(self._run_first)
         self._has_begun = True
-        try:
-            self._scheduler.start(self._run_first)
-        except BaseException:
-            self._has_begun = False
-            raise
 
     @contextmanager
     def place_lent(self, stream: Stream) -> Iterator[None]:

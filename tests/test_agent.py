@@ -360,6 +360,89 @@ def test_an_error_of_a_signals_handler(
         assert minutes(collector, f"m{number}") in ([0, 1, 2], [0, 2], [2])
 
 
+_FIRST_SENDS = """
+from swarm.scheduler import _caller
+from swarm.transport import _loop
+from tests.test_agent import InterruptionError, interrupted
+
+def fail(): raise InterruptionError
+def wait(): agent.wait_until_last(5)
+handler = {"fail": fail, "wait": wait}[sys.argv[1]]
+
+def first_send():
+    agent.send([at(0, f"m{step}"), at(1, f"m{step}")], config)
+
+goes_on = True
+step = 0
+while goes_on:
+    step += 1
+    _loop.cache_clear()
+    _caller.cache_clear()
+    agent = Agent(1, transport=sys.argv[2])
+    try:
+        goes_on = interrupted(step, handler, first_send)
+    except InterruptionError:
+        pass
+    agent.send(at(2, f"m{step}"), config)
+    if not agent.wait_until_last(5) or agent.refused:
+        print("step", step, agent)
+print(step)
+"""
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+@pytest.mark.parametrize("handler", ["fail", "wait"])
+def test_a_signal_in_the_first_send(collector: Collector, transport: Engine, handler: str) -> None:
+    """Wherever it comes: the thread that sends is begun once, and what was queued is sent."""
+    program = script(_FIRST_SENDS, collector.url, arguments=(handler, transport))
+    out, err = program.communicate(timeout=60)
+    *wrong, steps = out.splitlines() or [err]
+    assert (0, []) == (program.returncode, wrong), err
+    assert int(steps) > 20
+    for step in range(1, int(steps) + 1):
+        whole = minutes(collector, f"m{step}")
+        assert whole in ([0, 1, 2], [0, 2], [2]), step
+        assert handler == "fail" or whole == [0, 1, 2]
+
+
+_ALARMS = """
+import pycurl, random
+
+def fail(*_): raise TimeoutError
+signal.signal(signal.SIGALRM, fail)
+
+def send(name):
+    agent = Agent(4)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.0012))
+        for minute in range(30):
+            agent.send(at(minute, name), config)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        pass
+    for minute in range(30, 40):
+        agent.send(at(minute, name), config)
+    print(agent.wait_until_last(10), agent.refused, agent.waiting, flush=True)
+
+for number in range(40):
+    child = os.fork()
+    if not child:
+        send(f"m{number}")
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_an_alarm_in_the_first_send(collector: Collector) -> None:
+    """A real signal, at random moments: nothing is refused, stuck, sent twice or out of order."""
+    out, err = script(_ALARMS, collector.url).communicate(timeout=100)
+    assert ["True 0 0"] * 40 == out.splitlines(), err
+    for number in range(40):
+        sent = minutes(collector, f"m{number}")
+        assert sent == sorted(set(sent))
+        assert sent[-10:] == list(range(30, 40))
+
+
 @pytest.mark.parametrize("transport", ["curl", "requests"])
 @pytest.mark.parametrize("timeout", [0.02, None])
 def test_a_signals_handler_that_closes(
@@ -1099,17 +1182,20 @@ def test_ctrl_c_does_not_wait(
     assert agent.waiting == 2
 
 
-def script(text: str, url: str, **options: Any) -> "subprocess.Popen[str]":
+def script(
+    text: str, url: str, *, arguments: tuple[str, ...] = (), **options: Any
+) -> "subprocess.Popen[str]":
     """Start a program that uses the library."""
     head = f"""
 import os, signal, sys, threading
 from datetime import datetime, UTC
 from swarm import Agent, AgentError, Config, SimpleMeasurement
 config = Config({url!r}, "acme", "s3cr%et")
-def at(minute): return SimpleMeasurement("gas", datetime(2023, 1, 1, 0, minute, tzinfo=UTC), 1)
+def at(minute, name="gas"):
+    return SimpleMeasurement(name, datetime(2023, 1, 1, 0, minute, tzinfo=UTC), 1)
 """
     return subprocess.Popen(
-        [sys.executable, "-c", head + text],
+        [sys.executable, "-c", head + text, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
