@@ -10,7 +10,7 @@ from typing import Literal
 
 from swarm.errors import ConfigError
 from swarm.localtime import Zone
-from swarm.measurement import Measurement, moment
+from swarm.measurement import Measurement, check_year, moment
 from swarm.rules import zone
 from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
 from swarm.transport import Access
@@ -70,9 +70,15 @@ class Config:
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
 
     def moment(self, measurement: Measurement) -> tuple[int, int]:
-        """Return a measurement's instant and its offset on the wire (ms)."""
+        """Return a measurement's instant and its offset on the wire (ms).
+
+        MeasurementError if a clock change skips it, or it is out of the calendar there.
+        """
         instant, offset = moment(measurement.timestamp, self._zone)
-        return instant, 0 if self.route == "utc" else offset
+        if self.route == "utc":
+            offset = 0
+        check_year(measurement.timestamp, instant, offset)
+        return instant, offset
 
     @cached_property
     def _zone(self) -> Zone | None:
@@ -84,8 +90,7 @@ class Config:
             yield from _problem("timezone", zone, self.timezone)
         if self.proxy is not None:
             yield from _problem("proxy", checked_proxy, self.proxy)
-        if not _is_text(self.username) or ":" in self.username:
-            yield f"username: found {self.username!r}, expected a name, without ':'"
+        yield from _username_problem(self.username)
         if not _is_text(self.password):
             yield "password: expected a text that is not empty"
         if self.route not in (None, *ROUTES):
@@ -114,6 +119,16 @@ def is_whole(value: object, least: int) -> bool:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _username_problem(username: object) -> Iterator[str]:
+    if not isinstance(username, str):
+        yield f"username: found {type(username).__name__}, expected a text"
+    elif not username:
+        yield "username: expected a text that is not empty"
+    elif ":" in username:
+        # What stands behind it may be the password.
+        yield "username: found a text with ':', which basic auth can't carry"
 
 
 def _file(name: str) -> str:
