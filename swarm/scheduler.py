@@ -4,14 +4,18 @@ import os
 import threading
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, wraps
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import pycurl
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+#: What an RLock and a Lock say that are released and not held.
+_NOT_HELD = frozenset({"cannot release un-acquired lock", "release unlocked lock"})
 
 
 class Event(Protocol):
@@ -54,6 +58,32 @@ class Scheduler(Protocol):
 
     def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items; where it can be, the next is made while this job waits."""
+
+
+def unmasked(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let out an error that a signal's handler raises in a function that waits for a `Condition`.
+
+    `Condition.wait` lets go of its lock a moment before it sees to getting it back. An error that
+    is raised there meets a ``with`` that releases the lock once more, whose own takes its place.
+    """
+
+    @wraps(function)
+    def inner(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except RuntimeError as error:
+            raised = _raised_first(error)
+            if raised is error:
+                raise
+            raise raised from None
+
+    return inner
+
+
+def _raised_first(error: BaseException) -> BaseException:
+    while isinstance(error, RuntimeError) and str(error) in _NOT_HELD and error.__context__:
+        error = error.__context__
+    return error
 
 
 def begin_thread(name: str, function: Callable[..., None], *arguments: Any) -> None:

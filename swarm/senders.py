@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarm.backlog import Stream
-from swarm.scheduler import Event, Scheduler
+from swarm.scheduler import Event, Scheduler, unmasked
 
 #: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
 #: each takes a sender. The others have their turn later.
@@ -120,6 +120,17 @@ class Senders:
                 self._idle.pop().give()
                 self._count -= 1
             self._changed.wait_for(lambda: not self._count, timeout)
+
+    @property
+    def are_under_way(self) -> bool:
+        """Whether there are senders: after `stop`, those whose packet has not ended."""
+        return self._count > 0
+
+    @unmasked
+    def wait_ended(self) -> None:
+        """Wait until the packets have ended that were under way when it was stopped."""
+        with self._lock:
+            self._changed.wait_for(lambda: not self._count)
 
     # Called by the scheduler
 
