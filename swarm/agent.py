@@ -72,7 +72,7 @@ class Agent:
         lock = threading.RLock()
         self._backlog = Backlog(queue_size, self._may_wait, lock)
         self._handlers = Handlers(self._backlog.done)
-        with self._making:
+        with self._making.lock:
             engine = _engine(transport)
             self._scheduler = scheduler(engine)
         number = _senders(maximum_parallel_senders)
@@ -106,7 +106,7 @@ class Agent:
     @classmethod
     def _replace(cls, shared: "Agent | None", maximum_parallel_senders: int) -> None:
         """Make a new shared agent in place of one that has ended."""
-        with cls._making:
+        with cls._making.lock:
             if Agent._shared is not shared:
                 return
             made = Agent(maximum_parallel_senders)

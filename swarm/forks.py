@@ -2,45 +2,30 @@
 
 import os
 import threading
-from types import TracebackType
+from functools import partial
 
 #: How long (s) a fork waits for another thread to let go.
 _LONGEST_WAIT = 5.0
 
 
 class ForkLock:
-    """An RLock for what no forked process is to find half done, such as the import of a module.
+    """A lock for what no forked process is to find half done, such as the import of a module.
 
-    A fork waits until no other thread holds it, for a while; the child has it free.
+    A fork waits until no other thread holds it, for a while; the child has it free. The ``lock`` is
+    used as it is, and by the fork as well: around functions of Python, an error that a signal's
+    handler raises could leave it held.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._here = threading.local()
+        self.lock = threading.RLock()
         os.register_at_fork(
-            before=self._before,
-            after_in_parent=self._after_in_parent,
-            after_in_child=self._after_in_child,
+            before=partial(self.lock.acquire, timeout=_LONGEST_WAIT),
+            after_in_parent=self.lock.release,
+            after_in_child=self._free,
         )
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        self._lock.release()
-
-    def _before(self) -> None:
-        self._here.is_held = False
-        self._here.is_held = self._lock.acquire(timeout=_LONGEST_WAIT)
-
-    def _after_in_parent(self) -> None:
-        if self._here.is_held:
-            self._lock.release()
-
-    def _after_in_child(self) -> None:
-        if self._here.is_held:
-            self._lock.release()
-        else:
-            self._lock = threading.RLock()
+    def _free(self) -> None:
+        try:
+            self.lock.release()
+        except RuntimeError:  # it was waited for in vain
+            self.lock = threading.RLock()

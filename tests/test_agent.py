@@ -1673,17 +1673,15 @@ print(ended)
     assert sorted(minutes(collector)) == list(range(30))
 
 
-def test_a_fork_while_another_thread_holds_all(collector: Collector) -> None:
+def test_a_fork_while_another_thread_has_the_agents_lock(collector: Collector) -> None:
     """The child may look at its parent's agent, close it, and have one of its own."""
     program = script(
         """
-import swarm.forks
-swarm.forks._LONGEST_WAIT = 0.1
 shared = Agent.get_instance(1)
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    with shared._backlog._lock, Agent._making:
+    with shared._backlog._lock:
         held.set()
         done.wait()
 
