@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import import_module
+from functools import cache
 from types import TracebackType
 from typing import ClassVar, Self, get_args
 
@@ -24,7 +24,7 @@ from swarm.sending import Sending, Setup, warn_of_late
 from swarm.sessions import Sessions
 from swarm.settlement import Terms
 from swarm.stream import Halted
-from swarm.transport import Engine, available, scheduler
+from swarm.transport import Access, Engine, available, open_session, scheduler
 from swarm.values import FOREVER
 
 #: More senders than this gain nothing, whatever the machine.
@@ -372,13 +372,19 @@ def _problems(
 
 
 def _engine(transport: Engine) -> Engine:
-    """Return the engine to use, imported."""
+    """Return the engine to use, loaded."""
     try:
         engine = available(transport)
     except SettingsError as error:  # which speaks of the command's option
         raise ConfigError(str(error).removeprefix("--")) from None
-    import_module(f"swarm.transport.{engine}")
+    _load(engine)
     return engine
+
+
+@cache
+def _load(engine: Engine) -> None:
+    """Import all that a session imports on its way, rather than in the senders."""
+    open_session(engine, Access("", "")).close()
 
 
 def _senders(number: int) -> int:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from swarm.errors import ConfigError
 from swarm.localtime import Zone
@@ -16,6 +15,29 @@ from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
 from swarm.transport import Access
 from swarm.urls import checked_proxy, checked_url
 from swarm.values import FOREVER, LONGEST
+
+_T = TypeVar("_T")
+
+
+class _Lazy(Generic[_T]):
+    """A `functools.cached_property` without the lock that it has before Python 3.12.
+
+    In a forked process such a lock may be held for ever, by a thread that is not there.
+    """
+
+    def __init__(self, function: Callable[[Any], _T]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _T: ...
+    def __get__(self, instance: object, owner: type) -> Self | _T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._function.__name__] = self._function(instance)
+        return value
 
 
 class Environment(StrEnum):
@@ -53,19 +75,19 @@ class Config:
         if problems:
             raise ConfigError(*problems)
 
-    @cached_property
+    @_Lazy
     def url(self) -> str:
-        """Where packets are posted to."""
+        """Return where packets are posted to."""
         return with_route(checked_url(self.environment_or_url), self.route)
 
-    @cached_property
+    @_Lazy
     def collector(self) -> str:
-        """What all configs of one collector have in common."""
+        """Return what all configs of one collector have in common."""
         return collector_name(self.url)
 
-    @cached_property
+    @_Lazy
     def access(self) -> Access:
-        """How the collector is reached."""
+        """Return how the collector is reached."""
         proxy = None if self.proxy is None else checked_proxy(self.proxy)
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
 
@@ -80,7 +102,7 @@ class Config:
         check_year(measurement.timestamp, instant, offset)
         return instant, offset
 
-    @cached_property
+    @_Lazy
     def _zone(self) -> Zone | None:
         return None if self.timezone == "UTC" else Zone(self.timezone)
 

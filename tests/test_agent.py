@@ -1706,6 +1706,57 @@ thread.join()
     assert out == "<Agent: 0 sent, 0 refused, 0 waiting> 0\nFalse\n0\n", err
 
 
+def test_a_fork_while_another_thread_reads_a_config(collector: Collector) -> None:
+    """The child may use configs, also those of 3.11."""
+    program = script(
+        """
+import swarm.agentconfig
+real = swarm.agentconfig.collector_name
+held, done = threading.Event(), threading.Event()
+
+def slow(url):
+    held.set()
+    done.wait()
+    return real(url)
+
+swarm.agentconfig.collector_name = slow
+thread = threading.Thread(target=lambda: config.collector)
+thread.start()
+held.wait()
+swarm.agentconfig.collector_name = real
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    print(Config("https://example.com/", "acme", "word").collector, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+done.set()
+thread.join()
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "https%3A%2F%2Fexample.com\n0\n", err
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_senders_import_nothing(collector: Collector, transport: Engine) -> None:
+    """A process that is forked while a module is imported could never import it."""
+    program = script(
+        """
+agent = Agent(1, transport=sys.argv[1])
+before = set(sys.modules)
+agent.send(at(0), config)
+print(agent.wait_until_last(20), set(sys.modules) - before)
+agent.close()
+""",
+        collector.url,
+        arguments=(transport,),
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "True set()\n", err
+
+
 def test_ctrl_c_while_waiting(collector: Collector) -> None:
     """`wait_until_last` raises, and the agent is as usable as before."""
     collector.script = [Hang(pause=1.0)]
