@@ -8,26 +8,33 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from types import TracebackType
 from typing import ClassVar, Self, get_args
 
 from swarm.agentconfig import Config, is_seconds, is_whole
 from swarm.backlog import Backlog, Stream
 from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
+from swarm.forks import ForkLock
 from swarm.handlers import Function, Handlers, SentHandler
 from swarm.measurement import Measurement
+from swarm.scheduler import SingleThread
 from swarm.senders import Senders, is_in_sender
 from swarm.sending import Sending, Setup, warn_of_late
 from swarm.sessions import Sessions
 from swarm.settlement import Terms
 from swarm.stream import Halted
-from swarm.transport import Engine, available, scheduler
+from swarm.transport import Access, Engine, available, open_session, scheduler
 from swarm.values import FOREVER
 
 #: More senders than this gain nothing, whatever the machine.
 MOST_SENDERS = 256
 #: How long (s) what is under way at the end may take to be answered.
 _GRACE = 1.0
+#: How long (s) the end of the interpreter waits for the handlers of one measurement.
+_PATIENCE_AT_EXIT = 5.0
+#: How often (s) a thread that waits for another to close an agent looks whether it still does.
+_LOOK_AGAIN = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +48,10 @@ class Agent:
     answered is asked ``settle`` seconds after it was sent. A context manager: leaving it waits.
     """
 
+    # Also one that is closed: there is no moment at which two of them send.
     _shared: ClassVar["Agent | None"] = None
-    # A signal's handler may dispose while its thread gets the instance.
-    _shared_lock: ClassVar[threading.RLock] = threading.RLock()
+    # Held while an agent is made: a process that is forked meanwhile could import no engine.
+    _making: ClassVar[ForkLock] = ForkLock()
 
     def __init__(
         self,
@@ -64,8 +72,9 @@ class Agent:
         lock = threading.RLock()
         self._backlog = Backlog(queue_size, self._may_wait, lock)
         self._handlers = Handlers(self._backlog.done)
-        engine = _engine(transport)
-        self._scheduler = scheduler(engine)
+        with self._making.lock:
+            engine = _engine(transport)
+            self._scheduler = scheduler(engine)
         number = _senders(maximum_parallel_senders)
         self._senders = Senders(number, self._send_one, self._scheduler, lock)
         self._halted = self._scheduler.event()
@@ -73,25 +82,43 @@ class Agent:
         self._sessions = Sessions(engine, self._scheduler)
         self._setup = Setup(terms, self._sessions, self._senders, self._halted)
         self._last_sent: float | None = None
-        self._is_ended = False
-        self._ending = threading.RLock()
-        self._ender: int | None = None
+        self._is_closing = False
+        self._closers: list[int] = []
+        self._ender = SingleThread(self._finish, "swarm-end")
+        self._patience: float | None = None
+        self._is_rest_told = False
         atexit.register(self._at_exit)
 
     @classmethod
     def get_instance(cls, maximum_parallel_senders: int = 0) -> "Agent":
-        """Return the process's one shared agent; the number counts for the first call."""
-        with cls._shared_lock:
+        """Return the process's one shared agent; the number counts for the first call.
+
+        While it is closed, wait until it has ended, and return a new one: two would send the same
+        streams side by side. A thread that the end waits for, such as a handler's, gets the one
+        that is being closed as long as that takes measurements, then an `AgentError`.
+        """
+        while True:
             shared = Agent._shared
-            if shared is None or not shared._is_usable():
-                shared = Agent._shared = Agent(maximum_parallel_senders)
-            return shared
+            if shared is not None and shared._is_to_be_used():
+                return shared
+            cls._replace(shared, maximum_parallel_senders)
+
+    @classmethod
+    def _replace(cls, shared: "Agent | None", maximum_parallel_senders: int) -> None:
+        """Make a new shared agent in place of one that has ended."""
+        with cls._making.lock:
+            if Agent._shared is not shared:
+                return
+            made = Agent(maximum_parallel_senders)
+            if Agent._shared is shared:
+                Agent._shared = made
+                return
+        made.close(0)  # a signal's handler has made one meanwhile
 
     @classmethod
     def dispose(cls, timeout: float | None = None) -> None:
         """End the shared agent, if there is one: `close` it."""
-        with cls._shared_lock:
-            shared, Agent._shared = Agent._shared, None
+        shared = Agent._shared
         if shared is not None:
             shared.close(timeout)
 
@@ -155,14 +182,24 @@ class Agent:
         several threads that close an agent, the one whose time is up first ends it; the others
         return with it. In a process that was forked it does nothing.
         """
-        if self._is_ended or self._process != os.getpid():
+        if self._backlog.is_ended or self._process != os.getpid():
             return
         self._check_may_wait()
+        self._is_closing = True
+        me = threading.get_ident()
+        try:
+            self._closers.append(me)
+            self._wait_and_end(timeout)
+        finally:
+            with suppress(ValueError):  # a signal's handler raised before it was noted
+                self._closers.remove(me)
+
+    def _wait_and_end(self, timeout: float | None) -> None:
         try:
             self._hand_over_again()
             self._backlog.wait_empty(timeout, or_closed=True)
         finally:
-            self._end()
+            self._end(None)
 
     def __enter__(self) -> Self:
         return self
@@ -176,8 +213,27 @@ class Agent:
     def __repr__(self) -> str:
         return f"<Agent: {self.sent} sent, {self.refused} refused, {self.waiting} waiting>"
 
-    def _is_usable(self) -> bool:
-        return self._process == os.getpid() and not self._backlog.is_closed
+    def _is_to_be_used(self) -> bool:
+        """Tell whether this shared agent may be used; wait for its end where it is closed."""
+        if self._process != os.getpid():
+            return False
+        if not self._is_closing:
+            return True
+        if self._backlog.is_ended and not self._senders.are_under_way:
+            return False
+        if threading.get_ident() in self._closers or not self._may_wait():
+            if self._backlog.is_closed:
+                raise AgentError("the shared agent is being closed, and this thread can't wait")
+            return True
+        self._wait_ended()
+        return False
+
+    def _wait_ended(self) -> None:
+        """Wait for the threads that close this agent, and for what they left under way."""
+        while not self._backlog.wait_for(lambda: self._backlog.is_ended, _LOOK_AGAIN):
+            if not self._closers:  # a signal's handler raised before it was ended
+                self.close()
+        self._senders.wait_ended()
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
@@ -240,39 +296,52 @@ class Agent:
         self._handlers.tell(entry.measurement, response)
         return has_more
 
-    def _end(self) -> None:
-        me = threading.get_ident()
-        if self._ender == me:
-            return  # a signal's handler closes what the signal found being closed
-        with self._ending:
-            if not self._is_ended:
-                self._ender = me
-                try:
-                    self._finish()
-                finally:
-                    self._ender = None
-
-    def _finish(self) -> None:
-        self._halt()
-        for measurement in self._backlog.drain():
-            self._handlers.tell(measurement, None)
-        # A sender that outlasted the grace may be about to tell of an answer.
-        self._backlog.wait_empty(None)
-        self._handlers.stop()
-        self._sessions.close()
-        self._is_ended = True
-
-    def _halt(self) -> None:
-        """Send nothing more; wait a little for what is under way, and say what was not sent."""
-        self._backlog.close()
-        self._halted.set()
-        self._senders.stop(_GRACE)
-        self._log_unsent()
+    def _end(self, patience: float | None) -> None:
+        """End the agent; give up where one measurement's handlers take longer than this (s)."""
+        try:
+            self._ender.begin()
+        except RuntimeError:  # the system grants no thread
+            self._ender.run()
+        self._backlog.wait_for(lambda: self._backlog.rest is not None or self._backlog.is_ended)
+        self._tell_rest()
+        self._backlog.wait_ended(patience)
+        if untold := self._backlog.untold:
+            _log.error(
+                "the handlers of %d measurements did not end before the program did: those of one "
+                "took longer than %g s",
+                untold,
+                _PATIENCE_AT_EXIT,
+            )
         atexit.unregister(self._at_exit)
 
-    def _log_unsent(self) -> None:
-        under_way = self._backlog.under_way
-        if unsent := self.waiting - under_way:
+    def _finish(self) -> None:
+        """Do all that is to be done at the end; in a thread that no signal interrupts.
+
+        Logging is left to the threads that wait: one of them may have been interrupted in it.
+        """
+        backlog = self._backlog
+        try:
+            # Send nothing more, and wait a little for what is under way.
+            backlog.close()
+            self._halted.set()
+            self._senders.stop(_GRACE)
+            backlog.count_rest()
+            for measurement in backlog.drain():
+                self._handlers.tell(measurement, None)
+            # A sender that outlasted the grace may be about to tell of an answer.
+            if backlog.wait_told(self._patience):
+                self._handlers.stop()
+            self._sessions.close()
+        finally:
+            backlog.end()
+
+    def _tell_rest(self) -> None:
+        """Log what was not sent, once."""
+        if self._is_rest_told or self._backlog.rest is None:
+            return
+        self._is_rest_told = True
+        unsent, under_way = self._backlog.rest
+        if unsent:
             _log.error("%d measurements were not sent: the agent ended before", unsent)
         if under_way:
             _log.error(
@@ -283,7 +352,8 @@ class Agent:
 
     def _at_exit(self) -> None:
         if self._process == os.getpid():
-            self._halt()
+            self._patience = _PATIENCE_AT_EXIT
+            self._end(_PATIENCE_AT_EXIT)
 
 
 def _problems(
@@ -302,10 +372,19 @@ def _problems(
 
 
 def _engine(transport: Engine) -> Engine:
+    """Return the engine to use, loaded."""
     try:
-        return available(transport)
+        engine = available(transport)
     except SettingsError as error:  # which speaks of the command's option
         raise ConfigError(str(error).removeprefix("--")) from None
+    _load(engine)
+    return engine
+
+
+@cache
+def _load(engine: Engine) -> None:
+    """Import all that a session imports on its way, rather than in the senders."""
+    open_session(engine, Access("", "")).close()
 
 
 def _senders(number: int) -> int:

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from swarm.errors import ConfigError
 from swarm.ignored import key_log_notice, proxy_notices
 from swarm.localtime import Zone
-from swarm.measurement import Measurement, is_encodable, moment
+from swarm.measurement import Measurement, check_year, is_encodable, moment
 from swarm.rules import zone
 from swarm.settings import ENVIRONMENTS, ROUTES, collector_name, with_route
 from swarm.transport import Access
@@ -20,6 +20,29 @@ from swarm.urls import checked_proxy, checked_url
 from swarm.values import FOREVER, LONGEST
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class _Lazy(Generic[_T]):
+    """A `functools.cached_property` without the lock that it has before Python 3.12.
+
+    In a forked process such a lock may be held for ever, by a thread that is not there.
+    """
+
+    def __init__(self, function: Callable[[Any], _T]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _T: ...
+    def __get__(self, instance: object, owner: type) -> Self | _T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._function.__name__] = self._function(instance)
+        return value
 
 
 class Environment(StrEnum):
@@ -57,30 +80,36 @@ class Config:
         if problems:
             raise ConfigError(*problems)
 
-    @cached_property
+    @_Lazy
     def url(self) -> str:
-        """Where packets are posted to."""
+        """Return where packets are posted to."""
         return with_route(checked_url(self.environment_or_url), self.route)
 
-    @cached_property
+    @_Lazy
     def collector(self) -> str:
-        """What all configs of one collector have in common."""
+        """Return what all configs of one collector have in common."""
         return collector_name(self.url)
 
-    @cached_property
+    @_Lazy
     def access(self) -> Access:
-        """How the collector is reached."""
+        """Return how the collector is reached."""
         proxy = None if self.proxy is None else checked_proxy(self.proxy)
         for notice in _notices(has_proxy=proxy is not None):
             _tell_once(notice)
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
 
     def moment(self, measurement: Measurement) -> tuple[int, int]:
-        """Return a measurement's instant and its offset on the wire (ms)."""
-        instant, offset = moment(measurement.timestamp, self._zone)
-        return instant, 0 if self.route == "utc" else offset
+        """Return a measurement's instant and its offset on the wire (ms).
 
-    @cached_property
+        MeasurementError if a clock change skips it, or it is out of the calendar there.
+        """
+        instant, offset = moment(measurement.timestamp, self._zone)
+        if self.route == "utc":
+            offset = 0
+        check_year(measurement.timestamp, instant, offset)
+        return instant, offset
+
+    @_Lazy
     def _zone(self) -> Zone | None:
         return None if self.timezone == "UTC" else Zone(self.timezone)
 
@@ -90,8 +119,7 @@ class Config:
             yield from _problem("timezone", zone, self.timezone)
         if self.proxy is not None:
             yield from _problem("proxy", checked_proxy, self.proxy)
-        if not _is_text(self.username) or ":" in self.username:
-            yield f"username: found {self.username!r}, expected a name, without ':'"
+        yield from _username_problem(self.username)
         if not _is_text(self.password):
             yield "password: expected a text that is not empty"
         if self.route not in (None, *ROUTES):
@@ -131,6 +159,18 @@ def is_whole(value: object, least: int) -> bool:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value) and is_encodable(value)
+
+
+def _username_problem(username: object) -> Iterator[str]:
+    if not isinstance(username, str):
+        yield f"username: found {type(username).__name__}, expected a text"
+    elif not username:
+        yield "username: expected a text that is not empty"
+    elif not is_encodable(username):
+        yield "username: found a text that can't be encoded, expected one without lone surrogates"
+    elif ":" in username:
+        # What stands behind it may be the password.
+        yield "username: found a text with ':', which basic auth can't carry"
 
 
 def _file(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -10,6 +10,13 @@ from typing import NamedTuple
 from swarm.agentconfig import Config
 from swarm.errors import AgentError
 from swarm.measurement import Measurement
+from swarm.scheduler import unmasked
+
+#: Of so many streams in which nothing waits it is remembered what they sent last.
+MOST_REMEMBERED = 10_000
+
+#: A stream's collector and its ID.
+Key = tuple[str, str]
 
 
 class Entry(NamedTuple):
@@ -30,14 +37,17 @@ class Stream:
     ``newest`` the latest instant that was sent.
     """
 
-    __slots__ = ("collector", "in_hand", "in_order", "is_offered", "is_out", "newest", "others")
+    __slots__ = (
+        *("collector", "in_hand", "in_order", "is_offered", "is_out", "key", "newest", "others"),
+    )
 
-    def __init__(self, collector: str) -> None:
-        self.collector = collector
+    def __init__(self, key: Key, newest: int | None) -> None:
+        self.key = key
+        self.collector = key[0]
+        self.newest = newest
         self.is_offered = False
         self.is_out = False
         self.in_hand: Entry | None = None
-        self.newest: int | None = None
         # Most come in order: those need no heap.
         self.in_order: deque[Entry] = deque()
         self.others: list[Entry] = []
@@ -56,7 +66,9 @@ class Stream:
 class Backlog:
     """The streams and what waits in them, never more than ``size``; all its methods are atomic.
 
-    Who may not wait for room is not held to that; ``may_wait`` tells, and is asked when it is full.
+    A thread that may not wait for room is not held to that; ``may_wait`` tells, and is asked when
+    it is full. ``rest`` is counted when the agent ends: how many were not sent, and how many were
+    sent and not answered.
     """
 
     def __init__(self, size: int, may_wait: Callable[[], bool], lock: threading.RLock) -> None:
@@ -66,21 +78,32 @@ class Backlog:
         self._may_wait = may_wait
         # Who waits for room is not woken for every single place: that would cost more than sending.
         self._roomy = size - max(1, size // 10)
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams: dict[Key, Stream] = {}
+        self._newest: OrderedDict[Key, int] = OrderedDict()
         self._numbers = itertools.count()
         self._given = 0
         self._open = 0
         self.is_closed = False
+        self.rest: tuple[int, int] | None = None
+        self.is_ended = False
         self._lock = lock
         self._room = threading.Condition(self._lock)
-        self._empty = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
 
     @property
     def waiting(self) -> int:
         """How many measurements have no answer yet."""
-        with self._lock:
-            return self._given - self.sent - self.refused
+        # Without the lock: a forked process may ask, which has not the thread that holds it. What
+        # is subtracted is read first, as it never exceeds what is read later.
+        answered = self.sent + self.refused
+        return self._given - answered
 
+    @property
+    def untold(self) -> int:
+        """How many measurements have handlers that did not hear of their end yet."""
+        return self._open
+
+    @unmasked
     def put(self, measurement: Measurement, config: Config) -> Stream | None:
         """Add a measurement, once there is room; return its stream if it is not with the senders.
 
@@ -90,17 +113,24 @@ class Backlog:
         with self._lock:
             if self._open >= self._size and self._may_wait():
                 self._room.wait_for(lambda: self._open <= self._roomy or self.is_closed)
-            stream = self._stream(config.collector, measurement.id)
             number = next(self._numbers)
-            return self._add(stream, Entry(instant, number, offset, measurement, config))
+            entry = Entry(instant, number, offset, measurement, config)
+            return self._add((config.collector, measurement.id), entry)
 
-    def _add(self, stream: Stream, entry: Entry) -> Stream | None:
+    def _add(self, key: Key, entry: Entry) -> Stream | None:
         """Add an entry in one step.
 
-        Handlers of signals run when something is called: the only call is the last thing done.
+        Handlers of signals run when something is called: once there is a stream, the only call is
+        the last thing done. A handler that waits may have seen the stream fall idle before that.
         """
+        spare = None
+        while spare is None and key not in self._streams:
+            spare = Stream(key, self._newest.get(key))
         if self.is_closed:
             raise AgentError("the agent is closed; nothing more can be sent with it")
+        if spare is not None and key not in self._streams:
+            self._streams[key] = spare
+        stream = self._streams[key]
         self._given += 1
         self._open += 1
         offered = None if stream.is_offered else stream
@@ -116,17 +146,13 @@ class Backlog:
         with self._lock:
             return [each for each in self._streams.values() if each and not each.is_out]
 
-    @property
-    def under_way(self) -> int:
-        """How many measurements are in the senders' hands."""
-        with self._lock:
-            return sum(stream.in_hand is not None for stream in self._streams.values())
-
     def take(self, stream: Stream) -> Entry | None:
         """Take the earliest of a stream that is out; None where nothing waits any more."""
         with self._lock:
             stream.is_offered = stream.is_out = bool(stream)
             stream.in_hand = stream.pop() if stream.is_out else None
+            if not stream.is_out:
+                self._forget(stream)
             return stream.in_hand
 
     def give_back(self, stream: Stream) -> None:
@@ -148,7 +174,20 @@ class Backlog:
             self.sent += is_sent
             self.refused += not is_sent
             stream.is_offered = stream.is_out = bool(stream)
+            if not stream.is_out:
+                self._forget(stream)
             return stream.is_out
+
+    def _forget(self, stream: Stream) -> None:
+        """Forget an idle stream, but for the time that it sent last: there may be millions."""
+        if self._streams.get(stream.key) is not stream:
+            return
+        del self._streams[stream.key]
+        if stream.newest is not None:
+            self._newest[stream.key] = stream.newest
+            self._newest.move_to_end(stream.key)
+            if len(self._newest) > MOST_REMEMBERED:
+                self._newest.popitem(last=False)
 
     def done(self) -> None:
         """Note that a measurement was answered and its handlers called: there is room for more."""
@@ -157,21 +196,55 @@ class Backlog:
             if self._open == self._roomy:
                 self._room.notify_all()
             if not self._open:
-                self._empty.notify_all()
+                self._changed.notify_all()
 
     def wait_empty(self, timeout: float | None, *, or_closed: bool = False) -> bool:
         """Wait until nothing is left, or nothing is taken any more; tell whether that is so."""
+        return self.wait_for(lambda: not self._open or (or_closed and self.is_closed), timeout)
+
+    @unmasked
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait (s) until something holds; tell whether it does."""
         with self._lock:
-            return self._empty.wait_for(
-                lambda: not self._open or (or_closed and self.is_closed), timeout
-            )
+            return self._changed.wait_for(condition, timeout)
+
+    def wait_told(self, patience: float | None) -> bool:
+        """Wait until nothing is left; give up where none was done for so many seconds."""
+        return self._wait_patiently(lambda: not self._open, patience)
+
+    def wait_ended(self, patience: float | None) -> None:
+        """Wait for `end`; give up where no measurement was done for so many seconds."""
+        self._wait_patiently(lambda: self.is_ended, patience)
+
+    def _wait_patiently(self, condition: Callable[[], bool], patience: float | None) -> bool:
+        left = None
+        while left != self._open:
+            left = self._open
+            if self.wait_for(condition, patience):
+                return True
+        return condition()
+
+    # The end
 
     def close(self) -> None:
-        """Take nothing more; who waits for room gets an `AgentError`."""
+        """Take nothing more; a thread that waits for room gets an `AgentError`."""
         with self._lock:
             self.is_closed = True
             self._room.notify_all()
-            self._empty.notify_all()
+            self._changed.notify_all()
+
+    def count_rest(self) -> None:
+        """Count what has no answer, before it is drained."""
+        with self._lock:
+            under_way = sum(stream.in_hand is not None for stream in self._streams.values())
+            self.rest = self.waiting - under_way, under_way
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Note that all is done that is to be done at the end."""
+        with self._lock:
+            self.is_ended = True
+            self._changed.notify_all()
 
     def drain(self) -> Iterator[Measurement]:
         """Take out all that has no answer, also what is in the senders' hands, one by one."""
@@ -183,9 +256,3 @@ class Backlog:
         with self._lock:
             entry, stream.in_hand = stream.in_hand, None
             return stream.pop() if entry is None and stream else entry
-
-    def _stream(self, collector: str, name: str) -> Stream:
-        key = collector, name
-        if key not in self._streams:
-            self._streams.setdefault(key, Stream(collector))
-        return self._streams[key]

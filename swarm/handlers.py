@@ -8,8 +8,10 @@ from queue import SimpleQueue
 
 from swarm.measurement import Measurement
 from swarm.response import Response
+from swarm.scheduler import SingleThread
+from swarm.threadlog import ThreadLog
 
-_log = logging.getLogger(__name__)
+_log = ThreadLog(logging.getLogger(__name__))
 
 Function = Callable[[Measurement, Response | None], object]
 
@@ -39,19 +41,16 @@ class Handlers:
 
     def __init__(self, done: Callable[[], None]) -> None:
         self._done = done
-        self._handlers: tuple[SentHandler, ...] = ()
+        # Each change is one step, also for a signal's handler: there is no lock to wait for.
+        self._handlers: dict[SentHandler, None] = {}
         self._answers: SimpleQueue[tuple[Measurement, Response | None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._runner = SingleThread(self._run, "swarm")
 
     def add(self, function: Function) -> SentHandler:
-        """Call a function from now on."""
+        """Call a function from now on; raises `RuntimeError` where the system grants no thread."""
         handler = SentHandler(function, self._remove)
-        with self._lock:
-            self._handlers = (*self._handlers, handler)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
-                self._thread.start()
+        self._runner.begin()
+        self._handlers[handler] = None
         return handler
 
     def tell(self, measurement: Measurement, response: Response | None) -> None:
@@ -63,17 +62,17 @@ class Handlers:
 
     def is_own_thread(self) -> bool:
         """Tell whether this is the thread that the handlers are called in."""
-        return threading.current_thread() is self._thread
+        return threading.current_thread() is self._runner.thread
 
     def stop(self) -> None:
-        """Wait until the handlers were told all."""
-        if self._thread is not None:
-            self._answers.put(None)
-            self._thread.join()
+        """End the thread, once the handlers were told all."""
+        self._answers.put(None)
+        if self._runner.thread is not None:
+            self._runner.thread.join()
 
     def _run(self) -> None:
         while (answer := self._answers.get()) is not None:
-            for handler in self._handlers:
+            for handler in tuple(self._handlers):
                 self._call(handler, *answer)
             self._done()
 
@@ -86,5 +85,4 @@ class Handlers:
             _log.exception("A handler failed with %s", measurement)
 
     def _remove(self, handler: SentHandler) -> None:
-        with self._lock:
-            self._handlers = tuple(each for each in self._handlers if each is not handler)
+        self._handlers.pop(handler, None)

@@ -13,6 +13,8 @@ from typing import ClassVar, Final
 from swarm.errors import MeasurementError
 from swarm.localtime import Zone, wall_of
 from swarm.packet import REGISTERS, VALUE, body, packet
+from swarm.packet import timestamp as on_the_wire
+from swarm.table import printable
 
 #: What a measured value may be; every digit goes on the wire.
 Number = int | float | Decimal
@@ -48,6 +50,8 @@ ATTRIBUTES: Final[tuple[str, ...]] = (
 
 _NUMBERS = (int, float, Decimal, Integral)
 _MILLISECOND = timedelta(milliseconds=1)
+#: Between these instants there is a date at any offset.
+_FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
 
 
 def unit_of(register: str) -> str:
@@ -72,18 +76,21 @@ class Measurement:
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id or not is_encodable(self.id):
             raise MeasurementError(f"id: found {self.id!r}, expected the ID of a data stream")
+        if type(self.id) is not str:
+            # One of a subclass, such as an enum's, may differ from a str of the same letters.
+            object.__setattr__(self, "id", str.__str__(self.id))
         if not _is_time(self.timestamp):
             raise MeasurementError(
-                f"timestamp of {self.id}: found {self.timestamp!r}, expected a datetime"
+                f"timestamp of {printable(self.id)}: found {self.timestamp!r}, expected a datetime"
             )
         is_empty = True
         for name in self.attributes:
             value = getattr(self, name)
             if value is not None:
-                _check_number(self.id, name, value)
+                _check_number(printable(self.id), name, value)
                 is_empty = False
         if is_empty:
-            raise MeasurementError(f"{self.id}: found no value, expected at least one")
+            raise MeasurementError(f"{printable(self.id)}: found no value, expected at least one")
 
     @property
     def body(self) -> str:
@@ -94,10 +101,13 @@ class Measurement:
     @property
     def json(self) -> str:
         """The packet, as JSON on one line; a timestamp without offset is read as UTC."""
-        return packet(self.id, *moment(self.timestamp), self.body).decode()
+        instant, offset = moment(self.timestamp)
+        check_year(self.timestamp, instant, offset)
+        return packet(self.id, instant, offset, self.body).decode()
 
     def __str__(self) -> str:
-        return f"{self.id} at {self.timestamp.isoformat()}: {self.body}"
+        # An ID may hold anything; in a log it is to begin no line.
+        return f"{printable(self.id)} at {self.timestamp.isoformat()}: {self.body}"
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, Measurement):
@@ -186,6 +196,19 @@ def moment(timestamp: datetime, zone: Zone | None = None) -> tuple[int, int]:
     return wall - offset, offset
 
 
+def check_year(timestamp: datetime, instant: int, offset: int) -> None:
+    """Raise MeasurementError if an instant has no date at an offset (ms), as the wire has it."""
+    if _FIRST <= instant <= _LAST:
+        return
+    try:
+        on_the_wire(instant, offset)
+    except OverflowError:
+        raise MeasurementError(
+            f"timestamp {timestamp.isoformat()}: found no date for it in the time that is sent; "
+            "expected one that is in the years 1 to 9999 in UTC as well"
+        ) from None
+
+
 def _offset_in(zone: Zone, wall: int, timestamp: datetime) -> int:
     offsets = zone.readings(wall).offsets
     if not offsets:
@@ -227,6 +250,9 @@ def _text(value: Number | None) -> str:
     """Return a number with every digit as legal JSON, a float as its shortest decimal."""
     if value is None:
         return ""
+    # Subclasses, such as those of numpy and of enums, may have a text of their own.
     if isinstance(value, float):
-        return float.__repr__(value)  # subclasses, such as those of numpy, have their own
-    return str(value)
+        return float.__repr__(value)
+    if isinstance(value, Decimal):
+        return Decimal.__str__(value)
+    return int.__repr__(value if isinstance(value, int) else int(value))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarm.backlog import Stream
-from swarm.scheduler import Event, Scheduler
+from swarm.scheduler import Event, Scheduler, unmasked
 
 #: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
 #: each takes a sender. The others have their turn later.
@@ -95,12 +95,10 @@ class Senders:
             self._scheduler.call(function, *arguments)
 
     def _begin(self) -> None:
+        # Noted last: a signal's handler that waits meanwhile needs a sender as well. One more than
+        # there need be is no harm.
+        self._scheduler.start(self._run_first)
         self._has_begun = True
-        try:
-            self._scheduler.start(self._run_first)
-        except BaseException:
-            self._has_begun = False
-            raise
 
     @contextmanager
     def place_lent(self, stream: Stream) -> Iterator[None]:
@@ -122,6 +120,17 @@ class Senders:
                 self._idle.pop().give()
                 self._count -= 1
             self._changed.wait_for(lambda: not self._count, timeout)
+
+    @property
+    def are_under_way(self) -> bool:
+        """Whether there are senders: after `stop`, those whose packet has not ended."""
+        return self._count > 0
+
+    @unmasked
+    def wait_ended(self) -> None:
+        """Wait until the packets have ended that were under way when it was stopped."""
+        with self._lock:
+            self._changed.wait_for(lambda: not self._count)
 
     # Called by the scheduler
 

@@ -23,9 +23,10 @@ from swarm.scheduler import Event
 from swarm.sessions import Sessions
 from swarm.settlement import Settlement, Terms
 from swarm.stream import Ended, Halted, Item, Patience, Target
+from swarm.threadlog import ThreadLog
 from swarm.transport import Access
 
-_log = logging.getLogger(__name__)
+_log = ThreadLog(logging.getLogger(__name__))
 
 _STORED = Response(200, "its answer never came; the collector holds it")
 _TRIED_AGAIN = frozenset({Verdict.UNSETTLED, Verdict.THROTTLED, Verdict.UNREACHABLE})
@@ -165,9 +166,16 @@ class Sending:
 
 
 def warn_of_late(stream: Stream, entry: Entry) -> None:
-    """Warn of a measurement that is older than one of its stream that was sent."""
-    if stream.newest is not None and entry.instant < stream.newest:
+    """Warn of a measurement that is not newer than one of its stream that was sent."""
+    if stream.newest is None or entry.instant > stream.newest:
+        return
+    if entry.instant < stream.newest:
         _log.warning("%s is older than one that was sent before it", entry.measurement)
+    else:
+        _log.warning(
+            "%s has the time of one that was sent before it: packets carry milliseconds",
+            entry.measurement,
+        )
 
 
 def _response(outcome: Outcome) -> Response | None:

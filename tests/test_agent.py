@@ -47,6 +47,7 @@ from tests.processes import until
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 ROOT = str(Path(__file__).parent.parent)
+_SWARM = f"{ROOT}/swarm/*"
 
 Answers = list[tuple[Measurement, Response | None]]
 
@@ -192,6 +193,163 @@ def test_the_shared_agent() -> None:
     other = Agent.get_instance()
     assert other is not shared
     Agent.dispose(0)
+
+
+@pytest.fixture
+def shared() -> Iterator[Agent]:
+    """Return the shared agent."""
+    yield Agent.get_instance(4)
+    Agent.dispose(5)
+
+
+def in_thread(function: Callable[[], object]) -> threading.Thread:
+    """Call a function in a thread of its own."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_handler_can_not_dispose(
+    collector: Collector, config: Config, shared: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told so, and the shared agent stays what it is."""
+    collector.script = scripted(200, delay=0.02)
+    shared.add_measurement_sent_handler(lambda *_: Agent.dispose())
+    for minute in range(10):
+        Agent.get_instance().send(at(minute), config)
+        time.sleep(0.01)
+    assert shared.wait_until_last(20)
+    assert Agent.get_instance() is shared
+    assert caplog.text.count("AgentError: a handler can't wait") == 10
+    assert list(range(10)) == minutes(collector)
+    Agent.dispose()
+    assert (10, 0) == (shared.sent, shared.waiting)
+
+
+@pytest.mark.parametrize("end", ["dispose", "close", "with"])
+def test_the_instance_while_it_is_closed(
+    collector: Collector, config: Config, shared: Agent, end: str
+) -> None:
+    """A new one waits until the old one has ended: they never send side by side."""
+    collector.script = scripted(200, delay=0.05)
+    for minute in range(5):
+        shared.send(at(minute), config)
+
+    def leave() -> None:
+        with shared:
+            pass
+
+    ways = {"dispose": Agent.dispose, "close": shared.close, "with": leave}
+    closing = in_thread(ways[end])
+    until(lambda: shared._is_closing)
+    for minute in range(5, 10):
+        Agent.get_instance(2).send(at(minute), config)
+    closing.join(20)
+    other = Agent.get_instance()
+    assert other is not shared
+    assert other.wait_until_last(20)
+    assert list(range(10)) == minutes(collector)
+    assert collector.max_in_flight("gas") == 1
+    assert (5, 5) == (shared.sent, other.sent)
+
+
+def test_the_instance_after_a_disposal_in_a_hurry(
+    collector: Collector, config: Config, shared: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the old one could not wait for has ended before the new one sends."""
+    monkeypatch.setattr("swarm.agent._GRACE", 0.05)
+    collector.script = [Reply(200, delay=0.5), Reply(200, delay=0.5)]
+    shared.send([at(0), at(0, name="b"), at(1)], config)
+    until(lambda: collector.in_flight == 2)
+    Agent.dispose(0)
+    Agent.get_instance().send([at(2), at(2, name="b")], config)
+    Agent.dispose()
+    assert [0, 2] == minutes(collector)
+    assert [0, 2] == minutes(collector, "b")
+    assert {1} == {collector.max_in_flight(name) for name in ("gas", "b")}
+
+
+def test_a_handler_gets_the_instance_that_is_disposed_of(
+    collector: Collector, config: Config, shared: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It can't wait for another: it sends with this one, and once that is closed it is told so."""
+    collector.script = scripted(200, delay=0.02)
+
+    def follow(measurement: Measurement, response: Response | None) -> None:
+        until(lambda: shared._is_closing)
+        if measurement.id == "gas":
+            Agent.get_instance().send(SimpleMeasurement("copy", measurement.timestamp, 1), config)
+
+    shared.add_measurement_sent_handler(follow)
+    shared.send([at(0), at(1)], config)
+    Agent.dispose()
+    assert [0, 1] == minutes(collector, "copy")
+    other = Agent.get_instance()
+    collector.script = scripted(429)
+    other.add_measurement_sent_handler(follow)
+    other.send(at(2), config)
+    Agent.dispose(0)
+    assert "AgentError: the shared agent is being closed, and this thread can't wait" in caplog.text
+
+
+def test_a_signals_handler_gets_the_instance_that_it_found_disposed_of(
+    collector: Collector, config: Config, shared: Agent
+) -> None:
+    """Its thread disposes: it can't wait for that, and sends with this one."""
+    gate = threading.Event()
+
+    def script(*_: object) -> None:
+        gate.wait(20)
+
+    def send(*_: object) -> None:
+        Agent.get_instance().send(at(1), config)
+        gate.set()
+
+    collector.script = script
+    shared.send(at(0), config)
+    former = signal.signal(signal.SIGALRM, send)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        Agent.dispose()
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert [0, 1] == minutes(collector)
+    assert (2, 0) == (shared.sent, shared.waiting)
+
+
+def test_many_threads_share_and_dispose(collector: Collector, config: Config) -> None:
+    """All is sent once, in order, one at a time; nothing is stuck."""
+    collector.delay = 0.005
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    is_over = threading.Event()
+
+    def send(name: str) -> None:
+        for minute in range(40):
+            is_sent = False
+            while not is_sent:
+                with suppress(AgentError):  # it was closed between the two calls
+                    Agent.get_instance(2).send(at(minute, name=name), config)
+                    is_sent = True
+
+    def dispose() -> None:
+        while not is_over.wait(0.005):
+            Agent.dispose()
+
+    names = [f"m{number}" for number in range(6)]
+    senders = [in_thread(lambda name=name: send(name)) for name in names]  # type: ignore[misc]
+    disposers = [in_thread(dispose) for _ in range(2)]
+    for thread in senders:
+        thread.join(60)
+    is_over.set()
+    for thread in disposers:
+        thread.join(20)
+    sys.setswitchinterval(switch)
+    assert not any(thread.is_alive() for thread in (*senders, *disposers))
+    Agent.dispose()
+    for name in names:
+        assert list(range(40)) == minutes(collector, name)
+        assert collector.max_in_flight(name) == 1
 
 
 def test_when_the_last_one_was_sent(config: Config, agent: Agent) -> None:
@@ -360,6 +518,89 @@ def test_an_error_of_a_signals_handler(
         assert minutes(collector, f"m{number}") in ([0, 1, 2], [0, 2], [2])
 
 
+_FIRST_SENDS = """
+from swarm.scheduler import _caller
+from swarm.transport import _loop
+from tests.test_agent import InterruptionError, interrupted
+
+def fail(): raise InterruptionError
+def wait(): agent.wait_until_last(5)
+handler = {"fail": fail, "wait": wait}[sys.argv[1]]
+
+def first_send():
+    agent.send([at(0, f"m{step}"), at(1, f"m{step}")], config)
+
+goes_on = True
+step = 0
+while goes_on:
+    step += 1
+    _loop.cache_clear()
+    _caller.cache_clear()
+    agent = Agent(1, transport=sys.argv[2])
+    try:
+        goes_on = interrupted(step, handler, first_send)
+    except InterruptionError:
+        pass
+    agent.send(at(2, f"m{step}"), config)
+    if not agent.wait_until_last(5) or agent.refused:
+        print("step", step, agent)
+print(step)
+"""
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+@pytest.mark.parametrize("handler", ["fail", "wait"])
+def test_a_signal_in_the_first_send(collector: Collector, transport: Engine, handler: str) -> None:
+    """Wherever it comes: the thread that sends is begun once, and what was queued is sent."""
+    program = script(_FIRST_SENDS, collector.url, arguments=(handler, transport))
+    out, err = program.communicate(timeout=60)
+    *wrong, steps = out.splitlines() or [err]
+    assert (0, []) == (program.returncode, wrong), err
+    assert int(steps) > 20
+    for step in range(1, int(steps) + 1):
+        whole = minutes(collector, f"m{step}")
+        assert whole in ([0, 1, 2], [0, 2], [2]), step
+        assert handler == "fail" or whole == [0, 1, 2]
+
+
+_ALARMS = """
+import pycurl, random
+
+def fail(*_): raise TimeoutError
+signal.signal(signal.SIGALRM, fail)
+
+def send(name):
+    agent = Agent(4)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.0012))
+        for minute in range(30):
+            agent.send(at(minute, name), config)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        pass
+    for minute in range(30, 40):
+        agent.send(at(minute, name), config)
+    print(agent.wait_until_last(10), agent.refused, agent.waiting, flush=True)
+
+for number in range(40):
+    child = os.fork()
+    if not child:
+        send(f"m{number}")
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_an_alarm_in_the_first_send(collector: Collector) -> None:
+    """A real signal, at random moments: nothing is refused, stuck, sent twice or out of order."""
+    out, err = script(_ALARMS, collector.url).communicate(timeout=100)
+    assert ["True 0 0"] * 40 == out.splitlines(), err
+    for number in range(40):
+        sent = minutes(collector, f"m{number}")
+        assert sent == sorted(set(sent))
+        assert sent[-10:] == list(range(30, 40))
+
+
 @pytest.mark.parametrize("transport", ["curl", "requests"])
 @pytest.mark.parametrize("timeout", [0.02, None])
 def test_a_signals_handler_that_closes(
@@ -436,6 +677,60 @@ def test_a_signals_handler_that_disposes() -> None:
     assert done.wait(20)
 
 
+def test_a_signals_handler_that_waits(collector: Collector, config: Config) -> None:
+    """Wherever in `send` it runs, though the stream falls idle meanwhile: both are sent in turn."""
+    steps: list[int] = []
+
+    def send() -> None:
+        while interrupted(len(steps) + 1, send_and_wait, lambda: agent.send(second(), config)):
+            steps.append(1)
+
+    def name() -> str:
+        return f"m{len(steps) + 1}"
+
+    def second() -> Measurement:
+        return at(1, name=name())
+
+    def send_and_wait() -> None:
+        agent.send(at(0, name=name()), config)
+        assert agent.wait_until_last(5)
+        other.send(at(2, name="other"), config)
+
+    with Agent(2) as agent, Agent(2) as other:
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+        assert len(steps) > 10
+        assert agent.wait_until_last(5)
+    for number in range(1, len(steps) + 1):
+        assert sorted(minutes(collector, f"m{number}")) == [0, 1]
+        assert collector.max_in_flight(f"m{number}") == 1
+
+
+def test_a_signals_handler_that_gets_the_instance() -> None:
+    """Wherever in `get_instance` it runs: it is one agent that both get."""
+    steps: list[int] = []
+    got: list[Agent] = []
+
+    def get() -> None:
+        got.append(Agent.get_instance())
+
+    def get_both() -> None:
+        while interrupted(len(steps) + 1, get, get):
+            steps.append(len(set(got)))
+            Agent.dispose(0)
+            got.clear()
+
+    thread = threading.Thread(target=get_both, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert len(steps) > 20
+    assert set(steps) == {1}
+    Agent.dispose(0)
+
+
 class _Reports(logging.Handler):
     """Sends a measurement for each warning, and tries to wait for it."""
 
@@ -471,6 +766,49 @@ def test_a_logging_handler_that_sends(
             logging.getLogger("swarm").removeHandler(reports)
         assert agent.sent == 2
     assert len(reports.errors) == 2
+
+
+class _Broken(logging.Handler):
+    """Raises whatever it is given."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(logging.WARNING)
+        self.error = error
+        self.calls = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raise, for each of swarm's lines."""
+        self.calls += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+@pytest.mark.parametrize("error", [ValueError("disk full"), SystemExit("out of paper")])
+def test_a_logging_handler_that_raises(
+    collector: Collector,
+    config: Config,
+    transport: Engine,
+    error: BaseException,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever is logged: no stream is stuck, nothing is refused for it, and stderr has it."""
+    collector.script = [Reply(429), None, ResetBeforeStoring(), Reply(405), None, Reply(400)]
+    broken = _Broken(error)
+    logging.getLogger("swarm").addHandler(broken)
+    try:
+        with Agent(1, settle=0, transport=transport) as agent:
+            answers = kept(agent)
+            agent.add_measurement_sent_handler(lambda *_: 1 / 0)
+            for minute in (1, 2, 3, 0, 4):
+                agent.send(at(minute), config)
+                assert agent.wait_until_last(5)
+            assert (4, 1, 0) == (agent.sent, agent.refused, agent.waiting)
+            assert [200, 200, 400, 200, 200] == codes(answers)
+    finally:
+        logging.getLogger("swarm").removeHandler(broken)
+    assert [1, 2, 0, 4] == minutes(collector)
+    assert broken.calls == 10  # twice tried again, unsure, refused, late; a handler five times
+    assert capsys.readouterr().err.count(str(error)) == broken.calls
 
 
 # Many at once
@@ -556,6 +894,37 @@ def test_who_waits_for_room_is_told_of_the_end(collector: Collector, config: Con
     assert repr(agent) == "<Agent: 1 sent, 0 refused, 0 waiting>"
 
 
+def test_a_signal_while_send_waits_for_room(collector: Collector, config: Config) -> None:
+    """What its handler raises comes out as it is, also where the wait has just let go of its lock.
+
+    So it does from other waits; the agent is as usable as before.
+    """
+    gate = threading.Event()
+
+    def script(*_: object) -> None:
+        gate.wait(20)
+
+    def profile(_frame: object, event: str, function: object) -> None:
+        if event == "c_return" and getattr(function, "__name__", "") == "_release_save":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    collector.script = script
+    with Agent(1, queue_size=1) as agent:
+        agent.send(at(0), config)
+        for wait in (lambda: agent.send(at(1), config), agent.wait_until_last):
+            sys.setprofile(profile)
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    wait()
+            finally:
+                sys.setprofile(None)
+        gate.set()
+        agent.send(at(2), config)
+        assert agent.wait_until_last(20)
+    assert [0, 2] == minutes(collector)
+
+
 class _Forgetful(Collector):
     """A collector that keeps nothing, for looking at memory."""
 
@@ -581,6 +950,26 @@ def test_a_generator_in_flat_memory() -> None:
         tracemalloc.stop()
         assert agent.sent == 12_000
         assert peak < 2_000_000
+
+
+def test_many_streams_in_flat_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is done with leaves hardly anything behind."""
+    monkeypatch.setattr("swarm.backlog.MOST_REMEMBERED", 100)
+    with _Forgetful() as collector, Agent(4, queue_size=500) as agent:
+        config = Config(collector.url, "acme", "s3cr%et")
+        names = (f"m{n}" for n in range(8000))
+
+        def send(count: int) -> None:
+            agent.send((at(0, name=next(names)) for _ in range(count)), config)
+            assert agent.wait_until_last(60)
+
+        send(2000)
+        tracemalloc.start()
+        send(6000)
+        snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, _SWARM)])
+        tracemalloc.stop()
+        assert agent.sent == 8000
+        assert sum(each.size for each in snapshot.traces) < 200 * 6000
 
 
 # Trouble
@@ -828,6 +1217,49 @@ def test_an_older_one_is_sent_with_a_warning(
     assert agent.wait_until_last(20)
     assert [5, 6, 3] == minutes(collector)
     assert f"{at(3)} is older than one that was sent before it" in caplog.text
+
+
+def test_two_times_within_a_millisecond(
+    collector: Collector, config: Config, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Packets can't tell them apart: both are sent as they are, the second with a warning."""
+    first, second = (
+        SimpleMeasurement("gas", START + timedelta(microseconds=part), part) for part in (1, 999)
+    )
+    agent.send([first, second, at(1)], config)
+    assert agent.wait_until_last(20)
+    assert [1, 999, 1] == [packet["value"] for packet in collector.packets("gas")]
+    assert [
+        f"{second} has the time of one that was sent before it: packets carry milliseconds"
+    ] == [record.getMessage() for record in caplog.records]
+
+
+def test_a_time_out_of_the_calendar_is_refused_at_once(collector: Collector, agent: Agent) -> None:
+    """`send` says so; of a list nothing is queued."""
+    config = Config(collector.url, "acme", "s3cr%et", timezone="America/Chicago", route="utc")
+    last = SimpleMeasurement("gas", datetime(9999, 12, 31, 23, 30), 1)
+    for group in (last, [at(0), last]):
+        with pytest.raises(MeasurementError, match="years 1 to 9999"):
+            agent.send(group, config)
+    assert agent.waiting == 0
+
+
+def test_what_idle_streams_sent_is_remembered(
+    config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of so many of them, those that sent last; late measurements of others go unnoticed."""
+    monkeypatch.setattr("swarm.backlog.MOST_REMEMBERED", 2)
+    with Agent(1) as agent:
+        for name in ("a", "b", "a", "c"):
+            agent.send(at(5, name=name), config)
+            assert agent.wait_until_last(5)
+        assert not agent._backlog._streams
+        caplog.clear()
+        for name in ("a", "b", "c"):
+            agent.send(at(3, name=name), config)
+        assert agent.wait_until_last(5)
+    assert 2 == caplog.text.count("is older than one")
+    assert f"{at(3, name='b')} is older" not in caplog.text
 
 
 def test_a_bug_in_one_blocks_nobody(
@@ -1099,17 +1531,20 @@ def test_ctrl_c_does_not_wait(
     assert agent.waiting == 2
 
 
-def script(text: str, url: str, **options: Any) -> "subprocess.Popen[str]":
+def script(
+    text: str, url: str, *, arguments: tuple[str, ...] = (), **options: Any
+) -> "subprocess.Popen[str]":
     """Start a program that uses the library."""
     head = f"""
 import os, signal, sys, threading
 from datetime import datetime, UTC
 from swarm import Agent, AgentError, Config, SimpleMeasurement
 config = Config({url!r}, "acme", "s3cr%et")
-def at(minute): return SimpleMeasurement("gas", datetime(2023, 1, 1, 0, minute, tzinfo=UTC), 1)
+def at(minute, name="gas"):
+    return SimpleMeasurement(name, datetime(2023, 1, 1, 0, minute, tzinfo=UTC), 1)
 """
     return subprocess.Popen(
-        [sys.executable, "-c", head + text],
+        [sys.executable, "-c", head + text, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -1129,6 +1564,46 @@ def test_at_the_interpreters_exit(collector: Collector) -> None:
     assert (0, "done\n") == (program.returncode, out)
     assert err.count("7 measurements were not sent") == 1
     assert "Traceback" not in err
+
+
+_HANDLERS_AT_EXIT = """
+import time
+import swarm.agent
+swarm.agent._PATIENCE_AT_EXIT = 0.5
+agent = Agent(2, transport=sys.argv[1])
+@agent.add_measurement_sent_handler
+def note(measurement, response):
+    time.sleep({seconds})
+    print(response and response.code, measurement.timestamp.minute, flush=True)
+agent.send([at(n) for n in range(7)], config)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_handlers_at_the_interpreters_exit(collector: Collector, transport: Engine) -> None:
+    """They are called once for each, as with `close`, however long all of them take together."""
+    collector.script = [None, None, Reply(200, delay=0.5)]
+    text = _HANDLERS_AT_EXIT.format(seconds=0.2)
+    program = script(text, collector.url, arguments=(transport,), stdin=subprocess.PIPE)
+    until(lambda: len(collector.requests) == 3)
+    out, err = program.communicate("\n", timeout=30)
+    assert ["200 0", "200 1", "200 2", *(f"None {n}" for n in range(3, 7))] == out.splitlines()
+    assert program.returncode == 0
+    assert err.count("4 measurements were not sent") == 1, err
+
+
+def test_handlers_that_never_end_at_the_interpreters_exit(collector: Collector) -> None:
+    """The program ends all the same, and says that they did not all run."""
+    collector.script = scripted(429)
+    text = _HANDLERS_AT_EXIT.format(seconds="60 if measurement.timestamp.minute else 0")
+    started = time.monotonic()
+    program = script(text, collector.url, arguments=("curl",), stdin=subprocess.PIPE)
+    out, err = program.communicate("\n", timeout=30)
+    assert (0, "None 0\n") == (program.returncode, out)
+    assert "7 measurements were not sent" in err
+    assert "the handlers of 6 measurements did not end before the program did" in err
+    assert time.monotonic() - started < 20
 
 
 def test_after_a_fork(collector: Collector) -> None:
@@ -1160,6 +1635,126 @@ print(agent, flush=True)
         "<Agent: 1 sent, 0 refused, 0 waiting>",
     ]
     assert "not sent" not in err
+
+
+def test_forks_while_threads_share_and_dispose(collector: Collector) -> None:
+    """Each child gets an agent of its own, whatever its parent's threads were about to do."""
+    program = script(
+        """
+import time
+is_over = threading.Event()
+
+def share():
+    while not is_over.is_set():
+        Agent.get_instance(1)
+        Agent.dispose(0)
+
+threads = [threading.Thread(target=share) for _ in range(2)]
+for thread in threads:
+    thread.start()
+ended = []
+for number in range(30):
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        Agent.get_instance(1).send(at(number), config)
+        Agent.dispose()
+        os._exit(0)
+    ended.append(os.waitpid(child, 0)[1])
+is_over.set()
+for thread in threads:
+    thread.join()
+print(ended)
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=200)
+    assert out == f"{[0] * 30}\n", err
+    assert sorted(minutes(collector)) == list(range(30))
+
+
+def test_a_fork_while_another_thread_has_the_agents_lock(collector: Collector) -> None:
+    """The child may look at its parent's agent, close it, and have one of its own."""
+    program = script(
+        """
+shared = Agent.get_instance(1)
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with shared._backlog._lock:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    print(shared, shared.waiting, flush=True)
+    shared.close()
+    Agent.dispose()
+    print(Agent.get_instance() is shared, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1], flush=True)
+done.set()
+thread.join()
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "<Agent: 0 sent, 0 refused, 0 waiting> 0\nFalse\n0\n", err
+
+
+def test_a_fork_while_another_thread_reads_a_config(collector: Collector) -> None:
+    """The child may use configs, also those of 3.11."""
+    program = script(
+        """
+import swarm.agentconfig
+real = swarm.agentconfig.collector_name
+held, done = threading.Event(), threading.Event()
+
+def slow(url):
+    held.set()
+    done.wait()
+    return real(url)
+
+swarm.agentconfig.collector_name = slow
+thread = threading.Thread(target=lambda: config.collector)
+thread.start()
+held.wait()
+swarm.agentconfig.collector_name = real
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    print(Config("https://example.com/", "acme", "word").collector, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+done.set()
+thread.join()
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "https%3A%2F%2Fexample.com\n0\n", err
+
+
+@pytest.mark.parametrize("transport", ["curl", "requests"])
+def test_senders_import_nothing(collector: Collector, transport: Engine) -> None:
+    """A process that is forked while a module is imported could never import it."""
+    program = script(
+        """
+agent = Agent(1, transport=sys.argv[1])
+before = set(sys.modules)
+agent.send(at(0), config)
+print(agent.wait_until_last(20), set(sys.modules) - before)
+agent.close()
+""",
+        collector.url,
+        arguments=(transport,),
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "True set()\n", err
 
 
 def test_ctrl_c_while_waiting(collector: Collector) -> None:

@@ -27,7 +27,7 @@ def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int |
     model = [(9, 0)]
     for number, step in enumerate([*steps, *[None] * len(steps), None], 1):
         if step is not None:
-            backlog.put(measured(step, number), _CONFIG)
+            stream = backlog.put(measured(step, number), _CONFIG) or stream
             model.append((step, number))
             continue
         entry = backlog.take(stream)
@@ -46,8 +46,10 @@ def test_what_is_given_back_comes_first() -> None:
     for number in (1, 2):
         backlog.put(measured(number, number), _CONFIG)
     backlog.take(stream)
-    assert backlog.under_way == 1
+    backlog.count_rest()
+    assert backlog.rest == (2, 1)
     backlog.give_back(stream)
-    assert backlog.under_way == 0
+    backlog.count_rest()
+    assert backlog.rest == (3, 0)
     taken = [backlog.take(stream) for _ in range(4)]
     assert [entry and entry.measurement.value for entry in taken] == [0, 1, 2, None]  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
+from types import FrameType
 
 import pytest
 
@@ -178,6 +179,54 @@ def test_a_loop_that_sleeps_hears_every_call(loop: Loop) -> None:
     assert stuck.result(_SECONDS)
     in_job(loop, lambda: None)
     assert 100_000 == len(heard)
+
+
+class _Turn:
+    """One turn of a loop after another; in each, a call is added at one step later than before.
+
+    A thread may be told to make way for another, which adds a call, at each of these steps.
+    """
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.number = 0
+        self.is_reached = threading.Event()
+        self.is_heard = threading.Event()
+        self.place = ""
+        self._left = 0
+        threading.setprofile(self._step)
+        try:
+            in_job(self.loop, lambda: None)
+        finally:
+            threading.setprofile(None)
+
+    def begin(self) -> None:
+        """Wake the loop for its next turn."""
+        self.number += 1
+        self.is_reached.clear()
+        self.is_heard.clear()
+        self.loop.call(self._arm)
+
+    def _arm(self) -> None:
+        self._left = self.number
+
+    def _step(self, frame: FrameType, event: str, _: object) -> None:
+        if self._left:
+            self._left -= 1
+            if not self._left:
+                self.place = f"{event} in {frame.f_code.co_name}, line {frame.f_lineno}"
+                self.loop.call(self.is_heard.set)
+                self.is_reached.set()
+
+
+def test_a_call_wakes_a_loop_wherever_it_comes() -> None:
+    """Also between the last look for calls and the sleep."""
+    turn = _Turn()
+    turn.begin()
+    while turn.is_reached.wait(1):
+        assert turn.is_heard.wait(5), f"not heard: {turn.place}"
+        turn.begin()
+    assert turn.number > 10, turn.number
 
 
 def test_items_come_in_order_with_their_error_behind_them(jobs: Scheduler) -> None:

@@ -5,6 +5,7 @@ import pickle
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum, StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -109,6 +110,53 @@ def test_subclasses_of_float_are_floats() -> None:
     assert '"value":1.5}' in simple(Other(1.5)).json
 
 
+class _Percent(int):
+    def __str__(self) -> str:
+        return f"{int(self)} %"
+
+    __repr__ = __str__
+
+
+class _Euro(Decimal):
+    def __str__(self) -> str:
+        return f"EUR {super().__str__()}"
+
+
+class _Level(int, Enum):
+    HIGH = 7
+
+
+class _Rate(Decimal, Enum):
+    FULL = "1.50"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (_Percent(12), "12"),
+        (_Euro("1.50"), "1.50"),
+        (_Level.HIGH, "7"),
+        (_Rate.FULL, "1.50"),
+    ],
+)
+def test_subclasses_are_the_numbers_that_they_are(value: Any, text: str) -> None:
+    """However they show themselves: the packet is JSON."""
+    assert f'"value":{text}}}' == simple(value).json.partition(",")[2].partition(",")[2]
+    assert json.loads(simple(value).json)["value"] == float(text)
+
+
+class _Meter(StrEnum):
+    GAS = "gas"
+
+
+def test_an_id_of_an_enum_is_the_text_that_it_is() -> None:
+    """It is the same stream as that of the plain text, in every place."""
+    assert simple(name=_Meter.GAS) == simple(name="gas")
+    assert hash(simple(name=_Meter.GAS)) == hash(simple(name="gas"))
+    assert type(simple(name=_Meter.GAS).id) is str
+    assert str(simple(name=_Meter.GAS)).startswith("gas at ")
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -201,6 +249,50 @@ def test_what_measurements_look_like() -> None:
     assert electricity == eval(repr(electricity), scope)
 
 
+def test_an_id_can_forge_no_line_of_a_log() -> None:
+    """Nor move a cursor: in a log line and in an error it is escaped, in the packet it is not."""
+    forged = "a\nERROR root\x1b[2J\u202e"
+    measurement = simple(name=forged)
+    assert str(measurement).startswith("a\\nERROR root\\x1b[2J\\u202e at 2023-06-01T12:00")
+    assert json.loads(measurement.json)["id"] == forged
+    for make in (
+        lambda: simple(name=forged, value="x"),
+        lambda: simple(name=forged, timestamp=1),
+        lambda: ElectricityMeasurement(forged, NOON),
+    ):
+        with pytest.raises(MeasurementError) as caught:
+            make()
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "options"),
+    [
+        (datetime(9999, 12, 31, 23, 30), {"timezone": "America/Chicago", "route": "utc"}),
+        (datetime(1, 1, 1, 0, 30), {"timezone": "Asia/Tokyo", "route": "utc"}),
+        (datetime(9999, 12, 31, 23, 30, tzinfo=timezone(timedelta(hours=-1))), {"route": "utc"}),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1, seconds=30))), {}),
+    ],
+)
+def test_a_time_out_of_the_calendar(timestamp: datetime, options: dict[str, Any]) -> None:
+    """It has no date in the time that is sent: it is refused before it is queued."""
+    with pytest.raises(MeasurementError, match=r"timestamp .*: found no date .*1 to 9999"):
+        config(**options).moment(simple(timestamp=timestamp))
+    if not options:
+        with pytest.raises(MeasurementError, match="found no date"):
+            _ = simple(timestamp=timestamp).json
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+6", "Etc/GMT-9", "UTC"])
+def test_the_first_and_the_last_year(zone: str) -> None:
+    """They are sent in local time."""
+    from swarm.packet import timestamp as on_the_wire
+
+    for moment in (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)):
+        sent = on_the_wire(*config(timezone=zone).moment(simple(timestamp=moment)))
+        assert sent.startswith(f"{moment:%Y-%m-%dT%H:%M}".rjust(16, "0"))
+
+
 @pytest.mark.parametrize(
     ("timestamp", "expected"),
     [
@@ -283,8 +375,13 @@ def test_urls_that_are_refused(url: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"username": ""}, "username: found '', expected a name, without ':'"),
-        ({"username": 7}, "username: found 7, expected a name, without ':'"),
+        ({"username": ""}, "username: expected a text that is not empty"),
+        ({"username": 7}, "username: found int, expected a text"),
+        (
+            {"username": "acme:s3cr%et"},
+            "username: found a text with ':', which basic auth can't carry",
+        ),
+        ({"username": ("acme", "s3cr%et")}, "username: found tuple, expected a text"),
         ({"retry_for": "5m"}, "retry_for: found '5m', expected seconds or None"),
         ({"timeout": "30"}, "timeout: found '30', expected seconds above zero"),
         ({"timeout": float("inf")}, "timeout: found inf, expected seconds above zero"),

@@ -23,6 +23,8 @@ from typing import Any, Generic, TypeVar
 import pycurl
 from greenlet import getcurrent, greenlet
 
+from swarm.scheduler import SingleThread
+
 _T = TypeVar("_T")
 
 #: As many as may sort long files at once, and some for syncs.
@@ -79,8 +81,7 @@ class Loop:
         self._breath_due = 0.0
         self._has_ended = False
         self._is_asleep = False
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._runner = SingleThread(self._run, "swarm")
         self._helpers = ThreadPoolExecutor(_HELPERS, "swarm-aside")
         self._poll = select.poll()
         self._bell, self._button = os.pipe()
@@ -96,11 +97,7 @@ class Loop:
 
     def start(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job; raises `RuntimeError` where the system grants no thread for the first."""
-        with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="swarm", daemon=True)
-                thread.start()
-                self._thread = thread
+        self._runner.begin()
         self.call(self._begin, function, *arguments)
 
     def event(self) -> "LoopEvent":
@@ -110,7 +107,7 @@ class Loop:
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called in the loop's thread, soon."""
         self._calls.append((function, arguments))
-        # The loop says that it will sleep before it looks for calls a last time.
+        # The loop says that it will sleep before it looks for calls a last time: `_sleep`.
         if self._is_asleep:
             with suppress(BlockingIOError):  # it has been rung for often enough
                 os.write(self._button, b"\0")
@@ -182,7 +179,7 @@ class Loop:
             self._begin_transfers()
             self._make_calls()
             self._wake_sleepers()
-            is_idle = not self._go_on_with_transfers(self._pause())
+            is_idle = not self._go_on_with_transfers(self._sleep())
             self._finish_transfers()
             if self._breathers and (is_idle or time.monotonic() >= self._breath_due):
                 self._let_one_breathe()
@@ -222,11 +219,18 @@ class Loop:
         if self._multi.timeout() == 0:
             self._act(pycurl.SOCKET_TIMEOUT, 0)
 
-    def _go_on_with_transfers(self, pause: int) -> bool:
-        """Wait (ms) for sockets, and go on with those that are ready; tell whether any was."""
+    def _sleep(self) -> list[tuple[int, int]]:
+        """Wait for sockets, for what is due, for a call; return the sockets that are ready.
+
+        The order counts: a call that is added after `_pause` has looked for calls has to ring.
+        """
         self._is_asleep = True
-        ready = self._poll.poll(pause)
+        ready = self._poll.poll(self._pause())
         self._is_asleep = False
+        return ready
+
+    def _go_on_with_transfers(self, ready: list[tuple[int, int]]) -> bool:
+        """Go on with the transfers whose sockets are ready; tell whether any was."""
         for number, what in ready:
             if number == self._bell:
                 os.read(number, 4096)
@@ -241,7 +245,7 @@ class Loop:
         end = time.monotonic()
         self._breath_due = end + (end - start)
         # Answers that came meanwhile: libcurl is to see them before it sees that time is up.
-        self._go_on_with_transfers(0)
+        self._go_on_with_transfers(self._poll.poll(0))
 
     def _pause(self) -> int:
         """Return for how many ms to wait for sockets."""
@@ -262,7 +266,8 @@ class Loop:
 
         A daemon thread that ends with the interpreter while a greenlet runs aborts the process.
         """
-        if self._thread is not None and self._thread.is_alive():
+        thread = self._runner.thread
+        if self._runner.was_begun and (thread is None or thread.is_alive()):
             is_parked = threading.Event()
             self.call(_stand_still, is_parked)
             is_parked.wait(_SECONDS_AT_EXIT)
