@@ -12,8 +12,8 @@ from typing import overload
 from swarm.csvfile import READ_ERRORS, open_csv, pieces, reason
 from swarm.errors import GuessError
 from swarm.localtime import DAY_MS, wall_of
+from swarm.steps import even_step
 from swarm.timeguess import moment
-from swarm.zonefit import even_step
 
 _HOUR = re.compile(r"([T ]?)%[HI]")
 _COMPACT_DATE, _COMPACT_LENGTH = "%Y%m%d", 8

@@ -9,10 +9,10 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from operator import sub
+from operator import add
 
 from swarm.clockchanges import (
     COMMON,
@@ -25,6 +25,7 @@ from swarm.clockchanges import (
     offset_at,
     years,
 )
+from swarm.steps import odd_steps, whole_step
 
 #: Evidence counts where it comes by chance in less than one of so many files.
 _CHANCE = 1e-4
@@ -37,8 +38,6 @@ _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 #: A wall time and its instant are less than so much (ms) apart; so are all stretches of a change.
 _REACH = 2 * _DAY_MS
-#: So many rows of each block are compared with where they are if the block is regular.
-_PROBES = 16
 
 
 @dataclass(frozen=True)
@@ -78,23 +77,6 @@ class _Regular:
         return min(max(-((self.first - instant) // self.step), 0), self.count)
 
 
-@dataclass
-class _Events:
-    """Where in the day something comes up: the hours, counted."""
-
-    hours: Counter[int] = field(default_factory=Counter)
-
-    def share(self, explained: Sequence[Change], known: int, days: float, chances: float) -> float:
-        """Return how often it comes at the hour of some changes, or at any.
-
-        Without so many that these changes explain.
-        """
-        touched = {wall // _HOUR_MS % 24 for change in explained for wall in change.ends}
-        at_hour = sum(self.hours[hour] for hour in touched) - known
-        others = self.hours.total() - known
-        return min(max(at_hour / days, others / chances, 0.0), 1.0)
-
-
 class Trace:
     """Follows the rows of a meter, as far as they tell of clock changes.
 
@@ -112,7 +94,8 @@ class Trace:
         self._regular: list[_Regular] = []
         self._counts: dict[Change, list[int]] = {}
         self._borders: dict[Change, tuple[int, ...]] = {}
-        self._gaps, self._repeats = _Events(), _Events()
+        self._gaps: Counter[int] = Counter()
+        self._repeats: Counter[int] = Counter()
         self._step: int | None = None
         self.is_even = True
 
@@ -121,7 +104,7 @@ class Trace:
         if not instants:
             return
         low, high = min(instants[0], instants[-1]), max(instants[0], instants[-1])
-        step = _step_of(instants) if len(instants) > 1 else self._step or _HOUR_MS
+        step = whole_step(instants) if len(instants) > 1 else self._step or _HOUR_MS
         if step is None:
             ordered = sorted(instants)
             low, high = ordered[0], ordered[-1]
@@ -181,8 +164,8 @@ class Trace:
         usual = max(evidence.rows)
         stretches = max(self._rows / usual, 1.0)
         days = max(stretches * evidence.followed[0].length / _DAY_MS, 1.0)
-        gap = self._gaps.share(skips, len(skips), days, stretches)
-        repeat = self._repeats.share(repeats, doubled, days * usual, self._rows)
+        gap = _share(self._gaps, skips, len(skips), days, stretches)
+        repeat = _share(self._repeats, repeats, doubled, days * usual, self._rows)
         return math.prod([gap] * len(skips)) * math.prod([repeat] * min(doubled, 100))
 
     def _verdict(self, change: Change) -> tuple[str, int]:
@@ -224,30 +207,34 @@ class Trace:
             way = abs(first - previous)
             self.is_even = self.is_even and way == usual == step
             if way >= _GAP * max(usual, step):
-                self._note(self._gaps, min(first, previous) + min(usual, step))
+                self._note(self._gaps, [min(first, previous) + min(usual, step)])
         self._previous = last, step
 
     def _uneven(self, ordered: Sequence[int]) -> int:
         """Take note of rows with gaps or repeats among them; return their usual step."""
         self.is_even = False
-        steps = list(map(sub, ordered[1:], ordered))
-        usual = Counter(steps)
-        repeats = usual.pop(0, 0)
-        step = max(usual, key=lambda each: usual[each], default=self._step or _HOUR_MS)
-        if max(usual, default=0) >= _GAP * step:
-            for place, each in enumerate(steps):
-                if each >= _GAP * step:
-                    self._note(self._gaps, ordered[place] + step)
-        if repeats:
-            for place, each in enumerate(steps):
-                if not each:
-                    self._note(self._repeats, ordered[place])
+        usual, places = odd_steps(ordered, self._step)
+        step = usual or self._step or _HOUR_MS
+        gaps, repeats = [], []
+        for place in places:
+            if ordered[place + 1] == ordered[place]:
+                repeats.append(ordered[place])
+            elif ordered[place + 1] - ordered[place] >= _GAP * step:
+                gaps.append(ordered[place] + step)
+        self._note(self._gaps, gaps)
+        self._note(self._repeats, repeats)
         self._count(ordered[0], ordered[-1], lambda instant: bisect_left(ordered, instant))
         return step
 
-    def _note(self, events: _Events, instant: int) -> None:
-        wall = instant + offset_at(self._zone, instant)
-        events.hours[wall // _HOUR_MS % 24] += 1
+    def _note(self, events: Counter[int], instants: Sequence[int]) -> None:
+        """Count the hours of the day in which something comes up."""
+        if not instants:
+            return
+        zone, first = self._zone, offset_at(self._zone, instants[0])
+        is_steady = first == offset_at(zone, instants[-1])
+        offsets = (first if is_steady else offset_at(zone, instant) for instant in instants)
+        walls = map(add, instants, offsets)
+        events.update([wall // _HOUR_MS % 24 for wall in walls])
 
     def _add_regular(self, rows: _Regular) -> None:
         last = self._regular[-1] if self._regular else None
@@ -284,27 +271,17 @@ class Trace:
         return self._borders[change]
 
 
-def even_step(times: Sequence[int]) -> int | None:
-    """Return the step of times that follow one another evenly, by probes; None if they do not.
+def _share(
+    hours: Counter[int], explained: Sequence[Change], known: int, days: float, chances: float
+) -> float:
+    """Return how often something comes at the hour of some changes, or at any.
 
-    Less than 0 where they run backwards. There have to be two times.
+    Without so many that these changes explain.
     """
-    step, rest = divmod(times[-1] - times[0], len(times) - 1)
-    if rest or not step or times[1] - times[0] != step:
-        return None
-    stride = -(-len(times) // _PROBES)
-    probes = times[::stride]
-    is_even = all(later - earlier == step * stride for earlier, later in pairwise(probes))
-    return step if is_even else None
-
-
-def _step_of(instants: Sequence[int]) -> int | None:
-    """Return the step of rows that follow one another evenly, each of them; else None."""
-    step = even_step(instants)
-    if step is None or isinstance(instants, range):
-        return step
-    # A gap and a step back of the same length, between two probes, change the sum alone.
-    return step if 2 * sum(instants) == len(instants) * (instants[0] + instants[-1]) else None
+    touched = {wall // _HOUR_MS % 24 for change in explained for wall in change.ends}
+    at_hour = sum(hours[hour] for hour in touched) - known
+    others = hours.total() - known
+    return min(max(at_hour / days, others / chances, 0.0), 1.0)
 
 
 @cache

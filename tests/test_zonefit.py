@@ -12,7 +12,8 @@ import pytest
 from swarm.clockchanges import COMMON, alike, changes, makes, repeated_at
 from swarm.hostzone import host_zone
 from swarm.localtime import Zone, naive_of, wall_of
-from swarm.zonefit import Evidence, Trace, even_step, names
+from swarm.steps import even_step, odd_steps, whole_step
+from swarm.zonefit import Evidence, Trace, names
 
 YEAR = 365
 
@@ -213,6 +214,26 @@ def test_even_steps() -> None:
         times = [*range(1000)]
         times[place:] = range(place + 1, 1001)
         assert even_step(times) is None, place
+    there_and_back = [*range(0, 410, 10), *range(430, 500, 10), *range(480, 10_000, 10)]
+    assert (10, None) == (even_step(there_and_back), whole_step(there_and_back))
+    assert 10 == whole_step(range(0, 1000, 10)) == whole_step([*range(0, 1000, 10)])
+
+
+@pytest.mark.parametrize("usual", [10, 20, None])
+def test_odd_steps(usual: int | None) -> None:
+    """Gaps, repeats and both in one piece are found, whatever step was usual before."""
+    times = [*range(0, 4000, 10)]
+    assert (10, []) == odd_steps(times, usual)[:2] if usual != 20 else True
+    for place in (0, 1, 127, 128, 300, 397):
+        doubled = sorted([*times, times[place]])
+        assert (10, [place]) == odd_steps(doubled, usual)
+        gone = times[: place + 1] + times[place + 2 :]
+        assert (10, [place]) == odd_steps(gone, usual)
+        both = sorted([*gone, times[200]])
+        assert {times.index(t) for t in (times[place], times[200])} >= {
+            times.index(both[odd]) for odd in odd_steps(both, usual)[1]
+        }
+    assert (None, [0, 1]) == odd_steps([5, 5, 5], None)
 
 
 def test_no_common_zone_is_alike() -> None:
