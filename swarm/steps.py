@@ -27,13 +27,23 @@ def even_step(times: Sequence[int]) -> int | None:
     return step if is_even else None
 
 
-def whole_step(times: Sequence[int]) -> int | None:
-    """Return the step of times that follow one another evenly, each of them; else None."""
+def whole_step(times: Sequence[int], probe: int) -> int | None:
+    """Return the step of times that follow one another evenly; else None.
+
+    Not seen are a gap and a step back that make up for one another within the time of a ``probe``.
+    """
     step = even_step(times)
     if step is None or isinstance(times, range):
         return step
-    # A gap and a step back of the same length, between two probes, change the sum alone.
-    return step if 2 * sum(times) == len(times) * (times[0] + times[-1]) else None
+    stride = probe // abs(step)
+    if stride > _PROBES:
+        probes = times[::stride]
+        way = step * stride
+        is_even = probes == list(range(times[0], times[0] + len(probes) * way, way))
+    else:
+        # Such a pair changes the sum alone; that takes as long as so many probes.
+        is_even = 2 * sum(times) == len(times) * (times[0] + times[-1])
+    return step if is_even else None
 
 
 def odd_steps(ordered: Sequence[int], usual: int | None) -> tuple[int | None, list[int]]:

@@ -104,7 +104,7 @@ class Trace:
         if not instants:
             return
         low, high = min(instants[0], instants[-1]), max(instants[0], instants[-1])
-        step = whole_step(instants) if len(instants) > 1 else self._step or _HOUR_MS
+        step = whole_step(instants, _HOUR_MS) if len(instants) > 1 else self._step or _HOUR_MS
         if step is None:
             ordered = sorted(instants)
             low, high = ordered[0], ordered[-1]

@@ -1,7 +1,7 @@
 """Rows around clock changes -> the zones that they follow; this computer's own zone."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -211,12 +211,17 @@ def test_even_steps() -> None:
     """Forwards and backwards; what is not even is seen, wherever it is."""
     assert (5, -5) == (even_step(range(0, 5000, 5)), even_step(range(5000, 0, -5)))
     for place in range(1, 999):
-        times = [*range(1000)]
-        times[place:] = range(place + 1, 1001)
-        assert even_step(times) is None, place
+        gap = [*range(place), *range(place + 1, 1001)]
+        assert even_step(gap) is None, place
     there_and_back = [*range(0, 410, 10), *range(430, 500, 10), *range(480, 10_000, 10)]
-    assert (10, None) == (even_step(there_and_back), whole_step(there_and_back))
-    assert 10 == whole_step(range(0, 1000, 10)) == whole_step([*range(0, 1000, 10)])
+    assert (10, None) == (even_step(there_and_back), whole_step(there_and_back, 50))
+    far_apart = [*range(0, 410, 10), *range(430, 900, 10), *range(880, 10_000, 10)]
+    for probe in (10, 50, 300):
+        assert probe == 300 or whole_step(there_and_back, probe) is None
+        assert whole_step(far_apart, probe) is None
+        even: list[Sequence[int]] = [[*range(0, 1000, 10)], range(0, 1000, 10)]
+        for times in even:
+            assert (10, -10) == (whole_step(times, probe), whole_step(times[::-1], probe))
 
 
 @pytest.mark.parametrize("usual", [10, 20, None])
