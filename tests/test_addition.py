@@ -81,6 +81,15 @@ def test_a_meter_that_is_lacking() -> None:
     assert INI.replace("water-2.csv\n", "water-2.csv\nnew = data/new.csv\n") == text()
 
 
+@pytest.mark.parametrize("mark", ["# another", "    # another"])
+def test_comments_among_files(desk: Path, mark: str) -> None:
+    """A comment parts no files from their meter, and one below the last meter stays there."""
+    form = INI.replace("    # another", mark).replace("\n\n# that", "\n# that")
+    written(desk / "meters.ini", form)
+    assert [1, 2, 1] == [len(meter.files) for meter in added("data/new.csv").meters]
+    assert form.replace("water-2.csv\n", "water-2.csv\nnew = data/new.csv\n") == text()
+
+
 def test_what_is_told() -> None:
     """On stderr: what was added, what was there, and what was done."""
     lines = add("data/new.csv", "./data/water-2.csv").stderr.splitlines()

@@ -3,6 +3,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,9 @@ def test_a_conflict_at_another_time(tmp_path: Path) -> None:
     thrice = "".join(f"2023-10-29 02:00:00,{n}\n2023-10-29 02:30:00,{n}\n" for n in range(3))
     same = looked_at(written(tmp_path / "m.csv", thrice), timezone="Europe/Berlin")
     assert not any(hint in problem.message for problem in same.problems)
+    rules: dict[str, Any] = {"timezone": "Europe/Berlin", "ambiguous_time": "first"}
+    (first, *_) = looked_at(tmp_path / "m.csv", **rules).problems
+    assert ("conflict", False) == (first.kind, hint in first.message)
     there = looked_at(written(tmp_path / "m.csv", thrice), timezone="Europe/London")
     assert hint in there.problems[0].message
 
