@@ -165,20 +165,34 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
 @click.command(context_settings=_CONTEXT)
 @click.argument("csvs", type=_INI, nargs=-1, metavar="[CSV]...")
 @click.option("--timezone", metavar="ZONE", help="Zone of the files' timestamps: Europe/Dublin.")
+@click.option(
+    "--add",
+    "known",
+    type=_INI,
+    metavar="INI",
+    help="Add the CSVs that this INI lacks to it, in place; all else in it stays as it is.",
+)
 @click.option("--from", "old", type=_INI, metavar="INI", help="Rewrite an INI of the original app.")
-def init(csvs: tuple[Path, ...], timezone: str | None, old: Path | None) -> int:
+def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: Path | None) -> int:
     """Write an INI to begin with, a meter for each CSV.
 
     It goes to standard output, with comments; 'swarm check' accepts it as it stands. What
-    a meter's section needs is guessed from the first part of its file. Paths stay as they are
-    given: run 'swarm init data/*.csv > meters.ini' in the folder that the INI is for.
+    a meter's section needs is guessed from the first part of its file, its zone from all of it.
+    Paths stay as they are given: run 'swarm init data/*.csv > meters.ini' in the folder that the
+    INI is for. Later, 'swarm init --add meters.ini data/*.csv' adds the files that are new.
     """
     from swarm.log import LOG, set_up
 
     set_up()
-    if old and (csvs or timezone):
-        raise click.UsageError("--from stands alone: without CSVs and without --timezone")
-    if old:
+    if old and (csvs or timezone or known):
+        raise click.UsageError("--from stands alone: without CSVs, --add and --timezone")
+    if known and not csvs:
+        raise click.UsageError("--add needs the CSVs to add: swarm init --add INI data/*.csv")
+    if known:
+        from swarm.addition import add
+
+        written = add(known, csvs, timezone)
+    elif old:
         from swarm.migration import migrated
 
         written = migrated(old)

@@ -11,6 +11,8 @@ from swarm.packet import timestamp
 from swarm.problems import Problems, shown
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.shift import Moment, Shift
+from swarm.timeguess import is_midnight
+from swarm.zonecheck import skipped_hint
 
 
 class Counted(NamedTuple):
@@ -109,7 +111,9 @@ class Times:
             return None
         readings = self._zone.readings(wall)
         if not readings.offsets:
-            self._problem(line, "nonexistent time", _SKIPPED.format(self._zone.name, shown(text)))
+            zone = self._zone.name
+            message = _SKIPPED.format(zone, shown(text), skipped_hint(zone, wall))
+            self._problem(line, "nonexistent time", message)
             return None
         place = 0
         if readings.change is not None:
@@ -137,8 +141,9 @@ class Times:
 
     def _no_time(self, line: int, text: str) -> None:
         expected = self._rules.timestamp_format
+        hint = _MIDNIGHT if is_midnight(text) else ""
         self._problem(
-            line, "timestamp", f"not a timestamp: found {shown(text)}, expected {expected}"
+            line, "timestamp", f"not a timestamp: found {shown(text)}, expected {expected}{hint}"
         )
 
     def _problem(self, line: int, kind: str, message: str) -> None:
@@ -146,11 +151,12 @@ class Times:
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
+_MIDNIGHT = "; 24:00 is 00:00 of the next day, have it exported so"
 _NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
 _BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
 _SKIPPED = (
     "a local time that does not exist in {}, where the clocks skip it: found {}, "
-    "expected another time, or another timezone"
+    "expected another time, or another timezone; {}"
 )
 _REPEATED = (
     "a local time that occurs twice in {}, where the clocks repeat it: found {}, "

@@ -10,7 +10,7 @@ from swarm.csvrows import Batch, Row, RowReader
 from swarm.csvtimes import Counted
 from swarm.filenames import is_pattern
 from swarm.localtime import DAY_MS
-from swarm.pace import Pace
+from swarm.pace import Follower
 from swarm.problems import Problems, comment_hint
 from swarm.settings import CsvRules
 from swarm.timeorder import Span
@@ -34,7 +34,7 @@ class Scan:
     counted: tuple[Counted, ...] = ()
 
 
-def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None = None) -> Scan:
+def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> Scan:
     """Check one file, the meter's ``index``-th; ``pace`` follows its rows in its own order."""
     problems = Problems(str(file.path))
     reader = RowReader(rules, problems, index)

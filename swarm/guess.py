@@ -1,42 +1,49 @@
-"""One CSV -> the settings that it seems to need, from its first part."""
+"""One CSV -> the settings that it seems to need, and what its times tell of their zone."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from swarm import columnguess, timeguess
 from swarm.errors import GuessError
+from swarm.filetimes import FileTimes
 from swarm.initext import Setting
 from swarm.layout import Layout, layout
+from swarm.problems import shown
 from swarm.settings import DEFAULT_TIMESTAMP
-from swarm.zonefit import Clock, clock
+from swarm.zonefit import Trace
 
 #: How many rows tell the spacing.
 _ROWS = 1000
 _LONGEST = timedelta(days=27)
 _PARTS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _SPELLED = {"\t": "tab"}
+_UTC = "Etc/UTC"
 
 
 @dataclass(frozen=True)
 class Guess:
     """What a CSV seems to need: the options that are not as swarm takes them anyway.
 
-    ``clock`` is what its times tell of their zone; None if they carry their offsets.
+    ``trace`` is what its times tell of their zone, read as UTC; None if they carry their offsets.
+    ``notes`` are what the user should know besides.
     """
 
     path: Path
     settings: tuple[Setting, ...]
-    clock: Clock | None
+    trace: Trace | None
+    notes: tuple[str, ...] = ()
 
 
-def guess(path: Path) -> Guess:
+def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     """Guess a file's settings; raises `GuessError` with the reason if that can't be done.
 
-    However large the file, only its first part is read.
+    They come from its first part, however large it is; its times are followed to the end. ``zones``
+    are those that are asked for later, whether the times are of them.
     """
     found = layout(path)
     forms = timeguess.fitting(row[0] for row in found.rows)
@@ -49,10 +56,23 @@ def guess(path: Path) -> Guess:
         *_marks(found),
         *_interval(known[:_ROWS]),
     )
+    notes = tuple(_notes(found, moments))
     if "%z" in forms[0]:
-        return Guess(path, settings, None)
-    cells = [row[1:] for row, moment in zip(found.rows, moments, strict=True) if moment]
-    return Guess(path, settings, clock(known, cells))
+        return Guess(path, settings, None, notes)
+    trace = Trace(_UTC, zones)
+    for walls in FileTimes(path, forms[0], found.delimiter, found.skip_rows).walls():
+        trace.follow(walls)
+    return Guess(path, settings, trace, notes)
+
+
+def _notes(found: Layout, moments: Sequence[datetime | None]) -> Iterator[str]:
+    for row, moment in zip(found.rows, moments, strict=True):
+        if moment is None and timeguess.is_midnight(row[0]):
+            yield (
+                f"{shown(row[0])}: no time of the day is 24:00, and 'swarm check' refuses such "
+                "rows; have them exported as 00:00 of the next day"
+            )
+            return
 
 
 def _check_hour(form: str, found: Layout) -> None:
@@ -77,10 +97,37 @@ def _format(forms: Sequence[str]) -> Iterator[Setting]:
 def _marks(found: Layout) -> Iterator[Setting]:
     if found.delimiter != ",":
         yield Setting("delimiter", _SPELLED.get(found.delimiter, found.delimiter))
-    if found.decimal != ".":
-        yield Setting("decimal", found.decimal)
+    doubt = _thousands(found)
+    if found.decimal != "." or doubt:
+        yield Setting("decimal", found.decimal, doubt)
     if found.skip_rows:
-        yield Setting("skip_rows", str(found.skip_rows))
+        yield Setting("skip_rows", str(found.skip_rows), _damaged(found))
+
+
+def _thousands(found: Layout) -> str:
+    """Return what is doubtful of the decimal sign: it may part thousands in all numbers."""
+    mark = re.escape(found.decimal)
+    parted = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+", re.ASCII)
+    columns = [place for place, is_number in enumerate(found.numeric, 1) if is_number]
+    cells = (row[place] for row in found.rows for place in columns if found.decimal in row[place])
+    first = next(cells, "")
+    if not first or not all(map(parted.fullmatch, chain([first], cells))):
+        return ""
+    return (
+        f"{shown(first)} may be {first.replace(found.decimal, '')} as well: each number with a "
+        f"'{found.decimal}' has three digits after it. If it parts thousands, have the numbers "
+        "exported without it; as it stands, they are sent as decimals"
+    )
+
+
+def _damaged(found: Layout) -> str:
+    if found.damaged is None:
+        return ""
+    line, text = found.damaged
+    return (
+        f"line {line} looks like a row of data whose time can't be read, and is left out: "
+        f"{shown(text)}. If it is one, mend it, and set skip_rows = {line - 1}"
+    )
 
 
 def _interval(moments: Sequence[datetime]) -> Iterator[Setting]:

@@ -12,6 +12,7 @@ from swarm.csvnumbers import Numbers
 from swarm.errors import GuessError
 from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
+from swarm.skipped import is_like_data
 from swarm.timeguess import forms
 
 #: How much of a file is looked at, unpacked.
@@ -34,6 +35,7 @@ class Layout:
     ``rows`` are the cells of the first rows, timestamp included; ``header`` are the names over
     them, empty where there are none. ``numeric`` tells of each measurement column whether it holds
     numbers: None where all its cells are empty. ``fit`` (0..1) is the share of cells that do.
+    ``damaged`` is the line ahead of the rows, number and text, if it looks like one of them.
     """
 
     delimiter: str
@@ -43,6 +45,7 @@ class Layout:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool | None, ...]
     fit: float
+    damaged: tuple[int, str] | None = None
 
 
 def layout(path: Path) -> Layout:
@@ -86,12 +89,17 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Layout | None:
     start = next((at for at, (_, cells) in enumerate(rows) if _is_data(cells)), None)
     if start is None:
         return None
-    skipped, before = rows[start][0], rows[start - 1][1] if start else []
+    skipped = rows[start][0]
     data = tuple(tuple(cells) for _, cells in _cells(lines[skipped:], rules))
     widths = Counter(len(cells) for cells in data[:_PROBES] if _is_data(cells))
     width = widths.most_common(1)[0][0]
     data = tuple(cells for cells in data if len(cells) == width)
     numeric, fit = _numbers(data[:_ROWS], rules)
+    ahead = rows[:start]
+    like_data = [is_like_data(cells, width, rules) for _, cells in ahead]
+    names = [cells for (_, cells), is_row in zip(ahead, like_data, strict=True) if not is_row]
+    before = names[-1] if names else []
+    last = ahead[-1][0] if like_data and like_data[-1] else None
     return Layout(
         delimiter,
         decimal,
@@ -100,6 +108,7 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Layout | None:
         data,
         numeric,
         fit,
+        None if last is None else (last + 1, lines[last]),
     )
 
 

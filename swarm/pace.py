@@ -7,6 +7,7 @@ is noted of regular rows are a few different steps and how often each came.
 from collections import Counter
 from dataclasses import dataclass
 from operator import sub
+from typing import Protocol
 
 from swarm.csvrows import Batch, Row
 
@@ -32,6 +33,13 @@ class Gap:
     before: tuple[int, int]
     after: tuple[int, int]
     missing: int
+
+
+class Follower(Protocol):
+    """Something that takes note of a file's rows, block by block."""
+
+    def follow(self, batch: Batch) -> None:
+        """Take note of the next rows."""
 
 
 class Pace:

@@ -1,7 +1,8 @@
 """Guesses -> a commented INI to begin with, which ``swarm check`` accepts as it stands."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swarm.errors import GuessError, SettingsError
@@ -11,7 +12,8 @@ from swarm.initext import Setting, Written, comment, is_writable, name_of, optio
 from swarm.problems import shown
 from swarm.rules import zone
 from swarm.table import printable
-from swarm.zonefit import COMMON, Clock, fitting
+from swarm.zonefit import Trace
+from swarm.zoneguess import differing, zones
 
 _HEAD = comment(
     "Written by 'swarm init'. Look it over, above all where it says CHECK; then, with the name "
@@ -48,8 +50,6 @@ _METERS = [
     ),
 ]
 _NO_ZONE = "No timezone: the timestamps carry their offsets."
-_ZONE = "is it the zone of the files' timestamps (an IANA name)?"
-_WRONG_ZONE = "with a wrong zone, every reading is at a wrong time in the platform, for good"
 
 
 def starter(paths: Sequence[Path], timezone: str | None = None) -> Written:
@@ -59,42 +59,57 @@ def starter(paths: Sequence[Path], timezone: str | None = None) -> Written:
     be guessed for is left out, and named among the problems. Raises `SettingsError` if there is no
     such zone.
     """
-    given = None if timezone is None else _given(timezone)
-    guesses, problems = _guessed(paths)
+    given = None if timezone is None else given_zone(timezone)
+    host = host_zone()
+    known = [zone for zone in (host, given.text if given else None) if zone]
+    guesses, problems = guessed(paths, known)
     if paths and not guesses:
         return Written("", (), tuple(problems))
-    clocks = [found.clock for found in guesses if found.clock]
-    has_offsets = bool(guesses) and not clocks
-    setting = given if given or has_offsets else _zone(clocks)
-    named = dict(zip(_ids([found.path for found in guesses]), guesses, strict=True))
-    notes = [f"{g.path}: {s.option}: {s.doubt}" for g in guesses for s in g.settings if s.doubt]
+    named = dict(zip(ids([found.path for found in guesses]), guesses, strict=True))
+    traces = {name: found.trace for name, found in named.items() if found.trace}
+    setting = given
+    if given:
+        setting = replace(given, doubt=_against(traces, given.text, host))
+    elif traces or not guesses:
+        found = zones(traces, host)
+        setting = found.common
+        named = {name: with_zone(each, found.own.get(name)) for name, each in named.items()}
+    notes = [note for each in named.values() for note in told_of(each)]
     if setting and setting.doubt:
         notes.insert(0, f"timezone = {setting.text}: {setting.doubt}")
     return Written(_text(named, setting, problems), tuple(notes), tuple(problems))
 
 
-def _given(text: str) -> Setting:
+def with_zone(found: Guess, zone: Setting | None) -> Guess:
+    """Return a guess with a zone of its own, if it has one."""
+    return replace(found, settings=(zone, *found.settings)) if zone else found
+
+
+def told_of(found: Guess) -> Iterator[str]:
+    """Yield what the user should know of a guess, one line each."""
+    for setting in found.settings:
+        if setting.doubt:
+            yield f"{found.path}: {setting.option} = {setting.text}: {setting.doubt}"
+    for note in found.notes:
+        yield f"{found.path}: {note}"
+
+
+def _against(traces: Mapping[str, Trace], given: str, host: str | None) -> str:
+    """Return what the files tell against the zone that the user has named."""
+    told = [f"{name}: {each.doubt}" for name, each in differing(traces, given, host).items()]
+    return " ".join(told)
+
+
+def given_zone(text: str) -> Setting:
+    """Return the zone that the user has named; raises `SettingsError`."""
     try:
         return Setting("timezone", zone(text))
     except ValueError as error:
         raise SettingsError(f"--timezone: found {shown(text)}, expected {error}") from None
 
 
-def _zone(clocks: Sequence[Clock]) -> Setting:
-    """Return the zone of this computer, or one that fits the files where that can't be theirs."""
-    own = host_zone()
-    name = own or "UTC"
-    others: list[str] = []
-    if not any(fitting([name], clocks)):
-        others = list(fitting(COMMON, clocks))
-    if others:
-        found = f"The files' clock changes are as in {', '.join(others)}, not as in {name}"
-        return Setting("timezone", others[0], f"{_ZONE} {found}; {_WRONG_ZONE}.")
-    whose = "It is this computer's" if own else "It stands for this computer's, not known"
-    return Setting("timezone", name, f"{_ZONE} {whose}; {_WRONG_ZONE}.")
-
-
-def _guessed(paths: Sequence[Path]) -> tuple[list[Guess], list[str]]:
+def guessed(paths: Sequence[Path], known: Sequence[str]) -> tuple[list[Guess], list[str]]:
+    """Return what can be guessed of files, and the problems of the others."""
     guesses, problems = [], []
     for path in dict.fromkeys(paths):
         try:
@@ -102,22 +117,26 @@ def _guessed(paths: Sequence[Path]) -> tuple[list[Guess], list[str]]:
                 raise GuessError("a name that no INI can hold; give the file another")
             if path.suffix.lower() == ".ini":
                 raise GuessError("an INI, not a CSV; --from takes one of the original app")
-            guesses.append(guess(path))
+            guesses.append(guess(path, known))
         except GuessError as error:
             problems.append(f"{printable(str(path))}: {error}")
     return guesses, problems
 
 
-def _ids(paths: Sequence[Path]) -> Iterator[str]:
-    """Yield an ID for each file: its name, with the folder's ahead where several have the same."""
+def ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str]:
+    """Yield an ID for each file: its name, with the folder's ahead where several have the same.
+
+    None of them is ``used`` already.
+    """
     stems = [_stem(path) for path in paths]
-    count = Counter(stems)
-    taken: set[str] = set()
+    count = Counter([*stems, *used])
+    taken = set(used)
     for path, stem in zip(paths, stems, strict=True):
         folder = path.absolute().parent.name
         wanted = name_of(stem if count[stem] == 1 else f"{folder}-{stem}")
         names = (
-            wanted if number == 1 else f"{wanted}-{number}" for number in range(1, len(paths) + 1)
+            wanted if number == 1 else f"{wanted}-{number}"
+            for number in range(1, len(paths) + len(taken) + 2)
         )
         name = next(name for name in names if name not in taken)
         taken.add(name)

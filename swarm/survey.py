@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
-from swarm import electrify
+from swarm import electrify, zonecheck
 from swarm.csvfile import CsvFile
 from swarm.csvnumbers import kept
-from swarm.csvrows import Row
+from swarm.csvrows import Batch, Row
 from swarm.errors import FileChangedError
 from swarm.falling import counters
 from swarm.filescan import Scan, scan
@@ -19,7 +19,9 @@ from swarm.readings import Sent
 from swarm.readings import kept as kept_readings
 from swarm.settings import Meter
 from swarm.shift import Shift
+from swarm.skipped import notices as skipped_notices
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
+from swarm.zonefit import Trace
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,20 @@ class Survey:
 
 
 @dataclass(frozen=True)
+class _Watch:
+    """Follows rows for the gaps among them, and for signs of a wrong zone."""
+
+    pace: Pace | None
+    trace: Trace
+
+    def follow(self, batch: Batch) -> None:
+        """Take note of the next rows."""
+        self.trace.follow(batch.instants)
+        if self.pace is not None:
+            self.pace.follow(batch)
+
+
+@dataclass(frozen=True)
 class _Passage:
     """What a way through the rows to send has shown; ``pace`` where quality was asked for."""
 
@@ -85,7 +101,9 @@ def survey(
     """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
-    scans = [scan(file, meter.rules, index, pace) for index, file in enumerate(files)]
+    trace = zonecheck.trace(meter.rules)
+    watch = _Watch(pace, trace) if trace else pace
+    scans = [scan(file, meter.rules, index, watch) for index, file in enumerate(files)]
     columns = _columns(scans)
     found = Survey(
         meter.id,
@@ -93,7 +111,13 @@ def survey(
         tuple(scan.span for scan in scans),
         rows=sum(scan.span.rows for scan in scans),
         filtered=sum(scan.span.empty_rows for scan in scans),
-        notices=tuple(notice for scan in scans for notice in scan.notices),
+        notices=(
+            *(notice for scan in scans for notice in scan.notices),
+            *chain.from_iterable(
+                skipped_notices(path, meter.rules, len(columns)) for path in meter.files
+            ),
+            *zonecheck.notices(meter.id, meter.rules, trace),
+        ),
     )
     found = _with_problems(found, [scan.problems for scan in scans])
     if not found.is_sound:

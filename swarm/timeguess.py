@@ -19,6 +19,7 @@ _TIME = re.compile(
 )
 _OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp][Mm])?", re.ASCII)
+_MIDNIGHT = re.compile(r"\D24:?00(?::?00)?$", re.ASCII)
 _STANDARD = "%Y-%m-%d %H:%M:%S"
 _STANDARD_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _DAY = timedelta(days=1)
@@ -59,6 +60,11 @@ def moment(text: str, form: str) -> datetime | None:
 def is_clock(text: str) -> bool:
     """Tell whether a text is a time of the day alone."""
     return _CLOCK.fullmatch(text) is not None
+
+
+def is_midnight(text: str) -> bool:
+    """Tell whether a timestamp ends in 24:00, which is no time of the day."""
+    return _MIDNIGHT.search(text) is not None
 
 
 def has_hour(form: str) -> bool:

@@ -16,6 +16,7 @@ from swarm.scheduler import THREADS, Scheduler
 from swarm.settings import CsvRules, Meter
 from swarm.shift import Shift
 from swarm.sorting import Source, by_instant, merged
+from swarm.zonecheck import repeat_hint
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ class MeterReader:
             where = f"{self._meter.files[held.file]}:{held.line}"
         return (
             f"the same instant as {where} with other values: found {shown(row.text)} and there "
-            f"{shown(held.text)}, expected one; set duplicates = first or last to choose"
+            f"{shown(held.text)}, expected one; "
+            f"{repeat_hint(self._rules, row.instant + row.offset)}"
+            "set duplicates = first or last to choose"
         )
 
     def _padded(self, rows: Iterator[Row]) -> Iterator[Row]:

@@ -74,8 +74,8 @@ def test_layouts(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
 def test_offsets(tmp_path: Path) -> None:
     """Timestamps that carry their offsets are noted as such."""
     found = guess(written(tmp_path / "m.csv", "2023-01-31T10:15:00Z,1\n2023-01-31T10:30:00Z,1\n"))
-    assert found.clock is None
-    assert guess(written(tmp_path / "m.csv", made("1"))).clock is not None
+    assert found.trace is None
+    assert guess(written(tmp_path / "m.csv", made("1"))).trace is not None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_gzip(tmp_path: Path) -> None:
     assert {"delimiter": ";", "decimal": ",", **HOURLY} == guessed(path)
 
 
-def test_only_the_first_part_is_read(tmp_path: Path) -> None:
+def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
     """Beyond the sample there may be anything, and the line that it cuts does not count."""
     text = made("1.5", count=1) * (SAMPLE_BYTES // 24) + "x" * SAMPLE_BYTES
     assert {} == guessed(written(tmp_path / "m.csv", text))
@@ -150,6 +150,70 @@ def test_a_damaged_gzip(tmp_path: Path) -> None:
     path = written(tmp_path / "m.csv.gz", gzip.compress(made("1").encode())[:-9])
     with pytest.raises(GuessError, match="not a whole gzip file"):
         guess(path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "is_doubtful"),
+    [
+        ("1,234 12,345 987", ",", True),
+        ("1.234 12.345 987", ".", True),
+        ("+1,234 -999,999", ",", True),
+        ("1,234,567 12,345 1,234", ",", True),
+        ("1,234 0,987", ",", False),
+        ("1,234 1234,567", ",", False),
+        ("1,234 12,5", ",", False),
+        ("1.234 1.2345", ".", False),
+        ("1234 987", ".", False),
+    ],
+)
+def test_thousands_or_decimals(tmp_path: Path, cells: str, decimal: str, is_doubtful: bool) -> None:
+    """Where every number has three digits after its mark, the file can't tell what it parts."""
+    lines = [f"2023-01-31 {hour:02}:00:00;{c}\n" for hour, c in enumerate(cells.split())]
+    found = guess(written(tmp_path / "m.csv", "".join(lines))).settings
+    doubts = {s.text: s.doubt for s in found if s.option == "decimal"}
+    assert ([decimal] if is_doubtful or decimal == "," else []) == list(doubts)
+    first = cells.partition(" ")[0]
+    told = f"'{first}' may be {first.replace(decimal, '')} as well"
+    assert is_doubtful == any(doubt.startswith(told) for doubt in doubts.values())
+
+
+@pytest.mark.parametrize(
+    ("ahead", "skipped", "doubt"),
+    [
+        ("Data;kWh\n31/05/2023 24:00;0\n", "2", "line 2 looks like a row of data"),
+        ("Data;kWh\n31/05/2023 24:00;\n", "2", "line 2 looks like a row of data"),
+        ("31/O5/2023 23:45;0\n", "1", "line 1 looks like a row of data"),
+        ("Data;kWh\n", "1", ""),
+        ("Data;2023\n", "1", ""),
+        ("Meter 4711;12\n", "1", ""),
+        ("15 min;kWh\n", "1", ""),
+        ("31/05/2023 24:00;0;0\nData;kWh\n", "2", ""),
+    ],
+)
+def test_a_damaged_first_row(tmp_path: Path, ahead: str, skipped: str, doubt: str) -> None:
+    """A line ahead of the data that looks like one of their rows is no header without a word."""
+    rows = "".join(f"01/06/2023 {n:02}:15;1\n" for n in range(20))
+    found = guess(written(tmp_path / "m.csv", ahead + rows)).settings
+    ((text, told),) = [(s.text, s.doubt) for s in found if s.option == "skip_rows"]
+    assert (skipped, doubt) == (text, told[: len(doubt)])
+    assert bool(doubt) == bool(told)
+
+
+def test_names_stand_above_a_damaged_row(tmp_path: Path) -> None:
+    """The header is the line above, and tells what the columns are."""
+    text = "Time,aP_2,aP_1\n2023-01-31 24:00:00,7,7\n" + made("1,2")
+    assert "aP_2, aP_1" == guessed(written(tmp_path / "m.csv", text))["columns"]
+
+
+def test_24_hours(tmp_path: Path) -> None:
+    """A time that no clock shows gets a word: the check refuses it."""
+    text = "".join(f"01/06/2023 {n:02}:00,1\n" for n in range(1, 25))
+    path = written(tmp_path / "m.csv", text)
+    (problem,) = looked_at(path, timestamp_format="%d/%m/%Y %H:%M").problems
+    assert problem.message.endswith("24:00 is 00:00 of the next day, have it exported so")
+    (note,) = guess(path).notes
+    assert note.startswith("'01/06/2023 24:00': no time of the day is 24:00")
+    assert () == guess(written(tmp_path / "m.csv", made("1"))).notes
 
 
 TEXTS = st.text(

@@ -9,10 +9,13 @@ from click.testing import CliRunner, Result
 
 from swarm.cli import swarm
 from swarm.config import load
+from swarm.layout import SAMPLE_BYTES
+from swarm.localtime import naive_of
 from swarm.packet import REGISTERS
 from swarm.settings import SANDBOX, Settings
 from tests.bench import Bench, rows
 from tests.csvmeter import looked_at, written
+from tests.test_zonefit import logged
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +58,13 @@ def test_a_meter_for_each_file(desk: Path) -> None:
     assert (SANDBOX, ()) == (settings.url, settings.warnings)
     assert [900.0, 3600.0] == [meter.rules.interval for meter in settings.meters]
     assert {"Europe/Dublin"} == {meter.rules.timezone for meter in settings.meters}
+
+
+def export(path: Path, zone: str, start: str, days: int, minutes: int = 15) -> Path:
+    """Write what a logger in a zone exports, from a moment in UTC on."""
+    walls = logged(zone, start, days, minutes)
+    lines = (f"{naive_of(wall)},{number}\n" for number, wall in enumerate(walls))
+    return written(path, "".join(lines))
 
 
 OFFICE = "Time;kW;Status\r\n13/05/2024 00:00;1,64;ok\r\n13/05/2024 00:30;1,37;ok\r\n"
@@ -112,11 +122,59 @@ def test_the_zone_is_to_be_checked(desk: Path) -> None:
 
 def test_a_zone_that_cannot_be(desk: Path) -> None:
     """Clock changes in the files rule the computer's zone out: one that fits takes its place."""
-    written(desk / "a.csv", "2023-11-05 01:00:00,1\n2023-11-05 01:00:00,2\n")
+    export(desk / "a.csv", "America/Chicago", "2023-11-01", 10)
     (meter,) = started("a.csv").meters
     assert "America/New_York" == meter.rules.timezone
     told = init("a.csv").stderr
-    assert "America/Chicago, America/Denver, America/Los_Angeles, not as in Europe/Dublin" in told
+    assert (
+        "The files repeat 2023-11-05 01:00 to 02:00, as clocks in America/New_York, "
+        "America/Chicago, America/Denver and 6"
+    ) in told
+    assert "more zones, not in Europe/Dublin; with a wrong zone" in told
+
+
+def test_a_zone_that_the_files_confirm(desk: Path) -> None:
+    """The computer's own zone goes ahead of others whose clocks the files follow as well."""
+    export(desk / "a.csv", "Europe/Dublin", "2023-10-20", 20)
+    (meter,) = started("a.csv").meters
+    assert "Europe/Dublin" == meter.rules.timezone
+    assert "It is this computer's, and the files repeat 2023-10-29 01:00" in init("a.csv").stderr
+
+
+def test_an_odd_file_among_others(desk: Path) -> None:
+    """Most files tell the zone; one that can't be of it gets its own, and a word."""
+    for name in "abcd":
+        export(desk / f"{name}.csv", "Europe/Paris", "2023-03-01", 240)
+    export(desk / "logger.csv", "UTC", "2023-03-01", 240)
+    export(desk / "us.csv", "America/Denver", "2023-03-01", 270)
+    settings = started(*(f"{name}.csv" for name in ("a", "b", "logger", "c", "us", "d")))
+    zones = {meter.id: meter.rules.timezone for meter in settings.meters}
+    assert {"Europe/Paris"} == {zones[name] for name in "abcd"}
+    assert ("Etc/UTC", "America/New_York") == (zones["logger"], zones["us"])
+    text = Path("made.ini").read_text()
+    assert 3 == text.count("CHECK: is it the zone of the files' timestamps")
+    told = init("a.csv", "b.csv", "logger.csv", "us.csv").stderr
+    assert (
+        "logger.csv: timezone = Etc/UTC: is it the zone of the files' timestamps (an IANA name)? "
+        "Here are rows at 2023-03-26 02:00 to 03:00, which clocks in Europe/Paris skip"
+    ) in told
+    assert "us.csv: timezone = America/New_York: " in told
+
+
+def test_a_clock_change_far_into_a_file(desk: Path) -> None:
+    """However long the file, its clock changes are seen; the one of a year of minutes is late."""
+    path = export(desk / "a.csv", "Europe/Rome", "2023-04-01", 250, minutes=1)
+    assert path.stat().st_size > 30 * SAMPLE_BYTES
+    (meter,) = started("a.csv").meters
+    assert "Europe/Paris" == meter.rules.timezone
+
+
+def test_a_logger_in_utc_alone(desk: Path) -> None:
+    """Rows that this computer's zone can't have: it is not proposed."""
+    export(desk / "a.csv", "UTC", "2023-03-01", 60)
+    (meter,) = started("a.csv").meters
+    assert "Etc/UTC" == meter.rules.timezone
+    assert "which clocks in Europe/Dublin skip, this computer's zone" in init("a.csv").stderr
 
 
 def test_a_zone_that_is_given(desk: Path) -> None:
@@ -125,6 +183,10 @@ def test_a_zone_that_is_given(desk: Path) -> None:
     (meter,) = started("a.csv", "--timezone", "America/Chicago").meters
     assert "America/Chicago" == meter.rules.timezone
     assert "" == init("a.csv", "--timezone", "America/Chicago").stderr
+    export(desk / "b.csv", "Europe/Rome", "2023-10-20", 20)
+    told = init("b.csv", "--timezone", "America/Chicago").stderr
+    assert told.startswith("timezone = America/Chicago: b: ")
+    assert "repeat 2023-10-29 02:00 to 03:00" in told
     wrong = str(init("a.csv", "--timezone", "Dublin").exception)
     assert wrong.startswith("--timezone: found 'Dublin', expected an IANA time zone")
 
