@@ -1,6 +1,7 @@
 """Checking a meter's files in a worker: the first job of every run."""
 
-from collections.abc import Collection, Mapping
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from swarm.errors import StateError
 from swarm.ledger import Ledger
-from swarm.meterfile import Survey, Window, survey
+from swarm.meterfile import Settled, Survey, Window, survey
 from swarm.settings import Meter
 
 
@@ -31,14 +32,19 @@ def check(task: CheckTask, _context: object) -> Survey:
     return survey(task.meter, task.window, sent, with_quality=task.with_quality)
 
 
-def _sent(path: Path, stream: str, instants: Collection[int]) -> Mapping[int, Collection[int]]:
-    """Return the digests that are recorded; a damaged ledger is for the upload to tell."""
+def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settled:
+    """Return what is recorded; a damaged ledger is for the upload to tell."""
     found: dict[int, set[int]] = {}
+    newest: int | None = None
+    # Periods don't overlap: an instant is in one where an odd number of their ends is behind it.
+    ends = sorted(end for period in periods for end in period)
     with suppress(StateError):
         ledger = Ledger.view(path, stream)
         if ledger is not None:
             with closing(ledger):
                 for entry in ledger.entries():
-                    if entry.instant in instants:
+                    if newest is None or entry.instant > newest:
+                        newest = entry.instant
+                    if bisect_right(ends, entry.instant) % 2:
                         found.setdefault(entry.instant, set()).add(entry.digest)
-    return found
+    return Settled(found, newest)

@@ -14,8 +14,7 @@ from swarm.filescan import Scan, scan
 from swarm.pace import Pace
 from swarm.problems import Problem, Problems
 from swarm.quality import Inspection, Quality, quality
-from swarm.readings import Sent
-from swarm.readings import kept as kept_readings
+from swarm.readings import Ask, readings, told
 from swarm.settings import Meter
 from swarm.shift import Shift
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
@@ -63,15 +62,16 @@ class _Passage:
 
 
 def survey(
-    meter: Meter, window: Window, sent: Sent | None = None, *, with_quality: bool = False
+    meter: Meter, window: Window, sent: Ask | None = None, *, with_quality: bool = False
 ) -> Survey:
     """Check a meter's files; ``with_quality`` takes some time more.
 
-    Rows of a repeated hour that were ``sent`` keep their reading when the file grows.
+    Rows of a repeated hour that were ``sent`` keep their reading.
     """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
     scans = [scan(file, meter.rules, index, pace) for index, file in enumerate(files)]
+    scans = _read(meter, scans, sent)
     columns = _columns(scans)
     found = Survey(
         meter.id,
@@ -79,13 +79,12 @@ def survey(
         tuple(scan.span for scan in scans),
         rows=sum(scan.span.rows for scan in scans),
         filtered=sum(scan.span.empty_rows for scan in scans),
-        notices=tuple(notice for scan in scans for notice in scan.notices),
+        notices=tuple(notice for scan in scans for notice in scan.notices()),
     )
     found = _with_problems(found, [scan.problems for scan in scans])
     if not found.is_sound:
         return found
     try:
-        found = replace(found, spans=_spans(meter, found, scans, sent))
         return _in_time(meter, window, found, scans, pace)
     except FileChangedError as error:
         changed = Problems(str(meter.files[0]))
@@ -93,13 +92,12 @@ def survey(
         return _with_problems(found, [changed])
 
 
-def _spans(
-    meter: Meter, found: Survey, scans: Sequence[Scan], sent: Sent | None
-) -> tuple[Span, ...]:
-    counted = {file: scan.counted for file, scan in enumerate(scans) if scan.counted}
-    if not counted or sent is None:
-        return found.spans
-    return kept_readings(meter, found.spans, found.registers, counted, sent)
+def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> list[Scan]:
+    """Read the rows of repeated hours over all files; those that can't be read are problems."""
+    found = readings(meter, scans, sent)
+    for file, line, message in told(meter, found.misfits):
+        scans[file].problems.add(line, 1, "ambiguous time", message)
+    return [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
 
 
 def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
