@@ -35,6 +35,7 @@ def check(task: CheckTask, _context: object) -> Survey:
 def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settled:
     """Return what is recorded; a damaged ledger is for the upload to tell."""
     found: dict[int, set[int]] = {}
+    oldest: int | None = None
     newest: int | None = None
     # Periods don't overlap: an instant is in one where an odd number of their ends is behind it.
     ends = sorted(end for period in periods for end in period)
@@ -45,6 +46,8 @@ def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settle
                 for entry in ledger.entries():
                     if newest is None or entry.instant > newest:
                         newest = entry.instant
+                    if oldest is None or entry.instant < oldest:
+                        oldest = entry.instant
                     if bisect_right(ends, entry.instant) % 2:
                         found.setdefault(entry.instant, set()).add(entry.digest)
-    return Settled(found, newest)
+    return Settled(found, oldest, newest)

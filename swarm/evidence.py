@@ -11,15 +11,21 @@ from swarm.occurrences import NO_VALUES, Hour
 Known = tuple[Mapping[int, set[int]], Mapping[int, set[int]]]
 
 
+#: Of so many values that all differ, none is taken to come again by chance.
+_RICH = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What the ledger holds of the hour: digests by reading and wall time.
 
     ``is_over`` tells that something at or after the end of the hour is settled, ``is_second`` that
-    the newest row that is stands in the second pass.
+    the newest row that is stands in the second pass; ``has_grown`` that the files still begin as
+    early as what was sent.
     """
 
     known: Known = ({}, {})
+    has_grown: bool = False
     is_over: bool = False
     is_second: bool = False
 
@@ -38,6 +44,7 @@ class Evidence:
             known.update((wall, set(digests)) for wall, digests in recorded.items())
         self._hour = hour
         self._there = Counter((row.wall, row.digest) for row in rows)
+        self._values: set[int] = set()
         self._common = self._common_digests()
         #: Rows of a first pass that one from after the hour follows: the data have one pass.
         self._single: set[tuple[int, int]] = set()
@@ -64,6 +71,7 @@ class Evidence:
             for wall, digests in recorded.items():
                 for digest in digests:
                     walls[digest].add(wall)
+        self._values = set(walls) - {NO_VALUES}
         has_one = len({wall for each in walls.values() for wall in each}) == 1
         return {digest for digest, each in walls.items() if has_one or len(each) > 1}
 
@@ -71,14 +79,24 @@ class Evidence:
         """Tell whether other times of the hour have a row's values too."""
         return row.digest in self._common
 
+    def is_unique(self, row: Row) -> bool:
+        """Tell whether no other row of the files, and no other time, has a row's values."""
+        return self._there[row.wall, row.digest] == 1 and not self.is_common(row)
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether values hardly ever come again by chance: there are many, and all differ."""
+        return len(self._values) >= _RICH and not self._common & self._values
+
     def is_certain(self, row: Row) -> bool:
         """Tell whether it is no chance that a row is the one that was sent.
 
         In an export that has rolled on, a row of the second pass may have the values that a row of
         the first, which is gone, was sent with.
         """
-        is_alone = self._there[row.wall, row.digest] == 1 and not self.is_common(row)
-        return row.mark is not None and (row.is_firm or (self._is_complete and is_alone))
+        is_alone = self._there[row.wall, row.digest] == 1
+        is_there = self.sent.has_grown or (self._is_complete and not self.is_common(row))
+        return row.mark is not None and (row.is_firm or (is_alone and is_there))
 
     def is_before(self, wall: int | None) -> bool:
         """Tell whether a row stands before the hour."""

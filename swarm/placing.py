@@ -32,6 +32,7 @@ class Placing:
             _Tier(self._by_row_after, is_told=True),
             _Tier(self._by_file_before, is_told=True),
             _Tier(self._by_file_after, is_told=True),
+            _Tier(self._by_rare_row),
             _Tier(self._by_other_rows),
             _Tier(self._by_neighbour),
             _Tier(self._by_same_row),
@@ -64,13 +65,14 @@ class Placing:
     def _by_ledger(self, file: File) -> int | None:
         """Follow the rows that were sent.
 
-        One value alone that was sent with the first pass says little while the second is free: a
-        meter may show the same again an hour later. And where more rows have other values than what
-        was sent, and that is gone, the few that have the same have them by chance.
+        One value alone that was sent with the first pass says little while the second is free, and
+        the files have rolled on: a meter may show the same again an hour later. And where more rows
+        have other values than what was sent and is gone, the few that have the same have them by
+        chance.
         """
         counts, values, free = [0, 0], set(), 0
         for row in file.rows:
-            if row.mark == SECOND or (row.mark == FIRST and row.is_firm):
+            if row.mark == SECOND or (row.mark == FIRST and self._evidence.is_certain(row)):
                 counts[row.mark] += 1
             elif row.mark == FIRST:
                 free += 1
@@ -124,6 +126,9 @@ class Placing:
         is_same = matching and not evidence.differing(file.rows, evidence.known, FIRST)
         return FIRST if is_same and evidence.is_single(matching) else SECOND
 
+    def _by_rare_row(self, file: File) -> int | None:
+        return self._by_same_row(file) if self._evidence.is_rich else None
+
     def _by_same_row(self, file: File) -> int | None:
         """Follow a single row of other files that is the same, where no row differs."""
         evidence = self._evidence
@@ -149,17 +154,21 @@ class Placing:
         return None
 
     def _by_neighbour(self, file: File) -> int | None:
-        """Go on in the pass of the file ahead, or of the one behind; what precedes a second is one.
+        """Go on in the pass of the file ahead, where time goes forward from it or it is the second.
 
-        The pass ahead goes on where time does, and a second one to the end of the hour.
+        Likewise from the file to the one behind; if that begins the second pass, this is the first.
         """
         ahead, behind = _ahead(file), _behind(file)
-        if ahead is not None and (ahead.reading == SECOND or ahead.wall < file.rows[0].wall):
-            return ahead.reading
-        if behind is not None and file.rows[-1].wall < behind.wall:
-            return behind.reading
-        is_next = behind is not None and behind.wall <= file.rows[0].wall
-        return FIRST if behind is not None and is_next and behind.reading == SECOND else None
+        if ahead is not None and ahead.reading is not None:
+            goes_on = ahead.wall < file.rows[0].wall
+            if goes_on or ahead.reading == SECOND:
+                return ahead.reading
+        if behind is not None and behind.reading is not None:
+            if file.rows[-1].wall < behind.wall:
+                return behind.reading
+            if behind.wall <= file.rows[0].wall and behind.reading == SECOND:
+                return FIRST
+        return None
 
     def _by_going_back(self, file: File) -> int | None:
         """Begin the second pass where time goes back from the file ahead, or from what was sent.
@@ -174,11 +183,14 @@ class Placing:
         return SECOND if self._is_older(file) else None
 
     def _is_older(self, file: File) -> bool:
-        """Tell whether the newest file would, as the first pass, end before what was sent."""
-        sent = self._evidence.sent
+        """Tell whether a file that holds the newest rows would, as the first pass, hold none."""
+        sent, behind = self._evidence.sent, _behind(file)
         first = sent.known[FIRST]
         is_known = all(row.digest in first.get(row.wall, ()) for row in file.rows)
-        return file is self._last and sent.is_second and is_known
+        is_newest = file is self._last
+        if behind is not None and behind.reading == SECOND:
+            is_newest = file.rows[0].wall < behind.wall
+        return is_newest and sent.is_second and is_known
 
     def _by_default(self, file: File) -> int | None:
         """Follow the same rows, whatever they are worth, else take a lone occurrence for the first.

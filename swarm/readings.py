@@ -10,12 +10,14 @@ from swarm.hourfiles import FIRST, SECOND
 from swarm.occurrences import Hour
 from swarm.repeatedhours import Misfit, decide
 from swarm.settings import Meter
+from swarm.timeorder import pads
 
 
 class Settled(NamedTuple):
-    """The digests of what was sent in some periods, by instant (ms), and the newest of all."""
+    """What was sent: digests by instant (ms), of some periods; the oldest and newest of all."""
 
     digests: Mapping[int, Collection[int]]
+    oldest: int | None = None
     newest: int | None = None
 
 
@@ -40,9 +42,12 @@ def readings(meter: Meter, scans: Sequence[Scan], ask: Ask | None) -> Readings:
         (_sent_at(hour, FIRST, shift)[0], _sent_at(hour, SECOND, shift)[1]) for hour in hours
     ]
     settled = ask(periods) if ask is not None and hours else Settled({})
+    # A packet ahead of all goes unshifted.
+    begin = min(_begins(scans), default=0) + (0 if pads(meter.rules) else shift)
+    has_grown = settled.oldest is not None and begin <= settled.oldest
     for hour in hours:
         parts = [scan.part(hour) for scan in scans]
-        decided = decide(hour, parts, _sent(hour, shift, settled))
+        decided = decide(hour, parts, _sent(hour, shift, settled, has_grown=has_grown))
         found.misfits += decided.misfits
         for file, part, read in zip(found.files, parts, decided.readings, strict=True):
             if part.runs:
@@ -56,7 +61,16 @@ def _sent_at(hour: Hour, reading: int, shift: int) -> tuple[int, int]:
     return hour.start + away, hour.end + away
 
 
-def _sent(hour: Hour, shift: int, settled: Settled) -> Sent:
+def _begins(scans: Sequence[Scan]) -> Iterator[int]:
+    """Yield instants of which the least is not after the files' first row, however it is read."""
+    for scan in scans:
+        if scan.span.first is not None:
+            yield scan.span.first
+        for run in scan.runs:
+            yield min(run.walls) - run.hour.offsets[FIRST]
+
+
+def _sent(hour: Hour, shift: int, settled: Settled, *, has_grown: bool) -> Sent:
     """Return what was sent of an hour, by pass and wall time."""
     passes = [_sent_at(hour, reading, shift) for reading in (FIRST, SECOND)]
     first, second = (
@@ -70,6 +84,7 @@ def _sent(hour: Hour, shift: int, settled: Settled) -> Sent:
     newest, (begin, end) = settled.newest, passes[SECOND]
     return Sent(
         (first, second),
+        has_grown=has_grown,
         is_over=newest is not None and newest >= end,
         is_second=newest is not None and begin <= newest < end,
     )

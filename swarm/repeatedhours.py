@@ -90,16 +90,14 @@ def _agreement(file: File, found: Alone, evidence: Evidence) -> int:
 
 
 def _agreeing(file: File, readings: Sequence[int], evidence: Evidence) -> int:
-    walls = by_wall(file.rows)
     count = 0
     for row, reading in zip(file.rows, readings, strict=True):
-        twins = [other for other in walls[row.wall] if other is not row]
-        if evidence.is_common(row) or any(other.digest == row.digest for other in twins):
-            continue
         if row.mark == reading:
-            count += 1
-        elif row.mark is not None or evidence.differs(row, evidence.sent.known, reading):
-            count -= 1
+            count += evidence.is_unique(row)
+        elif row.mark is not None:
+            count -= evidence.is_unique(row)
+        else:
+            count -= evidence.differs(row, evidence.sent.known, reading)
     return count
 
 
