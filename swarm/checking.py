@@ -1,6 +1,7 @@
 """Checking a meter's files in a worker: the first job of every run."""
 
-from collections.abc import Collection, Mapping
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from swarm.errors import StateError
 from swarm.ledger import ACKNOWLEDGED, Ledger
-from swarm.meterfile import Row, Survey, Window, survey
+from swarm.meterfile import Row, Settled, Survey, Window, survey
 from swarm.packet import body, digest
 from swarm.settings import Meter
 
@@ -35,18 +36,26 @@ def check(task: CheckTask, _context: object) -> Survey:
     return survey(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
 
 
-def _sent(path: Path, stream: str, instants: Collection[int]) -> Mapping[int, Collection[int]]:
-    """Return the digests that are recorded; a damaged ledger is for the upload to tell."""
+def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settled:
+    """Return what is recorded; a damaged ledger is for the upload to tell."""
     found: dict[int, set[int]] = {}
+    oldest: int | None = None
+    newest: int | None = None
+    # Periods don't overlap: an instant is in one where an odd number of their ends is behind it.
+    ends = sorted(end for period in periods for end in period)
     with suppress(StateError):
         ledger = Ledger.view(path, stream)
         if ledger is not None:
             with closing(ledger):
                 # What an earlier run may have sent keeps its reading as well.
-                for instant, digest, *_ in chain(ledger.entries(), ledger.in_doubt):
-                    if instant in instants:
-                        found.setdefault(instant, set()).add(digest)
-    return found
+                for instant, values, *_ in chain(ledger.entries(), ledger.in_doubt):
+                    if newest is None or instant > newest:
+                        newest = instant
+                    if oldest is None or instant < oldest:
+                        oldest = instant
+                    if bisect_right(ends, instant) % 2:
+                        found.setdefault(instant, set()).add(values)
+    return Settled(found, oldest, newest)
 
 
 def _has_begun(

@@ -1,14 +1,18 @@
 """Blocks of a CSV -> rows: the rules of section 4 of the contract for a row by itself."""
 
 from collections.abc import Callable
+from operator import add
 from typing import NamedTuple
 
+from swarm import electrify
 from swarm.csvcells import CellReader
 from swarm.csvfile import Block
-from swarm.csvnumbers import Numbers
+from swarm.csvnumbers import Numbers, kept
 from swarm.csvplain import Plain, PlainBlocks
 from swarm.csvtimes import Times
 from swarm.days import UnsteadyDay
+from swarm.occurrences import Recorder, Replay
+from swarm.packet import body, digest
 from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
 
@@ -40,7 +44,8 @@ class Batch(NamedTuple):
 class RowReader:
     """Reads the blocks of one file, in order; counts ``rows``, notes problems.
 
-    ``rows`` are the lines that hold data, ``empty_rows`` those of them that are left out.
+    ``rows`` are the lines that hold data, ``empty_rows`` those of them that are left out; ``hours``
+    reads the rows of repeated hours, provisionally if it is left out.
     """
 
     def __init__(
@@ -48,12 +53,12 @@ class RowReader:
         rules: CsvRules,
         problems: Problems,
         file: int = 0,
-        counted: frozenset[int] = frozenset(),
-        swapped: frozenset[int] = frozenset(),
+        hours: Recorder | Replay | None = None,
     ) -> None:
         self.rows = 0
         self.empty_rows = 0
-        self.times = Times(rules, problems, counted, swapped)
+        self._hours = hours or Recorder()
+        self.times = Times(rules, problems, self._hours)
         self._rules = rules
         self._problems = problems
         self._file = file
@@ -83,6 +88,10 @@ class RowReader:
             instants = [days[date] + clocks[clock] for date, clock, _ in plain.rows]
         except (UnsteadyDay, ValueError):
             return _batch(self._by_clock(line, plain))
+        if instants:
+            offsets = (self.times.offsets[plain.rows[place][0]] for place in (0, -1))
+            first, last = map(add, (instants[0], instants[-1]), offsets)
+            self._hours.pass_by(first, last)
         return Batch(instants, lambda: self._plain_rows(line, plain, instants))
 
     def _plain_rows(self, line: int, plain: Plain, instants: list[int]) -> list[Row]:
@@ -101,6 +110,7 @@ class RowReader:
             moment = self.times.standard(place, date, clock)
             if moment is not None:
                 rows.append(Row(*moment, cells, self._file, place, f"{date} {clock},{cells}"))
+                self._note(cells)
         return rows
 
     def _by_line(self, block: Block) -> list[Row]:
@@ -127,7 +137,18 @@ class RowReader:
             self._empty(line)
         if moment is None or values is None or self._problems.count > before:
             return None
+        self._note(values)
         return Row(*moment, values, self._file, line, text)
+
+    def _note(self, cells: str) -> None:
+        """Note the values of a row of a repeated hour, as they are to be sent."""
+        if not self._hours.is_open:
+            return
+        registers = kept(self.columns or ())
+        minutes = self._rules.power_from_energy
+        if minutes:
+            registers, cells = electrify.REGISTERS, electrify.cells(cells, minutes)
+        self._hours.values(digest(body(registers, cells)))
 
     def _empty(self, line: int) -> None:
         if self._rules.empty_rows == "skip":

@@ -1,12 +1,11 @@
 """The timestamps of one CSV -> moments, or problems."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from swarm.days import CLOCK, DATE, Clocks, Days, Offsets, UnsteadyDay
-from swarm.localtime import RepeatedHours, Zone, midnight, wall_of
+from swarm.localtime import Zone, midnight, wall_of
+from swarm.occurrences import Hour, Recorder, Replay
 from swarm.packet import timestamp
 from swarm.problems import Problems, shown
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
@@ -14,33 +13,14 @@ from swarm.shift import Moment, Shift
 from swarm.timeguess import is_midnight
 from swarm.zonecheck import skipped_hint
 
-
-class Counted(NamedTuple):
-    """A repeated wall time (ms), and the instants (ms) that its two readings are sent at."""
-
-    wall: int
-    first: int
-    second: int
-
-
 _STANDARD = re.compile(rf"{DATE} {CLOCK}")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Times:
-    """Reads the timestamps of one file, in its order.
+    """Reads the timestamps of one file, in its order; ``hours`` reads those that are repeated."""
 
-    ``counted`` names the clock changes that `RepeatedHours` is known to read by the count, and
-    ``swapped`` the wall times of which it takes the first for the second.
-    """
-
-    def __init__(
-        self,
-        rules: CsvRules,
-        problems: Problems,
-        counted: frozenset[int] = frozenset(),
-        swapped: frozenset[int] = frozenset(),
-    ) -> None:
+    def __init__(self, rules: CsvRules, problems: Problems, hours: Recorder | Replay) -> None:
         self._rules = rules
         self._problems = problems
         self._zone = Zone(rules.timezone) if rules.timezone else None
@@ -49,7 +29,7 @@ class Times:
         self.days = Days(self._zone, self._shift.ms)
         self.offsets = Offsets(self.days)
         self.clocks = Clocks()
-        self.repeated = RepeatedHours(counted, swapped)
+        self.hours = hours
 
     def moment(self, line: int, text: str) -> Moment | None:
         """Return the moment of a timestamp, or note the problem."""
@@ -68,12 +48,14 @@ class Times:
     def standard(self, line: int, date: str, clock: str) -> Moment | None:
         """Return the moment of a usual timestamp, or note the problem."""
         try:
-            return self.days[date] + self.clocks[clock], self.offsets[date]
+            instant, offset = self.days[date] + self.clocks[clock], self.offsets[date]
         except UnsteadyDay:
             return self._local(line, f"{date} {clock}", midnight(date) + self.clocks[clock])
         except ValueError:
             self._no_time(line, f"{date} {clock}")
             return None
+        self.hours.pass_by(instant + offset, instant + offset)
+        return instant, offset
 
     def parsed(self, text: str) -> datetime | None:
         """Return what ``timestamp_format`` makes of a text."""
@@ -81,20 +63,6 @@ class Times:
             return datetime.strptime(text, self._rules.timestamp_format)
         except (ValueError, OverflowError, re.error):
             return None
-
-    def end(self) -> None:
-        """Note what only the end of the file shows: times that fit no pass of a repeated hour."""
-        for line in self.repeated.misfits():
-            self._problem(line, "ambiguous time", _MISFIT)
-
-    def counted(self) -> Iterator[Counted]:
-        """Yield the wall times that only the count can read, with what they can mean."""
-        if self._zone is None:
-            return
-        for wall in self.repeated.counted_walls():
-            first, second = self._zone.readings(wall).offsets
-            shift = self._shift.ms
-            yield Counted(wall, wall - first + shift, wall - second + shift)
 
     def _parsed_moment(self, line: int, text: str, parsed: datetime) -> Moment | None:
         wall = wall_of(parsed.replace(tzinfo=None))
@@ -116,16 +84,18 @@ class Times:
             self._problem(line, "nonexistent time", message)
             return None
         place = 0
-        if readings.change is not None:
-            place = self._pass(line, text, wall, readings.change)
+        if readings.change is None or len(readings.offsets) != 2:
+            self.hours.pass_by(wall, wall)
+        else:
+            place = self._pass(line, text, wall, Hour(readings.change, readings.offsets))
         offset = readings.offsets[place]
         return self._writable(line, text, (wall - offset, offset))
 
-    def _pass(self, line: int, text: str, wall: int, change: int) -> int:
+    def _pass(self, line: int, text: str, wall: int, hour: Hour) -> int:
         """Return 0 or 1: the first or second pass of an hour that the clocks repeat."""
         rule = self._rules.ambiguous_time
         if rule == "infer":
-            return self.repeated.reading(wall, change, line)
+            return self.hours.reading(line, wall, hour)
         if rule == "error":
             where = self._rules.timezone
             self._problem(line, "ambiguous time", _REPEATED.format(where, shown(text)))
@@ -161,10 +131,6 @@ _SKIPPED = (
 _REPEATED = (
     "a local time that occurs twice in {}, where the clocks repeat it: found {}, "
     "expected a time that occurs once; or set ambiguous_time"
-)
-_MISFIT = (
-    "a local time that the clocks repeat: found where it fits neither the first nor the second "
-    "pass, expected each pass in order of time; or set ambiguous_time"
 )
 
 

@@ -1,15 +1,15 @@
 """One file, checked row by row in its own order."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import lt
 
 from swarm.csvfile import READ_ERRORS, CsvFile, reason
 from swarm.csvrows import Batch, Row, RowReader
-from swarm.csvtimes import Counted
+from swarm.direction import Part, Steps
 from swarm.filenames import is_pattern
-from swarm.localtime import DAY_MS
+from swarm.occurrences import Hour, Recorder, Run
 from swarm.pace import Follower
 from swarm.problems import Problems, comment_hint
 from swarm.settings import CsvRules
@@ -20,8 +20,9 @@ from swarm.timeorder import Span
 class Scan:
     """What a check saw of one file; ``start`` are its first two rows, ``end`` its last.
 
-    ``steps_back`` are the rows that are earlier than the one before them, ``counted`` the wall
-    times of a repeated hour that only their count can read.
+    ``steps`` counts the steps from row to row, ``steps_back`` those back in time. ``runs`` are the
+    rows of repeated hours, which all else here takes as they are read provisionally; ``walls`` are
+    the wall times of the file's first and last row.
     """
 
     span: Span
@@ -29,15 +30,62 @@ class Scan:
     columns: tuple[str, ...] | None = None
     start: tuple[Row, ...] = ()
     end: Row | None = None
+    steps: int = 0
     steps_back: int = 0
-    notices: tuple[str, ...] = ()
-    counted: tuple[Counted, ...] = ()
+    is_held_back: bool = False
+    runs: tuple[Run, ...] = ()
+    walls: tuple[int | None, int | None] = (None, None)
+
+    def part(self, hour: Hour) -> Part:
+        """Return what tells how the file's rows of an hour are read."""
+        back = self.steps_back - sum(run.steps_back(run.readings) for run in self.runs)
+        forward = self.steps - self.steps_back
+        for run in self.runs:
+            forward -= run.steps - run.steps_back(run.readings)
+        return Part(
+            tuple(run for run in self.runs if run.hour == hour),
+            *self.walls,
+            Steps(max(forward, 0), max(back, 0)),
+        )
+
+    def read_as(self, readings: Mapping[int, bytes]) -> "Scan":
+        """Return the scan with its rows of repeated hours read so."""
+        span = replace(self.span, readings=readings)
+        decided = list(_by_run(self.runs, readings))
+        if all(run.readings == read for run, read in decided):
+            return replace(self, span=span)
+        more_back = sum(
+            run.steps_back(read) - run.steps_back(run.readings) for run, read in decided
+        )
+        instants = [instant for run, read in decided for instant in run.instants(read)]
+        span = replace(
+            span,
+            first=span.first if span.first is None else min(span.first, *instants),
+            last=span.last if span.last is None else max(span.last, *instants),
+            in_order=not self.steps_back + more_back,
+            strict=False,
+        )
+        return replace(self, span=span)
+
+    def notices(self) -> Iterator[str]:
+        """Yield what the user should know of the file, one line each."""
+        path = self.problems.file
+        if self.is_held_back:
+            yield (
+                f"{path}: the last line has no newline and the file changed less than 10 s "
+                "ago: that line waits for the next run"
+            )
+        if self.steps_back:
+            yield f"{path}: {self.steps_back} rows out of order: put in order before sending"
+        if self.span.empty_rows:
+            yield f"{path}: {self.span.empty_rows} rows without any value: left out"
 
 
 def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> Scan:
     """Check one file, the meter's ``index``-th; ``pace`` follows its rows in its own order."""
     problems = Problems(str(file.path))
-    reader = RowReader(rules, problems, index)
+    recorder = Recorder()
+    reader = RowReader(rules, problems, index, recorder)
     track = _Track()
     try:
         for block in file.blocks():
@@ -51,7 +99,6 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = Non
             "file", f"{_why(file, error)}; expected a readable CSV at {where}{_advice(file)}"
         )
         return Scan(Span(rows=reader.rows), problems)
-    reader.times.end()
     if not (reader.rows or problems.count or file.held_back):
         problems.lead("file", "the file is empty: found no rows, expected at least one")
     return Scan(
@@ -60,10 +107,21 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = Non
         reader.columns,
         tuple(track.start),
         track.end(),
+        track.steps,
         track.steps_back,
-        tuple(_notices(file, reader, track)),
-        tuple(reader.times.counted()),
+        file.held_back,
+        tuple(recorder.runs),
+        (recorder.first, recorder.last),
     )
+
+
+def _by_run(runs: tuple[Run, ...], readings: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
+    """Yield each run with its part of the readings."""
+    place = dict.fromkeys(readings, 0)
+    for run in runs:
+        begin = place[run.hour.start]
+        place[run.hour.start] = end = begin + len(run.walls)
+        yield run, readings[run.hour.start][begin:end]
 
 
 def _why(file: CsvFile, error: Exception) -> str:
@@ -84,6 +142,7 @@ class _Track:
     first: int | None = None
     last: int | None = None
     is_strict: bool = True
+    steps: int = 0
     steps_back: int = 0
     start: list[Row] = field(default_factory=list)
     newest: Batch | None = None
@@ -95,6 +154,7 @@ class _Track:
         if not instants:
             return
         before = instants if self.previous is None else [self.previous, *instants]
+        self.steps += len(before) - 1
         low, high = instants[0], instants[-1]
         if not all(map(lt, before, before[1:])):
             self.is_strict = False
@@ -113,28 +173,12 @@ class _Track:
 
     def span(self, file: CsvFile, reader: RowReader) -> Span:
         """Return what the sending pass has to know."""
-        counted = reader.times.repeated.counted()
-        # What the count decides was read in another way just now: hours away at most.
-        room = DAY_MS if counted else 0
         return Span(
             file.checked(),
             reader.rows,
             reader.empty_rows,
-            None if self.first is None else self.first - room,
-            None if self.last is None else self.last + room,
-            in_order=not self.steps_back and not counted,
-            strict=self.is_strict and not counted,
-            counted=counted,
+            self.first,
+            self.last,
+            in_order=not self.steps_back,
+            strict=self.is_strict,
         )
-
-
-def _notices(file: CsvFile, reader: RowReader, track: _Track) -> Iterator[str]:
-    if file.held_back:
-        yield (
-            f"{file.path}: the last line has no newline and the file changed less than 10 s "
-            "ago: that line waits for the next run"
-        )
-    if track.steps_back:
-        yield f"{file.path}: {track.steps_back} rows out of order: put in order before sending"
-    if reader.empty_rows:
-        yield f"{file.path}: {reader.empty_rows} rows without any value: left out"

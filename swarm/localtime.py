@@ -4,10 +4,7 @@ A *wall* time is a naive local time, in milliseconds since 1970-01-01 00:00 as t
 wall shows it. An *instant* is in milliseconds since the Unix epoch. ``instant = wall - offset``.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,8 +14,6 @@ _EPOCH_DAY = _EPOCH.toordinal()
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
-#: From one row to the next there may be an empty line.
-_NEXT_ROW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class Readings:
     the repeated stretch begins.
     """
 
-    offsets: tuple[int, ...]
+    offsets: tuple[()] | tuple[int] | tuple[int, int]
     change: int | None = None
 
 
@@ -103,71 +98,3 @@ class Zone:
             else:
                 low = middle + 1
         return low * 1000
-
-
-@dataclass(slots=True)
-class _Passes:
-    """What has been read of one repeated stretch: where its passes are, how often a time came."""
-
-    last: float = -math.inf
-    row: int = 0
-    is_second: bool = False
-    seen: dict[int, int] = field(default_factory=dict)
-    misfits: list[int] = field(default_factory=list)
-
-    @property
-    def is_countable(self) -> bool:
-        """Whether every time came exactly twice, or every time alone."""
-        return set(self.seen.values()) in ({1}, {2})
-
-
-class RepeatedHours:
-    """Reads repeated wall times in the order of the file (``ambiguous_time = infer``).
-
-    Repeating a time begins the second pass, and so does going back from one row to the next; a
-    time that comes back later, from somewhere else in the file, is just out of order. Where a time
-    fits neither pass, the count decides: if every time of the hour came exactly twice, first is
-    first; if every time came alone, all are the first (section 4 of the contract). Of the wall
-    times in ``swapped`` the first is the second then.
-    """
-
-    def __init__(
-        self, counted: frozenset[int] = frozenset(), swapped: frozenset[int] = frozenset()
-    ) -> None:
-        self._counted = counted
-        self._swapped = swapped
-        self._passes: defaultdict[int, _Passes] = defaultdict(_Passes)
-
-    def reading(self, wall: int, change: int, row: int) -> int:
-        """Return 0 for the first pass, 1 for the second; ``row`` is the number of the line."""
-        passes = self._passes[change]
-        earlier = passes.seen.get(wall, 0)
-        passes.seen[wall] = earlier + 1
-        if change in self._counted:
-            return min(earlier, 1) ^ (wall in self._swapped)
-        goes_back = wall < passes.last and row - passes.row <= _NEXT_ROW
-        if not passes.is_second:
-            passes.is_second = bool(earlier) or goes_back
-        elif wall <= passes.last:
-            passes.misfits.append(row)
-        passes.last, passes.row = wall, row
-        return int(passes.is_second)
-
-    def counted(self) -> frozenset[int]:
-        """Return the clock changes that only the count of each time can read."""
-        return frozenset(
-            change
-            for change, passes in self._passes.items()
-            if passes.misfits and passes.is_countable
-        )
-
-    def counted_walls(self) -> Iterator[int]:
-        """Yield the wall times that only the count can read."""
-        for change in self.counted():
-            yield from self._passes[change].seen
-
-    def misfits(self) -> Iterator[int]:
-        """Yield the rows that nothing can read."""
-        for passes in self._passes.values():
-            if not passes.is_countable:
-                yield from passes.misfits

@@ -6,7 +6,8 @@
 from swarm.csvrows import Row
 from swarm.pace import Gap
 from swarm.quality import Quality
+from swarm.readings import Settled
 from swarm.survey import Survey, survey
 from swarm.timeorder import MeterReader, Window
 
-__all__ = ["Gap", "MeterReader", "Quality", "Row", "Survey", "Window", "survey"]
+__all__ = ["Gap", "MeterReader", "Quality", "Row", "Settled", "Survey", "Window", "survey"]

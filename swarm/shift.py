@@ -7,6 +7,12 @@ from swarm.settings import CsvRules
 Moment = tuple[int, int]
 
 
+def local_zone(rules: CsvRules) -> Zone | None:
+    """Return the zone of the CSV's times; None where they bring their offsets themselves."""
+    named = None if "%z" in rules.timestamp_format else rules.timezone
+    return Zone(named) if named else None
+
+
 class Shift:
     """The way from a row's time to that of its packet."""
 
@@ -14,8 +20,7 @@ class Shift:
         self.ms = round(rules.shift * 1000)
         self._utc = rules.utc
         # Offsets that the CSV brings itself stay as they are.
-        named = None if "%z" in rules.timestamp_format else rules.timezone
-        self._zone = Zone(named) if named else None
+        self._zone = local_zone(rules)
 
     @property
     def is_none(self) -> bool:

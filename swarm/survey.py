@@ -15,8 +15,7 @@ from swarm.filescan import Scan, scan
 from swarm.pace import Pace
 from swarm.problems import Problem, Problems
 from swarm.quality import Inspection, Quality, quality
-from swarm.readings import Sent
-from swarm.readings import kept as kept_readings
+from swarm.readings import Ask, readings, told
 from swarm.settings import Meter
 from swarm.shift import Shift
 from swarm.skipped import notices as skipped_notices
@@ -89,21 +88,22 @@ HasBegun = Callable[[tuple[str, ...], Row, Row], bool]
 def survey(
     meter: Meter,
     window: Window,
-    sent: Sent | None = None,
+    sent: Ask | None = None,
     has_begun: HasBegun | None = None,
     *,
     with_quality: bool = False,
 ) -> Survey:
     """Check a meter's files; ``with_quality`` takes some time more.
 
-    Rows of a repeated hour that were ``sent`` keep their reading when the file grows. A padding
-    packet belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
+    Rows of a repeated hour that were ``sent`` keep their reading. A padding packet
+    belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
     """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
     trace = zonecheck.trace(meter.rules)
     watch = _Watch(pace, trace) if trace else pace
     scans = [scan(file, meter.rules, index, watch) for index, file in enumerate(files)]
+    scans = _read(meter, scans, sent)
     columns = _columns(scans)
     found = Survey(
         meter.id,
@@ -112,7 +112,7 @@ def survey(
         rows=sum(scan.span.rows for scan in scans),
         filtered=sum(scan.span.empty_rows for scan in scans),
         notices=(
-            *(notice for scan in scans for notice in scan.notices),
+            *(notice for scan in scans for notice in scan.notices()),
             *chain.from_iterable(
                 skipped_notices(path, meter.rules, len(columns)) for path in meter.files
             ),
@@ -123,7 +123,6 @@ def survey(
     if not found.is_sound:
         return found
     try:
-        found = replace(found, spans=_spans(meter, found, scans, sent))
         if has_begun is not None and pads(meter.rules) and _is_behind(meter, found, has_begun):
             meter, found = meter.unpadded, replace(found, is_padded=False)
         return _in_time(meter, window, found, scans, pace)
@@ -133,13 +132,12 @@ def survey(
         return _with_problems(found, [changed])
 
 
-def _spans(
-    meter: Meter, found: Survey, scans: Sequence[Scan], sent: Sent | None
-) -> tuple[Span, ...]:
-    counted = {file: scan.counted for file, scan in enumerate(scans) if scan.counted}
-    if not counted or sent is None:
-        return found.spans
-    return kept_readings(meter, found.spans, found.registers, counted, sent)
+def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> list[Scan]:
+    """Read the rows of repeated hours over all files; those that can't be read are problems."""
+    found = readings(meter, scans, sent)
+    for file, line, message in told(meter, found.misfits):
+        scans[file].problems.add(line, 1, "ambiguous time", message)
+    return [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
 
 
 def _is_behind(meter: Meter, found: Survey, has_begun: HasBegun) -> bool:

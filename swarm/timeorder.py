@@ -1,7 +1,7 @@
 """A meter's checked files -> the rows to send, in strictly increasing time, lazily."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import chain, groupby, islice, pairwise
 from operator import attrgetter
@@ -10,11 +10,12 @@ from swarm import electrify
 from swarm.csvfile import NOTHING, Block, Checked
 from swarm.csvrows import Row, RowReader
 from swarm.heldfile import HeldFile
+from swarm.occurrences import Replay
 from swarm.packet import body, digest
 from swarm.problems import Problems, shown
 from swarm.scheduler import THREADS, Scheduler
 from swarm.settings import CsvRules, Meter
-from swarm.shift import Shift
+from swarm.shift import Shift, local_zone
 from swarm.sorting import Source, by_instant, merged
 from swarm.zonecheck import repeat_hint
 
@@ -25,8 +26,7 @@ class Span:
 
     No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
     ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
-    ``counted`` names the clock changes that `RepeatedHours` has to read by the count, ``swapped``
-    the wall times of which the first is the second then.
+    ``readings`` are those of its rows in repeated hours, see `swarm.occurrences.Replay`.
     """
 
     checked: Checked = NOTHING
@@ -36,8 +36,7 @@ class Span:
     last: int | None = None
     in_order: bool = True
     strict: bool = True
-    counted: frozenset[int] = frozenset()
-    swapped: frozenset[int] = frozenset()
+    readings: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ class MeterReader:
         self._window = window
         self._open: set[HeldFile] = set()
         self._shift = Shift(meter.rules)
+        self._zone = local_zone(meter.rules)
         self.conflicts = [Problems(str(path)) for path in meter.files]
         self.tally = Tally()
 
@@ -120,7 +120,7 @@ class MeterReader:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
         held = HeldFile(self._meter.files[file], span.checked, self._scheduler)
-        reader = RowReader(self._rules, Problems(""), file, span.counted, span.swapped)
+        reader = RowReader(self._rules, Problems(""), file, Replay(span.readings))
         rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
         self._open.add(held)
         try:
@@ -145,19 +145,28 @@ class MeterReader:
             place = f"{self._meter.files[row.file]}:{row.line}"
             self.tally.first_repeat = self.tally.first_repeat or place
             return held
-        if self._rules.duplicates == "error":
-            self.conflicts[row.file].add(row.line, 1, "conflict", self._conflict(held, row))
+        is_repeated = self._is_repeated(row)
+        # Which may be the two passes: then none is to be left out.
+        is_unread = is_repeated and self._rules.ambiguous_time != "infer"
+        if self._rules.duplicates == "error" or is_unread:
+            advice = _UNREAD if is_unread else _IN_HOUR if is_repeated else _ADVICE
+            self.conflicts[row.file].add(row.line, 1, "conflict", self._conflict(held, row, advice))
         return row if self._rules.duplicates == "last" else held
 
-    def _conflict(self, held: Row, row: Row) -> str:
+    def _is_repeated(self, row: Row) -> bool:
+        """Tell whether the clocks repeat a row's local time."""
+        if self._zone is None:
+            return False
+        return self._zone.readings(row.instant + row.offset).change is not None
+
+    def _conflict(self, held: Row, row: Row, advice: str) -> str:
         where = f"line {held.line}"
         if held.file != row.file:
             where = f"{self._meter.files[held.file]}:{held.line}"
         return (
             f"the same instant as {where} with other values: found {shown(row.text)} and there "
             f"{shown(held.text)}, expected one; "
-            f"{repeat_hint(self._rules, row.instant + row.offset)}"
-            "set duplicates = first or last to choose"
+            f"{repeat_hint(self._rules, row.instant + row.offset)}{advice}"
         )
 
     def _padded(self, rows: Iterator[Row]) -> Iterator[Row]:
@@ -179,6 +188,17 @@ class MeterReader:
     def _moved(self, row: Row) -> Row:
         moment = self._shift.sent_at(row.instant, row.offset)
         return Row(*moment, row.cells, row.file, row.line, row.text)
+
+
+_ADVICE = "set duplicates = first or last to choose"
+_IN_HOUR = (
+    "the clocks repeat this hour, and both rows are of one pass of it: if they are not, set "
+    "ambiguous_time = first or second; if they are, set duplicates = first or last to choose"
+)
+_UNREAD = (
+    "the clocks repeat this hour, and ambiguous_time takes both rows for one pass of it: set "
+    "ambiguous_time = infer"
+)
 
 
 def pads(rules: CsvRules) -> bool:

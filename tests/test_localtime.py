@@ -8,7 +8,6 @@ import pytest
 from swarm.localtime import (
     DAY_MS,
     Readings,
-    RepeatedHours,
     Zone,
     midnight,
     naive_of,
@@ -21,26 +20,6 @@ HOUR = 3_600_000
 def wall(text: str) -> int:
     """Return the wall time of an ISO time."""
     return wall_of(datetime.fromisoformat(text))
-
-
-def passes(*clocks: str, apart: int = 1) -> tuple[list[int], list[int]]:
-    """Return the reading of each time of a repeated hour, and the misfits by their place.
-
-    Between two rows there are ``apart - 1`` others.
-    """
-    hours = RepeatedHours()
-    found = _readings(hours, clocks, apart)
-    if hours.counted():
-        found = _readings(RepeatedHours(hours.counted()), clocks, apart)
-    return found, sorted(row // apart for row in hours.misfits())
-
-
-def _readings(hours: RepeatedHours, clocks: tuple[str, ...], apart: int) -> list[int]:
-    change = wall("2023-10-29T01:00")
-    return [
-        hours.reading(wall(f"2023-10-29T{clock}"), change, row * apart)
-        for row, clock in enumerate(clocks)
-    ]
 
 
 def test_a_wall_time_goes_to_milliseconds_and_back() -> None:
@@ -132,53 +111,3 @@ def test_offset_at_an_instant() -> None:
     change = int(datetime(2023, 10, 29, 1, tzinfo=UTC).timestamp()) * 1000
     zone = Zone("Europe/Dublin")
     assert (zone.offset_at(change - 1), zone.offset_at(change)) == (HOUR, 0)
-
-
-def test_a_lone_time_is_the_first() -> None:
-    """One occurrence in the hour is of the first pass."""
-    assert passes("01:00") == ([0], [])
-
-
-def test_repeating_a_time_begins_the_second_pass() -> None:
-    """An hourly meter has the time twice."""
-    assert passes("01:00", "01:00") == ([0, 1], [])
-
-
-def test_going_back_begins_the_second_pass() -> None:
-    """Two passes in order of time, also where each lacks rows."""
-    assert passes("01:00", "01:30", "01:00", "01:30") == ([0, 0, 1, 1], [])
-    assert passes("01:15", "01:45", "01:00", "01:30") == ([0, 0, 1, 1], [])
-
-
-def test_where_each_time_occurs_twice_the_first_is_first() -> None:
-    """Exports that are sorted by local time, or not at all, alternate between the passes."""
-    assert passes("01:00", "01:00", "01:30", "01:30") == ([0, 1, 0, 1], [])
-    assert passes("01:30", "01:00", "01:30", "01:00") == ([0, 0, 1, 1], [])
-    assert passes("01:30", "01:00", "01:00", "01:30", apart=9) == ([0, 0, 1, 1], [])
-
-
-def test_times_out_of_order_that_occur_once_are_the_first() -> None:
-    """A row from elsewhere in the file does not go back: the file is not in order."""
-    assert passes("01:45", "01:15", "01:30", "01:00", apart=9) == ([0, 0, 0, 0], [])
-    assert passes("01:30", "01:00", "01:30", apart=9) == ([0, 0, 1], [])
-    assert passes("01:45", "01:30", "01:15", "01:00") == ([0, 0, 0, 0], [])
-
-
-def test_times_that_fit_neither_pass_are_told() -> None:
-    """A third pass, or a step back in the second, can't be read."""
-    assert passes("01:00", "01:00", "01:00")[1] == [2]
-    assert passes("01:00", "01:30", "01:00", "01:30", "01:15", "01:45")[1] == [4]
-
-
-def test_a_growing_file_does_not_change_what_was_read() -> None:
-    """What a row means depends on the rows before it."""
-    clocks = ("01:00", "01:20", "01:40", "01:00", "01:20", "01:40")
-    whole = passes(*clocks)[0]
-    for end in range(len(clocks)):
-        assert passes(*clocks[:end])[0] == whole[:end]
-
-
-def test_each_clock_change_has_its_own_passes() -> None:
-    """The hour of one year says nothing of the next year's."""
-    hours = RepeatedHours()
-    assert [hours.reading(0, 0, 1), hours.reading(0, 0, 2), hours.reading(99, 99, 3)] == [0, 1, 0]
