@@ -150,8 +150,16 @@ class Placing:
         for reading in (FIRST, SECOND):
             other = 1 - reading
             if differing[other] > len(same[other]) and not differing[reading]:
-                return reading
+                return reading if self._may_be(file, reading) else None
         return None
+
+    def _may_be(self, file: File, reading: int) -> bool:
+        """Tell whether other values in the first pass can put rows into the second.
+
+        Those that were sent, and are in no file any more, may have been corrected.
+        """
+        evidence = self._evidence
+        return reading == FIRST or bool(evidence.differing(file.rows, evidence.held, FIRST))
 
     def _by_neighbour(self, file: File) -> int | None:
         """Go on in the pass of the file ahead, where time goes forward from it or it is the second.
@@ -173,14 +181,23 @@ class Placing:
     def _by_going_back(self, file: File) -> int | None:
         """Begin the second pass where time goes back from the file ahead, or from what was sent.
 
-        It does not where a file overlaps the one ahead and goes on beyond it.
+        It does not where a file overlaps the one ahead and goes on beyond it, nor where it repeats
+        known rows and nothing follows yet that would tell.
         """
+        if self._only_repeats(file):
+            return None
         ahead, first = _ahead(file), self._evidence.held[FIRST]
         if ahead is not None and ahead.reading == FIRST and file.rows[0].wall <= ahead.wall:
             is_beyond = file.rows[-1].wall > ahead.wall
             if not (is_beyond and any(row.wall in first for row in file.rows)):
                 return SECOND
         return SECOND if self._is_older(file) else None
+
+    def _only_repeats(self, file: File) -> bool:
+        """Tell whether a file that ends the data has rows of the first pass alone, unchanged."""
+        first = self._evidence.known[FIRST]
+        is_last = file.after is None and file.next_wall is None
+        return is_last and all(row.digest in first.get(row.wall, ()) for row in file.rows)
 
     def _is_older(self, file: File) -> bool:
         """Tell whether a file that holds the newest rows would, as the first pass, hold none."""
@@ -206,7 +223,8 @@ class Placing:
             reading = int(len(same[SECOND]) > len(same[FIRST]))
             if len(same[reading]) >= differing[reading]:
                 return reading
-        return next((reading for reading in (FIRST, SECOND) if not differing[reading]), None)
+        free = (reading for reading in (FIRST, SECOND) if not differing[reading])
+        return next((reading for reading in free if self._may_be(file, reading)), None)
 
 
 def _ahead(file: File) -> Row | None:

@@ -72,7 +72,8 @@ def _best(file: File, evidence: Evidence) -> Alone:
     turned = alone(file.rows)
     turned_agreement = _agreement(file, turned, evidence)
     if file.is_sure:
-        is_better = not turned.misfits and turned_agreement > agreement
+        # That rows have other values now does not turn a file: only rows that were sent do.
+        is_better = not turned.misfits and turned_agreement > max(agreement, 0)
     else:
         better, known = (not turned.misfits, turned_agreement), (not found.misfits, agreement)
         is_better = better > known
@@ -128,7 +129,8 @@ def _is_certain(row: Row, same: Sequence[Row], evidence: Evidence) -> bool:
     """Tell whether what was sent tells of a row of a file that holds both passes."""
     twins = [other for other in same if other is not row]
     if twins:
-        return all(other.digest != row.digest for other in twins)
+        is_alone = all(other.digest != row.digest for other in twins)
+        return is_alone and (row.is_firm or not evidence.is_common(row))
     return evidence.is_certain(row)
 
 

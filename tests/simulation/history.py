@@ -128,7 +128,7 @@ def histories(runs: int) -> st.SearchStrategy[History]:
         _history,
         st.sampled_from(CHANGES),
         st.sampled_from([15, 30, 60, 10]),
-        start=st.integers(1, 10),
+        ahead=st.integers(1, 6),
         tells=st.sampled_from(["newest", "newest", "latest"]),
         quotes=st.booleans(),
         rejects=_RARELY,
@@ -138,10 +138,13 @@ def histories(runs: int) -> st.SearchStrategy[History]:
     )
 
 
-def _history(change: tuple[str, str], minutes: int, **others: Any) -> History:
+def _history(change: tuple[str, str], minutes: int, ahead: int, **others: Any) -> History:
     zone, moment = change
-    # Of a repeated stretch both passes are to be seen: a lone reading counts as the first.
-    return History(zone, moment, min(minutes, _REPEATED.get(zone, 60)), **others)
+    repeated = _REPEATED.get(zone, 60)
+    # Of a repeated stretch both passes are to be seen, as a lone reading counts as the first; and
+    # some readings ahead of it, as in a file of the stretch alone nothing tells its direction.
+    minutes = min(minutes, repeated)
+    return History(zone, moment, minutes, ahead + repeated // minutes, **others)
 
 
 HISTORIES = histories(6)

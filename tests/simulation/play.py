@@ -250,9 +250,10 @@ class World:
         parts = [lines]
         if run.form == "newest first":
             parts = [lines[::-1]]
-        elif run.form == "parted" and at:
+        elif run.form == "parted" and at and not self.history.constant:
             parts = [lines[:at], lines[at:]]
-        elif run.form == "overlapping" and at:
+        elif run.form == "overlapping" and at and not self.history.constant:
+            # Of equal rows nothing tells whether they are repeated, or of the second pass.
             parts = [lines[: at + 2], lines[at:]]
         paths = tuple(self._folder / f"export-{number}.csv" for number in range(len(parts)))
         for path, part in zip(paths, parts, strict=True):
@@ -300,16 +301,16 @@ class World:
             yield [each for each in self.machine.stored[start:end] if each.run is not None]
 
     def _judge_order(self) -> None:
-        """See that packets are in order, but for late ones; of those stored twice the last counts.
+        """See that packets are in order, but for late ones; of an instant's the last counts.
 
         What was in doubt, and was told to be, may have been stored before older ones, and with
         other values than its row has by now.
         """
         for packets in self._generations():
-            last = {(packet.instant, packet.value): place for place, packet in enumerate(packets)}
+            last = {packet.instant: place for place, packet in enumerate(packets)}
             newest: int | None = None
             for place, packet in enumerate(packets):
-                if last[packet.instant, packet.value] != place:
+                if last[packet.instant] != place:
                     continue
                 is_late = newest is not None and packet.instant < newest
                 if is_late and packet.run not in self._late_runs:
