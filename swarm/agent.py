@@ -191,7 +191,7 @@ class Agent:
             self._closers.append(me)
             self._wait_and_end(timeout)
         finally:
-            with suppress(ValueError):  # a signal's handler raised before it was noted
+            if me in self._closers:  # else a signal's handler raised before it was noted
                 self._closers.remove(me)
 
     def _wait_and_end(self, timeout: float | None) -> None:
@@ -352,6 +352,7 @@ class Agent:
 
     def _at_exit(self) -> None:
         if self._process == os.getpid():
+            self._is_closing = True
             self._patience = _PATIENCE_AT_EXIT
             self._end(_PATIENCE_AT_EXIT)
 

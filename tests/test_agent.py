@@ -1606,6 +1606,29 @@ def test_handlers_that_never_end_at_the_interpreters_exit(collector: Collector) 
     assert time.monotonic() - started < 20
 
 
+def test_the_instance_after_the_end_of_the_shared_agent_at_exit(collector: Collector) -> None:
+    """What runs later at the exit gets a new one, as after `dispose`."""
+    program = script(
+        """
+import atexit
+import pycurl
+
+@atexit.register
+def last():
+    other = Agent.get_instance(1)
+    print(other is shared, shared.sent)
+    Agent.dispose()
+
+shared = Agent.get_instance(1)
+shared.send(at(0), config)
+shared.wait_until_last()
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert (out, err) == ("False 1\n", "")
+
+
 def test_after_a_fork(collector: Collector) -> None:
     """In the child `send` raises, and leaving the block neither waits nor tells of the parent's."""
     program = script(
