@@ -376,7 +376,7 @@ def test_what_may_help_is_added(tmp_path: Path, parts: dict[str, str], hints: li
 def test_many_names_that_are_wrong_are_told_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    """Each has its hint, and few names are compared with each: an INI of a thousand is no matter."""
+    """Each has its hint, and few names are compared with each of a thousand."""
     compared = 0
     matches = difflib.get_close_matches
 
