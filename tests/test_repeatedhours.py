@@ -184,10 +184,10 @@ def test_a_file_an_hour() -> None:
 
 
 def test_a_file_an_hour_of_a_meter_that_shows_the_same_all_night() -> None:
-    """What stands next to the rows tells, where values can't."""
+    """What stands next to the rows tells, where values can't; until then they are repeats."""
     hour = part(("01:00", 0), ("01:30", 0))
     assert read(part("00:30"), hour, hour, part("02:00")) == [[], [0, 0], [1, 1], []]
-    assert read(part("00:30"), hour, hour) == [[], [0, 0], [1, 1]]
+    assert read(part("00:30"), hour, hour) == [[], [0, 0], [0, 0]]
 
 
 def test_parts_that_end_anywhere() -> None:
@@ -249,9 +249,13 @@ def test_rows_that_were_sent_keep_their_reading() -> None:
 
 
 def test_rows_of_the_second_pass_are_new_where_the_first_was_sent() -> None:
-    """The export has rolled on: other values than the first's are the second's."""
+    """The export has rolled on: other values than the first's are the second's.
+
+    Before a row from after the hour has come they may as well be corrected ones of the first.
+    """
     known = sent({"01:00": 1, "01:15": 2, "01:30": 3})
-    assert read(part(("01:15", 7), ("01:30", 8)), sent=known) == [[1, 1]]
+    assert read(part(("01:15", 7), ("01:30", 8), "02:00"), sent=known) == [[1, 1]]
+    assert decide(HOUR, [part(("01:15", 7), ("01:30", 8))], known).misfits
     assert read(part(("01:15", 2), ("01:30", 8), ("01:45", 9), "02:00"), sent=known) == [[1, 1, 1]]
 
 

@@ -314,7 +314,9 @@ def test_a_link_in_the_place_of_a_rejects_file_is_refused(
     bench: Bench, name: str, *, exists: bool
 ) -> None:
     """Neither rows nor reasons are appended to the file that it leads to."""
-    with Collector(script=lambda request, _: Reply(400)) as collector:
+    with Collector(
+        lambda request, _: Reply(400) if request.method == "POST" else None
+    ) as collector:
         config = bench.ini(collector.url, {"a": bench.csv("a.csv", rows(3))})
         assert bench.run(config, "--on-reject", "skip").code == 3
         victim = bench.folder / "victim"
