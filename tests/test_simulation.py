@@ -15,6 +15,9 @@ from tests.simulation.machine import Machine, Simulated
 from tests.simulation.play import play
 from tests.simulation.real import Real
 
+# Many histories take their time on a busy machine.
+pytestmark = pytest.mark.timeout(1200)
+
 #: Each is a seed: in parts, for tests that run side by side.
 _PARTS = range(1, 5)
 
