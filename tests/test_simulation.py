@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, note, seed, settings
 from hypothesis import strategies as st
 
-from tests.simulation.history import HISTORIES, SHORT_HISTORIES, History
+from tests.simulation.history import HISTORIES, History
 from tests.simulation.machine import Machine, Simulated
 from tests.simulation.play import play
-from tests.simulation.real import Real
 
 # Many histories take their time on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
@@ -49,9 +48,3 @@ def play_all(
 def test_every_reading_arrives_once_in_order(part: int) -> None:
     """The collector holds each at its true instant, and report and status say what is so."""
     play_all(part, 500, HISTORIES, Simulated)
-
-
-@pytest.mark.parametrize("part", _PARTS)
-def test_the_simulation_is_true(part: int) -> None:
-    """Histories go the same way with real processes, sockets, files and signals."""
-    play_all(part, 10, SHORT_HISTORIES, Real)
