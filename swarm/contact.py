@@ -89,16 +89,24 @@ def baseline(last: Last | None) -> Baseline:
     return Baseline(Begun.HELD, last.instant, *marked(last.fields))
 
 
-def unknown(task: Task, ledger: Ledger, last: Last | None, rows: Rows) -> RowItem | None:
+def unknown(
+    task: Task, ledger: Ledger, last: Last | None, head: RowItem, rows: Rows
+) -> RowItem | None:
     """Return the row of the files that the collector's last packet is, if the ledger has none.
 
     Then the checkpoint has fallen behind, as one that was restored from a backup has. The row is
-    known by its instant: its values may have been corrected since.
+    known by its instant, as its values may have been corrected since; where the ledger has other
+    values at that instant, by all it has. ``head`` is the first row that needs a packet.
     """
-    if last is None or last.instant > task.newest or _is_known(ledger, last):
+    if last is None or last.instant > task.newest:
+        return None
+    is_known = _is_known(ledger, last)
+    if is_known and head.instant > last.instant:
         return None
     row = next((row for row in rows() if row.instant >= last.instant), None)
-    return row if row is not None and row.instant == last.instant else None
+    if row is None or row.instant != last.instant:
+        return None
+    return row if not is_known or _is_sent_since(ledger, row, last) else None
 
 
 def _is_known(ledger: Ledger, last: Last) -> bool:
@@ -108,6 +116,20 @@ def _is_known(ledger: Ledger, last: Last) -> bool:
     return any(instant == last.instant for instant, _ in ledger.doubts) or any(
         entry.instant == last.instant and entry.kind == ACKNOWLEDGED for entry in ledger.entries()
     )
+
+
+def _is_sent_since(ledger: Ledger, row: RowItem, last: Last) -> bool:
+    """Tell whether a row is the collector's last packet, where the ledger has older values of it.
+
+    What is in doubt, or was there before the stream was begun anew, tells nothing.
+    """
+    held = ledger.baseline.held
+    if not row.is_same(last) or (held is not None and is_noted(held, last)):
+        return False
+    if any(instant == last.instant for instant, _ in ledger.doubts):
+        return False
+    there = [entry for entry in ledger.entries() if entry.instant == last.instant]
+    return bool(there) and all(entry.digest != row.digest for entry in there)
 
 
 def fallen_behind(task: Task, exchange: Exchange, row: RowItem) -> None:

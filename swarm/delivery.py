@@ -140,10 +140,11 @@ class _Delivery:
             self._follow()
             unsent = self._unsent()
             head = next(unsent, None)
-            if head is not None and not self.is_checked and self._catches_up():
+            if head is not None and not self.is_checked and self._catches_up(head):
                 unsent = self._unsent()
                 head = next(unsent, None)
             if head is not None:
+                self.settlement.held = self.ledger.baseline.held
                 self._send_all(chain([head], unsent))
             self.verified = contact.verify(self.exchange, self._resumed().expected())
         finally:
@@ -152,7 +153,8 @@ class _Delivery:
     def _settle(self, ledger: Ledger, opened: float) -> None:
         """Ask what became of the rows that an earlier run left in doubt."""
         if ledger.in_doubt:
-            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened, ledger.baseline.held)
+            self.settlement.held = ledger.baseline.held
+            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened)
             ledger.settle(settled.stored, settled.doubtful)
             self.question = settled.question
 
@@ -161,15 +163,18 @@ class _Delivery:
         self.tally.base = self.ledger.count
         self.context.follow(self.task, self.tally)
 
-    def _catches_up(self) -> bool:
-        """Hold the checkpoint to what the collector holds; tell whether it had to catch up."""
+    def _catches_up(self, head: RowItem) -> bool:
+        """Hold the checkpoint to what the collector holds; tell whether it had to catch up.
+
+        ``head`` is the first row that needs a packet.
+        """
         ledger = self.ledger
         question = self.question or self.exchange.ask(Patience(self.upload.retry_for), None)
         if ledger.baseline.begun is Begun.ANEW:
             ledger.hold(contact.baseline(question.last))
             return False
         last = question.last
-        row = contact.unknown(self.task, ledger, last, self._all_items)
+        row = contact.unknown(self.task, ledger, last, head, self._all_items)
         if last is None or row is None:
             return False
         if not self.upload.adopt:

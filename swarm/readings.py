@@ -62,12 +62,12 @@ def _sent_at(hour: Hour, reading: int, shift: int) -> tuple[int, int]:
 
 
 def _begins(scans: Sequence[Scan]) -> Iterator[int]:
-    """Yield instants of which the least is not after the files' first row, however it is read."""
+    """Yield instants of which the least is not before the files' first row, however it is read."""
     for scan in scans:
         if scan.span.first is not None:
             yield scan.span.first
         for run in scan.runs:
-            yield min(run.walls) - run.hour.offsets[FIRST]
+            yield min(run.walls) - run.hour.offsets[SECOND]
 
 
 def _sent(hour: Hour, shift: int, settled: Settled, *, has_grown: bool) -> Sent:

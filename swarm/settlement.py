@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from swarm.collector import Outcome, Question
+from swarm.collector import Last, Outcome, Question
 from swarm.events import Tally
 from swarm.exchange import Exchange
 from swarm.ledgerformat import Note
@@ -43,6 +43,8 @@ class Settlement:
         self._exchange = exchange
         self._terms = terms
         self._tally = tally
+        #: What the collector held before the stream was begun anew: it says nothing of its rows.
+        self.held: Note | None = None
 
     def is_stored(self, item: Item, outcome: Outcome, ended: float, patience: Patience) -> bool:
         """Tell what became of a packet; False to send it again.
@@ -53,7 +55,7 @@ class Settlement:
         self._exchange.pause(ended + self._terms.settle - time.monotonic())
         question = self._exchange.ask(patience, item.where)
         last = question.last
-        if last is not None and item.is_same(last):
+        if last is not None and item.is_same(last) and not self._is_held(last):
             return True
         if question.is_known and (last is None or last.instant < item.instant):
             return False
@@ -61,11 +63,10 @@ class Settlement:
         self._tally.possible_duplicates += 1
         return False
 
-    def of_earlier_run(self, notes: Sequence[Note], opened: float, held: Note | None) -> Settled:
+    def of_earlier_run(self, notes: Sequence[Note], opened: float) -> Settled:
         """Return how many of the noted rows an earlier run has stored: the first ones, in order.
 
-        That run has ended: at the latest when its ledger was ``opened`` (monotonic). What the
-        collector ``held`` before the stream was begun anew says nothing of them.
+        That run has ended: at the latest when its ledger was ``opened`` (monotonic).
         """
         self._exchange.pause(opened + self._terms.settle - time.monotonic())
         question = self._exchange.ask(Patience(self._terms.retry_for), None)
@@ -73,7 +74,7 @@ class Settlement:
         if last is None:
             doubtful = () if question.is_known else tuple(notes)
         else:
-            for place, note in enumerate(notes if held is None or not is_noted(held, last) else ()):
+            for place, note in enumerate(() if self._is_held(last) else notes):
                 if is_noted(note, last):
                     return Settled(place + 1, (), question)
             # Rows go out in order of time: none that is newer than the last packet is there.
@@ -81,6 +82,9 @@ class Settlement:
         if doubtful:
             self._stop_if_told(question)
         return Settled(0, doubtful, question)
+
+    def _is_held(self, last: Last) -> bool:
+        return self.held is not None and is_noted(self.held, last)
 
     def _stop_if_told(self, question: Question) -> None:
         if self._terms.on_ambiguous == "stop":

@@ -94,6 +94,8 @@ class World:
         #: Where the user has had all sent again: the number of packets that were stored before.
         self._begun_anew = [0]
         self._late_runs: set[int] = set()
+        #: How many packets were stored when the backup was made.
+        self._backed_up = 0
         self._told = 0
         self._runs = 0
         self._is_stuck = False
@@ -151,14 +153,28 @@ class World:
     def _after(self, run: Run) -> None:
         if run.after == "backup":
             self.machine.backup()
+            self._backed_up = len(self.machine.stored)
         elif self.history.tells == "latest":
             # Its last packet may be an old one: it does not tell what a lost checkpoint knew.
             return
         elif run.after == "lose":
             self.machine.lose()
-        elif run.after == "restore" and not self.machine.rejected:
+        elif run.after == "restore" and not self.machine.rejected and self._shows_late_rows():
             # A checkpoint that has fallen behind does not know which rows were rejected since.
             self.machine.restore()
+
+    def _shows_late_rows(self) -> bool:
+        """Tell whether the collector's last packet is any that was sent late since the backup.
+
+        Of others it tells nothing.
+        """
+        stored = self.machine.stored
+        newest = max((each.instant for each in stored[: self._backed_up]), default=0)
+        late = []
+        for packet in stored[self._backed_up :]:
+            late += [packet] if packet.instant <= newest else []
+            newest = max(newest, packet.instant)
+        return not late or late == [self.machine.last]
 
     # One run
 
