@@ -62,10 +62,11 @@ def test_memory_does_not_grow_with_the_rows(costs: tuple[Cost, Cost]) -> None:
 def test_a_packet_takes_so_many_calls(costs: tuple[Cost, Cost]) -> None:
     """What a packet costs in calls of functions is counted: a slower way shows here first.
 
-    Those of the loop count as well, which goes round once a packet for a stream that is alone.
+    Those of the loop count as well, which goes round once a packet for a stream that is alone: more
+    often on a busy machine, where an answer comes in parts.
     """
     few, many = costs
-    assert (many.calls - few.calls) / (MANY - FEW) < 155
+    assert (many.calls - few.calls) / (MANY - FEW) < 180
 
 
 def test_no_row_is_logged_or_told_to_the_parent(costs: tuple[Cost, Cost]) -> None:
