@@ -95,7 +95,10 @@ def _host(host: str) -> str:
             return f"[{_ipv6(host)}]"
         name = _named(host)
         return socket.inet_ntoa(socket.inet_aton(name)) if _IPV4.fullmatch(name) else name
-    except OSError:  # digits, but not those of an address
+    except OSError as error:
+        if type(error) is not OSError:  # such as the TimeoutError of a signal's handler
+            raise
+        # Digits, but not those of an address.
         raise ValueError(_HOST) from None
 
 

@@ -9,7 +9,7 @@ from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.settings import ENVIRONMENTS, collector_name, with_route
-from swarm.urls import checked_proxy, checked_url, is_loopback
+from swarm.urls import checked_proxy, checked_url, is_loopback, normal
 from tests.respelling import respelled
 
 URL = "a URL such as https://collector.example.com/unifiedjson/"
@@ -269,3 +269,14 @@ def test_default_port_of_http() -> None:
     """Port 80 goes without saying on plain HTTP, and 443 does not."""
     assert collector_name("http://localhost/a/") == collector_name("http://localhost:80/a/")
     assert collector_name("http://localhost/a/") != collector_name("http://localhost:443/a/")
+
+
+def test_a_signals_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a handler that runs meanwhile is none of the URL, also where it is an OSError."""
+
+    def timed_out(_text: str) -> bytes:
+        raise TimeoutError("alarm")
+
+    monkeypatch.setattr("swarm.urls.socket.inet_aton", timed_out)
+    with pytest.raises(TimeoutError, match="alarm"):
+        normal("http://127.0.0.1/")
