@@ -272,7 +272,7 @@ def test_default_port_of_http() -> None:
 
 
 def test_a_signals_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of a handler that runs meanwhile is none of the URL, also where it is an OSError."""
+    """The error of a handler that runs meanwhile is none of the URL, even if it is an OSError."""
 
     def timed_out(_text: str) -> bytes:
         raise TimeoutError("alarm")
