@@ -1729,6 +1729,39 @@ thread.join()
     assert out == "<Agent: 0 sent, 0 refused, 0 waiting> 0\nFalse\n0\n", err
 
 
+def test_a_fork_while_the_watchdog_has_its_lock(collector: Collector) -> None:
+    """The child's sessions have a watchdog of their own."""
+    program = script(
+        """
+from swarm.transport import connection
+
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with connection._WATCHDOG._changed:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    agent = Agent(1, transport="requests")
+    agent.send(at(0), config)
+    print(agent.wait_until_last(10), agent.sent, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1], flush=True)
+done.set()
+thread.join()
+""",
+        collector.url,
+    )
+    out, err = program.communicate(timeout=60)
+    assert out == "True 1\n0\n", err
+
+
 def test_a_fork_while_another_thread_reads_a_config(collector: Collector) -> None:
     """The child may use configs, also those of 3.11."""
     program = script(

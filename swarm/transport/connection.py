@@ -84,6 +84,11 @@ class _Watchdog:
     """
 
     def __init__(self) -> None:
+        self._begin()
+        # A forked process has not the thread, which may have held the lock.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._exchanges: WeakSet[Exchange] = WeakSet()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
