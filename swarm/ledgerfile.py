@@ -78,9 +78,10 @@ class LedgerFile:
                 return None
 
     def close(self) -> None:
-        """Close it: who still has it may not write any more."""
+        """Close it, if it is open: who still has it may not write any more."""
         fd, self._fd = self._fd, _CLOSED
-        os.close(fd)
+        if fd != _CLOSED:
+            os.close(fd)
 
     @property
     def is_old(self) -> bool:

@@ -415,6 +415,18 @@ def old_ledger(path: Path, count: int, number: int, flying: int = 0, *, is_clean
     path.write_bytes(b"".join(parts))
 
 
+def test_a_ledger_that_can_not_be_rewritten(path: Path) -> None:
+    """The error is the one that its user hears of; the ledger can be closed, and is as it was."""
+    ledger = Ledger.create(path, "m", acknowledged=[entry(1)[:2]])
+    path.with_name(path.name + ".new").mkdir()
+    with pytest.raises(StateError, match=r"m\.ledger"):
+        ledger.rewritten([entry(2)[:2]])
+    ledger.close()
+    reopened = opened(path)
+    assert [entry(1)] == list(reopened.entries())
+    reopened.close()
+
+
 def test_a_ledger_of_the_first_version_is_read_and_rewritten(path: Path) -> None:
     """Its rows stay; to look at it leaves it as it is."""
     old_ledger(path, 3, 2, is_clean=True)
