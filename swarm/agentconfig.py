@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar, overload
@@ -138,9 +137,14 @@ def _notices(*, has_proxy: bool) -> Iterator[str]:
         yield from proxy_notices("name it as the config's 'proxy'")
 
 
-@cache
+_told: dict[str, object] = {}
+
+
 def _tell_once(notice: str) -> None:
-    _log.warning("%s", notice)
+    me = object()
+    # Of threads that come at the same time one is the first.
+    if _told.setdefault(notice, me) is me:
+        _log.warning("%s", notice)
 
 
 def is_seconds(value: object, most: float = LONGEST) -> bool:

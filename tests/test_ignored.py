@@ -4,11 +4,13 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import trustme
 
+from swarm.agentconfig import _tell_once
 from swarm.errors import Untrusted
 from swarm.ignored import key_log_hidden
 from swarm.transport import Access, Engine, libcurl, open_session
@@ -159,3 +161,20 @@ def test_hidden_from_c_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with key_log_hidden():
         pass
     assert "SSLKEYLOGFILE" not in child()
+
+
+def test_threads_that_come_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One of them says it."""
+    barrier = threading.Barrier(8)
+
+    def tell() -> None:
+        for number in range(200):
+            barrier.wait()
+            _tell_once(f"notice {number}")
+
+    threads = [threading.Thread(target=tell) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [f"notice {number}" for number in range(200)] == caplog.messages
