@@ -166,7 +166,7 @@ def _seen(found: Survey) -> tuple[Any, ...]:
     return kinds(found), found.problem_count, found.rows, found.filtered, found.registers
 
 
-@settings(quick, max_examples=120)
+@settings(quick, max_examples=60)
 @given(files())
 def test_both_ways_of_reading_agree_on_any_file(tmp_path: Path, content: str) -> None:
     """A blank beside each comma makes a block go line by line, and means nothing else."""

@@ -12,10 +12,10 @@ from tests.seeds import SECRET, seeds
 
 def test_mutated_files_break_nothing(tmp_path: Path) -> None:
     """Some hundred inputs: refused or sound, never an exception, never a shown secret."""
-    figures = fuzz.Fuzz(tmp_path / "in", 20, tmp_path / "out").run(inputs=300)
+    figures = fuzz.Fuzz(tmp_path / "in", 20, tmp_path / "out").run(inputs=200)
     assert [] == figures.failures
-    assert 300 == figures.inputs == figures.accepted + figures.refused
-    assert min(figures.refused, figures.sound, figures.unsound) > 50
+    assert 200 == figures.inputs == figures.accepted + figures.refused
+    assert min(figures.refused, figures.sound, figures.unsound) > 30
     assert len(figures.kinds) > 8
 
 

@@ -37,4 +37,4 @@ def _play(*options: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_every_reading_arrives_once_in_order(seed: int) -> None:
     """The collector holds each at its true instant, and report and status say what is so."""
-    _play("--histories", "500", "--seed", str(seed))
+    _play("--histories", "300", "--seed", str(seed))

@@ -230,7 +230,7 @@ def test_sessions_share_no_cookies(opened: Opener) -> None:
 
 
 @pytest.mark.parametrize("name", ["curl", "requests"])
-@search(max_examples=40)
+@search(max_examples=15)
 @given(spellings=st.lists(respelled(), min_size=5, max_size=5))
 def test_urls_go_out_as_they_stand(name: Engine, spellings: list[tuple[str, str]]) -> None:
     """However a URL is spelled, each engine asks for the one target; a proxy sees all of it."""
