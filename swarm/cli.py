@@ -37,7 +37,7 @@ _METER = click.option(
     metavar="ID",
     multiple=True,
     shell_complete=meters,
-    help="Only this stream; repeatable.  [default: all]",
+    help="Only this stream, or those that a pattern names ('QG*'); repeatable.  [default: all]",
 )
 
 
@@ -105,8 +105,8 @@ def upload(config: Path, **given: Any) -> int:
         LOG.error("%s", line)
     for line in (*reports.closing(report), f"exit {report.exit_code}"):
         LOG.info("%s", line)
-    _show(reports.as_json(report) if settings.upload.json else reports.as_table(report))
-    return report.exit_code
+    result = reports.as_json(report) if settings.upload.json else reports.as_table(report)
+    return _tell(settings, result, report.exit_code)
 
 
 @click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
@@ -131,8 +131,8 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 
     rate = rate or settings.upload.rate_limit
     as_json = checkreport.as_json(settings, surveys, rate)
-    _show(as_json if settings.upload.json else checkreport.as_table(surveys, rate))
-    return 3 if any(not survey.is_sound for survey in surveys) else 0
+    result = as_json if settings.upload.json else checkreport.as_table(surveys, rate)
+    return _tell(settings, result, 3 if any(not survey.is_sound for survey in surveys) else 0)
 
 
 @click.command(context_settings=_CONTEXT)
@@ -158,8 +158,8 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
         raise click.exceptions.Exit(128 + ended_by)
     for line in reports.problem_lines(standings):
         LOG.error("%s", line)
-    _show(reports.as_json(standings) if settings.upload.json else reports.as_table(standings))
-    return reports.exit_code(standings)
+    result = reports.as_json(standings) if settings.upload.json else reports.as_table(standings)
+    return _tell(settings, result, reports.exit_code(standings))
 
 
 @click.command(context_settings=_CONTEXT)
@@ -303,6 +303,13 @@ def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
         yield watcher
     finally:
         watcher.close()
+
+
+def _tell(settings: "Settings", result: str, exit_code: int) -> int:
+    """Print a command's result, but with ``--quiet`` no table that has nothing to say."""
+    if settings.upload.json or exit_code or not settings.upload.quiet:
+        _show(result)
+    return exit_code
 
 
 def _show(result: str | bytes) -> None:

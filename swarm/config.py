@@ -14,7 +14,7 @@ from swarm.errors import SettingsError
 from swarm.filenames import default_state, is_file, resolved
 from swarm.ignored import key_log_notice, proxy_notices
 from swarm.options import Upload
-from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name
+from swarm.settings import ENVIRONMENTS, SANDBOX, Meter, Settings, collector_name, is_chosen
 from swarm.spelling import Layout, check_names, check_repeats, closest, suggestion
 from swarm.urls import checked_proxy, checked_url, is_local
 
@@ -81,14 +81,14 @@ def _native(
 
 
 def _chosen(document: Document, settings: Settings) -> tuple[Meter, ...]:
-    """Return the meters that ``--meter`` names, or all; report names that the INI does not have."""
+    """Return the meters that ``--meter`` names, or all; report what names none of the INI's."""
     names = [meter.id for meter in settings.meters]
     chosen = settings.upload.meters
     for name in chosen:
-        if names and name not in names:
+        if names and not any(is_chosen(each, [name]) for each in names):
             hint = suggestion(closest(name, names))
             document.report_at(None, f"--meter {name}: no such meter{hint}")
-    return tuple(m for m in settings.meters if not chosen or m.id in chosen)
+    return tuple(meter for meter in settings.meters if is_chosen(meter.id, chosen))
 
 
 def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:

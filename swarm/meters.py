@@ -8,7 +8,7 @@ from swarm import rules
 from swarm.credentials import CredentialSets
 from swarm.document import METERS, Document
 from swarm.filenames import matching
-from swarm.settings import SANDBOX, CsvRules, Meter, with_route
+from swarm.settings import SANDBOX, CsvRules, Meter, is_chosen, with_route
 from swarm.spelling import Names, suggestion
 from swarm.values import INVALID
 
@@ -37,7 +37,7 @@ def load(
                 files=tuple(dict.fromkeys(_files(document, name))),
                 rules=_rules(document, name, values),
                 url=url if url == SANDBOX or route is INVALID else with_route(url, route),
-                credentials=sets.of(name, needed=not chosen or name in chosen),
+                credentials=sets.of(name, needed=is_chosen(name, chosen)),
                 route=route,
             )
         )

@@ -146,7 +146,14 @@ OPTIONS: tuple[Option, ...] = (
         "auto",
     ),
     Option("json", boolean, "", "The report as JSON on stdout, in place of the table.", flag=True),
-    Option("quiet", boolean, "", "Only problems on stderr.", short="-q", flag=True),
+    Option(
+        "quiet",
+        boolean,
+        "",
+        "Nothing at all where the exit code is 0, else the problems and the table.",
+        short="-q",
+        flag=True,
+    ),
     Option("verbose", level, "", "More log; twice for still more.", short="-v", counted=True),
 )
 

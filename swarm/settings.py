@@ -1,6 +1,8 @@
 """What a run is told, as frozen plain data; secrets are masked in every repr."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal
@@ -26,6 +28,11 @@ _SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_par
 #: A file system takes no name of more than 255 bytes.
 _LONGEST_NAME: Final = 200
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
+
+
+def is_chosen(name: str, chosen: Collection[str]) -> bool:
+    """Tell whether ``--meter`` chooses a stream: by ID, by a pattern such as ``QG*``, or all."""
+    return not chosen or name in chosen or any(fnmatchcase(name, each) for each in chosen)
 
 
 def with_route(url: str, route: str | None) -> str:

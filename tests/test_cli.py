@@ -304,7 +304,8 @@ def many(bench: Bench, collector: str = "local") -> Path:
 def test_a_reader_that_leaves_early_is_no_error(bench: Bench, is_json: bool) -> None:
     """`swarm check ... | head -c 10` ends quietly, with the exit code of what was done."""
     line = '{ "$@"; echo "exit $?" >&2; } | head -c 10'
-    done = shell(bench, line, "check", str(many(bench)), "-q", *(["--json"] if is_json else []))
+    options = ["--progress", "none", *(["--json"] if is_json else [])]
+    done = shell(bench, line, "check", str(many(bench)), *options)
     assert (10, "exit 0\n") == (len(done.out), done.err)
 
 
@@ -312,7 +313,8 @@ def test_a_reader_that_leaves_early_is_no_error(bench: Bench, is_json: bool) -> 
 def test_no_reader_at_all_is_no_error(bench: Bench, arguments: list[str]) -> None:
     """Where nobody reads stdout from the start, all goes as ever, quietly."""
     if "check" in arguments:
-        arguments = [*arguments, "-q", str(bench.ini("local", {"m": bench.csv("m.csv", rows(1))}))]
+        config = bench.ini("local", {"m": bench.csv("m.csv", rows(1))})
+        arguments = [*arguments, "--progress", "none", str(config)]
     ours, theirs = os.pipe()
     os.close(ours)
     assert Ended(0, "", "") == shell(bench, 'exec "$@"', *arguments, stdout=theirs)
@@ -381,7 +383,7 @@ def test_a_comment_behind_a_value_is_told(bench: Bench) -> None:
 def test_a_full_disk_behind_stdout_is_told(bench: Bench, arguments: list[str]) -> None:
     """A result that can't be written is an error: one line, not exit 0, no traceback."""
     if "check" in arguments:
-        arguments = [*arguments, "-q", str(many(bench))]
+        arguments = [*arguments, "--progress", "none", str(many(bench))]
     done = shell(bench, 'exec "$@" >/dev/full', *arguments)
     assert (1, "swarm: can't write to standard output: No space left on device\n") == (
         done.code,
@@ -529,6 +531,20 @@ def test_a_log_file_that_cannot_be_opened(bench: Bench, collector: Collector) ->
     done = bench.run(config)
     assert (2, "", 1) == (done.code, done.out, len(done.err.splitlines()))
     assert ("log_file" in done.err, []) == (True, collector.requests)
+
+
+def test_quiet_says_nothing_where_all_is_well(bench: Bench, collector: Collector) -> None:
+    """With exit code 0 nothing, whichever the command, but the JSON; else problems and table."""
+    good = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
+    for name in ("upload", "check", "status"):
+        done = bench.run(name, good, "-q")
+        assert (0, "", "") == (done.code, done.out, done.err)
+        assert bench.run(name, good, "-q", "--json").report["meters"]
+    assert '"value"' in bench.run("upload", good, "-q", "--dry-run").out
+    bench.csv("m.csv", ["x,1"])
+    for name in ("upload", "check"):
+        done = bench.run(name, good, "-q")
+        assert (3, True, True) == (done.code, "m.csv:1:1" in done.err, done.out.startswith("meter"))
 
 
 def test_quiet_hides_warnings_of_the_ini(bench: Bench, collector: Collector) -> None:

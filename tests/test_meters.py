@@ -100,7 +100,13 @@ def test_timezone_is_missing_once_for_each_meter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"), [((), ["a", "b", "c"]), (("c", "a", "c"), ["a", "c"])]
+    ("chosen", "expected"),
+    [
+        ((), ["a", "b", "c"]),
+        (("c", "a", "c"), ["a", "c"]),
+        (("[ab]",), ["a", "b"]),
+        (("c", "?"), ["a", "b", "c"]),
+    ],
 )
 def test_chosen_meters(tmp_path: Path, chosen: tuple[str, ...], expected: list[str]) -> None:
     """``--meter`` chooses; the INI's order stays."""
@@ -115,4 +121,5 @@ def test_unknown_meter(tmp_path: Path) -> None:
         "4: [swarm] shift: found 'x', expected a duration such as 90s, 15m, 2h or 1h30m",
         "--meter gas-1: no such meter; did you mean 'gas-01'?",
         "--meter xyz: no such meter",
-    ] == problems(tmp_path, text, {"meters": ("gas-1", "xyz")})
+        "--meter w*: no such meter",
+    ] == problems(tmp_path, text, {"meters": ("gas-1", "xyz", "w*", "gas*")})

@@ -97,7 +97,7 @@ def test_offline_needs_neither_password_nor_collector(bench: Bench) -> None:
     """A table of what this machine knows; no state is made where there is none."""
     config = bench.ini("http://127.0.0.1:9/", {"m": bench.csv("m.csv", rows(5))})
     config.write_text(config.read_text().replace("password =", "password_env = NO_SUCH #"))
-    done = bench.run("status", config, "--offline", "-q")
+    done = bench.run("status", config, "--offline", "--progress", "none")
     assert (0, "", False) == (done.code, done.err, bench.state.exists())
     assert ["m", "5", "0", "5", "-", "-"] == done.out.splitlines()[-1].split()
 
