@@ -144,7 +144,7 @@ class _Delivery:
                 unsent = self._unsent()
                 head = next(unsent, None)
             if head is not None:
-                self.settlement.held = self.ledger.baseline.held
+                self.settlement.baseline = self.ledger.baseline
                 self._send_all(chain([head], unsent))
             self.verified = contact.verify(self.exchange, self._resumed().expected())
         finally:
@@ -153,7 +153,7 @@ class _Delivery:
     def _settle(self, ledger: Ledger, opened: float) -> None:
         """Ask what became of the rows that an earlier run left in doubt."""
         if ledger.in_doubt:
-            self.settlement.held = ledger.baseline.held
+            self.settlement.baseline = ledger.baseline
             settled = self.settlement.of_earlier_run(ledger.in_doubt, opened)
             ledger.settle(settled.stored, settled.doubtful)
             self.question = settled.question
@@ -171,7 +171,8 @@ class _Delivery:
         ledger = self.ledger
         question = self.question or self.exchange.ask(Patience(self.upload.retry_for), None)
         if ledger.baseline.begun is Begun.ANEW:
-            ledger.hold(contact.baseline(question.last))
+            if question.is_known:
+                ledger.hold(contact.baseline(question.last))
             return False
         last = question.last
         row = contact.unknown(self.task, ledger, last, head, self._all_items)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from swarm.collector import Last, Outcome, Question
 from swarm.events import Tally
 from swarm.exchange import Exchange
-from swarm.ledgerformat import Note
+from swarm.ledgerformat import WITH_THE_STREAM, Begun, Note
 from swarm.stream import Item, Patience, is_noted
 
 
@@ -43,8 +43,8 @@ class Settlement:
         self._exchange = exchange
         self._terms = terms
         self._tally = tally
-        #: What the collector held before the stream was begun anew: it says nothing of its rows.
-        self.held: Note | None = None
+        #: What the collector held before the stream was begun anew says nothing of its rows.
+        self.baseline = WITH_THE_STREAM
 
     def is_stored(self, item: Item, outcome: Outcome, ended: float, patience: Patience) -> bool:
         """Tell what became of a packet; False to send it again.
@@ -84,7 +84,9 @@ class Settlement:
         return Settled(0, doubtful, question)
 
     def _is_held(self, last: Last) -> bool:
-        return self.held is not None and is_noted(self.held, last)
+        """Tell whether a packet is, or may be, one from before the stream was begun anew."""
+        held = self.baseline.held
+        return self.baseline.begun is Begun.ANEW or (held is not None and is_noted(held, last))
 
     def _stop_if_told(self, question: Question) -> None:
         if self._terms.on_ambiguous == "stop":

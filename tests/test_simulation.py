@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.history import History, Run
+from tests.simulation.play import play
+
 # Many histories take their time on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
 
@@ -38,3 +41,40 @@ def _play(*options: str) -> None:
 def test_every_reading_arrives_once_in_order(seed: int) -> None:
     """The collector holds each at its true instant, and report and status say what is so."""
     _play("--histories", "300", "--seed", str(seed))
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        (
+            Run(grow=2),
+            Run(corrected=(2,), after="lose"),
+            Run(),
+            Run(faults=((0, "garbage"),), end="power cut", at=14),
+        ),
+        (
+            Run(grow=2, after="lose"),
+            Run(corrected=(2,)),
+            Run(faults=((2, "reset before storing"),)),
+        ),
+        (
+            Run(grow=1, after="backup"),
+            Run(corrected=(1,), sends_late=True, after="restore"),
+        ),
+        (
+            Run(grow=1, after="backup"),
+            Run(grow=1, after="restore"),
+            Run(),
+            Run(end="kill", at=1),
+        ),
+    ],
+    ids=[
+        "the baseline of --restart is not known, and the power is cut",
+        "what was there before --restart settles nothing",
+        "a backup without the last corrected value",
+        "a kill while a checkpoint is rewritten",
+    ],
+)
+def test_histories_that_went_wrong(runs: tuple[Run, ...]) -> None:
+    """Those that were found, each short."""
+    assert play(History(start=5, runs=runs)).runs > len(runs)

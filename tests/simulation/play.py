@@ -248,7 +248,7 @@ class World:
 
     def _shown(self, run: Run) -> list[Reading]:
         """Return the readings that the run's export has."""
-        if run.form == "rolling":
+        if run.form == "rolling" and not self.history.constant:
             known = self.machine.recorded()
             heads = [at for at, each in enumerate(self.readings) if each.instant in known]
             # What rolls away before it was sent is lost by the export.
