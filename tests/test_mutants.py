@@ -1,0 +1,21 @@
+"""The mutants fit the code: one that does not apply shows nothing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import FOLDER, ROOT, tests_of
+
+_PATCHES = sorted(FOLDER.glob("*.patch"))
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("patch", _PATCHES, ids=[patch.stem for patch in _PATCHES])
+def test_a_mutant_applies(patch: Path) -> None:
+    """To the code as it is; the tests that are to notice it are there."""
+    command = ["git", "apply", "--recount", "--check", str(patch)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert all((ROOT / test.partition("::")[0]).exists() for test in tests_of(patch))
