@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import FOLDER, ROOT, tests_of
+from tests.mutants import __main__ as mutants
 
-_PATCHES = sorted(FOLDER.glob("*.patch"))
+_PATCHES = sorted(mutants.FOLDER.glob("*.patch"))
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -16,6 +16,8 @@ _PATCHES = sorted(FOLDER.glob("*.patch"))
 def test_a_mutant_applies(patch: Path) -> None:
     """To the code as it is; the tests that are to notice it are there."""
     command = ["git", "apply", "--recount", "--check", str(patch)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=mutants.ROOT, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)
-    assert all((ROOT / test.partition("::")[0]).exists() for test in tests_of(patch))
+    assert all(
+        (mutants.ROOT / test.partition("::")[0]).exists() for test in mutants.tests_of(patch)
+    )
