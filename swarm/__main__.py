@@ -5,7 +5,7 @@ import io
 import os
 import sys
 
-from swarm.errors import StateError, SwarmError
+from swarm.errors import SettingsError, StateError, SwarmError
 from swarm.openfiles import has_too_many, way_out
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -38,6 +38,7 @@ def _told(error: BaseException) -> int:
 
     if isinstance(error, click.ClickException):
         error.show()
+        _tell_json(error.format_message(), error.exit_code)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130
@@ -47,8 +48,10 @@ def _told(error: BaseException) -> int:
         return 128 + error.number
     if isinstance(error, SwarmError):
         lines = str(error).splitlines() or [type(error).__name__]
-        for line in (*lines, *getattr(error, "__notes__", ())):
+        lines += getattr(error, "__notes__", ())
+        for line in lines:
             LOG.error("%s", line)
+        _tell_json("\n".join(lines), error.exit_code)
         return error.exit_code
     if has_too_many(error):
         LOG.error("swarm: %s", way_out())
@@ -59,6 +62,26 @@ def _told(error: BaseException) -> int:
     else:
         LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
     return 1
+
+
+def _tell_json(message: str, exit_code: int) -> None:
+    """Print what was wrong with usage or INI as one JSON object, where JSON is asked for."""
+    import json
+    from contextlib import suppress
+
+    import click
+
+    from swarm.values import boolean
+    from swarm.version import VERSION
+
+    is_asked = "--json" in sys.argv[1:]
+    with suppress(ValueError):
+        is_asked = is_asked or boolean(os.environ.get("SWARM_JSON", "no"))
+    if is_asked and exit_code == SettingsError.exit_code:
+        problems = message.splitlines()
+        facts = {"swarm": VERSION, "exit_code": exit_code, "problems": problems}
+        with suppress(OSError):
+            click.echo(json.dumps(facts, indent=1))
 
 
 def _open_closed_streams() -> None:

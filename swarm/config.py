@@ -178,6 +178,14 @@ def _warnings(document: Document, settings: Settings, is_sending: bool) -> Itera
             f"{document.place(inline[0], 'password')}: others on this machine can read this "
             f"password; run: chmod 600 {document.path}"
         )
+    for section in filter(lambda section: _kind(section) in _SECRET, document.sections):
+        name = document.text(section, "password_file") if is_sending else None
+        path = resolved(name, document.folder) if name else None
+        if path and _is_readable_by_others(path):
+            yield (
+                f"{document.place(section, 'password_file')}: others on this machine can read "
+                f"{path}; run: chmod 600 {path}"
+            )
     if is_sending and not settings.sandbox:
         yield from key_log_notice()
     if is_sending and not settings.sandbox and not settings.proxy:

@@ -547,6 +547,24 @@ def test_quiet_says_nothing_where_all_is_well(bench: Bench, collector: Collector
         assert (3, True, True) == (done.code, "m.csv:1:1" in done.err, done.out.startswith("meter"))
 
 
+@pytest.mark.parametrize("asked", [["--json"], []])
+def test_wrong_settings_as_json(bench: Bench, asked: list[str]) -> None:
+    """With --json, or SWARM_JSON, an error of usage or of the INI is an object on stdout too."""
+    config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(1))}, upload={"settle": "soon"})
+    env = {} if asked else {"SWARM_JSON": "yes"}
+    for arguments in (["check"], ["upload"], ["upload", "--wrong"]):
+        done = bench.run(*arguments, config, *asked, env=env)
+        told = json.loads(done.out)
+        assert (2, 2, ["exit_code", "problems", "swarm"]) == (
+            done.code,
+            told["exit_code"],
+            sorted(told),
+        )
+        assert told["problems"]
+        assert all(problem in done.err for problem in told["problems"])
+    assert "" == bench.run("check", config).out
+
+
 def test_quiet_hides_warnings_of_the_ini(bench: Bench, collector: Collector) -> None:
     """An INI that others can read gets its warning, unless -q is given."""
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(1))})

@@ -259,13 +259,16 @@ def test_refused_files_stop_the_run(refused: list[Seen]) -> None:
 
 
 def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None:
-    """It names the line and the remedy."""
+    """It names the line and the remedy: of one in the INI, and of one in a file."""
     whole, _ = refused
-    config = whole.folder / "rules.ini"
-    message = "others on this machine can read this password; run: chmod 600"
-    assert [f"warning: {config}:10: [credentials] password: {message} {config}"] == whole.lines_of(
-        "chmod"
-    )
+    config, kept = whole.folder / "rules.ini", whole.folder / "two.txt"
+    text = "others on this machine can read"
+    assert [
+        f"warning: {config}:10: [credentials] password: {text} this password; "
+        f"run: chmod 600 {config}",
+        f"warning: {config}:16: [credentials:file] password_file: {text} {kept}; "
+        f"run: chmod 600 {kept}",
+    ] == whole.lines_of("chmod")
 
 
 # Both ways

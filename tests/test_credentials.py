@@ -96,15 +96,18 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600, 0o622])
 @pytest.mark.parametrize("secret", ["password = hunter2", "password_file = pw"])
 def test_readable_password(tmp_path: Path, mode: int, secret: str) -> None:
-    """A password in an INI that others can read is warned of."""
+    """A password in an INI, or a file of one, that others can read is warned of."""
     (tmp_path / "pw").write_text("x", encoding="utf-8")
+    (tmp_path / "pw").chmod(mode)
     path = tmp_path / "x.ini"
     path.write_text(ini_text(credentials=f"username = a\n{secret}"), encoding="utf-8")
     path.chmod(mode)
-    is_open = bool(mode & 0o044) and "hunter2" in secret
-    text = "others on this machine can read this password; run: chmod 600"
-    expected = (f"{path}:6: [credentials] password: {text} {path}",) if is_open else ()
-    assert expected == load(path, {}).warnings
+    readable = f"{path}:6: [credentials] password"
+    inline = f"{readable}: others on this machine can read this password; run: chmod 600 {path}"
+    kept = tmp_path / "pw"
+    apart = f"{readable}_file: others on this machine can read {kept}; run: chmod 600 {kept}"
+    expected = inline if "hunter2" in secret else apart
+    assert ((expected,) if mode & 0o044 else ()) == load(path, {}).warnings
 
 
 PASSWORDS = st.builds(

@@ -197,6 +197,6 @@ def last_packets(path: Path) -> dict[str, str]:
 def _out_of_order(packet: Packet, newest: int) -> Breach:
     reason = (
         f"the packet's instant {as_text(packet.instant)} is not later than"
-        f" the newest one of its stream, {as_text(newest)}"
+        f" the newest one of its stream, {as_text(newest)}; 'swarm sandbox --accept-late' takes it"
     )
     return Breach(409, reason, packet.stream)
