@@ -262,12 +262,11 @@ def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None
     """It names the line and the remedy: of one in the INI, and of one in a file."""
     whole, _ = refused
     config, kept = whole.folder / "rules.ini", whole.folder / "two.txt"
-    text = "others on this machine can read"
+    text = "others on this machine can read {}; run: chmod 600 {}"
+    inline, apart = text.format("this password", config), text.format(kept, kept)
     assert [
-        f"warning: {config}:10: [credentials] password: {text} this password; "
-        f"run: chmod 600 {config}",
-        f"warning: {config}:16: [credentials:file] password_file: {text} {kept}; "
-        f"run: chmod 600 {kept}",
+        f"warning: {config}:10: [credentials] password: {inline}",
+        f"warning: {config}:16: [credentials:file] password_file: {apart}",
     ] == whole.lines_of("chmod")
 
 
