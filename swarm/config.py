@@ -179,7 +179,8 @@ def _warnings(document: Document, settings: Settings, is_sending: bool) -> Itera
             f"password; run: chmod 600 {document.path}"
         )
     for section in filter(lambda section: _kind(section) in _SECRET, document.sections):
-        name = document.text(section, "password_file") if is_sending else None
+        is_secret = is_sending and not settings.sandbox
+        name = document.text(section, "password_file") if is_secret else None
         path = resolved(name, document.folder) if name else None
         if path and _is_readable_by_others(path):
             yield (

@@ -13,6 +13,7 @@ from swarm.occurrences import Hour, Recorder, Run
 from swarm.pace import Follower
 from swarm.problems import Problems, comment_hint
 from swarm.settings import CsvRules
+from swarm.table import counted
 from swarm.timeorder import Span
 
 
@@ -76,9 +77,10 @@ class Scan:
                 "ago: that line waits for the next run"
             )
         if self.steps_back:
-            yield f"{path}: {self.steps_back} rows out of order: put in order before sending"
+            rows = counted(self.steps_back, "row")
+            yield f"{path}: {rows} out of order: put in order before sending"
         if self.span.empty_rows:
-            yield f"{path}: {self.span.empty_rows} rows without any value: left out"
+            yield f"{path}: {counted(self.span.empty_rows, 'row')} without any value: left out"
 
 
 def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> Scan:

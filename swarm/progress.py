@@ -92,7 +92,7 @@ class Quiet:
 
     @property
     def passed(self) -> int:
-        """How many of them needed no packet."""
+        """How many of them were not sent: acknowledged or rejected before, late, filtered."""
         return sum(tally.passed for tally in self._latest.values())
 
     @property
@@ -117,7 +117,7 @@ class Quiet:
         share = 100 * self.done // self.total if self.total else 100
         passed = self.passed
         rate = (self.done - passed) / max(self._clock() - self._start, 0.001)
-        new = f", {passed:,} of them needed no packet" if passed else ""
+        new = f", {passed:,} of them not sent" if passed else ""
         return f"{self.done:,} of {counted(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
 
 

@@ -11,6 +11,7 @@ A file, and the sequence of files, that runs backwards is turned first: all here
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from swarm.direction import Part
 from swarm.evidence import Evidence, Sent
@@ -66,40 +67,51 @@ def _best(file: File, evidence: Evidence) -> Alone:
     """
     found = alone(file.rows)
     agreement = _agreement(file, found, evidence)
-    if file.is_sure and agreement >= 0:
+    if file.is_sure and agreement.total >= 0:
         return found
     file.turn()
     turned = alone(file.rows)
     turned_agreement = _agreement(file, turned, evidence)
+    # That rows have other values now does not turn a file: only rows that were sent do.
     if file.is_sure:
-        # That rows have other values now does not turn a file: only rows that were sent do.
-        is_better = not turned.misfits and turned_agreement > max(agreement, 0)
+        is_better = not turned.misfits and turned_agreement.total > max(agreement.total, 0)
+    elif bool(turned.misfits) != bool(found.misfits):
+        is_better = bool(found.misfits)
     else:
-        better, known = (not turned.misfits, turned_agreement), (not found.misfits, agreement)
-        is_better = better > known
+        is_better = turned_agreement.as_sent > agreement.as_sent
     if is_better:
         return turned
     file.turn()
     return found
 
 
-def _agreement(file: File, found: Alone, evidence: Evidence) -> int:
-    """Count the rows that are read as they were sent, less those that are not."""
+class _Agreement(NamedTuple):
+    """How many rows are read as they were sent, less those that are not; how many differ."""
+
+    as_sent: int
+    differing: int
+
+    @property
+    def total(self) -> int:
+        return self.as_sent - self.differing
+
+
+def _agreement(file: File, found: Alone, evidence: Evidence) -> _Agreement:
+    """Hold a reading of a file to what was sent; of a single pass, the reading that fits better."""
     if not found.is_lone:
         return _agreeing(file, found.readings, evidence)
-    return max(_agreeing(file, [way] * len(file.rows), evidence) for way in (FIRST, SECOND))
+    ways = (_agreeing(file, [way] * len(file.rows), evidence) for way in (FIRST, SECOND))
+    return max(ways, key=lambda way: way.total)
 
 
-def _agreeing(file: File, readings: Sequence[int], evidence: Evidence) -> int:
-    count = 0
+def _agreeing(file: File, readings: Sequence[int], evidence: Evidence) -> _Agreement:
+    as_sent = differing = 0
     for row, reading in zip(file.rows, readings, strict=True):
-        if row.mark == reading:
-            count += evidence.is_unique(row)
-        elif row.mark is not None:
-            count -= evidence.is_unique(row)
-        else:
-            count -= evidence.differs(row, evidence.sent.known, reading)
-    return count
+        if row.mark is None:
+            differing += evidence.differs(row, evidence.sent.known, reading)
+        elif evidence.is_unique(row):
+            as_sent += 1 if row.mark == reading else -1
+    return _Agreement(as_sent, differing)
 
 
 def _read_both(file: File, readings: Sequence[int], evidence: Evidence) -> None:

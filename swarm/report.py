@@ -93,12 +93,16 @@ class Report:
         return sums | {"packets_per_second": self.packets_per_second}
 
     @property
-    def packets_per_second(self) -> float:
-        """Packets acknowledged in this run, a second from the first packet to the last."""
+    def sending_seconds(self) -> float:
+        """The time (s) from the first packet to the last."""
         starts = [m.tally.first for m in self.meters if m.tally.first is not None]
         ends = [m.tally.last for m in self.meters if m.tally.last is not None]
-        seconds = max(ends) - min(starts) if starts and ends else 0.0
-        sent = sum(meter.tally.sent for meter in self.meters)
+        return max(ends) - min(starts) if starts and ends else 0.0
+
+    @property
+    def packets_per_second(self) -> float:
+        """Packets acknowledged in this run, a second from the first packet to the last."""
+        sent, seconds = sum(meter.tally.sent for meter in self.meters), self.sending_seconds
         return round(sent / seconds, 1) if seconds > 0 else 0.0
 
 
@@ -166,9 +170,8 @@ def closing(report: Report) -> Iterable[str]:
     if totals["sent"]:
         rate = totals["packets_per_second"]
         yield (
-            f"{counted(totals['sent'], 'packet')} sent in "
-            f"{span(report.seconds)}, "
-            f"{rate:,.{0 if rate >= 10 else 1}f} a second"
+            f"{counted(totals['sent'], 'packet')} sent in {span(report.sending_seconds)}, "
+            f"{rate:,.{0 if rate >= 10 else 1}f} a second; {span(report.seconds)} in all"
         )
     elif report.exit_code == 0 and totals["resumed"]:
         yield f"Nothing new: {counted(totals['resumed'], 'row')} acknowledged before"

@@ -9,6 +9,7 @@ from swarm.csvfile import LONGEST_LINE, READ_ERRORS, OpenFile, open_csv
 from swarm.csvnumbers import Numbers
 from swarm.problems import Problems, shown
 from swarm.settings import CsvRules
+from swarm.table import counted
 
 #: A timestamp has at least so many digits, a name fewer.
 _DIGITS_OF_A_TIME = 6
@@ -45,7 +46,7 @@ def notices(path: Path, rules: CsvRules, columns: int) -> Iterator[str]:
     ]
     if found:
         number, line = found[0]
-        others = f", and so do {len(found) - 1} lines after it" if found[1:] else ""
+        others = f", as {counted(len(found) - 1, 'line')} after it" if found[1:] else ""
         yield (
             f"{path}:{number}: a line that skip_rows = {rules.skip_rows} leaves out looks like "
             f"data{others}: {shown(line)}; set skip_rows = {number - 1} if it is a row to send"

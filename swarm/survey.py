@@ -19,6 +19,7 @@ from swarm.readings import Ask, readings, told
 from swarm.settings import Meter
 from swarm.shift import Shift
 from swarm.skipped import notices as skipped_notices
+from swarm.table import counted
 from swarm.timeorder import MeterReader, Span, Window, is_strict, pads
 from swarm.zonefit import Trace
 
@@ -222,7 +223,7 @@ def _notices(meter: Meter, reader: MeterReader, single: int) -> Iterator[str]:
     if tally.repeats:
         where = f"; the first repeat is {tally.first_repeat}" if tally.first_repeat else ""
         yield (
-            f"{meter.id}: {tally.repeats} rows have the instant of another row: "
+            f"{meter.id}: {counted(tally.repeats, 'row')} at the instant of another row: "
             f"one of each is sent{where}"
         )
     if meter.rules.pad_first and not pads(meter.rules):

@@ -101,14 +101,14 @@ TAKEN_CSVS = (
         "order: rows out of order",
         f"{T1},2\n{T0},1\n{T2},3\n",
         values("1", "2", "3"),
-        notices=("{file}: 1 rows out of order: put in order before sending",),
+        notices=("{file}: 1 row out of order: put in order before sending",),
     ),
     Taken(
         "one instant: exact repeats are dropped",
         ROWS + f"{T1},2\n",
         notices=(
             (
-                "{id}: 1 rows have the instant of another row: one of each is sent; the first "
+                "{id}: 1 row at the instant of another row: one of each is sent; the first "
                 "repeat is {file}:3"
             ),
         ),
@@ -231,19 +231,19 @@ TAKEN_OPTIONS = (
         "duplicates: first",
         ROWS + f"{T1},3\n",
         options="duplicates = first",
-        notices=("{id}: 1 rows have the instant of another row: one of each is sent",),
+        notices=("{id}: 1 row at the instant of another row: one of each is sent",),
     ),
     Taken(
         "duplicates: last",
         f"{T0},1\n{T1},3\n{T1},2\n",
         options="duplicates = last",
-        notices=("{id}: 1 rows have the instant of another row: one of each is sent",),
+        notices=("{id}: 1 row at the instant of another row: one of each is sent",),
     ),
     Taken(
         "empty_rows: skip",
         ROWS + f"{T2},\n",
         options="empty_rows = skip",
-        notices=("{file}: 1 rows without any value: left out",),
+        notices=("{file}: 1 row without any value: left out",),
     ),
     Taken(
         "ambiguous_time: first",

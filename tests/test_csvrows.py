@@ -324,7 +324,7 @@ def test_rows_without_a_value_can_be_skipped(tmp_path: Path) -> None:
     assert told(sent(path, empty_rows="skip")) == [(AT_1, "2")]
     found = looked_at(path, empty_rows="skip")
     assert (found.rows, found.filtered) == (2, 1)
-    assert found.notices == (f"{path}: 1 rows without any value: left out",)
+    assert found.notices == (f"{path}: 1 row without any value: left out",)
     nothing = looked_at(written(tmp_path / "n.csv", f"{T0},\n"), empty_rows="skip")
     assert (nothing.is_sound, nothing.rows, nothing.ends) == (True, 1, ())
 

@@ -102,7 +102,7 @@ def test_exact_repeats_are_dropped_with_a_notice(tmp_path: Path) -> None:
     assert values(sent(path)) == ["0", "1", "2"]
     found = looked_at(path)
     assert (found.rows, found.filtered) == (5, 2)
-    assert found.notices[1].startswith("m: 2 rows have the instant of another row: one of each")
+    assert found.notices[1].startswith("m: 2 rows at the instant of another row: one of each")
     assert found.notices[1].endswith(f"the first repeat is {path}:4")
 
 

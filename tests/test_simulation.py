@@ -67,12 +67,14 @@ def test_every_reading_arrives_once_in_order(seed: int) -> None:
             Run(),
             Run(end="kill", at=1),
         ),
+        (Run(grow=3), Run(corrected=(2,)), Run(form="rolling", place=2)),
     ],
     ids=[
         "the baseline of --restart is not known, and the power is cut",
         "what was there before --restart settles nothing",
         "a backup without the last corrected value",
         "a kill while a checkpoint is rewritten",
+        "a corrected row of a repeated hour, in a file of two rows",
     ],
 )
 def test_histories_that_went_wrong(runs: tuple[Run, ...]) -> None:
