@@ -100,7 +100,8 @@ def test_readable_password(tmp_path: Path, mode: int, secret: str) -> None:
     (tmp_path / "pw").write_text("x", encoding="utf-8")
     (tmp_path / "pw").chmod(mode)
     path = tmp_path / "x.ini"
-    path.write_text(ini_text(credentials=f"username = a\n{secret}"), encoding="utf-8")
+    text = ini_text(swarm=SWARM.replace("sandbox", "demo"), credentials=f"username = a\n{secret}")
+    path.write_text(text, encoding="utf-8")
     path.chmod(mode)
     readable = f"{path}:6: [credentials] password"
     inline = f"{readable}: others on this machine can read this password; run: chmod 600 {path}"
