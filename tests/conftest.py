@@ -9,10 +9,13 @@ import pytest
 from hypothesis import settings
 
 from swarm.log import LOG, SCREEN, plainly, set_up
+from tests import tracing
 from tests.bench import Bench
 from tests.collector_server import Collector
 
 _NOBODY = 65534
+
+tracing.harden()
 
 # A busy machine is no failure.
 settings.register_profile("swarm", deadline=None)
