@@ -39,6 +39,10 @@ from swarm.table import counted
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
+#: A stream of which so many rows were sent with other values, and so many times as many as were
+#: sent as they are, is taken for one whose rules have changed.
+FEWEST_ALTERED = 10
+ALTERED_TO_RESUMED = 10
 _WATCH_SECONDS = 1.0
 
 
@@ -144,6 +148,7 @@ class _Delivery:
                 unsent = self._unsent()
                 head = next(unsent, None)
             if head is not None:
+                self._refuse_altered()
                 self.settlement.baseline = self.ledger.baseline
                 self._send_all(chain([head], unsent))
             self.verified = contact.verify(self.exchange, self._resumed().expected())
@@ -198,6 +203,20 @@ class _Delivery:
         self.tally.resumed = self.tally.rejected = self.tally.late = 0
         self.resume = Resume(self.ledger, self.tally, self.upload.late)
         return self.resume.to_send(self._items())
+
+    def _refuse_altered(self) -> None:
+        """End the stream where nearly all that was sent has other values: it is another series."""
+        altered, resumed = self._resumed().altered, self.tally.resumed
+        if altered < FEWEST_ALTERED or altered < ALTERED_TO_RESUMED * resumed:
+            return
+        message = (
+            f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are "
+            "now: nothing was sent. What has changed is probably the timezone, the timestamp or "
+            "shift, the columns or their unit, or which meter the files are of; set it right, or "
+            "send all of it anew with --late send"
+        )
+        where = self._resumed().late[0].where
+        self.exchange.stop("late", message, 3, where)
 
     def _send_all(self, unsent: Iterator[RowItem]) -> None:
         ahead = self._packets(noted(self.ledger, unsent))

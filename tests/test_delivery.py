@@ -319,6 +319,24 @@ def test_late_rows_are_told_and_newer_ones_sent(bench: Bench, collector: Collect
     )
 
 
+def test_another_zone_between_runs_sends_nothing(bench: Bench, collector: Collector) -> None:
+    """Where nearly all was sent with other values, the rules have changed: newer rows stay."""
+    bench.csv("m.csv", rows(40))
+    config = bench.ini(collector.url, {"m": "m.csv"})
+    assert bench.run(config).code == 0
+    text = config.read_text()
+    config.write_text(text.replace("timezone = UTC", "timezone = Etc/GMT+1"))
+    assert text != config.read_text()
+    told = bench.run(config, "--json").balanced()
+    assert (3, 0, 36, 4) == (told.code, *(told.meters["m"][k] for k in ("sent", "late", "unsent")))
+    assert "m.csv:1: 36 rows sent before with other values, and 0 as they are now" in told.err
+    assert "probably the timezone" in told.err
+    assert len(collector.packets("m")) == 40
+    assert "36 rows sent before" in bench.run(config).err
+    sent = bench.run(config, "--json", "--late", "send").balanced()
+    assert (0, 40) == (sent.code, sent.meters["m"]["sent"])
+
+
 def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:
     """A row that was sent with another value is late, and so is the first value again."""
     send(bench, collector)
