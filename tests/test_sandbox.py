@@ -723,7 +723,8 @@ def test_a_child_that_does_not_start(store_path: Path, monkeypatch: pytest.Monke
 def test_a_missing_extra(store_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """One line says how to get it."""
     monkeypatch.setitem(sys.modules, missing, None)
-    advice = re.escape("the sandbox needs the extra: pip install 'wattics-swarm[sandbox]'")
+    command = f"{sys.executable} -m pip install 'starlette>=0.40' 'uvicorn>=0.30'"
+    advice = re.escape(f"the sandbox needs more packages; run: {command}")
 
     with pytest.raises(SettingsError, match=f"^{advice}$"), running(store_path):
         pytest.fail("it must not start")

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from swarm.errors import SettingsError, StateError, SwarmError
+from swarm.extras import install
 from swarm.sandbox.client import Client
 from swarm.sandbox.rules import PATH
 from swarm.sandbox.store import Store
@@ -202,7 +203,7 @@ def _setup(store_path: Path, credentials: Credentials | None, accept_late: bool)
 
 def _require_extra() -> None:
     if not (find_spec("starlette") and find_spec("uvicorn")):
-        raise SettingsError("the sandbox needs the extra: pip install 'wattics-swarm[sandbox]'")
+        raise SettingsError(f"the sandbox needs more packages; run: {install('sandbox')}")
 
 
 def _listen(port: int) -> socket.socket:

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
 
 from swarm.errors import SettingsError
+from swarm.extras import install
 from swarm.scheduler import THREADS, Scheduler
 from swarm.version import VERSION
 
@@ -90,7 +91,7 @@ def _obstacle() -> str | None:
         libcurl = import_module("swarm.transport.libcurl")
         import_module("swarm.transport.curl")
     except ImportError as error:
-        return f"pycurl can't be loaded ({error}); run: pip install 'wattics-swarm[fast]'"
+        return f"pycurl can't be loaded ({error}); run: {install('fast')}"
     return f"{libcurl.OBSTACLE}; unset it" if libcurl.OBSTACLE else None
 
 

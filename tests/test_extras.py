@@ -1,0 +1,28 @@
+"""The advice for what is not installed."""
+
+import shlex
+import sys
+from importlib import metadata
+
+import pytest
+
+from swarm.extras import install
+
+
+@pytest.mark.parametrize("extra", ["fast", "sandbox"])
+def test_the_command_names_the_packages(extra: str) -> None:
+    """They are those of the extra, and go where swarm runs."""
+    words = shlex.split(install(extra))
+    assert words[:4] == [sys.executable, "-m", "pip", "install"]
+    wanted = metadata.metadata("wattics-swarm").get_all("Requires-Dist") or []
+    assert words[4:] == [each.partition(";")[0].strip() for each in wanted if extra in each][:2]
+
+
+def test_from_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing tells the packages, the extra is named."""
+
+    def unknown(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", unknown)
+    assert install("fast").endswith(" -m pip install 'wattics-swarm[fast]'")
