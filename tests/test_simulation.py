@@ -40,7 +40,13 @@ def _play(*options: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_every_reading_arrives_once_in_order(seed: int) -> None:
     """The collector holds each at its true instant, and report and status say what is so."""
-    _play("--histories", "300", "--seed", str(seed))
+    _play("--histories", "500", "--seed", str(seed))
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13, 14])
+def test_the_same_with_real_processes_and_sockets(seed: int) -> None:
+    """The command over sockets and files, killed by signals, does as the simulation does."""
+    _play("--real", "--histories", "10", "--seed", str(seed))
 
 
 @pytest.mark.parametrize(
