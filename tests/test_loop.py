@@ -83,6 +83,7 @@ def test_any_thread_sets_an_event(jobs: Scheduler) -> None:
     assert in_job(jobs, event.wait)
 
 
+@pytest.mark.flaky(reruns=2)
 def test_a_wait_ends_in_time(jobs: Scheduler) -> None:
     """Whether or not anything else happens; the short waits do not wait for the long."""
     event, began = jobs.event(), time.monotonic()

@@ -550,6 +550,7 @@ def test_a_sandbox_that_is_stuck_is_killed(
     assert gone(sandbox.pid, within=0.1)
 
 
+@pytest.mark.flaky(reruns=2)
 def test_a_sandbox_ends_with_a_request_half_sent(sandbox: Running) -> None:
     """A client that hangs keeps nothing running, and no traceback comes of it."""
     with closing(half_sent(sandbox.url)):
@@ -577,6 +578,7 @@ def half_sent(url: str) -> socket.socket:
     return connection
 
 
+@pytest.mark.flaky(reruns=2)
 def test_answers_are_sent_at_once(client: Client) -> None:
     """No answer waits for the client's delayed acknowledgement, which would be 40 ms each."""
     started = time.monotonic()

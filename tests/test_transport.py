@@ -54,6 +54,9 @@ from tests.collector_server import (
 from tests.jobs import in_job
 from tests.respelling import respelled
 
+# The clock is part of what is tested: a machine that stands still for a moment may break it.
+pytestmark = pytest.mark.flaky(reruns=2)
+
 USER, PASSWORD = "acme", "pä:ss%wörd"
 PACKET = b'{"id":"meter","tsISO8601":"2016-02-10T21:45:31.070+11:00","value":1.10}'
 
@@ -930,5 +933,5 @@ def test_auto_is_curl_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> 
     ]
     monkeypatch.setitem(sys.modules, "swarm.transport.curl", None)
     assert available("auto") == "requests"
-    with pytest.raises(SettingsError, match="-m pip install .greenlet>=3. .pycurl"):
+    with pytest.raises(SettingsError, match="-m pip install 'greenlet>=3' 'pycurl"):
         available("curl")

@@ -59,6 +59,7 @@ def test_who_waits_for_the_rate_sends_nothing_with_refused_credentials(board: Bo
         context(board).may_send(0)
 
 
+@pytest.mark.flaky(reruns=2)
 def test_who_waits_long_hears_that_its_credentials_are_refused(board: Board) -> None:
     """A Retry-After of minutes holds up no run that has nothing more to send."""
     threading.Timer(0.1, board.condemn, (0,)).start()
