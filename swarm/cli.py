@@ -227,20 +227,38 @@ def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: 
     "[default: sandbox.sqlite in the user's state folder]",
 )
 @click.option(
-    "--accept-late",
-    is_flag=True,
-    help="Take packets that are not newer than the last of their stream.",
+    "--accept-late/--refuse-late",
+    default=True,
+    show_default=True,
+    help="Take packets that are not newer than the newest of their stream, or answer 409.",
 )
-def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
+@click.option(
+    "--user",
+    metavar="NAME",
+    default=None,
+    help="Take this user alone; others, and a wrong password, get 401.  [default: any]",
+)
+@click.option(
+    "--password-env",
+    metavar="VARIABLE",
+    default="SWARM_SANDBOX_PASSWORD",
+    show_default=True,
+    help="Environment variable with the password of --user.",
+)
+def sandbox(
+    port: int, store: Path | None, *, accept_late: bool, user: str | None, password_env: str
+) -> int:
     """Run a collector to rehearse with, until it is stopped.
 
-    It listens on this computer alone, in the foreground, and takes any user and password:
-    'environment = local' sends to it. 'environment = sandbox' starts one of its own.
+    It listens on this computer alone, in the foreground, and takes any user and password, unless
+    --user names one: 'environment = local' sends to it. 'environment = sandbox' starts one of its
+    own. What it takes stays in its store, which may be removed when the sandbox has stopped.
     """
     from swarm.errors import StateError
     from swarm.filenames import default_state
     from swarm.sandbox.server import serve
     from swarm.state import make_folder
+    from swarm.table import printable
 
     folder = default_state()
     if not (store or folder):
@@ -253,15 +271,29 @@ def sandbox(port: int, store: Path | None, *, accept_late: bool) -> int:
             f"{path.parent}: can't be made: {error.strerror}; name another place with --store"
         ) from None
 
+    credentials = [_sandbox_user(user, password_env)] if user is not None else None
+    who = f"user {printable(user)}" if user is not None else "any user and password"
+
     def ready(url: str) -> None:
         click.echo(
-            f"sandbox collector at {url} (any user and password), packets in {path}; "
-            "Ctrl-C stops it",
-            err=True,
+            f"sandbox collector at {url} ({who}), packets in {path}; Ctrl-C stops it", err=True
         )
 
-    serve(path, port=port, accept_late=accept_late, on_ready=ready)
+    serve(path, port=port, credentials=credentials, accept_late=accept_late, on_ready=ready)
     return 0
+
+
+def _sandbox_user(user: str, variable: str) -> tuple[str, str]:
+    from swarm.secrets import SecretError, password
+
+    if not user or ":" in user:
+        raise click.UsageError("--user: found no user name; expected text without ':'")
+    try:
+        return user, password("password_env", variable, Path())
+    except SecretError as error:
+        raise click.UsageError(
+            f"--user: {error}; set it to the password, or name another with --password-env"
+        ) from None
 
 
 def _dry_run(settings: "Settings") -> int:

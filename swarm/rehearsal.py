@@ -31,9 +31,7 @@ def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
     known = {
         (m.credentials.username, m.credentials.password) for m in settings.meters if m.credentials
     }
-    # What the user asked to send late, a rehearsal has to take.
-    accept_late = settings.upload.late == "send"
-    with running(store, credentials=known, accept_late=accept_late) as sandbox:
+    with running(store, credentials=known) as sandbox:
         with announced(sandbox.client, store):
             yield sandbox
         observer.notes.append(_held(sandbox, store))

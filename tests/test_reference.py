@@ -68,8 +68,9 @@ def entries(command: click.Command) -> Iterator[tuple[str, click.Option]]:
         if isinstance(option, click.Option):
             context = click.Context(command)
             value = "" if option.is_flag or option.count else f" {option.make_metavar(context)}"
-            first = "".join(f"`{flag}`, " for flag in option.opts[:-1])
-            yield f"{first}`{option.opts[-1]}{value}`".replace("|", "\\|"), option
+            names = [*option.opts, *option.secondary_opts]
+            first = "".join(f"`{flag}`, " for flag in names[:-1])
+            yield f"{first}`{names[-1]}{value}`".replace("|", "\\|"), option
 
 
 def heading(command: str) -> str:
@@ -115,6 +116,8 @@ def default(known: Option | None, option: click.Option) -> str | None:
     """Return an option's default as the page writes it; None where the help's text alone has it."""
     if option.count:
         return "0"
+    if option.secondary_opts:
+        return (option.opts if option.default else option.secondary_opts)[0].lstrip("-")
     if option.is_flag:
         return "no"
     if known:

@@ -14,7 +14,7 @@ from swarm.progress import Quiet
 from swarm.rehearsal import opened
 from swarm.sandbox.server import Running
 from swarm.upload import upload
-from tests.bench import Bench, ended, packets, rows
+from tests.bench import PASSWORD, USER, Bench, ended, packets, rows
 from tests.collector_server import Collector
 from tests.processes import command, group_is_gone, until
 
@@ -152,6 +152,34 @@ def test_swarm_sandbox_runs_in_the_foreground(bench: Bench, tmp_path: Path) -> N
     server.send_signal(signal.SIGINT)
     assert ended(server).code in {0, 130}
     assert store.exists()
+
+
+def test_a_wrong_password_can_be_rehearsed(bench: Bench) -> None:
+    """With ``--user`` the sandbox takes that user with the variable's password, and no other."""
+    options = ("--port", "0", "--store", bench.folder / "s.sqlite", "--user", USER)
+    server = bench.start("sandbox", *options, env={"SWARM_SANDBOX_PASSWORD": PASSWORD})
+    assert server.stderr is not None
+    line = server.stderr.readline()
+    assert f"(user {USER})" in line
+    url = next(word for word in line.split() if word.startswith("http"))
+    config = bench.ini(url, {"m": bench.csv("m.csv", rows(4))})
+    text = config.read_text()
+    config.write_text(text.replace(PASSWORD, "wrong"))
+    done = bench.run(config)
+    assert (4, True) == (done.code, "the credentials are not accepted" in done.err)
+    config.write_text(text)
+    assert bench.run(config).code == 0
+    server.send_signal(signal.SIGINT)
+    assert ended(server).code in {0, 130}
+
+
+def test_the_sandbox_without_its_users_password(bench: Bench) -> None:
+    """One line names the variable, and the option for another one."""
+    done = bench.run("sandbox", "--port", "0", "--user", "acme", "--password-env", "NOWHERE")
+    assert done.code == 2
+    assert "variable NOWHERE is not set" in done.err
+    assert "--password-env" in done.err
+    assert bench.run("sandbox", "--user", "a:b").code == 2
 
 
 @pytest.mark.parametrize("extra", ["starlette", "uvicorn"])

@@ -27,7 +27,8 @@ _PAGE: Final = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <title>swarm sandbox: {packets} packets</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 64rem }}
+body {{ margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ border-bottom: 1px solid #8886; padding: .2rem .6rem; text-align: left }}
 td {{ overflow-wrap: anywhere; font-variant-numeric: tabular-nums }}

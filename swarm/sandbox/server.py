@@ -60,7 +60,7 @@ def serve(
     store_path: Path,
     port: int = 0,
     credentials: Credentials | None = None,
-    accept_late: bool = False,
+    accept_late: bool = True,
     on_ready: Ready | None = None,
 ) -> None:
     """Serve on loopback until SIGINT or SIGTERM; ``on_ready`` gets the URL that packets go to.
@@ -159,7 +159,7 @@ class Running:
 
 @contextmanager
 def running(
-    store_path: Path, credentials: Credentials | None = None, accept_late: bool = False
+    store_path: Path, credentials: Credentials | None = None, accept_late: bool = True
 ) -> Iterator[Running]:
     """Run a sandbox beside this process, for as long as the context; it never outlives it.
 

@@ -63,12 +63,14 @@ class _Held:
 
 
 class Store:
-    """The packets of a sandbox, for one thread; ``accept_late`` does without the rule of order.
+    """The packets of a sandbox, for one thread.
+
+    Without ``accept_late`` a packet has to be newer than the newest of its stream.
 
     Raises `StateError` where the file can't be used, `StoreInUseError` where another sandbox does.
     """
 
-    def __init__(self, path: Path, *, accept_late: bool = False) -> None:
+    def __init__(self, path: Path, *, accept_late: bool = True) -> None:
         self._path = path
         self._accept_late = accept_late
         with suppress(OSError):
@@ -197,6 +199,6 @@ def last_packets(path: Path) -> dict[str, str]:
 def _out_of_order(packet: Packet, newest: int) -> Breach:
     reason = (
         f"the packet's instant {as_text(packet.instant)} is not later than"
-        f" the newest one of its stream, {as_text(newest)}; 'swarm sandbox --accept-late' takes it"
+        f" the newest one of its stream, {as_text(newest)}"
     )
     return Breach(409, reason, packet.stream)
