@@ -1,6 +1,7 @@
 """What is wrong with a file, by line and column."""
 
 import re
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ class Problem:
 
 @dataclass
 class Problems:
-    """The problems of one file: the first `MOST_PROBLEMS`, and how many there are."""
+    """The problems of one file: the first `MOST_PROBLEMS` in its order, and how many there are."""
 
     file: str
     found: list[Problem] = field(default_factory=list)
@@ -37,8 +38,9 @@ class Problems:
     def add(self, line: int, column: int, kind: str, message: str) -> None:
         """Note a problem."""
         self.count += 1
-        if len(self.found) < MOST_PROBLEMS:
-            self.found.append(Problem(self.file, line, column, kind, message))
+        if len(self.found) < MOST_PROBLEMS or (line, column) < _place(self.found[-1]):
+            insort(self.found, Problem(self.file, line, column, kind, message), key=_place)
+            del self.found[MOST_PROBLEMS:]
 
     def lead(self, kind: str, message: str) -> None:
         """Note a problem of the file as a whole: it is told ahead of all others."""
@@ -46,9 +48,14 @@ class Problems:
         self.found.insert(0, Problem(self.file, 1, 1, kind, message))
         del self.found[MOST_PROBLEMS:]
 
-    def in_order(self) -> list[Problem]:
-        """Return those that are told, in the order of the file."""
-        return sorted(self.found, key=lambda problem: (problem.line, problem.column))
+    def include(self, others: "Problems") -> None:
+        """Note the problems of the same file that were found in another way."""
+        self.count += others.count
+        self.found = sorted([*self.found, *others.found], key=_place)[:MOST_PROBLEMS]
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
 
 
 def shown(text: str, longest: int = 60) -> str:

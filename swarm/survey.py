@@ -104,7 +104,7 @@ def survey(
     trace = zonecheck.trace(meter.rules)
     watch = _Watch(pace, trace) if trace else pace
     scans = [scan(file, meter.rules, index, watch) for index, file in enumerate(files)]
-    scans = _read(meter, scans, sent)
+    scans, are_read = _read(meter, scans, sent)
     columns = _columns(scans)
     found = Survey(
         meter.id,
@@ -120,10 +120,15 @@ def survey(
             *zonecheck.notices(meter.id, meter.rules, trace),
         ),
     )
-    found = _with_problems(found, [scan.problems for scan in scans])
-    if not found.is_sound:
-        return found
+    problems = [scan.problems for scan in scans]
+    found = _with_problems(found, problems)
     try:
+        if not found.is_sound:
+            reader = MeterReader(meter, found.spans, Window())
+            conflicts = reader.find_conflicts(repeated_hours=are_read)
+            for of_file, others in zip(problems, conflicts, strict=True):
+                of_file.include(others)
+            return _with_problems(found, problems)
         if has_begun is not None and pads(meter.rules) and _is_behind(meter, found, has_begun):
             meter, found = meter.unpadded, replace(found, is_padded=False)
         return _in_time(meter, window, found, scans, pace)
@@ -133,12 +138,16 @@ def survey(
         return _with_problems(found, [changed])
 
 
-def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> list[Scan]:
-    """Read the rows of repeated hours over all files; those that can't be read are problems."""
+def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> tuple[list[Scan], bool]:
+    """Read the rows of repeated hours over all files; those that can't be read are problems.
+
+    Returns the scans with these readings, and whether all rows could be read.
+    """
     found = readings(meter, scans, sent)
     for file, line, message in told(meter, found.misfits):
         scans[file].problems.add(line, 1, "ambiguous time", message)
-    return [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
+    scans = [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
+    return scans, not found.misfits
 
 
 def _is_behind(meter: Meter, found: Survey, has_begun: HasBegun) -> bool:
@@ -162,7 +171,7 @@ def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
 def _with_problems(found: Survey, by_file: Sequence[Problems]) -> Survey:
     return replace(
         found,
-        problems=tuple(problem for problems in by_file for problem in problems.in_order()),
+        problems=tuple(problem for problems in by_file for problem in problems.found),
         problem_count=sum(problems.count for problems in by_file),
     )
 

@@ -1,5 +1,6 @@
 """A meter's checked files -> the rows to send, in strictly increasing time, lazily."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -93,12 +94,28 @@ class MeterReader:
 
         Raises `FileChangedError` where a file is not what was checked.
         """
-        rows = merged(
+        rows = self._merged()
+        return self.sent(rows if is_strict(self._spans) else self._single(rows))
+
+    def find_conflicts(self, *, repeated_hours: bool) -> list[Problems]:
+        """Return each file's conflicts, also those in ``repeated_hours`` if these could be read.
+
+        Raises `FileChangedError` where a file is not what was checked.
+        """
+        if not is_strict(self._spans):
+            rows = self._merged()
+            if not repeated_hours:
+                rows = (row for row in rows if not self._is_repeated(row))
+            deque(self._single(rows), maxlen=0)
+        return self.conflicts
+
+    def _merged(self) -> Iterator[Row]:
+        """Return the rows of all files in order of time."""
+        return merged(
             Source(span.first, span.last, partial(self._read, file))
             for file, span in enumerate(self._spans)
             if span.first is not None and span.last is not None
         )
-        return self.sent(rows if is_strict(self._spans) else self._single(rows))
 
     def sent(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield what is sent for rows of different instants, in order of time."""

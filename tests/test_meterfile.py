@@ -69,7 +69,8 @@ def test_the_real_files_have_both_offsets_in_november() -> None:
 def test_a_real_file_is_not_sound_in_another_zone() -> None:
     """Dublin's clocks skip other hours, and repeat other ones."""
     found = looked_at(SAMPLES / "il-gas-therm-hourly.csv", timezone=DUBLIN)
-    assert {problem.kind for problem in found.problems} == {"nonexistent time"}
+    assert {problem.kind for problem in found.problems} == {"nonexistent time", "conflict"}
+    assert all("timezone" in problem.message for problem in found.problems)
 
 
 # The order of time
@@ -121,6 +122,37 @@ def test_conflicting_rows_are_all_told(tmp_path: Path) -> None:
     assert kinds(found) == [(4, 1, "conflict"), (5, 1, "conflict")]
     assert "the same instant as line 1 with other values" in str(found.problems[0])
     assert (found.rows, found.filtered, found.ends) == (5, 0, ())
+
+
+def test_conflicts_are_told_with_the_other_problems(tmp_path: Path) -> None:
+    """All of a file in one round, in its order."""
+    first, second, third = lines(3)
+    text = f"{first}{first[:-2]}x\n{START},7\n{second}{third[:-1]},9\n{second[:-2]}8\n"
+    path = written(tmp_path / "m.csv", text)
+    assert kinds(looked_at(path)) == [
+        (2, 2, "number"),
+        (3, 1, "conflict"),
+        (5, 3, "cells"),
+        (6, 1, "conflict"),
+    ]
+
+
+def test_conflicts_between_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
+    """Also where the problem stands in the other file, and behind its first twenty."""
+    bad = [f"{line[:-2]}x\n" for line in lines(30, 5)]
+    one = written(tmp_path / "1.csv", "".join(lines(2) + bad))
+    two = written(tmp_path / "2.csv", f"{START},7\n")
+    found = looked_at(one, two)
+    assert [kind for *_, kind in kinds(found)] == ["number"] * 20 + ["conflict"]
+    assert found.problem_count == 31
+
+
+def test_a_row_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
+    """A local time that fits neither pass is no conflict as well."""
+    hour = "2023-10-29 02:30:00"
+    text = f"2023-10-29 01:30:00,0\n{hour},1\n{hour},2\n{hour},3\n2023-10-29 03:30:00,x\n"
+    found = looked_at(written(tmp_path / "m.csv", text), timezone="Europe/Rome")
+    assert kinds(found) == [(4, 1, "ambiguous time"), (5, 2, "number")]
 
 
 def test_many_conflicts_are_counted(tmp_path: Path) -> None:
