@@ -269,19 +269,24 @@ class _Delivery:
         """Send one row until it is settled."""
         ledger = resume.ledger
         patience = Patience(self.upload.retry_for)
+        is_again = resume.is_in_doubt(item)
         while True:
             self.exchange.clear()
             ledger.begin()
+            # Counted before it goes out: of a run that ends here, nothing else tells of it.
+            self.tally.possible_duplicates += is_again
             began = time.monotonic()
             outcome = self.exchange.post(data)
             ended = time.monotonic()
             if outcome.verdict is Verdict.ACKNOWLEDGED:
                 return self._acknowledged(resume, item, began)
             if outcome.verdict is Verdict.UNSETTLED:
+                is_again = False
                 if self.settlement.is_stored(item, outcome, ended, patience):
                     return self._acknowledged(resume, item, began)
             else:
                 ledger.withdraw()
+                self.tally.possible_duplicates -= is_again
                 if outcome.verdict is Verdict.REJECTED:
                     return self._rejected(ledger, item, outcome)
                 self.exchange.get_over(outcome, patience, item.where)

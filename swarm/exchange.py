@@ -26,8 +26,9 @@ class Exchange:
         self._renewed: Link | None = None
 
     def clear(self) -> None:
-        """Return when a request may go out."""
+        """Return when a request may go out: the collector is within reach, a place is free."""
         self._context.may_send(self._target.credential)
+        self._link()
 
     def post(self, packet: bytes) -> Outcome:
         """Send one packet, once; call `clear` before."""

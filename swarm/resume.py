@@ -39,10 +39,14 @@ class Resume:
         """Yield the rows, of all in order of time, that need a packet."""
         return (item for item in self._unrecorded(items) if not self._is_late(item))
 
+    def is_in_doubt(self, item: RowItem) -> bool:
+        """Tell whether an earlier run may have sent a row."""
+        return (item.instant, item.digest) in self.ledger.doubts
+
     def acknowledged(self, item: RowItem) -> None:
         """Record a row that the collector took."""
         self.ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-        self._tally.possible_duplicates += self._was_in_doubt(item)
+        self._is_settled(item)
         self._remember(item)
         self._last = item
 
@@ -63,7 +67,7 @@ class Resume:
             known = record.at(item.instant, item.digest)
             if known == ACKNOWLEDGED:
                 self._tally.resumed += 1
-                self._was_in_doubt(item)
+                self._is_settled(item)
                 self._remember(item)
                 if (item.instant, item.digest, ACKNOWLEDGED) == self.ledger.last_acknowledged:
                     self._last = item
@@ -83,14 +87,9 @@ class Resume:
             self.late.append(item)
         return True
 
-    def _was_in_doubt(self, item: RowItem) -> bool:
-        """Tell whether an earlier run may have sent a row; now that it is recorded, no more."""
-        doubts = self.ledger.doubts
-        row = item.instant, item.digest
-        if row not in doubts:
-            return False
-        doubts.remove(row)
-        return True
+    def _is_settled(self, item: RowItem) -> None:
+        """Take note that a row is recorded: whether an earlier run has sent it is no question."""
+        self.ledger.doubts.discard((item.instant, item.digest))
 
     def _remember(self, item: RowItem) -> None:
         if self._newest is None or item.instant >= self._newest.instant:

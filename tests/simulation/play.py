@@ -131,7 +131,7 @@ class World:
         for _ in range(run.grow):
             self._read()
         for back in run.corrected:
-            if back <= len(self.readings):
+            if back <= len(self.readings) and not self._may_swap(self.readings[-back]):
                 values = self.readings[-back].values
                 # Back and forth: the new value may be one that was sent before.
                 values.append(values[-2] if len(values) > 1 and back % 2 else f"{values[0]}9")
@@ -276,6 +276,13 @@ class World:
             path.write_text("".join(part))
             os.utime(path, (1, 1))
         return paths
+
+    def _may_swap(self, reading: Reading) -> bool:
+        """Tell whether a corrected value may be the one that the hour's other pass was sent with.
+
+        Where both passes get the other's, nothing tells it from an export in another order.
+        """
+        return self.history.constant and self._is_repeated(reading)
 
     def _is_repeated(self, reading: Reading) -> bool:
         naive = reading.local.replace(tzinfo=self._zone, fold=0)
