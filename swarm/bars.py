@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SPARE_LINES = 4
 _MOST_BARS = 16
 _WIDEST_NAME = 28
+#: On fewer columns than this there is no room for a bar beside its figures.
+_NARROW = 80
+_SHORT_FORMAT = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} {rate_noinv_fmt}"
 _FRAME_SECONDS = 0.25
 _REFRESH_SECONDS = 1.0
 
@@ -34,7 +37,9 @@ class Stack:
         self, name: str, unit: str, total: int, *, parts: int = 0, leave: bool = True
     ) -> None:
         columns, lines = _terminal()
-        self._width = min(_WIDEST_NAME, columns // 3)
+        is_narrow = columns < _NARROW
+        self._width = max(columns // 4, 10) if is_narrow else min(_WIDEST_NAME, columns // 3)
+        self._format = _SHORT_FORMAT if is_narrow else None
         self._unit = unit
         self._frame = _Frame()
         self._drawn = self._refreshed = -math.inf
@@ -109,6 +114,7 @@ class Stack:
         return tqdm(
             total=total,
             desc=fitted(name, self._width),
+            bar_format=self._format,
             unit=f" {self._unit}",
             position=line,
             leave=leave,
@@ -139,6 +145,8 @@ class _Frame:
         """Write what has come together; a terminal that is gone ends no run."""
         text = "".join(self._pieces)
         self._pieces.clear()
+        # At the end of a full line the terminal's ^C for Ctrl-C would begin another one.
+        text += "\r" if text and not text.endswith("\n") else ""
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()

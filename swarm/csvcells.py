@@ -3,7 +3,7 @@
 import re
 
 from swarm.csvfile import LONGEST_LINE
-from swarm.problems import Problems, shown
+from swarm.problems import Kind, Problems, shown
 from swarm.settings import CsvRules
 
 _BLANKS = " \t"
@@ -62,7 +62,7 @@ class CellReader:
             place = match.end()
         return cells
 
-    def _problem(self, line: int, raw: bytes, place: int, kind: str, message: str) -> None:
+    def _problem(self, line: int, raw: bytes, place: int, kind: Kind, message: str) -> None:
         """Note a problem at a byte."""
         column = raw.count(self._delimiter.encode(), 0, place) + 1
         self._problems.add(line, column, kind, message)

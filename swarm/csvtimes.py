@@ -7,7 +7,7 @@ from swarm.days import CLOCK, DATE, Clocks, Days, Offsets, UnsteadyDay
 from swarm.localtime import Zone, midnight, wall_of
 from swarm.occurrences import Hour, Recorder, Replay
 from swarm.packet import timestamp
-from swarm.problems import Problems, shown
+from swarm.problems import Kind, Problems, shown
 from swarm.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.shift import Moment, Shift
 from swarm.timeguess import is_midnight
@@ -116,7 +116,7 @@ class Times:
             line, "timestamp", f"not a timestamp: found {shown(text)}, expected {expected}{hint}"
         )
 
-    def _problem(self, line: int, kind: str, message: str) -> None:
+    def _problem(self, line: int, kind: Kind, message: str) -> None:
         self._problems.add(line, 1, kind, message)
 
 

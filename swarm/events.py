@@ -3,15 +3,36 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from swarm.problems import Kind
+
 State = Literal["done", "stopped", "invalid", "locked", "not started"]
 Verified = Literal["yes", "newer", "no", "unknown"]
+#: Why a stream is not done, beyond what is wrong with its files.
+StreamKind = Literal[
+    "ambiguous",
+    "bug",
+    "file changed",
+    "interrupted",
+    "late",
+    "locked",
+    "no checkpoint",
+    "not verified",
+    "redirect",
+    "refused",
+    "rejected",
+    "state",
+    "temporary",
+    "tls",
+    "unauthorized",
+    "worker",
+]
 
 
 @dataclass(frozen=True)
 class StreamProblem:
-    """Why a stream is not done; ``exit_code`` as in section 6 of the contract."""
+    """Why a stream is not done; ``kind`` and ``exit_code`` are those of the reference."""
 
-    kind: str
+    kind: StreamKind | Kind
     message: str
     exit_code: int
     line: int | None = None

@@ -1,9 +1,10 @@
 """One stream's talk with the collector: its session and place, waits, refusals."""
 
+from http import HTTPStatus
 from typing import NoReturn
 
 from swarm.collector import Link, Outcome, Question
-from swarm.events import StreamProblem, Tally
+from swarm.events import StreamKind, StreamProblem, Tally
 from swarm.retry import Verdict
 from swarm.stream import Ended, ExchangeContext, Patience, Target, Where
 
@@ -89,7 +90,7 @@ class Exchange:
 
     def stop(  # noqa: PLR0913 - the parts of one message
         self,
-        kind: str,
+        kind: StreamKind,
         message: str,
         exit_code: int,
         where: Where | None = None,
@@ -140,4 +141,5 @@ class Exchange:
             self.stop("redirect", message, 4, where, status, stops_run=True)
         if outcome.verdict is Verdict.UNTRUSTED:
             self.stop("tls", f"{words}; no credential was sent", 4, None, stops_run=True)
-        self.stop("refused", f"refused by the collector: {words}", 4, where, status)
+        hint = "; is the URL right?" if status == HTTPStatus.NOT_FOUND else ""
+        self.stop("refused", f"refused by the collector: {words}{hint}", 4, where, status)

@@ -23,10 +23,10 @@ FORMS = (
 #: Headings and the options below them, by their names in the program.
 GROUPS = {
     "Which rows": ("meters", "since", "until", "late", "restart", "adopt"),
-    "Looking first": ("dry_run", "keep_going"),
+    "Looking first": ("dry_run",),
     "How fast": ("connections", "processes", "rate_limit", "transport"),
     "When something goes wrong": (
-        *("timeout", "retry_for", "max_duration", "settle"),
+        *("keep_going", "timeout", "retry_for", "max_duration", "settle"),
         *("on_reject", "on_ambiguous"),
     ),
     "What is told": ("progress", "json", "quiet", "verbose"),

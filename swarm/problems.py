@@ -4,7 +4,25 @@ import re
 from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
+#: What can be wrong with a CSV; the words are those of the reference, "Problems".
+Kind = Literal[
+    "ambiguous time",
+    "cells",
+    "conflict",
+    "encoding",
+    "file",
+    "file changed",
+    "header",
+    "line",
+    "no value",
+    "nonexistent time",
+    "nul",
+    "number",
+    "quote",
+    "timestamp",
+]
 #: How many problems of one file are told; the rest are counted.
 MOST_PROBLEMS = 20
 
@@ -19,7 +37,7 @@ class Problem:
     file: str
     line: int
     column: int
-    kind: str
+    kind: Kind
     message: str
 
     def __str__(self) -> str:
@@ -35,14 +53,14 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
     count: int = 0
 
-    def add(self, line: int, column: int, kind: str, message: str) -> None:
+    def add(self, line: int, column: int, kind: Kind, message: str) -> None:
         """Note a problem."""
         self.count += 1
         if len(self.found) < MOST_PROBLEMS or (line, column) < _place(self.found[-1]):
             insort(self.found, Problem(self.file, line, column, kind, message), key=_place)
             del self.found[MOST_PROBLEMS:]
 
-    def lead(self, kind: str, message: str) -> None:
+    def lead(self, kind: Kind, message: str) -> None:
         """Note a problem of the file as a whole: it is told ahead of all others."""
         self.count += 1
         self.found.insert(0, Problem(self.file, 1, 1, kind, message))

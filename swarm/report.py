@@ -177,12 +177,22 @@ def closing(report: Report) -> Iterable[str]:
         yield f"Nothing new: {counted(totals['resumed'], 'row')} acknowledged before"
     elif report.exit_code == 0:
         yield "Nothing to send"
+    unverified = [each for each in report.meters if _is_unverified(each)]
+    if unverified:
+        meters = counted(len(unverified), "meter")
+        yield f"{meters} not verified: the collector did not tell its last packet"
     if totals["retries"] or totals["possible_duplicates"]:
         yield (
             f"{counted(totals['retries'], 'retry')}, "
             f"{counted(totals['possible_duplicates'], 'possible duplicate')}"
         )
     yield from report.notes
+
+
+def _is_unverified(meter: MeterReport) -> bool:
+    """Tell whether the collector was asked about a meter's rows, and gave no answer."""
+    has_rows = meter.tally.sent + meter.tally.resumed > 0
+    return meter.state == "done" and meter.verified == "unknown" and has_rows
 
 
 def problem_lines(meters: Iterable[MeterReport]) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from swarm import state
 from swarm.collector import Last, Link, Outcome
@@ -21,7 +21,7 @@ from swarm.transport import Access
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INTERRUPTED = "interrupted"
+INTERRUPTED: Final = "interrupted"
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
 
 

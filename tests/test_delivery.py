@@ -118,6 +118,7 @@ def test_an_answer_that_stops_a_stream(bench: Bench, status: int, code: int, kin
             problem["status"],
         )
         assert "words" in problem["message"]
+        assert (status == 404) == ("is the URL right?" in problem["message"])
         assert packets("m", LINES[:2]) == collector.packets("m")
         script.behaviours.clear()
         assert send(bench, collector).code == 0
@@ -622,6 +623,16 @@ def test_the_last_packet_is_verified(
         done = send(bench, collector)
         meter = done.meters["m"]
         assert (code, "done", verified) == (done.code, meter["state"], meter["verified"])
+
+
+def test_nothing_new_that_is_not_verified_is_told(bench: Bench, collector: Collector) -> None:
+    """Where the collector is down and nothing has to be sent, the exit code is 0, with a word."""
+    config = bench.ini(collector.url, {"m": bench.csv("m.csv", LINES)})
+    assert bench.run(config).code == 0
+    collector.script = lambda _request, _collector: Reply(503)
+    done = bench.run(config)
+    assert done.code == 0
+    assert "1 meter not verified: the collector did not tell its last packet" in done.out
 
 
 @pytest.mark.parametrize("connections", [4, 60])

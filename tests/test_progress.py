@@ -132,6 +132,33 @@ def test_lines_of_the_log_stand_above_the_bars() -> None:
         assert history[-1].startswith("150 of 500 rows (30 %)")
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_ctrl_c_leaves_no_remains(columns: int) -> None:
+    """What the terminal itself writes for Ctrl-C, at the cursor, is written over."""
+    with drawing(12, columns) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(3), 100))
+        shown.tallies({name: Tally(sent=30) for name in names(3)})
+        terminal.file.write("^C")
+        shown.stopping("SIGINT received")
+        shown.close()
+        lines = terminal.settle().history
+        assert lines[0].startswith("stopping: SIGINT received")
+        assert (1, False) == (len(whole(terminal.screen)), any("^" in line for line in lines))
+
+
+@pytest.mark.parametrize("columns", [56, 60, 79])
+def test_a_narrow_terminal_has_the_rate(columns: int) -> None:
+    """There is no room for a bar there, but for what it tells."""
+    with drawing(12, columns) as (shown, terminal):
+        streams = {"il-electricity-kwh-hourly": 19_417, "il-gas": 19_417}
+        shown.sending(streams)
+        for sent in (10_000, 10_100):
+            tick()
+            shown.tallies(dict.fromkeys(streams, Tally(sent=sent)))
+        for line in terminal.settle().lines:
+            assert re.search(r": +\d+% \d+/\d+ \S+ .*rows/s$", line), line
+
+
 def test_odd_and_long_names_fit() -> None:
     """IDs that are long, wide or hold control characters take their columns and no more."""
     odd = ["x" * 300, "東京" * 40, "a\x1b[2J\tb"]

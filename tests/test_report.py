@@ -14,7 +14,7 @@ PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
 
 def problem(code: int, message: str = "it failed", line: int | None = None) -> StreamProblem:
     """Return a problem with an exit code."""
-    return StreamProblem("kind", message, code, line=line, status=503, file="gas.csv")
+    return StreamProblem("temporary", message, code, line=line, status=503, file="gas.csv")
 
 
 def meter(
@@ -130,7 +130,7 @@ def test_the_json_is_as_promised() -> None:
         "first": "2023-01-01T00:00:00.000+00:00",
         "last": "2023-01-01T02:15:00.000+00:00",
         "verified": "yes",
-        "problem": {"kind": "kind", "message": "it failed", "line": 7, "status": 503},
+        "problem": {"kind": "temporary", "message": "it failed", "line": 7, "status": 503},
     } == told["meters"][1]
     assert told["meters"][0]["problem"] is None
 
