@@ -42,6 +42,9 @@ class _Parser(ConfigParser):
         return optionstr
 
 
+_NO_INI = "; name the INI's path, or have one written: swarm init FILE.csv ... > meters.ini"
+
+
 def read_text(path: Path) -> str:
     """Return a file's text; `SettingsError` says in one line why it can't be read."""
     try:
@@ -50,7 +53,8 @@ def read_text(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
     except OSError as error:
-        raise SettingsError(f"{path}: can't be read: {error.strerror}") from None
+        hint = _NO_INI if isinstance(error, FileNotFoundError) else ""
+        raise SettingsError(f"{path}: can't be read: {error.strerror}{hint}") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise SettingsError(f"{path}:{line}: a NUL byte; save the file as UTF-8")

@@ -167,7 +167,9 @@ def _row(meter: MeterReport, names: Sequence[str]) -> list[str]:
 def closing(report: Report) -> Iterable[str]:
     """Yield what a run comes to, in a few lines."""
     totals = report.totals
-    if totals["sent"]:
+    if totals["sent"] == 1:
+        yield f"1 packet sent; {span(report.seconds)} in all"
+    elif totals["sent"]:
         rate = totals["packets_per_second"]
         yield (
             f"{counted(totals['sent'], 'packet')} sent in {span(report.sending_seconds)}, "

@@ -42,7 +42,9 @@ def _from_environment(name: str, _setting: _Setting) -> str:
     shown = name if _VARIABLE.fullmatch(name) else "that it names"
     found = os.environ.get(name)
     if found is None:
-        raise SecretError(f"the environment variable {shown} is not set")
+        raise SecretError(
+            f"the environment variable {shown} is not set; it has to hold the password"
+        )
     try:
         found.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,7 @@ from swarm.errors import FileChangedError
 from swarm.falling import counters
 from swarm.filescan import Scan, scan
 from swarm.pace import Pace
-from swarm.problems import Problem, Problems
+from swarm.problems import Kind, Problem, Problems
 from swarm.quality import Inspection, Quality, quality
 from swarm.readings import Ask, readings, told
 from swarm.settings import Meter
@@ -118,6 +118,11 @@ def survey(
                 skipped_notices(path, meter.rules, len(columns)) for path in meter.files
             ),
             *zonecheck.notices(meter.id, meter.rules, trace),
+            *(
+                _ADVICE.format(meter.id, path.name)
+                for path, scan in zip(meter.files, scans, strict=True)
+                if _is_of_another_form(scan)
+            ),
         ),
     )
     problems = [scan.problems for scan in scans]
@@ -148,6 +153,19 @@ def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> tuple[list[S
         scans[file].problems.add(line, 1, "ambiguous time", message)
     scans = [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
     return scans, not found.misfits
+
+
+def _is_of_another_form(found: Scan) -> bool:
+    """Tell whether no row of a file is as the rules say."""
+    kinds = {problem.kind for problem in found.problems.found}
+    return found.span.first is None and not kinds.isdisjoint(_OF_THE_FORM)
+
+
+_OF_THE_FORM: frozenset[Kind] = frozenset({"cells", "header", "number", "timestamp"})
+_ADVICE = (
+    "{}: no row of {} is as the settings say: 'swarm init' with this file proposes delimiter, "
+    "decimal, timestamp_format, columns and skip_rows for it"
+)
 
 
 def _is_behind(meter: Meter, found: Survey, has_begun: HasBegun) -> bool:

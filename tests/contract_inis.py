@@ -287,7 +287,12 @@ RULES = (
         _password,
         "a:one",
         {"credentials": "username = a\npassword_env = RULES_NOT_SET"},
-        ("6: [credentials] password_env: the environment variable RULES_NOT_SET is not set",),
+        (
+            (
+                "6: [credentials] password_env: the environment variable RULES_NOT_SET is not set; "
+                "it has to hold the password"
+            ),
+        ),
     ),
     Rule(
         "credentials: password_file",

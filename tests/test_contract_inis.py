@@ -53,7 +53,13 @@ def test_encoding_kept(tmp_path: Path, mark: str, end: str) -> None:
     [
         ("[swarm]\nx = é\n".encode("latin-1"), ":2: not UTF-8; save the file as UTF-8"),
         (b"[swarm]\n\nx = \0\n", ":3: a NUL byte; save the file as UTF-8"),
-        (None, ": can't be read: No such file or directory"),
+        (
+            None,
+            (
+                ": can't be read: No such file or directory; name the INI's path, or have one "
+                "written: swarm init FILE.csv ... > meters.ini"
+            ),
+        ),
     ],
     ids=["Latin-1", "NUL byte", "missing"],
 )

@@ -127,7 +127,13 @@ def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
         (b"\xef\xbb\xbfa\n\n\xff", "{path}:3: not UTF-8; save the file as UTF-8"),
         ("[a]".encode("utf-16"), "{path}:1: not UTF-8; save the file as UTF-8"),
         (b"[a]\nhunter2 \0", "{path}:2: a NUL byte; save the file as UTF-8"),
-        (None, "{path}: can't be read: No such file or directory"),
+        (
+            None,
+            (
+                "{path}: can't be read: No such file or directory; name the INI's path, or have "
+                "one written: swarm init FILE.csv ... > meters.ini"
+            ),
+        ),
     ],
 )
 def test_unreadable(tmp_path: Path, data: bytes | None, expected: str) -> None:

@@ -158,7 +158,7 @@ def test_the_table_of_a_run_with_trouble() -> None:
         "東京   stopped  2,000     1        1         1     1   1,996  -",
         "total           2,010     1       11         1     1   1,996",
         "",
-        "1 packet sent in 0.1 s, 10 a second; 2.5 s in all",
+        "1 packet sent; 2.5 s in all",
         "1 retry, 2 possible duplicates",
         "Begun anew",
     ] == as_table(report(meter(tally=Tally(resumed=10)), bad, notes=("Begun anew",))).splitlines()

@@ -62,8 +62,16 @@ def test_command_can_not_ask(tmp_path: Path) -> None:
 
 
 FAILURES = [
-    ("password_env", "SITE_B", "the environment variable SITE_B is not set"),
-    ("password_env", "hunter2", "the environment variable that it names is not set"),
+    (
+        "password_env",
+        "SITE_B",
+        "the environment variable SITE_B is not set; it has to hold the password",
+    ),
+    (
+        "password_env",
+        "hunter2",
+        "the environment variable that it names is not set; it has to hold the password",
+    ),
     ("password_env", "EMPTY", "the environment variable EMPTY: the first line is empty"),
     ("password_file", "none", "{folder}/none: can't be read: No such file or directory"),
     ("password_file", ".", "{folder}: can't be read: Is a directory"),
@@ -111,7 +119,10 @@ def test_only_what_the_run_needs(tmp_path: Path) -> None:
         meters="gas = gas.csv\nwater = water.csv",
         rest="[meter:water]\ncredentials = b\n[credentials:b]\nusername = b\npassword_env = NONE",
     )
-    message = "14: [credentials:b] password_env: the environment variable NONE is not set"
+    message = (
+        "14: [credentials:b] password_env: the environment variable NONE is not set; it has to "
+        "hold the password"
+    )
     assert [message] == problems(tmp_path, text)
     assert [message] == problems(tmp_path, text, {"meters": ("water",)})
     for given in ({"meters": ("gas",)}, {"dry_run": True}):
