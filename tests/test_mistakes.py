@@ -1,4 +1,5 @@
 """The commonest mistakes of a newcomer: one line each, which tells what to do next."""
+# ruff: noqa: E501 - messages, as they are printed
 
 from pathlib import Path
 
