@@ -31,7 +31,9 @@ def failing(folder: Path, tests: list[str]) -> tuple[bool, str]:
         [*command, *tests], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    return done.returncode != 0 and bool(failed), (failed or ["-"])[0][:120]
+    if done.returncode and not failed:
+        raise SystemExit(f"the tests could not be run:\n{done.stdout}{done.stderr}")
+    return bool(failed), (failed or ["-"])[0][:120]
 
 
 def killed(patch: Path | None, tests: list[str]) -> tuple[bool, str]:
