@@ -124,17 +124,17 @@ class Agent:
 
     @property
     def sent(self) -> int:
-        """How many measurements the collector took."""
+        """The number of measurements that the collector took."""
         return self._backlog.sent
 
     @property
     def refused(self) -> int:
-        """How many measurements were refused for good, or given up after ``retry_for``."""
+        """The number of measurements refused for good, or given up after ``retry_for``."""
         return self._backlog.refused
 
     @property
     def waiting(self) -> int:
-        """How many measurements have no final answer yet."""
+        """The number of measurements without a final answer."""
         return self._backlog.waiting
 
     @property

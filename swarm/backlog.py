@@ -1,4 +1,4 @@
-"""What an agent has been given and not answered yet: per stream in order of time, and bounded."""
+"""The measurements of an agent without a final answer: per stream in order of time, and bounded."""
 
 import itertools
 import threading
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Stream:
-    """What waits of one stream, the earliest first.
+    """The waiting measurements of one stream, the earliest first.
 
     ``is_offered`` once somebody hands it to the senders, ``is_out`` while they have it: then they
     find by themselves what is added. ``in_hand`` is what was taken out and has no answer yet,
@@ -92,7 +92,7 @@ class Backlog:
 
     @property
     def waiting(self) -> int:
-        """How many measurements have no answer yet."""
+        """The number of measurements without an answer."""
         # Without the lock: a forked process may ask, which has not the thread that holds it. What
         # is subtracted is read first, as it never exceeds what is read later.
         answered = self.sent + self.refused
@@ -100,7 +100,7 @@ class Backlog:
 
     @property
     def untold(self) -> int:
-        """How many measurements have handlers that did not hear of their end yet."""
+        """The number of measurements whose end the handlers have not heard of."""
         return self._open
 
     @unmasked

@@ -1,4 +1,4 @@
-"""What all processes of a run know together, in a shared mapping guarded by a kernel lock.
+"""State shared by all processes of a run, in a mapping guarded by a kernel lock.
 
 A killed process leaves no lock behind, as it would with a lock of multiprocessing. Times are those
 of the monotonic clock, which all processes of a machine share.
@@ -120,13 +120,13 @@ class Board:
 
     @property
     def words(self) -> str:
-        """How the last try to reach the collector failed."""
+        """The reason why the last try to reach the collector failed."""
         text = self._map[_WORDS : _WORDS + _WORDS_LENGTH]
         return text.rstrip(b"\0").decode("utf-8", "ignore")
 
     @property
     def failures(self) -> int:
-        """How many probes in a row found the collector out of reach."""
+        """The number of probes in a row that found the collector out of reach."""
         return int(self._get(_FAILURES))
 
     def until_probe(self) -> float:

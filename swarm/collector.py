@@ -17,7 +17,7 @@ LONGEST_WORDS = 500
 
 
 class Outcome(NamedTuple):
-    """What became of one exchange; ``wait`` is what the collector asked for, in seconds."""
+    """The outcome of one exchange; ``wait`` is what the collector asked for, in seconds."""
 
     verdict: Verdict
     words: str = ""

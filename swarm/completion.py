@@ -1,4 +1,4 @@
-"""What a shell offers while a command line is being typed, beyond what click does by itself."""
+"""Shell completion beyond what click does by itself: meters, and options of the default command."""
 
 from pathlib import Path
 

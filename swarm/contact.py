@@ -29,7 +29,7 @@ _NOT_OFFERED = frozenset({405, 501})
 
 
 class First(NamedTuple):
-    """What the collector held of a stream without a checkpoint; ``last`` is None for nothing."""
+    """The collector's state of a stream without a checkpoint; ``last`` is None for nothing."""
 
     last: Last | None
     notice: str | None = None

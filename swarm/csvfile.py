@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check saw of a file: as much as is sent, and what it must still be when it is.
+    """A file as a check saw it: the part that is sent, and what it must still be when it is.
 
     ``size`` is in bytes of the file as text (unpacked for gzip); ``digests`` are of each block.
     """
@@ -83,7 +83,10 @@ class CsvFile:
         return Checked(self._size, status.st_ino, status.st_dev, tuple(self._digests))
 
     def _settled(self, data: bytes) -> bytes:
-        """Note a piece; leave out a last line that is still young (contract, section 4)."""
+        """Note a piece; leave out a last line that is still young.
+
+        Source: "The CSV" in docs/reference.md.
+        """
         if not data.endswith(b"\n") and self._is_young():
             self.held_back = True
             data = data[: data.rfind(b"\n") + 1]

@@ -1,4 +1,4 @@
-"""Blocks of a CSV -> rows: the rules of section 4 of the contract for a row by itself."""
+"""Blocks of a CSV -> rows: the rules of "The CSV" in docs/reference.md for a row by itself."""
 
 from collections.abc import Callable
 from operator import add
@@ -69,7 +69,7 @@ class RowReader:
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """What the file's columns are, once a row has told."""
+        """The file's columns, once a row has told."""
         return self._numbers.columns
 
     def read(self, block: Block) -> Batch:

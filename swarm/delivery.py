@@ -1,4 +1,4 @@
-"""One stream, in order, until done or stopped: section 5 of the contract.
+"""One stream, in order, until done or stopped: "Delivery" in docs/reference.md.
 
 One job sends one stream as a plain loop: next row, packet, post, settle, record. Nothing of a
 stream is sent while the fate of an earlier packet is open.

@@ -1,4 +1,4 @@
-"""Which way the rows of a file, and a meter's files, run through time around a repeated hour."""
+"""The direction in time of a file's rows, and of a meter's files, around a repeated hour."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from swarm.occurrences import Run
 
 
 class Steps(NamedTuple):
-    """How often time goes forward, and back, from row to row."""
+    """The number of steps forward, and back, in time from row to row."""
 
     forward: int = 0
     back: int = 0

@@ -1,4 +1,4 @@
-"""What an INI says, option by option with its line, and every problem found in it."""
+"""The contents of an INI, option by option with its line, and every problem found in it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

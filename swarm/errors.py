@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class SwarmError(Exception):
-    """Anything that swarm tells its user; ``exit_code`` as in section 6 of the contract."""
+    """Anything that swarm tells its user; ``exit_code`` as in "Exit codes" in docs/reference.md."""
 
     exit_code: ClassVar[int] = 1
 
@@ -77,7 +77,7 @@ class MeasurementError(SwarmError, ValueError):
 
 
 class ConfigError(SettingsError, ValueError):
-    """What an `Agent` or `Config` of the library is made with; ``problems`` holds one line each."""
+    """Wrong arguments of the library's `Agent` or `Config`; ``problems`` holds one line each."""
 
 
 class AgentError(SwarmError, RuntimeError):

@@ -1,4 +1,4 @@
-"""What a worker tells its parent: small facts, and each stream's result."""
+"""Messages of a worker to its parent: small facts, and each stream's result."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -42,7 +42,7 @@ class StreamProblem:
 
 @dataclass
 class Tally:
-    """What became of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
+    """The outcome of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
 
     Written by the job that sends the stream alone, read by others at any time. The ledger holds
     ``base`` + ``sent`` records: what it holds beyond, a killed worker has sent without telling.
@@ -64,12 +64,12 @@ class Tally:
 
     @property
     def passed(self) -> int:
-        """How many rows were settled without a packet."""
+        """The number of rows settled without a packet."""
         return self.resumed + self.late
 
     @property
     def settled(self) -> int:
-        """How many rows need nothing more in this run."""
+        """The number of rows that need nothing more in this run."""
         return self.sent + self.resumed + self.rejected + self.late
 
     def copy(self) -> "Tally":
@@ -79,7 +79,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """How one stream ended. ``stops_run`` means that no other stream can do better."""
+    """The end of one stream. ``stops_run`` means that no other stream can do better."""
 
     id: str
     state: State

@@ -1,4 +1,4 @@
-"""What is known of the rows of a repeated hour: from the ledger, and from files decided before."""
+"""The evidence for rows of a repeated hour: the ledger, and the files decided before."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _RICH = 4
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the ledger holds of the hour: digests by reading and wall time.
+    """The ledger's rows of the hour: digests by reading and wall time.
 
     ``is_over`` tells that something at or after the end of the hour is settled, ``is_second`` that
     the newest row that is stands in the second pass; ``has_grown`` that the files still begin as

@@ -19,7 +19,7 @@ from swarm.timeorder import Span
 
 @dataclass(frozen=True)
 class Scan:
-    """What a check saw of one file; ``start`` are its first two rows, ``end`` its last.
+    """The facts that a check has of one file; ``start`` are its first two rows, ``end`` its last.
 
     ``steps`` counts the steps from row to row, ``steps_back`` those back in time. ``runs`` are the
     rows of repeated hours, which all else here takes as they are read provisionally; ``walls`` are

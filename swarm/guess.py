@@ -27,7 +27,7 @@ _UTC = "Etc/UTC"
 
 @dataclass(frozen=True)
 class Guess:
-    """What a CSV seems to need: the options that are not as swarm takes them anyway.
+    """The options that a CSV seems to need: those that are not as swarm takes them anyway.
 
     ``trace`` is what its times tell of their zone, read as UTC; None if they carry their offsets.
     ``notes`` are what the user should know besides.

@@ -1,4 +1,4 @@
-"""Who is told of final answers: handlers, one after the other, in a thread of their own."""
+"""Calls the handlers of final answers, one after the other, in a thread of their own."""
 
 import functools
 import logging

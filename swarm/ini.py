@@ -17,7 +17,7 @@ from swarm.errors import SettingsError
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an INI is written: what a header and the start of an option look like.
+    """The syntax of an INI: patterns of a header and of the start of an option.
 
     ``bare`` names the options that may stand without ``=``.
     """

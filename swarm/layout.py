@@ -30,7 +30,7 @@ _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Layout:
-    """How a CSV's lines are laid out.
+    """The layout of a CSV's lines.
 
     ``rows`` are the cells of the first rows, timestamp included; ``header`` are the names over
     them, empty where there are none. ``numeric`` tells of each measurement column whether it holds

@@ -1,4 +1,4 @@
-"""What of a stream is acknowledged or rejected, row by row, durably: an append-only ledger.
+"""An append-only ledger of a stream's acknowledged and rejected rows, durable row by row.
 
 Rows are noted, durably and in batches, before any of them goes out. The slot is written before a
 packet is sent and a record after its answer: plain writes, which survive a killed process in the
@@ -163,7 +163,7 @@ class Ledger:
 
     @property
     def count(self) -> int:
-        """How many rows are recorded."""
+        """The number of recorded rows."""
         return self._count
 
     def hold(self, baseline: Baseline) -> None:

@@ -69,7 +69,7 @@ class Note(NamedTuple):
 
 
 class Begun(IntEnum):
-    """How a ledger came about: with the stream, or anew (``--restart``).
+    """The origin of a ledger: with the stream, or anew (``--restart``).
 
     `ANEW` has still to be told what the collector held then; `HELD` says that this is known.
     """
@@ -80,7 +80,7 @@ class Begun(IntEnum):
 
 
 class Baseline(NamedTuple):
-    """What the collector's last packet was when the stream was begun anew."""
+    """The collector's last packet at the time when the stream was begun anew."""
 
     begun: Begun = Begun.WITH_THE_STREAM
     instant: int = 0
@@ -106,7 +106,7 @@ class Header(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """How far the stream's last run came; records are counted from 0.
+    """The point that the stream's last run reached; records are counted from 0.
 
     ``number`` is that of the packet in flight, or of the last record where none is (-1 before the
     first). Rows below ``noted`` have a note, or are recorded; ``synced`` records were on the disk;

@@ -18,7 +18,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a wall time can mean: no instant (skipped), one, or two (repeated), in order.
+    """The instants that a wall time can mean: none (skipped), one, or two (repeated), in order.
 
     ``change`` names the clock change that repeats the wall time: the wall time, in ms, at which
     the repeated stretch begins.

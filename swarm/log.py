@@ -1,4 +1,4 @@
-"""What a run says: on stderr, more of it with ``-v``, and with its times in ``log_file``."""
+"""Logging of a run: on stderr, more of it with ``-v``, and with times in ``log_file``."""
 
 import logging
 import sys

@@ -1,6 +1,6 @@
 """Measurements, their attributes and units.
 
-Source: section 1 of the contract, "The packet".
+Source: "The packet" in docs/reference.md.
 """
 
 import math
@@ -61,7 +61,7 @@ def unit_of(register: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a meter measured at one time; compared by value, ordered by time.
+    """The measurements of a meter at one time; compared by value, ordered by time.
 
     A timestamp without offset is local time in the zone of the `Config` that it is sent with. The
     classes below name the registers, and the attributes that hold them, in the packet's order.
@@ -142,7 +142,7 @@ class SimpleMeasurement(Measurement):
 
 @dataclass(frozen=True, slots=True)
 class ElectricityMeasurement(Measurement):
-    """What an electricity meter measured; what is left unset is left out of the packet.
+    """The measurements of an electricity meter; what is left unset is left out of the packet.
 
     Power in W, var and VA, voltage in V, current in A, active energy since the beginning in Wh.
     """

@@ -1,4 +1,4 @@
-"""A meter's files -> checked rows in chronological order (contract, section 4).
+"""A meter's files -> checked rows in chronological order ("The CSV" in docs/reference.md).
 
 `survey` checks them; `MeterReader` reads them for sending, as the check found them.
 """

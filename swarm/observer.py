@@ -1,4 +1,4 @@
-"""Who watches a run: bars, lines, or nobody. The run itself never knows a terminal."""
+"""The protocol of a run's observer: bars, lines, or nothing. The run itself knows no terminal."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,7 +8,7 @@ from swarm.meterfile import Survey
 
 
 class Observer(Protocol):
-    """What a run tells while it goes on."""
+    """The calls by which a run tells of itself while it goes on."""
 
     def checking(self, meters: int) -> None:
         """Hear that so many meters are about to be checked."""

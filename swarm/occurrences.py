@@ -48,7 +48,7 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """How many steps there are from row to row, those next to the run included."""
+        """The number of steps from row to row, those next to the run included."""
         return len(self.walls) - 1 + sum(wall is not None for wall in (self.before, self.after))
 
     def instants(self, readings: bytes | bytearray) -> list[int]:

@@ -1,4 +1,4 @@
-"""What can be set for an upload, in one table: flag, variable and INI key read from it."""
+"""The options of an upload, in one table: flag, variable and INI key are read from it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +19,7 @@ from swarm.values import (
 
 @dataclass(frozen=True)
 class Upload:
-    """How an upload goes; durations in seconds, ``since`` and ``until`` as wall times in ms."""
+    """Settings of an upload; durations in seconds, ``since`` and ``until`` as wall times in ms."""
 
     meters: tuple[str, ...] = ()
     since: int | None = None

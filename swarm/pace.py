@@ -1,4 +1,4 @@
-"""How rows follow one another in time: the interval between them, and the gaps.
+"""The interval between a meter's rows, and the gaps.
 
 Steps are between instants, so a clock change is no gap. They are looked at block by block: what
 is noted of regular rows are a few different steps and how often each came.

@@ -1,6 +1,6 @@
 """A row or measurement -> the packet's bytes; sole owner of the wire format.
 
-Source: section 1 of the contract, "The packet". Numbers travel as text from the CSV's cell to the
+Source: "The packet" in docs/reference.md. Numbers travel as text from the CSV's cell to the
 wire: nothing here goes through binary floating point, except to compare and to refuse infinities.
 """
 
@@ -226,7 +226,8 @@ def _values(doubles: Sequence[float]) -> int:
 def same_measurements(measurements: str, stored: dict[str, object]) -> bool:
     """Tell whether a stored packet holds every measurement of a `body`, equal as a double.
 
-    The collector may quote numbers, round them to doubles and add fields (contract, section 1).
+    The collector may quote numbers, round them to doubles and add fields: "The packet" in
+    docs/reference.md.
     """
     ours: dict[str, object] = json.loads(f"{{{measurements}}}", parse_int=float)
     return all(_as_double(stored.get(register)) == value for register, value in ours.items())

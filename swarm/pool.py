@@ -29,7 +29,7 @@ _FAREWELL = 2.0
 
 @dataclass(frozen=True)
 class Crew:
-    """How many processes, how many places in all, and what each worker has to know."""
+    """The size of a pool: processes, places in all, and the facts that each worker needs."""
 
     processes: int
     places: int

@@ -1,4 +1,4 @@
-"""What is wrong with a file, by line and column."""
+"""Problems of a file, by line and column."""
 
 import re
 from bisect import insort

@@ -1,4 +1,4 @@
-"""What a run tells -> the log, and on stderr bars, or a line a minute; by the parent alone."""
+"""Progress of a run: the log, and on stderr bars, or a line a minute; in the parent alone."""
 
 import logging
 import time
@@ -87,17 +87,17 @@ class Quiet:
 
     @property
     def done(self) -> int:
-        """How many rows are settled."""
+        """The number of settled rows."""
         return sum(tally.settled for tally in self._latest.values())
 
     @property
     def passed(self) -> int:
-        """How many of them were not sent: acknowledged or rejected before, late, filtered."""
+        """The number of those not sent: acknowledged or rejected before, late, filtered."""
         return sum(tally.passed for tally in self._latest.values())
 
     @property
     def total(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(self.rows.values())
 
     def _note(self, stream: str, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""How good a meter's data are: what no rule forbids, and a user should know before sending."""
+"""The quality of a meter's data: what no rule forbids, and a user should know before sending."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class Quality:
-    """What a check says of sound files.
+    """The findings of a check in sound files.
 
     ``interval`` is in seconds, as set for the meter or else the commonest step; None with fewer
     than two rows. ``gaps`` are the first of ``gap_count``, in the times of the packets;

@@ -14,7 +14,7 @@ from swarm.timeorder import pads
 
 
 class Settled(NamedTuple):
-    """What was sent: digests by instant (ms), of some periods; the oldest and newest of all."""
+    """Rows that were sent: digests by instant (ms), of some periods; oldest and newest of all."""
 
     digests: Mapping[int, Collection[int]]
     oldest: int | None = None
@@ -27,7 +27,7 @@ Ask = Callable[[Sequence[tuple[int, int]]], Settled]
 
 @dataclass
 class Readings:
-    """How the rows of repeated hours are read: for each file, by the start of the hour."""
+    """The readings of rows of repeated hours: for each file, by the start of the hour."""
 
     files: list[dict[int, bytes]]
     misfits: list[Misfit] = field(default_factory=list)

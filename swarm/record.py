@@ -1,4 +1,4 @@
-"""What the ledger says of rows, read in step with them."""
+"""A cursor over the ledger, read in step with a meter's rows."""
 
 from collections.abc import Iterable
 

@@ -86,7 +86,7 @@ def _best(file: File, evidence: Evidence) -> Alone:
 
 
 class _Agreement(NamedTuple):
-    """How many rows are read as they were sent, less those that are not; how many differ."""
+    """The rows that are read as they were sent, less those that are not; and those that differ."""
 
     as_sent: int
     differing: int

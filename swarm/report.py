@@ -1,4 +1,4 @@
-"""Results -> the report: plain data, a table, JSON (contract, section 6)."""
+"""Results -> the report: plain data, a table, JSON ("What is printed" in docs/reference.md)."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class MeterReport:
-    """What became of one meter; times as they stand in its packets."""
+    """The outcome of one meter; times as they stand in its packets."""
 
     id: str
     file: str
@@ -60,7 +60,7 @@ class MeterReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did; ``started`` and ``finished`` in Unix seconds, ``seconds`` is how long."""
+    """Outcome of a run; ``started``, ``finished`` in Unix seconds, ``seconds`` is its length."""
 
     config: str
     collector: str

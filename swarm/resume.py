@@ -1,4 +1,4 @@
-"""Which rows of a stream still need a packet: file and ledger, read in step in order of time."""
+"""Finds the rows of a stream that still need a packet: reads file and ledger in step."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """Pure policy: what an answer means, what is tried again, and after how long.
 
-Source: the table of section 5 of the contract.
+Source: "Answers" in docs/reference.md.
 """
 
 import enum
@@ -15,7 +15,7 @@ RETRY_AFTER_MOST = 900.0
 
 
 class Verdict(enum.Enum):
-    """What an exchange means for its packet."""
+    """The meaning of an exchange for its packet."""
 
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"

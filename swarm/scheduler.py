@@ -1,4 +1,4 @@
-"""How jobs of one process run side by side: in threads, each of which may block."""
+"""Runs the jobs of one process side by side: in threads, each of which may block."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ _NOT_HELD = frozenset({"cannot release un-acquired lock", "release unlocked lock
 
 
 class Event(Protocol):
-    """What a job waits for; any thread may set it."""
+    """An event that a job waits for; any thread may set it."""
 
     def is_set(self) -> bool:
         """Tell whether it was set."""

@@ -24,7 +24,7 @@ def is_in_sender() -> bool:
 
 
 class _Ticket:
-    """What a sender waits with: for a stream to send, or for a place of its own."""
+    """A condition that a sender waits with: for a stream to send, or for a place of its own."""
 
     def __init__(self, given: Event) -> None:
         self._stream: Stream | None = None

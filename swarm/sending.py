@@ -1,8 +1,8 @@
 """One measurement on its way: posted, settled and tried again until it has its final answer.
 
 The library's way into the engine that also sends files: the same `Exchange`, `Settlement` and
-`Patience`, so the same rules of section 5 of the contract. Without a checkpoint nothing is stopped
-here: what is refused for good has its answer, and its stream goes on.
+`Patience`, so the same rules ("Delivery" in docs/reference.md). Without a checkpoint nothing is
+stopped here: what is refused for good has its answer, and its stream goes on.
 """
 
 import logging
@@ -34,7 +34,7 @@ _NO_OUTCOME = Outcome(Verdict.UNREACHABLE)
 
 
 class Places(Protocol):
-    """Who gives places to streams."""
+    """An object that gives places to streams."""
 
     def place_lent(self, stream: Stream) -> AbstractContextManager[None]:
         """Give this sender's place to others for a while."""
@@ -42,7 +42,7 @@ class Places(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What all measurements of an agent share; ``halted`` tells that no packet may be sent."""
+    """Facts of all measurements of an agent; ``halted`` tells that no packet may be sent."""
 
     terms: Terms
     sessions: Sessions

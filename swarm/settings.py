@@ -1,4 +1,4 @@
-"""What a run is told, as frozen plain data; secrets are masked in every repr."""
+"""The settings of a run, as frozen plain data; secrets are masked in every repr."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from swarm.urls import normal
 
 _PATH: Final = "/measurements/v2/unifiedjson/"
 
-#: Source: section 1 of the contract.
+#: Source: "[swarm]" in docs/reference.md.
 ENVIRONMENTS: Final[dict[str, str]] = {
     "production": f"https://web-collector.wattics.com{_PATH}",
     "development": f"https://dev-web-collector.wattics.com{_PATH}",
@@ -70,7 +70,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class CsvRules:
-    """How a meter's CSV is read: section 4 of the contract, with its settings of section 3.
+    """The rules by which a meter's CSV is read: "[meter:ID]" and "The CSV" in docs/reference.md.
 
     ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
     register to the power of ten that takes its column to the collector's unit.

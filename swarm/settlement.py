@@ -17,7 +17,7 @@ from swarm.stream import Item, Patience, is_noted
 
 @dataclass(frozen=True)
 class Terms:
-    """How questions are asked, and what happens where they settle nothing; times in seconds."""
+    """The rules of asking, and of going on where the answer settles nothing; times in seconds."""
 
     settle: float
     on_ambiguous: Literal["resend", "stop"]
@@ -25,7 +25,7 @@ class Terms:
 
 
 class Settled(NamedTuple):
-    """What became of rows in doubt: the first ones are ``stored``.
+    """The outcome of rows in doubt: the first ones are ``stored``.
 
     The others are not, but for the ``doubtful`` ones, of which the collector's answer, the
     ``question``, does not tell.

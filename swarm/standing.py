@@ -1,4 +1,4 @@
-"""How one stream stands: its rows against the ledger, and the collector's own last packet.
+"""The status of one stream: its rows against the ledger, and the collector's own last packet.
 
 Nothing is written and nothing is locked: a run that sends the stream may go on meanwhile.
 """
@@ -33,7 +33,7 @@ _ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 
 @dataclass(frozen=True)
 class Standing:
-    """How a stream stands; times as in packets, None where there is none.
+    """The status of a stream; times as in packets, None where there is none.
 
     ``rows = acknowledged + waiting + rejected + late + filtered``, each as an upload would have
     it; None where that is not known. ``invalid`` is what is wrong with the files, ``problems``

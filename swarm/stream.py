@@ -1,4 +1,4 @@
-"""What sending one stream takes: where it goes, the context it runs in, and how it can end."""
+"""The parts of sending one stream: its target, the context that it runs in, the ways it can end."""
 
 import time
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ class Ended(Exception):  # noqa: N818 - the end of a stream, told in its result
 
 
 class ExchangeContext(Protocol):
-    """What the exchanges with a collector need of the process that they are made in."""
+    """The services of a process that exchanges with a collector need."""
 
     def enter(self, access: Access) -> Link:
         """Wait for a place and return a session in it; raises `Halted`."""
@@ -170,11 +170,11 @@ class ExchangeContext(Protocol):
 
 
 class Context(ExchangeContext, Protocol):
-    """What a stream from a file needs of the process that it is sent in."""
+    """The services of a process that a stream from a file needs."""
 
     @property
     def scheduler(self) -> Scheduler:
-        """What runs the streams side by side."""
+        """The scheduler that runs the streams side by side."""
 
     def check(self, credential: int) -> None:
         """Raise `Halted` if the run, or the streams of a credential, are to stop."""
@@ -202,7 +202,7 @@ def halted(task: Task, context: Context) -> StreamProblem:
 
 
 class Item:
-    """What is sent: the instant (ms) and the packet's body."""
+    """A packet to send: its instant (ms) and body."""
 
     __slots__ = ("body", "instant")
 
@@ -241,7 +241,7 @@ class RowItem(Item):
 
     @property
     def note(self) -> Note:
-        """What the ledger notes of the row before it goes out."""
+        """The ledger's note of the row before it goes out."""
         return Note(self.instant, self.digest, *mark(self.registers, self.row.cells))
 
     @property
@@ -251,7 +251,7 @@ class RowItem(Item):
 
 
 class Patience:
-    """How long one packet has been tried; waits that the collector asked for do not count."""
+    """The time spent on trying a packet; waits that the collector asked for do not count."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -53,7 +53,7 @@ class Survey:
 
     @property
     def packets(self) -> int:
-        """How many packets its rows make."""
+        """The number of packets that its rows make."""
         return self.rows - self.filtered
 
 
@@ -73,7 +73,7 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Passage:
-    """What a way through the rows to send has shown; ``pace`` where quality was asked for."""
+    """The findings of a pass through the rows to send; ``pace`` where quality was asked for."""
 
     reader: MeterReader
     ends: tuple[Row, ...]

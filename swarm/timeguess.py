@@ -1,4 +1,4 @@
-"""What a text that looks like a timestamp may be written as: strptime formats, likeliest first."""
+"""Guesses of the strptime formats that a timestamp may be written in, likeliest first."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -23,7 +23,7 @@ from swarm.zonecheck import repeat_hint
 
 @dataclass(frozen=True)
 class Span:
-    """What the check found of one file: what it must still be, and how its rows lie in time.
+    """One file as the check found it: what it must still be, and the period and order of its rows.
 
     No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
     ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass
 class Tally:
-    """What a pass over the rows of a meter leaves out."""
+    """The rows that a pass over a meter's files leaves out."""
 
     repeats: int = 0
     outside: int = 0

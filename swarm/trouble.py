@@ -1,4 +1,4 @@
-"""Which streams can't go on, and since when -> a word to the user, once a minute at most."""
+"""Tells the user which streams can't go on, and since when: once a minute at most."""
 
 import math
 from collections.abc import Callable

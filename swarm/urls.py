@@ -1,4 +1,4 @@
-"""Which URLs credentials may be sent to, and the one spelling that each of them has.
+"""The URLs that credentials may be sent to, and the one spelling that each of them has.
 
 HTTPS goes anywhere, plain HTTP to this machine alone. A URL that passed is ASCII: all engines, the
 locks and the state folder see the same text, however it was spelled.

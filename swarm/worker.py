@@ -38,7 +38,7 @@ Kind = Literal["free", "tallies", "result", "crash"]
 
 @dataclass(frozen=True)
 class Brief:
-    """What a worker is told once; ``number`` tells it from the others of its run."""
+    """The facts that a worker is told once; ``number`` tells it from the others of its run."""
 
     board: Board
     places: int

@@ -1,4 +1,4 @@
-"""How many rows lie at and around clock changes -> the zones whose clocks the rows follow.
+"""Fits zones to rows: from the rows at and around clock changes to the zones that they follow.
 
 Where the clocks of a zone skip an hour, rows in local time have a gap of just that hour; where they
 repeat one, that hour holds twice as many rows as those around it. So rows that are read under a
@@ -42,7 +42,7 @@ _REACH = 2 * _DAY_MS
 
 @dataclass(frozen=True)
 class Evidence:
-    """What rows tell of a zone: its clock changes that they follow, and those they do not.
+    """The evidence of rows for a zone: its clock changes that they follow, and those they do not.
 
     ``against`` are those that rows lie in the skipped hour of; ``missed`` those of which the hour
     stands once that ought to be there twice. ``rows`` is for each that is followed how many rows

@@ -36,7 +36,7 @@ class Ended:
         return {meter["id"]: meter for meter in self.report["meters"]}
 
     def balanced(self) -> "Ended":
-        """Check the accounting of section 6 of the contract, for each meter and in total."""
+        """Check the accounting of the report, for each meter and in total."""
         for counts in (self.report["totals"], *self.report["meters"]):
             parts = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
             assert counts["rows"] == sum(counts[part] for part in parts), counts

@@ -217,7 +217,7 @@ def _consistent(found: Survey, rows: list[Row]) -> None:
 
 
 def _sendable(meter: Meter, found: Survey, data: bytes) -> None:
-    """Raise if a packet is not what section 1 of the contract says."""
+    """Raise if a packet is not what the reference says of one."""
     fields = json.loads(data, parse_constant=_finite, parse_float=_finite, parse_int=_finite)
     stream, moment, *_ = fields.values()
     registers = list(fields)[2:]

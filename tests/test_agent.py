@@ -1830,8 +1830,8 @@ def test_ctrl_c_while_waiting(collector: Collector) -> None:
         """
 with Agent(1, settle=0) as agent:
     agent.send(at(0), config)
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         agent.wait_until_last()
     except KeyboardInterrupt:
         agent.send(at(1), config)

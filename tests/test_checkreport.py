@@ -53,7 +53,7 @@ def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Surve
 
 
 def test_the_json_is_as_promised(checked: tuple[Settings, list[Survey]]) -> None:
-    """The keys of section 6 of the contract, for sound meters and others."""
+    """The keys that the reference promises, for sound meters and others."""
     sound, bad = facts(checked)
     promised = {"id", "files", "rows", "first", "last", "interval_seconds", "gaps", "notices"}
     assert promised | {"problems"} <= set(sound)

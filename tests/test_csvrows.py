@@ -1,4 +1,4 @@
-"""Section 4 of the contract, for rows by themselves."""
+"""The rules of a CSV, for rows by themselves."""
 
 import gzip
 from pathlib import Path

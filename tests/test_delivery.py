@@ -1,4 +1,4 @@
-"""Delivery under every fault: section 5 of the contract, through the command and real sockets."""
+"""Delivery under every fault, through the command and real sockets."""
 
 import json
 import shutil

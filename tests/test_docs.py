@@ -57,3 +57,10 @@ def test_help_is_for_people(name: str | None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert done.stderr == ""
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    """None asks a question that the code then answers."""
+    for path in sorted((ROOT / "swarm").rglob("*.py")):
+        found = re.search(r'"""(Who|What|How|Which)\b.*', path.read_text(encoding="utf-8"))
+        assert found is None, f"{path}: {found[0]}"

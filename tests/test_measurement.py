@@ -41,8 +41,8 @@ def config(**options: Any) -> Config:
     return Config(**{**known, **options})
 
 
-def test_the_packet_of_the_contract() -> None:
-    """The example of the contract, to the letter."""
+def test_the_packet_of_the_reference() -> None:
+    """The example of the reference, to the letter."""
     moment = datetime(2016, 2, 10, 21, 45, 31, 70_999, tzinfo=SYDNEY)
     measurement = ElectricityMeasurement(
         id="my_stream_id",
@@ -335,7 +335,7 @@ def test_the_route_utc() -> None:
 
 
 def test_environments_are_urls() -> None:
-    """The four that the contract names."""
+    """The four that the reference names."""
     assert [each.name for each in Environment] == ["PRODUCTION", "DEVELOPMENT", "DEMO", "LOCAL"]
     path = "/measurements/v2/unifiedjson/"
     assert f"https://web-collector.wattics.com{path}" == Environment.PRODUCTION

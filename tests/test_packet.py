@@ -22,8 +22,8 @@ from swarm.packet import (
 MINUTE = 60_000
 
 
-def test_the_packet_of_the_contract() -> None:
-    """Section 1 of the contract, to the letter."""
+def test_the_packet_of_the_reference() -> None:
+    """The example of the reference, to the letter."""
     instant = instant_of("2016-02-10T21:45:31.070+11:00")
     measurements = body(("aP_1", "c_1"), "1819.1300048828,10000")
     assert packet("my_stream_id", instant, 660 * MINUTE, measurements) == (
@@ -41,7 +41,7 @@ def test_a_packet_is_one_line_whatever_the_stream_is_called() -> None:
     assert "é✓".encode() in data
 
 
-def test_there_are_21_registers_in_the_order_of_the_contract() -> None:
+def test_there_are_21_registers_in_order() -> None:
     """The order of the CSV's columns is that of the packet."""
     assert " ".join(REGISTERS) == (
         "aP_1 aP_2 aP_3 rP_1 rP_2 rP_3 apP_1 apP_2 apP_3 v_1 v_2 v_3 c_1 c_2 c_3 pC_1 pC_2 pC_3 "

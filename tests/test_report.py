@@ -104,7 +104,7 @@ def test_the_rate_is_from_the_first_packet_to_the_last() -> None:
 
 
 def test_the_json_is_as_promised() -> None:
-    """The JSON report holds what section 6 of the contract shows, and nothing else."""
+    """The JSON report holds what the reference shows, and nothing else."""
     tally = Tally(sent=1, first=1.0, last=2.0)
     stopped = meter("Zähler", 3, tally, problem=problem(5, line=7), state="stopped")
     told = json.loads(as_json(report(meter(), stopped)))

@@ -14,7 +14,7 @@ from swarm.stream import Patience
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()
 
-#: Every status that section 5 of the contract names, and the rest of each kind.
+#: Every status that the reference names, and the rest of each kind.
 TABLE = {
     Verdict.ACKNOWLEDGED: (200, 201, 202, 203, 204, 206, 226, 299),
     Verdict.REDIRECTED: (300, 301, 302, 303, 304, 307, 308, 399),
@@ -30,8 +30,8 @@ TABLE = {
     ("status", "expected"),
     [(status, expected) for expected, statuses in TABLE.items() for status in statuses],
 )
-def test_a_status_means_what_the_contract_says(status: int, expected: Verdict) -> None:
-    """Each status of the contract's table has the verdict that stands there."""
+def test_a_status_means_what_the_reference_says(status: int, expected: Verdict) -> None:
+    """Each status of the reference's table has the verdict that stands there."""
     assert expected == verdict(status)
 
 

@@ -123,7 +123,7 @@ def test_tables_are_whole() -> None:
 
 @pytest.mark.parametrize(("option", "text", "value"), cases(ACCEPTED))
 def test_accepted(option: str, text: str, value: object) -> None:
-    """Each setting takes what the contract names."""
+    """Each setting takes what the reference names."""
     read = document(option, text)
     assert (value, []) == (values(option, read), read.problems)
 
@@ -193,7 +193,7 @@ def build(**settings: object) -> CsvRules:
 
 
 def test_defaults() -> None:
-    """A time zone alone makes the rules of section 4 of the contract."""
+    """A time zone alone makes the rules of the reference."""
     assert CsvRules(timezone="UTC") == build()
 
 

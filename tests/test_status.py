@@ -45,7 +45,7 @@ def test_the_table_has_a_line_for_each_meter() -> None:
 
 
 def test_the_json_is_as_promised() -> None:
-    """The keys of section 6 of the contract, and null for what there is not."""
+    """The keys that the reference promises, and null for what there is not."""
     one = Standing("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
     (told,) = json.loads(statusreport.as_json([one]))["meters"]
     promised = {"rows": 3, "acknowledged": 1, "waiting": 2, "last_acknowledged": LATEST}
@@ -54,7 +54,7 @@ def test_the_json_is_as_promised() -> None:
 
 
 def test_the_gravest_problem_is_the_exit_code() -> None:
-    """In the order of the contract; all are told, each cause once."""
+    """In the order of the reference; all are told, each cause once."""
     bad = Standing("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
     assert 5 == statusreport.exit_code([Standing("b", 1, problems=(DOWN,))])
     assert 3 == statusreport.exit_code([bad])

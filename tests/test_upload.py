@@ -377,7 +377,7 @@ def test_the_utc_route(bench: Bench, collector: Collector) -> None:
 
 
 def test_the_report_says_when(bench: Bench, collector: Collector) -> None:
-    """The JSON report holds what section 6 of the contract promises."""
+    """The JSON report holds what the reference promises."""
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(3))})
     report = bench.run(config, "--json").report
     assert list(report) == [

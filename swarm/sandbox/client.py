@@ -1,4 +1,4 @@
-"""What its run, and `swarm status` beside it, ask of a sandbox: over loopback, with its key.
+"""Requests of a run, and of `swarm status`, to a sandbox: over loopback, with its key.
 
 A sandbox has its store to itself: to share it would cost each packet a third more. So its run
 leaves word beside the store of where the sandbox is, and who finds the store in use asks there.

@@ -1,4 +1,4 @@
-"""What a person sees at the sandbox's root: one page that needs nothing from anywhere else."""
+"""The page at the sandbox's root, which needs nothing from anywhere else."""
 
 import html
 import time

@@ -1,6 +1,6 @@
 """The API's rules for one POST: a parsed packet, or a word on the rule that was broken.
 
-Source: section 1 of the contract. Pure: no network, no clock, no file. It is stricter than a
+Source: "The packet" in docs/reference.md. Pure: no network, no clock, no file. Stricter than a
 collector has to be, so that a rehearsal finds what production might only refuse one day.
 """
 

@@ -45,7 +45,7 @@ _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError
 
 
 class Setup(NamedTuple):
-    """What a sandbox is to be: its file, the pairs it accepts (`None` is any), its order rule.
+    """The settings of a sandbox: its file, the pairs it accepts (`None` is any), its order rule.
 
     Who has the ``key`` may have it forget streams, and ask for all last packets.
     """

@@ -44,7 +44,7 @@ class StoreInUseError(StateError):
 
 
 class Stream(NamedTuple):
-    """What the store holds of a stream; instants in ms since the epoch."""
+    """The facts that the store has of a stream; instants in ms since the epoch."""
 
     id: str
     packets: int

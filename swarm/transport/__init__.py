@@ -25,7 +25,7 @@ BODY_LIMIT = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """What a collector answered: the header was complete, the body may have been cut.
+    """A collector's answer: the header was complete, the body may have been cut.
 
     ``is_cut`` says that it was, by the connection's end; past `BODY_LIMIT` it is left.
     """
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a collector: credentials, whole time of one request (s), CA file, proxy URL."""
+    """Access to a collector: credentials, whole time of one request (s), CA file, proxy URL."""
 
     username: str
     password: str = field(repr=False)
