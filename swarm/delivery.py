@@ -307,7 +307,8 @@ class _Delivery:
         if self.upload.on_reject == "stop":
             self.tally.rejected += 1
             self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
-        self.scheduler.aside(self.rejects.add, where.file, item.row, outcome)
+        row = item.row
+        self.scheduler.aside(self.rejects.add, where.file, row.line, row.text, status, words)
         ledger.record(item.instant, item.digest, REJECTED)
         # Only now, and in this order: whoever looks meanwhile must not count the row twice.
         self.tally.base = ledger.count - self.tally.sent

@@ -8,7 +8,12 @@ from swarm.meterfile import Survey
 
 
 class Observer(Protocol):
-    """The calls by which a run tells of itself while it goes on."""
+    """The calls by which a run tells of itself while it goes on.
+
+    ``notes`` are lines that the report of the run is to end with.
+    """
+
+    notes: list[str]
 
     def checking(self, meters: int) -> None:
         """Hear that so many meters are about to be checked."""

@@ -40,7 +40,7 @@ _DECIMAL_NUMBER = re.compile(
 _NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[0-9.][eE]|-0(?![.0-9])")
 _NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
 _MINUTE_MS = 60_000
-_LARGEST_EXPONENT = 400
+LARGEST_EXPONENT = 400
 
 
 def number(cell: str) -> str:
@@ -109,7 +109,7 @@ def _canonical(match: re.Match[str]) -> str:
     value = Decimal(match[0])
     if value == 0:
         return "0"
-    if value.adjusted() < -_LARGEST_EXPONENT:
+    if value.adjusted() < -LARGEST_EXPONENT:
         sign, digits, exponent = value.as_tuple()
         plain = "".join(map(str, digits))
         return f"{'-' * sign}{plain.rstrip('0')}e{int(exponent) + len(plain)}"

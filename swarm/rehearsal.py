@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarm import state
 from swarm.errors import StateError
-from swarm.progress import Quiet
+from swarm.observer import Observer
 from swarm.settings import Settings
 from swarm.table import counted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(settings: Settings, observer: Quiet) -> Iterator["Running"]:
+def opened(settings: Settings, observer: Observer) -> Iterator["Running"]:
     """Run the sandbox collector, yield it, and note at the end what it holds and where."""
     from swarm.sandbox.client import announced
     from swarm.sandbox.server import running

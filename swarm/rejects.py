@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from swarm.collector import Outcome
 from swarm.errors import StateError
-from swarm.meterfile import Row
 from swarm.state import make_folder, open_private, sync_folder
 
 
@@ -19,18 +17,22 @@ class Rejects:
         self.path = path
         self.log = path.with_name(f"{path.stem}.log.jsonl")
 
-    def add(self, file: str, row: Row, outcome: Outcome) -> None:
-        """Keep a row, and why it is here; both are on the disk when this returns."""
+    def add(self, file: str, line: int, text: str, status: int | None, reason: str) -> None:
+        """Keep a row, and why it is here; both are on the disk when this returns.
+
+        ``text`` is the ``line`` of the ``file``; the collector's answer had an HTTP ``status``,
+        and gave the ``reason``.
+        """
         entry = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "file": file,
-            "line": row.line,
-            "status": outcome.status,
-            "reason": outcome.words,
-            "row": row.text,
+            "line": line,
+            "status": status,
+            "reason": reason,
+            "row": text,
         }
         _append(self.log, json.dumps(entry, ensure_ascii=False))
-        _append(self.path, row.text)
+        _append(self.path, text)
 
 
 def _append(path: Path, line: str) -> None:

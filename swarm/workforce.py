@@ -1,5 +1,6 @@
 """Settings -> a pool of the right size, the board that its workers share, and their tasks."""
 
+import logging
 import os
 import resource
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from swarm.board import Board
-from swarm.log import LOG
 from swarm.meterfile import Survey
 from swarm.places import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 from swarm.pool import Crew, Pool
@@ -100,7 +100,7 @@ def _places(connections: int, processes: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes
     if connections > most:
-        LOG.warning(
+        logging.getLogger("swarm").warning(
             "warning: connections: %d are more than the limit of %d open files a process allows: "
             "cut to %d; raise it with ulimit -n",
             *(connections, soft, most),
