@@ -20,7 +20,7 @@ from swarm.meterfile import Window
 from swarm.packet import packet
 from swarm.record import Record
 from swarm.rejects import Rejects
-from swarm.resume import Resume, noted
+from swarm.resume import CHANGED_ADVICE, Resume, changed_series, noted
 from swarm.retry import Verdict
 from swarm.scheduler import Attentive
 from swarm.settlement import Settlement, Terms
@@ -39,10 +39,6 @@ from swarm.table import counted
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
-#: A stream of which so many rows were sent with other values, and so many times as many as were
-#: sent as they are, is taken for one whose rules have changed.
-FEWEST_ALTERED = 10
-ALTERED_TO_RESUMED = 10
 _WATCH_SECONDS = 1.0
 
 
@@ -206,17 +202,19 @@ class _Delivery:
 
     def _refuse_altered(self) -> None:
         """End the stream where nearly all that was sent has other values: it is another series."""
-        altered, resumed = self._resumed().altered, self.tally.resumed
-        if altered < FEWEST_ALTERED or altered < ALTERED_TO_RESUMED * resumed:
-            return
-        message = (
-            f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are "
-            "now: nothing was sent. What has changed is probably the timezone, the timestamp or "
-            "shift, the columns or their unit, or which meter the files are of; set it right, or "
-            "send all of it anew with --late send"
-        )
+        problem = self._changed_series()
+        if problem is not None:
+            raise Ended(problem)
+
+    def _changed_series(self) -> StreamProblem | None:
+        """Return the problem where nearly all that was sent has other values now."""
+        message = changed_series(self._resumed().altered, self.tally.resumed)
+        if message is None:
+            return None
         where = self._resumed().late[0].where
-        self.exchange.stop("late", message, 3, where)
+        return StreamProblem(
+            "late", f"{message}: nothing was sent. {CHANGED_ADVICE}", 3, where.line, file=where.file
+        )
 
     def _send_all(self, unsent: Iterator[RowItem]) -> None:
         ahead = self._packets(noted(self.ledger, unsent))
@@ -239,7 +237,7 @@ class _Delivery:
             )
             return StreamProblem("rejected", message, 3)
         if self.resume and self.resume.late:
-            return _late(self.resume, tally.late)
+            return self._changed_series() or _late(self.resume, tally.late)
         if self.verified == "no":
             message = "the collector's last packet is not the last one that it acknowledged"
             return StreamProblem("not verified", message, 3)

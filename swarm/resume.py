@@ -11,6 +11,7 @@ from swarm.events import Tally
 from swarm.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger
 from swarm.record import Record
 from swarm.stream import RowItem
+from swarm.table import counted
 
 _LISTED_LATE_ROWS = 20
 #: How many rows are noted first; then as many as are sent between two syncs.
@@ -94,6 +95,28 @@ class Resume:
     def _remember(self, item: RowItem) -> None:
         if self._newest is None or item.instant >= self._newest.instant:
             self._newest = item
+
+
+def changed_series(altered: int, resumed: int) -> str | None:
+    """Tell that a stream's rules have probably changed; None where they have not.
+
+    So it is where many rows are ``altered``, sent before with other values, and hardly any are
+    ``resumed``, sent as they are now.
+    """
+    if altered < _FEWEST_ALTERED or altered < _ALTERED_TO_RESUMED * resumed:
+        return None
+    return (
+        f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are now"
+    )
+
+
+#: What to do about a changed series.
+CHANGED_ADVICE = (
+    "What has changed is probably the timezone, the timestamp or shift, the columns or their unit, "
+    "or which meter the files are of; set it right, or send all of it anew with --late send"
+)
+_FEWEST_ALTERED = 10
+_ALTERED_TO_RESUMED = 10
 
 
 def noted(ledger: Ledger, items: Iterator[RowItem]) -> Iterator[RowItem]:

@@ -17,6 +17,7 @@ from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.localtime import Zone
 from swarm.packet import instant_of, timestamp
 from swarm.record import Record
+from swarm.resume import CHANGED_ADVICE, changed_series
 from swarm.retry import Verdict, backoff
 from swarm.scheduler import THREADS, Scheduler
 from swarm.stream import Context, Down, Ended, Halted, Patience, Task, halted, invalid
@@ -102,18 +103,28 @@ def _counted(
     counts = (
         Counter(_kinds(task, ledger, scheduler)) if ledger else Counter(waiting=task.survey.packets)
     )
+    message = changed_series(counts["altered"], counts["acknowledged"])
+    problems = (
+        (StreamProblem("late", f"{message}: an upload sends nothing. {CHANGED_ADVICE}", 3),)
+        if message
+        else ()
+    )
     return replace(
         standing,
         acknowledged=counts["acknowledged"],
         waiting=counts["waiting"],
         rejected=counts["rejected"],
-        late=counts["late"],
+        late=counts["late"] + counts["altered"],
         filtered=task.survey.filtered,
+        problems=problems,
     )
 
 
 def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
-    """Yield what an upload would make of each row, in order of time."""
+    """Yield what an upload would make of each row, in order of time.
+
+    A late row that was sent with other values is ``altered``.
+    """
     record = Record(ledger.entries())
     newest = None if task.upload.late == "send" else ledger.newest
     for item in task.items(task.reader(task.window, scheduler)):
@@ -123,7 +134,8 @@ def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
         elif known == REJECTED:
             yield "rejected"
         else:
-            yield "waiting" if newest is None or item.instant > newest else "late"
+            is_waiting = newest is None or item.instant > newest
+            yield "waiting" if is_waiting else "altered" if record.has_other else "late"
 
 
 def _newest(task: Task, ledger: Ledger) -> str | None:

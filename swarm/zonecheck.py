@@ -59,7 +59,7 @@ def repeat_hint(rules: CsvRules, wall: int) -> str:
 
 def skipped_hint(zone: str, wall: int) -> str:
     """Return what to say of a wall time that the clocks of a zone skip."""
-    return f"a logger that keeps UTC or standard time all year is likely: {fixed(zone, wall)}"
+    return f"if the logger keeps UTC or standard time all year, {fixed(zone, wall)}"
 
 
 def fixed(zone: str, wall: int) -> str:

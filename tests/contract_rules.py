@@ -340,8 +340,8 @@ _CONFLICT = (
 )
 _SKIPPED = (
     "a local time that does not exist in Europe/Dublin, where the clocks skip it: found "
-    "'2023-03-26 01:30:00', expected another time, or another timezone; a logger that keeps UTC or "
-    "standard time all year is likely: timezone = Etc/UTC"
+    "'2023-03-26 01:30:00', expected another time, or another timezone; if the logger keeps UTC "
+    "or standard time all year, timezone = Etc/UTC"
 )
 _REPEATED = (
     "a local time that occurs twice in Europe/Dublin, where the clocks repeat it: found "

@@ -334,8 +334,22 @@ def test_another_zone_between_runs_sends_nothing(bench: Bench, collector: Collec
     assert "probably the timezone" in told.err
     assert len(collector.packets("m")) == 40
     assert "36 rows sent before" in bench.run(config).err
+    stands = bench.run("status", config)
+    assert (3, True) == (stands.code, "m: 36 rows sent before with other values" in stands.err)
     sent = bench.run(config, "--json", "--late", "send").balanced()
     assert (0, 40) == (sent.code, sent.meters["m"]["sent"])
+
+
+def test_another_zone_without_newer_rows_is_told_as_one(bench: Bench, collector: Collector) -> None:
+    """Where the other zone makes all rows older, the cause is told, not a way to send them."""
+    bench.csv("m.csv", rows(40))
+    config = bench.ini(collector.url, {"m": "m.csv"})
+    assert bench.run(config).code == 0
+    config.write_text(config.read_text().replace("timezone = UTC", "timezone = Etc/GMT-1"))
+    told = bench.run(config, "--json").balanced()
+    assert (3, 0, 40) == (told.code, *(told.meters["m"][k] for k in ("sent", "late")))
+    assert "probably the timezone" in told.err
+    assert len(collector.packets("m")) == 40
 
 
 def test_a_changed_row_is_late(bench: Bench, collector: Collector) -> None:

@@ -125,8 +125,8 @@ CSVS = {
         "2024-03-31 01:30:00,1\n2024-03-31 02:00:00,1\n",
         (
             "{csv}:1:1: a local time that does not exist in Europe/Dublin, where the clocks skip it: "
-            "found '2024-03-31 01:30:00', expected another time, or another timezone; a logger that "
-            "keeps UTC or standard time all year is likely: timezone = Etc/UTC"
+            "found '2024-03-31 01:30:00', expected another time, or another timezone; if the logger "
+            "keeps UTC or standard time all year, timezone = Etc/UTC"
         ),
     ),
     "an empty file": (

@@ -124,15 +124,25 @@ def test_times_that_do_not_exist(tmp_path: Path) -> None:
     path = written(tmp_path / "m.csv", "2023-03-26 02:00:00,1\n2023-03-26 02:15:00,2\n")
     message = looked_at(path, timezone="Europe/Rome").problems[0].message
     assert message.endswith(
-        "expected another time, or another timezone; a logger that keeps UTC or standard time all "
-        "year is likely: timezone = Etc/UTC, or Etc/GMT-1 (which is UTC+01:00)"
+        "expected another time, or another timezone; if the logger keeps UTC or standard time all "
+        "year, timezone = Etc/UTC, or Etc/GMT-1 (which is UTC+01:00)"
     )
     path = written(tmp_path / "m.csv", "2023-03-12 02:00:00,1\n")
     message = looked_at(path, timezone="America/Chicago").problems[0].message
     assert message.endswith("timezone = Etc/UTC, or Etc/GMT+6 (which is UTC-06:00)")
     path = written(tmp_path / "m.csv", "2023-10-01 02:10:00,1\n")
     message = looked_at(path, timezone="Australia/Lord_Howe").problems[0].message
-    assert message.endswith("is likely: timezone = Etc/UTC")
+    assert message.endswith("all year, timezone = Etc/UTC")
+
+
+def test_times_that_do_not_exist_where_the_files_follow_other_clocks(tmp_path: Path) -> None:
+    """The advice for a logger without clock changes is for those that have none."""
+    path = written(tmp_path / "m.csv", lines(logged("Europe/Rome", "2023-01-01", YEAR, 30)))
+    found = looked_at(path, timezone="America/New_York")
+    assert {"nonexistent time"} <= {problem.kind for problem in found.problems}
+    assert "if the logger keeps UTC or standard time all year, " in found.problems[0].message
+    (sign,) = signs(found)
+    assert f"as clocks in {ROME}" in sign
 
 
 @pytest.mark.parametrize("name", ["Etc/GMT-1", "Etc/GMT+6", "Etc/UTC"])
