@@ -1828,6 +1828,9 @@ def test_ctrl_c_while_waiting(collector: Collector) -> None:
     collector.script = [Hang(pause=1.0)]
     program = script(
         """
+import signal
+# A shell may have started the tests in the background, with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Agent(1, settle=0) as agent:
     agent.send(at(0), config)
     try:
