@@ -261,8 +261,11 @@ class World:
             # What rolls away before it was sent is lost by the export.
             return self.readings[heads[max(-run.place, -len(heads))] :] if heads else self.readings
         if run.form == "gap filled" and run.place < len(self.readings):
-            gap = self.readings[run.place]
-            if not self._is_repeated(gap):
+            gap, last = self.readings[run.place], self.machine.last
+            # An export that lacks the collector's last packet can't show that a restored checkpoint
+            # has fallen behind.
+            is_last = last is not None and last.instant == gap.instant
+            if not (is_last or self._is_repeated(gap)):
                 return [each for each in self.readings if each is not gap]
         return list(self.readings)
 
