@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from swarm import columnguess, timeguess
@@ -109,10 +109,16 @@ def _thousands(found: Layout) -> str:
     mark = re.escape(found.decimal)
     parted = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+", re.ASCII)
     columns = [place for place, is_number in enumerate(found.numeric, 1) if is_number]
-    cells = (row[place] for row in found.rows for place in columns if found.decimal in row[place])
-    first = next(cells, "")
-    if not first or not all(map(parted.fullmatch, chain([first], cells))):
+    cells = [row[place] for row in found.rows for place in columns if found.decimal in row[place]]
+    if not cells or not all(map(parted.fullmatch, cells)):
         return ""
+    certain = next((cell for cell in cells if cell.count(found.decimal) > 1), None)
+    if certain is not None:
+        return (
+            f"{shown(certain)} has '{found.decimal}' between thousands: have the numbers exported "
+            "without it; as they stand, swarm check refuses them"
+        )
+    first = cells[0]
     return (
         f"{shown(first)} may be {first.replace(found.decimal, '')} as well: each number with a "
         f"'{found.decimal}' has three digits after it. If it parts thousands, have the numbers "
