@@ -8,6 +8,6 @@ ruff format --check .
 mypy
 lint-imports
 coverage erase
-coverage run -m pytest -n "${WORKERS:-6}" "$@"
+coverage run -m pytest -n "${WORKERS:-6}" --dist worksteal "$@"
 coverage combine -q
 coverage report
