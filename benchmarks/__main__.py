@@ -14,7 +14,7 @@ from benchmarks import bars, checking, ledger, machine, memory, rates, results, 
 from benchmarks.bench import LOG, Bench, Plan
 from benchmarks.errors import NotMeasured
 from benchmarks.results import Missing, Result
-from swarm.table import counted
+from swarm.text import counted
 
 MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
     "no-latency": rates.no_latency,

@@ -16,9 +16,9 @@ from benchmarks.errors import NotMeasured
 from benchmarks.machine import cores
 from benchmarks.results import MICROSECONDS, SECONDS, TIMES, Result, at_least
 from benchmarks.uploads import job
-from swarm.meterfile import Window, survey
-from swarm.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
-from swarm.table import counted
+from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
+from swarm.csv import Window, survey
+from swarm.text import counted
 
 _ZONE = "Europe/Dublin"
 _FILES = 8

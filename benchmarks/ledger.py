@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, side_by_side
 from benchmarks.results import MICROSECONDS, Result, at_most
-from swarm.ledger import ACKNOWLEDGED, MOST_NOTES, Ledger
-from swarm.ledgerformat import Note
+from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, Ledger
+from swarm.checkpoint.ledger_format import Note
 
 _PACKETS = 200_000
 _STEP_MS = 300_000

@@ -13,7 +13,7 @@ from benchmarks.data import Series
 from benchmarks.errors import NotMeasured
 from benchmarks.results import MEGABYTES, PERCENT, Result, at_most
 from benchmarks.uploads import Job, job
-from swarm.table import counted
+from swarm.text import counted
 
 _MOST_MEGABYTES = 250
 _MOST_GROWTH = 15

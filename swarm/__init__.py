@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
-    from swarm.agent import Agent
-    from swarm.agentconfig import Config, Environment
+    from swarm.agent.agent import Agent
+    from swarm.agent.config import Config, Environment
+    from swarm.agent.handlers import Response, SentHandler
+    from swarm.agent.measurement import ElectricityMeasurement, Measurement, SimpleMeasurement
     from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
-    from swarm.handlers import SentHandler
-    from swarm.measurement import ElectricityMeasurement, Measurement, SimpleMeasurement
-    from swarm.response import Response
 
 __version__ = VERSION
 
@@ -34,18 +33,18 @@ __all__ = [
 
 # Loaded when they are asked for: the command needs none of them, and `--help` has to be quick.
 _HOMES = {
-    "Agent": "agent",
+    "Agent": "agent.agent",
     "AgentError": "errors",
-    "Config": "agentconfig",
+    "Config": "agent.config",
     "ConfigError": "errors",
-    "ElectricityMeasurement": "measurement",
-    "Environment": "agentconfig",
-    "Measurement": "measurement",
+    "ElectricityMeasurement": "agent.measurement",
+    "Environment": "agent.config",
+    "Measurement": "agent.measurement",
     "MeasurementError": "errors",
-    "Response": "response",
-    "SentHandler": "handlers",
+    "Response": "agent.handlers",
+    "SentHandler": "agent.handlers",
     "SettingsError": "errors",
-    "SimpleMeasurement": "measurement",
+    "SimpleMeasurement": "agent.measurement",
     "SwarmError": "errors",
 }
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from swarm.errors import SettingsError, StateError, SwarmError
-from swarm.openfiles import has_too_many, way_out
+from swarm.open_files import has_too_many, way_out
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -18,7 +18,7 @@ def main() -> None:
         # A stream's ID may hold what the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        from swarm.cli import swarm
+        from swarm.cli.main import swarm
 
         code = swarm.main(prog_name="swarm", standalone_mode=False)
     except SystemExit:
@@ -33,8 +33,8 @@ def _told(error: BaseException) -> int:
     """Say what went wrong; return the exit status."""
     import click
 
-    from swarm.log import LOG
-    from swarm.stopping import EndNow
+    from swarm.cli.log import LOG
+    from swarm.run.stop import EndNow
 
     if isinstance(error, click.ClickException):
         error.show()
@@ -71,7 +71,7 @@ def _tell_json(message: str, exit_code: int) -> None:
 
     import click
 
-    from swarm.values import boolean
+    from swarm.config.parsers import boolean
     from swarm.version import VERSION
 
     is_asked = "--json" in sys.argv[1:]

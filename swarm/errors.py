@@ -82,3 +82,7 @@ class ConfigError(SettingsError, ValueError):
 
 class AgentError(SwarmError, RuntimeError):
     """An `Agent` is asked for what it can't do: it is closed, or of another process."""
+
+
+#: Where several exit codes apply, the first of these wins.
+PRECEDENCE = (1, 130, 143, 7, 4, 3, 5, 6, 2)

@@ -5,20 +5,21 @@ wire: nothing here goes through binary floating point, except to compare and to 
 """
 
 import json
-import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
+from numbers import Integral
 from typing import Final, NamedTuple
 
 from swarm.localtime import DAY_MS, naive_of
 
 #: The one measurement of a single-value stream.
 VALUE: Final = "value"
+
 
 #: The 21 electrical registers, in the order of the CSV's columns and of the packet.
 REGISTERS: Final[tuple[str, ...]] = (
@@ -28,59 +29,17 @@ REGISTERS: Final[tuple[str, ...]] = (
     "v_23",
 )
 
-#: A legal JSON number without exponent that is certainly finite, also in another unit. No group
-#: is possessive: before Python 3.11.5 such a group matches what it should not ("5.").
-PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,99}+(?:\.[0-9]++|)"
 
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_DECIMAL_NUMBER = re.compile(
-    r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]*))?|\.(?P<bare>[0-9]+))"
-    r"(?P<exponent>[eE][+-]?[0-9]+)?"
-)
 _NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[0-9.][eE]|-0(?![.0-9])")
+
+
 _NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
+
+
 _MINUTE_MS = 60_000
+
+
 LARGEST_EXPONENT = 400
-
-
-def number(cell: str) -> str:
-    """Return a decimal number as legal JSON with every digit kept; ValueError if it is none.
-
-    >>> number("007.50"), number("+5"), number("-.5"), number("5.")
-    ('7.50', '5', '-0.5', '5')
-    """
-    if _JSON_NUMBER.fullmatch(cell):
-        text = cell
-    elif match := _DECIMAL_NUMBER.fullmatch(cell):
-        text = _legal(match)
-    else:
-        raise ValueError("not a decimal number")
-    if not math.isfinite(float(text)):
-        raise ValueError("not a finite number")
-    try:
-        Decimal(text)
-    except InvalidOperation:
-        raise ValueError("a number with an exponent out of reach") from None
-    return text
-
-
-def _legal(match: re.Match[str]) -> str:
-    sign = "-" if match["sign"] == "-" else ""
-    whole = (match["whole"] or "0").lstrip("0") or "0"
-    part = match["part"] or match["bare"]
-    return sign + whole + (f".{part}" if part else "") + (match["exponent"] or "")
-
-
-def scaled(value: str, power: int) -> str:
-    """Return a JSON number times a power of ten, exactly; ValueError if that is not finite.
-
-    >>> scaled("1.2345", 3), scaled("250", -3), scaled("5e6", 3)
-    ('1234.5', '0.250', '5e9')
-    """
-    mantissa, mark, exponent = value.lower().partition("e")
-    if mark:
-        return number(f"{mantissa}e{int(exponent) + power}")
-    return number(f"{Decimal(f'{value}e{power}'):f}")
 
 
 def body(registers: Sequence[str], cells: str) -> str:
@@ -240,3 +199,42 @@ def _as_double(value: object) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
+
+
+#: What the collector takes each quantity in.
+UNITS: Final[dict[str, str]] = {
+    "aP": "W",
+    "rP": "var",
+    "apP": "VA",
+    "v": "V",
+    "c": "A",
+    "pC": "Wh",
+}
+
+
+#: The attributes of `ElectricityMeasurement`, one for each of the registers.
+ATTRIBUTES: Final[tuple[str, ...]] = (
+    *(
+        f"{quantity}_phase_{phase}"
+        for quantity in (
+            "active_power",
+            "reactive_power",
+            "apparent_power",
+            "voltage",
+            "current",
+            "active_energy",
+        )
+        for phase in "abc"
+    ),
+    "line_to_line_voltage_phase_ab",
+    "line_to_line_voltage_phase_ac",
+    "line_to_line_voltage_phase_bc",
+)
+
+
+_NUMBERS = (int, float, Decimal, Integral)
+
+
+def unit_of(register: str) -> str:
+    """Return the unit of a register on the wire: ``pC_1`` is in ``Wh``."""
+    return UNITS[register.partition("_")[0]]

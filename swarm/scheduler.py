@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     import pycurl
 
+
 _P = ParamSpec("_P")
+
+
 _T = TypeVar("_T")
+
 
 #: What an RLock and a Lock say that are released and not held.
 _NOT_HELD = frozenset({"cannot release un-acquired lock", "release unlocked lock"})
@@ -197,25 +201,3 @@ class Threads:
 
 
 THREADS = Threads()
-
-
-class Attentive:
-    """A scheduler for one job, which hears whether it is to stop each time that it gives way.
-
-    ``check`` raises what ends the job.
-    """
-
-    def __init__(self, scheduler: Scheduler, check: Callable[[], None]) -> None:
-        self._check = check
-        self._breathe = scheduler.breathe
-        self.start = scheduler.start
-        self.call = scheduler.call
-        self.event = scheduler.event
-        self.transfer = scheduler.transfer
-        self.aside = scheduler.aside
-        self.ahead = scheduler.ahead
-
-    def breathe(self) -> None:
-        """Let the others have their turn, then go on, or end."""
-        self._breathe()
-        self._check()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from swarm.log import LOG, SCREEN, plainly, set_up
+from swarm.cli.log import LOG, SCREEN, plainly, set_up
 from tests import tracing
 from tests.bench import Bench
 from tests.collector_server import Collector

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from swarm.settings import ENVIRONMENTS, Settings
+from swarm.config.settings import Settings
+from swarm.config.urls import ENVIRONMENTS
 from tests.inifile import CREDENTIALS, SWARM, meters, users
 
 Parts = Mapping[str, str]

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarm.meterfile import MeterReader, Row, Survey, Window, survey
+from swarm.config.settings import CsvRules, Meter
+from swarm.csv import MeterReader, Row, Survey, Window, survey
 from swarm.packet import timestamp
-from swarm.settings import CsvRules, Meter
 
 #: Seconds that a file is old where its age does not matter.
 OLD = 60.0

@@ -26,12 +26,12 @@ from pathlib import Path
 from types import FrameType
 from unittest import mock
 
-from swarm import secrets
-from swarm.config import load
+from swarm.config import credentials
+from swarm.config.load import load
+from swarm.config.settings import Meter, Settings
+from swarm.csv import MeterReader, Row, Survey, Window, survey
 from swarm.errors import SettingsError
-from swarm.meterfile import MeterReader, Row, Survey, Window, survey
 from swarm.packet import body, packet
-from swarm.settings import Meter, Settings
 from tests.csvmeter import aged
 from tests.mutation import Files, mutated
 from tests.seeds import PASSWORD_FILE, SECRET, seeds
@@ -172,7 +172,7 @@ def _surroundings(folder: Path) -> Iterator[None]:
     try:
         with (
             mock.patch.dict(os.environ, dict.fromkeys(names, SECRET)),
-            mock.patch.dict(secrets.SOURCES, {"password_command": lambda *_: SECRET}),
+            mock.patch.dict(credentials.SOURCES, {"password_command": lambda *_: SECRET}),
         ):
             yield
     finally:

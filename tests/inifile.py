@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swarm.config import load
+from swarm.config.load import load
+from swarm.config.settings import Meter, Settings
 from swarm.errors import SettingsError
-from swarm.settings import Meter, Settings
 
 #: The sections' own lines are 1, 4, 7 and 9.
 SWARM = "environment = sandbox\ntimezone = Europe/Dublin"

@@ -9,7 +9,7 @@ import termios
 import threading
 from typing import Self, TextIO
 
-from swarm.table import width
+from swarm.cli.table import width
 
 _TOKEN = re.compile(
     r"\x1b\[(?P<count>\d*)(?P<move>[A-Za-z])|(?P<plain>[^\x00-\x1f]+)|(?P<one>.)", re.DOTALL

@@ -13,14 +13,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.board import Board
-from swarm.delivery import deliver
-from swarm.ledger import ACKNOWLEDGED, Ledger
-from swarm.ledgerformat import Note
-from swarm.stream import Task
-from swarm.streamlocks import StreamLocks
-from swarm.transport.loop import Loop
-from swarm.worker import Brief, WorkerContext
+from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
+from swarm.checkpoint.ledger_format import Note
+from swarm.checkpoint.locks import StreamLocks
+from swarm.collector.transport.loop import Loop
+from swarm.delivery.deliver import deliver
+from swarm.delivery.task import Task
+from swarm.run.context import Brief, WorkerContext
+from swarm.run.shared import Board
 from tests.jobs import in_job
 
 if TYPE_CHECKING:

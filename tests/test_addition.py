@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from swarm.cli import swarm
-from swarm.config import load
-from swarm.settings import Settings
+from swarm.cli.main import swarm
+from swarm.config.load import load
+from swarm.config.settings import Settings
 from tests.bench import Bench, rows
 from tests.csvmeter import looked_at, written
 from tests.test_starter import OFFICE, export

@@ -31,8 +31,9 @@ from swarm import (
     Response,
     SimpleMeasurement,
 )
-from swarm.agent import _senders
-from swarm.transport import Engine, _loop
+from swarm.agent.agent import _senders
+from swarm.collector.transport import _loop
+from swarm.collector.transport.base import Engine
 from tests.collector_server import (
     PATH,
     Collector,
@@ -55,8 +56,8 @@ Answers = list[tuple[Measurement, Response | None]]
 @pytest.fixture(autouse=True)
 def _quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds, not minutes, before another try."""
-    monkeypatch.setattr("swarm.retry.BACKOFF_FIRST", 0.02)
-    monkeypatch.setattr("swarm.retry.BACKOFF_MOST", 0.05)
+    monkeypatch.setattr("swarm.collector.retry.BACKOFF_FIRST", 0.02)
+    monkeypatch.setattr("swarm.collector.retry.BACKOFF_MOST", 0.05)
 
 
 @pytest.fixture
@@ -257,7 +258,7 @@ def test_the_instance_after_a_disposal_in_a_hurry(
     collector: Collector, config: Config, shared: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the old one could not wait for has ended before the new one sends."""
-    monkeypatch.setattr("swarm.agent._GRACE", 0.05)
+    monkeypatch.setattr("swarm.agent.agent._GRACE", 0.05)
     collector.script = [Reply(200, delay=0.5), Reply(200, delay=0.5)]
     shared.send([at(0), at(0, name="b"), at(1)], config)
     until(lambda: collector.in_flight == 2)
@@ -520,7 +521,7 @@ def test_an_error_of_a_signals_handler(
 
 _FIRST_SENDS = """
 from swarm.scheduler import _caller
-from swarm.transport import _loop
+from swarm.collector.transport import _loop
 from tests.test_agent import InterruptionError, interrupted
 
 def fail(): raise InterruptionError
@@ -956,7 +957,7 @@ def test_a_generator_in_flat_memory() -> None:
 
 def test_many_streams_in_flat_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that is done with leaves hardly anything behind."""
-    monkeypatch.setattr("swarm.backlog.MOST_REMEMBERED", 100)
+    monkeypatch.setattr("swarm.agent.queue.MOST_REMEMBERED", 100)
     with _Forgetful() as collector, Agent(4, queue_size=500) as agent:
         config = Config(collector.url, "acme", "s3cr%et")
         names = (f"m{n}" for n in range(8000))
@@ -1076,7 +1077,7 @@ def test_many_streams_in_trouble(
     collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than may wait at once: another collector's go on, and in the end all arrive."""
-    monkeypatch.setattr("swarm.senders.MOST_WAITING", 2)
+    monkeypatch.setattr("swarm.agent.dispatcher.MOST_WAITING", 2)
     collector.script = lambda request, _: Reply(503) if request.method == "POST" else None
     with Collector() as sound, Agent(2, settle=0.05) as agent:
         agent.send([at(minute, name=f"m{n}") for n in range(10) for minute in range(3)], config)
@@ -1250,7 +1251,7 @@ def test_what_idle_streams_sent_is_remembered(
     config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of so many of them, those that sent last; late measurements of others go unnoticed."""
-    monkeypatch.setattr("swarm.backlog.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("swarm.agent.queue.MOST_REMEMBERED", 2)
     with Agent(1) as agent:
         for name in ("a", "b", "a", "c"):
             agent.send(at(5, name=name), config)
@@ -1271,7 +1272,7 @@ def test_a_bug_in_one_blocks_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What nobody thought of is logged, and counted as not sent."""
-    monkeypatch.setattr("swarm.sending.packet", lambda *_: 1 / 0)
+    monkeypatch.setattr("swarm.agent.sender.packet", lambda *_: 1 / 0)
     answers = kept(agent)
     agent.send(at(0), config)
     assert agent.wait_until_last(20)
@@ -1317,7 +1318,7 @@ def test_credentials_that_change_within_a_stream(collector: Collector, config: C
 
 def test_idle_sessions_are_bounded(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many, those used longest ago are closed."""
-    monkeypatch.setattr("swarm.sessions.MOST_IDLE", 2)
+    monkeypatch.setattr("swarm.agent.sessions.MOST_IDLE", 2)
     with Agent(1) as agent:
         for user in ("a", "b", "c", "c", "b", "a"):
             agent.send(at(0), Config(collector.url, user, "s3cr%et"))
@@ -1375,7 +1376,7 @@ def test_all_problems_of_an_agent_at_once() -> None:
 
 def test_an_engine_that_can_not_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the config that is wrong; no option of the command is named."""
-    monkeypatch.setitem(sys.modules, "swarm.transport.curl", None)
+    monkeypatch.setitem(sys.modules, "swarm.collector.transport.curl", None)
     with pytest.raises(ConfigError, match=r"^transport curl: pycurl can't be loaded"):
         Agent(transport="curl")
 
@@ -1448,7 +1449,7 @@ def test_the_end_does_not_wait_for_an_answer(
     transport: Engine,
 ) -> None:
     """What is under way has a moment; its answer, if it comes later, is told to nobody."""
-    monkeypatch.setattr("swarm.agent._GRACE", 0.1)
+    monkeypatch.setattr("swarm.agent.agent._GRACE", 0.1)
     gate = threading.Event()
 
     def script(*_: object) -> None:
@@ -1516,7 +1517,7 @@ def test_ctrl_c_does_not_wait(
     collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A `with` block that it leaves ends without what waits."""
-    monkeypatch.setattr("swarm.agent._GRACE", 0.1)
+    monkeypatch.setattr("swarm.agent.agent._GRACE", 0.1)
     collector.script = [Hang(pause=5)]
     agent = Agent(1)
 
@@ -1578,8 +1579,8 @@ def test_at_the_interpreters_exit(collector: Collector) -> None:
 
 _HANDLERS_AT_EXIT = """
 import time
-import swarm.agent
-swarm.agent._PATIENCE_AT_EXIT = 0.5
+import swarm.agent.agent
+swarm.agent.agent._PATIENCE_AT_EXIT = 0.5
 agent = Agent(2, transport=sys.argv[1])
 @agent.add_measurement_sent_handler
 def note(measurement, response):
@@ -1743,7 +1744,7 @@ def test_a_fork_while_the_watchdog_has_its_lock(collector: Collector) -> None:
     """The child's sessions have a watchdog of their own."""
     program = script(
         """
-from swarm.transport import connection
+from swarm.collector.transport import connection
 
 held, done = threading.Event(), threading.Event()
 
@@ -1776,8 +1777,8 @@ def test_a_fork_while_another_thread_reads_a_config(collector: Collector) -> Non
     """The child may use configs, also those of 3.11."""
     program = script(
         """
-import swarm.agentconfig
-real = swarm.agentconfig.collector_name
+import swarm.agent.config
+real = swarm.agent.config.collector_name
 held, done = threading.Event(), threading.Event()
 
 def slow(url):
@@ -1785,11 +1786,11 @@ def slow(url):
     done.wait()
     return real(url)
 
-swarm.agentconfig.collector_name = slow
+swarm.agent.config.collector_name = slow
 thread = threading.Thread(target=lambda: config.collector)
 thread.start()
 held.wait()
-swarm.agentconfig.collector_name = real
+swarm.agent.config.collector_name = real
 child = os.fork()
 if not child:
     signal.alarm(10)
@@ -1853,9 +1854,9 @@ with Agent(1, settle=0) as agent:
 def test_importing_stays_light() -> None:
     """`swarm` and its command line load no HTTP library; the names are all there."""
     code = """
-import sys, swarm, swarm.cli
+import sys, swarm, swarm.cli.main
 assert set(swarm.__all__) <= set(dir(swarm))
-assert not {"requests", "urllib3", "pycurl", "swarm.agent"} & sys.modules.keys()
+assert not {"requests", "urllib3", "pycurl", "swarm.agent.agent"} & sys.modules.keys()
 for name in swarm.__all__:
     getattr(swarm, name)
 assert not {"requests", "urllib3", "pycurl"} & sys.modules.keys()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import Config, SimpleMeasurement
-from swarm.backlog import Backlog
+from swarm.agent.queue import Backlog
 
 _CONFIG = Config("http://127.0.0.1/", "u", "p")
 _START = datetime(2023, 1, 1, tzinfo=UTC)

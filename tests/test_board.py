@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from swarm.board import Board
 from swarm.errors import StateError
+from swarm.run.shared import Board
 from tests.spawned import accept_all, hammer_board, hold_board, probe, reserve, spawned
 
 
@@ -30,7 +30,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the clock that the board sees."""
     clock = Clock()
-    monkeypatch.setattr("swarm.board.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("swarm.run.shared.time", SimpleNamespace(monotonic=clock))
     return clock
 
 

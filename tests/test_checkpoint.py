@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm import ledgerformat as fmt
+from swarm.checkpoint import ledger_format as fmt
 from tests.bench import Bench, packets, rows
 from tests.collector_server import Behaviour, Collector, Reply, Request
 

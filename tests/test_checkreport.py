@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from swarm import checkreport
-from swarm.meterfile import Survey, Window, survey
-from swarm.options import Upload
-from swarm.settings import CsvRules, Meter, Settings
+from swarm.cli import check_report
+from swarm.config.settings import CsvRules, Meter, Settings, Upload
+from swarm.csv import Survey, Window, survey
 
 
 def settings(*meters: Meter) -> Settings:
@@ -35,13 +34,13 @@ def checked(tmp_path: Path) -> tuple[Settings, list[Survey]]:
 
 def facts(checked: tuple[Settings, list[Survey]]) -> list[dict[str, Any]]:
     """Return the meters of the JSON."""
-    meters: list[dict[str, Any]] = json.loads(checkreport.as_json(*checked))["meters"]
+    meters: list[dict[str, Any]] = json.loads(check_report.as_json(*checked))["meters"]
     return meters
 
 
 def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Survey]]) -> None:
     """Rows, period, interval and gaps of each meter, and whether it is sound, aligned."""
-    lines = checkreport.as_table(checked[1]).splitlines()
+    lines = check_report.as_table(checked[1]).splitlines()
     head, rule, sound, bad = lines
     assert ["meter", "rows", "first", "last", "interval", "gaps", "check"] == head.split()
     assert set(rule) == {"-", " "}
@@ -98,7 +97,7 @@ def gappy(tmp_path: Path) -> tuple[Settings, list[Survey]]:
 
 def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[Survey]]) -> None:
     """The first few of a meter, and how many more there are; within 100 columns."""
-    lines = checkreport.as_table(gappy[1]).splitlines()
+    lines = check_report.as_table(gappy[1]).splitlines()
     assert "gas: 7 gaps, 168 rows missing" == lines[4]
     assert "  2023-07-01T23:00:00.000+01:00 .. 2023-07-03T00:00:00.000+01:00  24 rows" == lines[5]
     assert "  ... and 2 more" == lines[-1]
@@ -121,7 +120,7 @@ def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
     content = "".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 5))
     meters = [meter(tmp_path, "m" * n, content) for n in range(1, 23)]
     surveys = [survey(each, Window(), with_quality=True) for each in meters]
-    lines = checkreport.as_table(surveys).splitlines()
+    lines = check_report.as_table(surveys).splitlines()
     assert 20 == sum(line.endswith(": 1 gap, 2 rows missing") for line in lines)
     assert "... and gaps of 2 more meters; --json lists them" == lines[-1]
 
@@ -130,8 +129,8 @@ def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[Surve
     """Of the rows that can be sent: a file with problems is not."""
     assert (
         "2 packets take 4.0 s at 0.5 a second"
-        == checkreport.as_table(checked[1], 0.5).splitlines()[-1]
+        == check_report.as_table(checked[1], 0.5).splitlines()[-1]
     )
-    told = json.loads(checkreport.as_json(*checked, 0.5))
+    told = json.loads(check_report.as_json(*checked, 0.5))
     assert (2, 0.5, 4.0) == (told["packets"], told["rate"], told["upload_seconds"])
-    assert json.loads(checkreport.as_json(*checked))["upload_seconds"] is None
+    assert json.loads(check_report.as_json(*checked))["upload_seconds"] is None

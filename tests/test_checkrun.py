@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from swarm.board import Board
-from swarm.checkrun import LookLostError, results
-from swarm.pool import Crew, Pool
-from swarm.progress import Quiet
-from swarm.stopping import Stop
+from swarm.cli.progress import Quiet
+from swarm.run.jobs import LookLostError, results
+from swarm.run.pool import Crew, Pool
+from swarm.run.shared import Board
+from swarm.run.stop import Stop
 
 
 def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:

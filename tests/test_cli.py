@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from swarm import __main__ as command
+from swarm.config.options import OPTIONS
 from swarm.errors import StateError
-from swarm.options import OPTIONS
-from swarm.stopping import EndNow
+from swarm.run.stop import EndNow
 from swarm.version import VERSION
 from tests.bench import Bench, Ended, ended, packets, rows
 from tests.collector_server import Collector
@@ -47,7 +47,7 @@ def imports(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-c", "import swarm.cli"],
+        ["-c", "import swarm.cli.main"],
         ["-m", "swarm", "--help"],
         ["-m", "swarm", "--version"],
         ["-m", "swarm", "upload", "--help"],
@@ -56,7 +56,10 @@ def imports(*arguments: str) -> set[str]:
 def test_help_is_quick(arguments: list[str]) -> None:
     """Help and version load no HTTP library, no pool, no log: they are there at once."""
     found = imports(*arguments)
-    assert ("swarm.cli", set()) == ("swarm.cli" if "swarm.cli" in found else "", HEAVY & found)
+    assert ("swarm.cli.main", set()) == (
+        "swarm.cli.main" if "swarm.cli.main" in found else "",
+        HEAVY & found,
+    )
 
 
 def test_the_help_names_every_option(bench: Bench) -> None:
@@ -132,7 +135,7 @@ def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
         heard.update(options)
         raise StateError(f"secrets: {secrets}")
 
-    monkeypatch.setattr("swarm.config.load", load)
+    monkeypatch.setattr("swarm.config.load.load", load)
     assert run_here(monkeypatch, *arguments) == 7
     return heard
 
@@ -209,7 +212,7 @@ def test_a_bug_is_one_line(
     def load(*_: object, **__: object) -> None:
         raise KeyError("foreseen by\nnobody")
 
-    monkeypatch.setattr("swarm.config.load", load)
+    monkeypatch.setattr("swarm.config.load.load", load)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert run_here(monkeypatch, *arguments, "c.ini") == 1
@@ -226,7 +229,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def upload(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("swarm.upload.upload", upload)
+    monkeypatch.setattr("swarm.run.upload.upload", upload)
 
 
 def test_the_ini_may_ask_for_tracebacks(
@@ -269,7 +272,7 @@ def test_ctrl_c_before_anything(
     def load(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("swarm.config.load", load)
+    monkeypatch.setattr("swarm.config.load.load", load)
     assert run_here(monkeypatch, "c.ini") == 130
     assert "" == capsys.readouterr().err.strip()
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from swarm.columnguess import settings
 from swarm.errors import GuessError
-from swarm.measurement import ATTRIBUTES
-from swarm.packet import REGISTERS
+from swarm.init.columns import settings
+from swarm.packet import ATTRIBUTES, REGISTERS
 
 
 def told(header: list[str], numeric: list[bool | None] | None = None) -> dict[str, str]:

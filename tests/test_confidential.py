@@ -191,9 +191,9 @@ def test_a_bug_is_one_line(bench: Bench, collector: Collector) -> None:
     env = bench.first(
         "import sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import swarm.packet, swarm.delivery\n"
+        "    import swarm.packet, swarm.delivery.deliver\n"
         f"    def packet(*_): raise RuntimeError('{PASSWORD[:0]}oops')\n"
-        "    swarm.delivery.packet = packet\n"
+        "    swarm.delivery.deliver.packet = packet\n"
     )
     config = bench.ini(collector.url, {"m": bench.csv("m.csv", rows(2))})
     done = bench.run(config, env=env)

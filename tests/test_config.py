@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm.config import load
+from swarm.config.load import load
+from swarm.config.urls import ENVIRONMENTS
 from swarm.errors import SettingsError
-from swarm.settings import ENVIRONMENTS
 from tests.inifile import SWARM, ini_text, loaded, meters, problems, users
 
 COMMENTS = "comments stand on lines of their own"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.config import load
+from swarm.config.load import load
 from swarm.errors import SettingsError
 from tests.bench import Bench
 from tests.collector_server import Collector

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm.config import load
+from swarm.config.load import load
 from swarm.errors import SettingsError
 from tests.inifile import CREDENTIALS, SWARM, ini_text, loaded, problems, users
 

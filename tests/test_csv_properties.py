@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swarm.csv import Survey
+from swarm.csv.numbers import number
 from swarm.localtime import Zone, midnight
-from swarm.meterfile import Survey
-from swarm.packet import body, digest, instant_of, number, packet, timestamp
+from swarm.packet import body, digest, instant_of, packet, timestamp
 from tests.csvmeter import kinds, looked_at, sent, told, written
 
 ZONES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.csvfile import (
+from swarm.csv.file import (
     BLOCK_BYTES,
     LONGEST_LINE,
     NOTHING,
@@ -16,9 +16,9 @@ from swarm.csvfile import (
     Block,
     Checked,
     CsvFile,
+    HeldFile,
 )
 from swarm.errors import FileChangedError
-from swarm.heldfile import HeldFile
 from tests.csvmeter import aged, written
 
 LINES = b"".join(b"%06d,some cells of a line\n" % n for n in range(10_000))

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from swarm.csvfile import BLOCK_BYTES, LONGEST_LINE, Block
-from swarm.csvrows import RowReader
+from swarm.cli.progress import told as problem_lines
+from swarm.config.settings import CsvRules
+from swarm.csv.file import BLOCK_BYTES, LONGEST_LINE, Block
+from swarm.csv.problems import MOST_PROBLEMS, Problems
+from swarm.csv.rows import RowReader
 from swarm.packet import REGISTERS
-from swarm.problems import MOST_PROBLEMS, Problems
-from swarm.problems import told as problem_lines
-from swarm.settings import CsvRules
 from tests.csvmeter import kinds, looked_at, sent, told, written
 
 T0, T1 = "2023-01-01 00:00:00", "2023-01-01 00:15:00"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarm.days import Clocks, Days, Offsets, UnsteadyDay
+from swarm.csv.days import Clocks, Days, Offsets, UnsteadyDay
 from swarm.localtime import DAY_MS, Zone, naive_of
 
 HOUR = 3_600_000

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.cli import swarm, upload
-from swarm.report import PRECEDENCE
+from swarm.cli.main import swarm, upload
+from swarm.errors import PRECEDENCE
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from swarm.events import StreamResult
-from swarm.meterfile import Window, survey
-from swarm.options import Upload
-from swarm.settings import CsvRules, Meter
-from swarm.stream import Task
-from swarm.transport import Access
+from swarm.collector.transport.base import Access
+from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.csv import Window, survey
+from swarm.delivery.result import StreamResult
+from swarm.delivery.task import Task
 from tests.bench import Bench, packets, rows
 from tests.collector_server import Behaviour, Collector, Request, ResetAfterStoring
 from tests.spawned import deliver_counted, spawned

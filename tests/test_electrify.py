@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from swarm import electrify
+from swarm.csv import numbers
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,15 @@ from swarm import electrify
 )
 def test_power_is_energy_over_time(energy: str, minutes: float, expected: str) -> None:
     """Exact where the quotient ends, else 17 significant digits."""
-    assert electrify.cells(energy, minutes) == expected
+    assert numbers.cells(energy, minutes) == expected
 
 
 def test_a_power_beyond_doubles_is_refused() -> None:
     """The energy alone would be finite."""
     with pytest.raises(ValueError, match="finite"):
-        electrify.cells("1e308", 15)
+        numbers.cells("1e308", 15)
 
 
 def test_the_shortest_slot_is_no_division_by_zero() -> None:
     """A slot of less than a microminute counts as one."""
-    assert Decimal(electrify.cells("1", 1e-12).split(",")[0]) == 60_000_000
+    assert Decimal(numbers.cells("1", 1e-12).split(",")[0]) == 60_000_000

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from swarm.collector import Link, Outcome
-from swarm.exchange import Exchange
-from swarm.retry import verdict
-from swarm.stream import Ended, Patience, Target
-from swarm.transport import Access
+from swarm.collector.client import Link, Outcome
+from swarm.collector.retry import Patience, verdict
+from swarm.collector.transport.base import Access
+from swarm.delivery.context import Ended
+from swarm.delivery.exchange import Exchange
+from swarm.delivery.task import Target
 
 
 class Session:

@@ -7,9 +7,9 @@ import pytest
 
 _PROGRAM = """
 import os, signal, sys, threading, time
-import swarm.forks
-swarm.forks._LONGEST_WAIT = float(sys.argv[1])
-making = swarm.forks.ForkLock()
+import swarm.agent.forks
+swarm.agent.forks._LONGEST_WAIT = float(sys.argv[1])
+making = swarm.agent.forks.ForkLock()
 held, done = threading.Event(), threading.Event()
 is_whole = True
 

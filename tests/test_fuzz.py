@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm import rules
+from swarm.config import csv_rules
 from tests import fuzz
 from tests.seeds import SECRET, seeds
 
@@ -45,7 +45,7 @@ def test_what_is_wrong_is_found_and_kept(
     def broken(_text: str) -> str:
         raise error
 
-    monkeypatch.setattr(rules, "PARSERS", {**rules.PARSERS, "timezone": broken})
+    monkeypatch.setattr(csv_rules, "PARSERS", {**csv_rules.PARSERS, "timezone": broken})
     arguments = ["fuzz", "--minutes", "0.005", "--save", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
     assert 1 == fuzz.main()

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarm.config.csv_rules import PARSERS
 from swarm.errors import GuessError
-from swarm.guess import guess
-from swarm.layout import SAMPLE_BYTES
+from swarm.init.dialect import SAMPLE_BYTES
+from swarm.init.guess import guess
 from swarm.localtime import wall_of
-from swarm.rules import PARSERS
 from tests.bench import rows
 from tests.csvmeter import looked_at, written
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from swarm.agentconfig import _tell_once
+from swarm.agent.config import _tell_once
+from swarm.collector.transport import libcurl, open_session
+from swarm.collector.transport.base import Access, Engine
+from swarm.config.ignored import key_log_hidden
 from swarm.errors import Untrusted
-from swarm.ignored import key_log_hidden
-from swarm.transport import Access, Engine, libcurl, open_session
 from tests.bench import Bench, rows
 from tests.collector_server import Collector
 from tests.test_transport import Tunnel

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm.document import Document
+from swarm.config.document import Document
+from swarm.config.ini import parse, read_text
 from swarm.errors import SettingsError
-from swarm.ini import parse, read_text
 from tests.inifile import ini_text, problems
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import ini
-from swarm.filenames import matching
-from swarm.initext import Setting, comment, is_id, is_writable, name_of, options, path_text
+from swarm.config import ini
+from swarm.config.paths import matching
+from swarm.init.writer import Setting, comment, is_id, is_writable, name_of, options, path_text
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="/") | st.sampled_from("#;[]*?=~ \t\n\r\x85:"),

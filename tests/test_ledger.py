@@ -17,10 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import ledgerformat as fmt
+from swarm.checkpoint import ledger_format as fmt
+from swarm.checkpoint.ledger import (
+    ACKNOWLEDGED,
+    MOST_NOTES,
+    REJECTED,
+    SYNC_RECORDS,
+    Ledger,
+    recorded,
+)
+from swarm.checkpoint.ledger_format import Baseline, Begun, Entry, Note
 from swarm.errors import StateError
-from swarm.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_RECORDS, Ledger, recorded
-from swarm.ledgerformat import Baseline, Begun, Entry, Note
 from tests.jobs import Polite
 from tests.spawned import spawned, write_ledger
 

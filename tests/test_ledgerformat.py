@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import ledgerformat as fmt
+from swarm.checkpoint import ledger_format as fmt
 from swarm.errors import StateError
 
 PATH = Path("/state/m.ledger")

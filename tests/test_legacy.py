@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from swarm.config import load
+from swarm.config.legacy import recognises
+from swarm.config.load import load
+from swarm.config.settings import CsvRules, Meter, Settings
 from swarm.errors import SettingsError
-from swarm.legacy import recognises
 from swarm.packet import REGISTERS
-from swarm.settings import CsvRules, Meter, Settings
 from tests.inifile import loaded, problems
 
 URL = "https://web-collector.wattics.com/measurements/v2/unifiedjson/"

@@ -5,14 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from swarm.localtime import (
-    DAY_MS,
-    Readings,
-    Zone,
-    midnight,
-    naive_of,
-    wall_of,
-)
+from swarm.localtime import DAY_MS, Readings, Zone, midnight, naive_of, wall_of
 
 HOUR = 3_600_000
 

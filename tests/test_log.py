@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from swarm.cli.log import LOG, NOTICE, set_up
 from swarm.errors import SettingsError
-from swarm.log import LOG, NOTICE, set_up
 
 pytestmark = pytest.mark.usefixtures("own_log")
 

@@ -13,12 +13,13 @@ from types import FrameType
 
 import pytest
 
-from swarm.csvrows import Row
+from swarm.collector.transport import _loop, open_session, scheduler
+from swarm.collector.transport.base import Access
+from swarm.collector.transport.loop import Loop
+from swarm.csv.rows import Row
+from swarm.csv.sort import by_instant
 from swarm.errors import Unreachable
 from swarm.scheduler import Scheduler, Threads
-from swarm.sorting import by_instant
-from swarm.transport import Access, _loop, open_session, scheduler
-from swarm.transport.loop import Loop
 from tests.collector_server import Behaviour, Collector, Request
 from tests.jobs import begun, in_job
 
@@ -50,7 +51,7 @@ def test_curl_gets_a_loop_and_requests_get_threads() -> None:
 def test_without_greenlet_there_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pycurl alone works as well, if not as quickly."""
     _loop.cache_clear()
-    monkeypatch.setitem(sys.modules, "swarm.transport.loop", None)
+    monkeypatch.setitem(sys.modules, "swarm.collector.transport.loop", None)
     assert isinstance(scheduler("curl"), Threads)
 
 
@@ -432,7 +433,7 @@ def test_the_interpreter_ends_in_peace_while_jobs_work() -> None:
     """A thread that dies within a greenlet would take the process with it."""
     text = """
 import time
-from swarm.transport import scheduler
+from swarm.collector.transport import scheduler
 jobs = scheduler("curl")
 def work():
     while True:

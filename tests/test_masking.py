@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.masking import MASK, masked
+from swarm.collector.masking import MASK, masked
 
 SPELLINGS: list[Callable[[str], str]] = [
     str,

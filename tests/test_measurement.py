@@ -23,8 +23,7 @@ from swarm import (
     SimpleMeasurement,
     SwarmError,
 )
-from swarm.measurement import ATTRIBUTES
-from swarm.packet import REGISTERS
+from swarm.packet import ATTRIBUTES, REGISTERS
 
 NOON = datetime(2023, 6, 1, 12, tzinfo=UTC)
 SYDNEY = timezone(timedelta(hours=11))

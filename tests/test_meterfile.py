@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from swarm import filescan
-from swarm.csvfile import BLOCK_BYTES, CsvFile
+from swarm.config.settings import CsvRules
+from swarm.csv import MeterReader, Row, Window, survey
+from swarm.csv import scan as filescan
+from swarm.csv.file import BLOCK_BYTES, CsvFile
+from swarm.csv.gaps import Pace
 from swarm.errors import FileChangedError
 from swarm.localtime import wall_of
-from swarm.meterfile import MeterReader, Row, Window, survey
-from swarm.pace import Pace
-from swarm.settings import CsvRules
 from tests.csvmeter import kinds, looked_at, meter_of, sent, told, written
 from tests.jobs import Polite
 from tests.test_csvfile import peak_of
@@ -527,7 +527,7 @@ def test_a_file_that_changes_during_the_check_is_a_problem(
         _replaced(file.path)
         return found
 
-    monkeypatch.setattr("swarm.survey.scan", scan)
+    monkeypatch.setattr("swarm.csv.check.scan", scan)
     found = looked_at(written(tmp_path / "m.csv", "".join(lines(5)[::-1])))
     assert kinds(found) == [(1, 1, "file changed")]
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.config import load
+from swarm.config.load import load
+from swarm.config.settings import Settings
 from swarm.errors import SettingsError
-from swarm.migration import migrated
+from swarm.init.migrate import migrated
 from swarm.packet import REGISTERS
-from swarm.settings import Settings
 from tests.bench import Bench, rows
 from tests.collector_server import Collector
 from tests.test_legacy import OPTIONS, text

@@ -15,16 +15,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from swarm import stream
-from swarm.board import Board
-from swarm.delivery import deliver
-from swarm.ledger import Ledger
-from swarm.meterfile import Window, survey
-from swarm.options import Upload
-from swarm.settings import CsvRules, Meter
-from swarm.stream import Task
-from swarm.transport import Access, Engine
-from swarm.worker import Brief, WorkerContext
+from swarm.checkpoint.ledger import Ledger
+from swarm.collector import retry
+from swarm.collector.transport.base import Access, Engine
+from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.csv import Window, survey
+from swarm.delivery.deliver import deliver
+from swarm.delivery.task import Task
+from swarm.run.context import Brief, WorkerContext
+from swarm.run.shared import Board
 from tests.bench import packets, rows
 from tests.collector_server import (
     Behaviour,
@@ -139,7 +138,7 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
         return acted
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(stream, "backoff", lambda attempt: 0.001)
+        patched.setattr(retry, "backoff", lambda attempt: 0.001)
         patched.setattr(Ledger, "begin", mortal(Ledger.begin, dies_before=True))
         patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
         context = WorkerContext(Brief(Board.create(1), 1, engine), lambda _: None, lambda _: None)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm import values
-from swarm.options import BY_KEY, FLAG_ONLY, OPTIONS, Upload
+from swarm.config import parsers as values
+from swarm.config.options import BY_KEY, FLAG_ONLY, OPTIONS
+from swarm.config.settings import Upload
 
 HOUR = 3600.0
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm import pace as paces
-from swarm.csvrows import Batch, Row
-from swarm.pace import GAP_INTERVALS, Gap, Pace
+from swarm.csv import gaps as paces
+from swarm.csv.gaps import GAP_INTERVALS, Gap, Pace
+from swarm.csv.rows import Batch, Row
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

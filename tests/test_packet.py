@@ -6,17 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from swarm.measurement import UNITS, unit_of
+from swarm.csv.numbers import number, scaled
 from swarm.packet import (
     REGISTERS,
+    UNITS,
     body,
     digest,
     instant_of,
-    number,
     packet,
     same_measurements,
-    scaled,
     timestamp,
+    unit_of,
 )
 
 MINUTE = 60_000

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import places as module
-from swarm.places import Places
+from swarm.collector.transport.base import Access, Answer
+from swarm.delivery.context import Halted
+from swarm.run import slots as module
+from swarm.run.slots import Places
 from swarm.scheduler import Scheduler
-from swarm.stream import Halted
-from swarm.transport import Access, Answer
 
 if TYPE_CHECKING:
-    from swarm.collector import Link
+    from swarm.collector.client import Link
 
 ACME, OTHER = Access("acme", "a"), Access("other", "b")
 _SECONDS = 20
@@ -126,7 +126,7 @@ class Parent:
 def sessions(monkeypatch: pytest.MonkeyPatch) -> Sessions:
     """Return what opens the sessions of links."""
     sessions = Sessions()
-    monkeypatch.setattr("swarm.collector.open_session", sessions)
+    monkeypatch.setattr("swarm.collector.client.open_session", sessions)
     return sessions
 
 
@@ -314,7 +314,7 @@ def test_the_books_are_always_right(count: int, steps: list[tuple[str, int, bool
     """Whatever streams do: never more sessions than places, and the parent knows what is free."""
     sessions = Sessions()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("swarm.collector.open_session", sessions)
+        patch.setattr("swarm.collector.client.open_session", sessions)
         parent = Parent(count)
         fresh: list[Stream] = []
         away: list[Stream] = []

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from swarm.board import Board
-from swarm.pool import Crew, Pool
-from swarm.stopping import EndNow
+from swarm.run.pool import Crew, Pool
+from swarm.run.shared import Board
+from swarm.run.stop import EndNow
 
 
 def test_a_place_that_is_told_late_is_waited_for() -> None:
@@ -50,7 +50,7 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setattr(place, signalled)
 
     board = Board.create(1)
-    for place in ("swarm.pool._send", "multiprocessing.process.BaseProcess.join"):
+    for place in ("swarm.run.pool._send", "multiprocessing.process.BaseProcess.join"):
         with pytest.raises(EndNow):
             go(place)
         assert not multiprocessing.active_children()

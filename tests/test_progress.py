@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from swarm import bars
-from swarm.events import StreamProblem, StreamResult, Tally
-from swarm.log import LOG, set_up
-from swarm.meterfile import Survey
-from swarm.problems import Problem
-from swarm.progress import Bars, Lines, Quiet, observer
+from swarm.cli import bars
+from swarm.cli.log import LOG, set_up
+from swarm.cli.progress import Bars, Lines, Quiet, observer
+from swarm.csv import Survey
+from swarm.csv.problems import Problem
+from swarm.delivery.result import StreamProblem, StreamResult, Tally
 from tests.screen import Screen, Terminal
 
 pytestmark = pytest.mark.usefixtures("own_log")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarm.meterfile import Quality, Survey, Window, survey
+from swarm.csv import Quality, Survey, Window, survey
 from swarm.packet import timestamp
 from tests.csvmeter import meter_of, written
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 import pytest
 
-from swarm import credentials, legacy, meters, rules
-from swarm.cli import swarm
-from swarm.config import LAYOUT
-from swarm.helptext import GROUPS
-from swarm.layout import SAMPLE_BYTES
-from swarm.measurement import unit_of
-from swarm.options import FLAG_ONLY, OPTIONS, Option, Upload
-from swarm.packet import REGISTERS
-from swarm.report import PRECEDENCE
-from swarm.settings import ENVIRONMENTS, SANDBOX, CsvRules
+from swarm.cli.help import GROUPS
+from swarm.cli.main import swarm
+from swarm.config import credentials, csv_rules, legacy, meters
+from swarm.config.load import LAYOUT
+from swarm.config.options import FLAG_ONLY, OPTIONS, Option
+from swarm.config.settings import CsvRules, Upload
+from swarm.config.urls import ENVIRONMENTS, SANDBOX
+from swarm.errors import PRECEDENCE
+from swarm.init.dialect import SAMPLE_BYTES
+from swarm.packet import REGISTERS, unit_of
 
 PAGE = (Path(__file__).parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
 HELP = {"-h", "--help"}
@@ -167,10 +167,10 @@ def test_every_option_of_a_section(name: str, known: set[str]) -> None:
     assert known == set(code("".join(cells[0] for cells in table(name, "option"))))
 
 
-@pytest.mark.parametrize("option", rules.PARSERS)
+@pytest.mark.parametrize("option", csv_rules.PARSERS)
 def test_values_and_default_of_a_meters_option(option: str) -> None:
     """The words that an option takes are those listed; its default is what holds without it."""
-    parse = rules.PARSERS[option]
+    parse = csv_rules.PARSERS[option]
     (cells,) = [c for c in table("[meter:ID]", "option") if c[0] == f"`{option}`"]
     with pytest.raises(ValueError, match=r"\w") as caught:
         parse("\t\tno such value")

@@ -7,13 +7,14 @@ from typing import Any, get_args
 
 import pytest
 
-from swarm import checkreport, report, statusreport
-from swarm.events import State, StreamKind, StreamProblem, Tally, Verified
-from swarm.meterfile import Window, survey
-from swarm.options import Upload
-from swarm.problems import Kind
-from swarm.settings import CsvRules, Meter, Settings
-from swarm.standing import Standing
+from swarm.cli import check_report, status_report, upload_report
+from swarm.config.settings import CsvRules, Meter, Settings, Upload
+from swarm.csv import Window, survey
+from swarm.csv.problems import Kind
+from swarm.delivery.result import State, StreamKind, StreamProblem, Tally, Verified
+from swarm.delivery.status import Standing
+from swarm.errors import PRECEDENCE
+from swarm.run import report
 from tests.test_reference import code, section, table
 
 PROBLEM = StreamProblem("late", "m", 3, 1, 200)
@@ -25,7 +26,7 @@ def upload() -> tuple[str, dict[str, Any]]:
     tally = Tally(sent=1, resumed=1, rejected=1, late=1, filtered=1, first=1.0, last=2.0)
     meter = report.MeterReport("m", "m.csv", "done", 6, tally, TIME, TIME, "yes", PROBLEM)
     found = report.Report("c.ini", "https://c", 1.0, 2.0, 1.0, (meter, meter))
-    return report.as_table(found), json.loads(report.as_json(found))
+    return upload_report.as_table(found), json.loads(upload_report.as_json(found))
 
 
 def check(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -37,14 +38,14 @@ def check(folder: Path) -> tuple[str, dict[str, Any]]:
     meters = tuple(Meter(p.stem, (p,), rules, "https://c", None) for p in (sound, bad))
     surveys = [survey(meter, Window(), with_quality=True) for meter in meters]
     settings = Settings(Path("c.ini"), "c", "https://c", meters, Upload(), Path("state"))
-    told = json.loads(checkreport.as_json(settings, surveys, 10.0))
-    return checkreport.as_table(surveys), told
+    told = json.loads(check_report.as_json(settings, surveys, 10.0))
+    return check_report.as_table(surveys), told
 
 
 def status() -> tuple[str, dict[str, Any]]:
     """Return what a status tells of a meter."""
     standing = Standing("m", 5, 1, 1, 1, 1, 1, TIME, TIME, problems=(PROBLEM,))
-    return statusreport.as_table([standing]), json.loads(statusreport.as_json([standing]))
+    return status_report.as_table([standing]), json.loads(status_report.as_json([standing]))
 
 
 @pytest.fixture(params=["upload", "check", "status"])
@@ -101,5 +102,5 @@ def test_kinds_of_problems() -> None:
     assert {code(cells[0])[0] for cells in first} == set(get_args(StreamKind))
     assert {code(cells[0])[0] for cells in second} == set(get_args(Kind))
     codes = {int(cells[1]) for cells in first}
-    assert codes <= {0, *report.PRECEDENCE}
+    assert codes <= {0, *PRECEDENCE}
     assert "exit code 5" in section("Kinds of problems")

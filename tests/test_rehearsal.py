@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from swarm.config import load
-from swarm.progress import Quiet
-from swarm.rehearsal import opened
+from swarm.cli.progress import Quiet
+from swarm.config.load import load
+from swarm.run.rehearsal import opened
+from swarm.run.upload import upload
 from swarm.sandbox.server import Running
-from swarm.upload import upload
 from tests.bench import PASSWORD, USER, Bench, ended, packets, rows
 from tests.collector_server import Collector
 from tests.processes import command, group_is_gone, until

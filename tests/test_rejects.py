@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from swarm.checkpoint.rejects import Rejects
 from swarm.errors import StateError
-from swarm.rejects import Rejects
 
 #: Status and reason.
 REFUSED = (400, "HTTP 400: value out of range: Größe")

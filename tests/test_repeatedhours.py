@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.direction import Part, Steps
-from swarm.evidence import Sent
-from swarm.occurrences import NO_VALUES, Hour, Recorder, Replay, Run
-from swarm.repeatedhours import Misfit, decide
+from swarm.csv.folds.decide import Misfit, decide
+from swarm.csv.folds.direction import Part, Steps
+from swarm.csv.folds.evidence import Sent
+from swarm.csv.folds.occurrences import NO_VALUES, Hour, Recorder, Replay, Run
 
 MINUTE = 60_000
 #: 01:00 to 02:00 of some day, as Dublin's clocks repeat it.

@@ -5,8 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from swarm.events import State, StreamProblem, Tally, Verified
-from swarm.report import PRECEDENCE, MeterReport, Report, as_json, as_table, problem_lines
+from swarm.cli.upload_report import as_json, as_table, problem_lines
+from swarm.delivery.result import State, StreamProblem, Tally, Verified
+from swarm.errors import PRECEDENCE
+from swarm.run.report import MeterReport, Report
 from swarm.version import VERSION
 
 PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarm.retry import BACKOFF_MOST, RETRY_AFTER_MOST, Verdict, backoff, retry_after, verdict
-from swarm.stream import Patience
+from swarm.collector.retry import (
+    BACKOFF_MOST,
+    RETRY_AFTER_MOST,
+    Patience,
+    Verdict,
+    backoff,
+    retry_after,
+    verdict,
+)
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()
 

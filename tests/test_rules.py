@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm import rules
-from swarm.document import Document
-from swarm.ini import parse
+from swarm.config import csv_rules
+from swarm.config.document import Document
+from swarm.config.ini import parse
+from swarm.config.parsers import INVALID
+from swarm.config.settings import CsvRules
 from swarm.packet import REGISTERS
-from swarm.settings import CsvRules
-from swarm.values import INVALID
 from tests.inifile import ini_text, loaded, problems
 
 ZONE = "an IANA time zone such as Europe/Dublin or America/Chicago"
@@ -108,7 +108,7 @@ def document(option: str, text: str) -> Document:
 
 def values(option: str, read: Document) -> object:
     """Return what one setting is read as."""
-    return read.values("meter:m", {option: rules.PARSERS[option]}, rules.LISTS)[option]
+    return read.values("meter:m", {option: csv_rules.PARSERS[option]}, csv_rules.LISTS)[option]
 
 
 def cases(table: dict[str, list[tuple[str, Any]]]) -> list[tuple[str, str, Any]]:
@@ -118,7 +118,7 @@ def cases(table: dict[str, list[tuple[str, Any]]]) -> list[tuple[str, str, Any]]
 
 def test_tables_are_whole() -> None:
     """No setting is without a case of each kind."""
-    assert rules.PARSERS.keys() == ACCEPTED.keys() == REFUSED.keys()
+    assert csv_rules.PARSERS.keys() == ACCEPTED.keys() == REFUSED.keys()
 
 
 @pytest.mark.parametrize(("option", "text", "value"), cases(ACCEPTED))
@@ -140,10 +140,10 @@ def test_refused(option: str, text: str, expected: str) -> None:
 def test_folder_of_zones() -> None:
     """What is a folder among the zone files is no zone."""
     with pytest.raises(ValueError, match=f"^{ZONE}"):
-        rules.zone("Europe")
+        csv_rules.zone("Europe")
 
 
-@pytest.mark.parametrize("option", sorted(rules.PARSERS.keys() - rules.LISTS))
+@pytest.mark.parametrize("option", sorted(csv_rules.PARSERS.keys() - csv_rules.LISTS))
 def test_one_line(option: str) -> None:
     """An option that was indented by mistake is not taken for a piece of the one above."""
     read = document(option, "yes\n  interval = 15m")
@@ -156,7 +156,7 @@ def test_one_line(option: str) -> None:
     ] == read.problems
 
 
-@pytest.mark.parametrize("option", sorted(rules.PARSERS))
+@pytest.mark.parametrize("option", sorted(csv_rules.PARSERS))
 def test_empty(option: str) -> None:
     """An option without a value is a problem."""
     read = document(option, "")
@@ -169,7 +169,7 @@ def test_empty(option: str) -> None:
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_parsers_raise_nothing_else(text: str) -> None:
     """No text makes a parser raise anything but ValueError."""
-    for parse_value in rules.PARSERS.values():
+    for parse_value in csv_rules.PARSERS.values():
         with suppress(ValueError):
             parse_value(text)
 
@@ -179,7 +179,7 @@ def test_parsers_raise_nothing_else(text: str) -> None:
 def test_formats_tell_the_day(text: str) -> None:
     """A format that is accepted brings back a whole day."""
     try:
-        rules.timestamp_format(text)
+        csv_rules.timestamp_format(text)
     except ValueError:
         return
     assert {"Y", "y", "G", "c", "x"} & set(text)
@@ -188,8 +188,8 @@ def test_formats_tell_the_day(text: str) -> None:
 def build(**settings: object) -> CsvRules:
     """Return the rules of settings that stand together."""
     whole = {"timezone": "UTC", **settings}
-    assert [] == list(rules.conflicts(whole))
-    return rules.build(whole)
+    assert [] == list(csv_rules.conflicts(whole))
+    return csv_rules.build(whole)
 
 
 def test_defaults() -> None:

@@ -24,9 +24,9 @@ from starlette.types import Message, Receive, Send
 from swarm.errors import SettingsError, StateError, SwarmError
 from swarm.sandbox import server
 from swarm.sandbox.app import Sessions, create
-from swarm.sandbox.rules import PARTIAL_PATH, PATH, UTC_PATH, Packet
 from swarm.sandbox.server import Running, running
 from swarm.sandbox.store import Store, Stream
+from swarm.sandbox.validate import PARTIAL_PATH, PATH, UTC_PATH, Packet
 
 USER = ("acme", "s3cr%et:ü")
 

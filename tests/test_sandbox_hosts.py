@@ -10,9 +10,9 @@ import pytest
 
 from swarm.sandbox.hosts import is_loopback
 from swarm.sandbox.page import STATUS_PATH
-from swarm.sandbox.rules import PATH
 from swarm.sandbox.server import running
 from swarm.sandbox.store import Store
+from swarm.sandbox.validate import PATH
 from tests.test_sandbox import USER, connected, packet
 
 OURS = ["localhost", "localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "[::1]", "LOCALHOST:1"]

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.packet import REGISTERS
-from swarm.sandbox.rules import LIMIT, Breach, Packet, as_text, check, check_headers, check_packet
+from swarm.sandbox.validate import (
+    LIMIT,
+    Breach,
+    Packet,
+    as_text,
+    check,
+    check_headers,
+    check_packet,
+)
 
 AT = "2016-02-10T21:45:31.070+11:00"
 INSTANT = 1455101131070

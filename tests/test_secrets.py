@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm import secrets
-from swarm.secrets import SecretError, password
+from swarm.config import credentials as secrets
+from swarm.config.credentials import SecretError, password
 from tests.inifile import ini_text, loaded, problems
 
 SECRET = "s3cr%et;ü $x"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm.csvrows import Row
+from swarm.csv.rows import Row
+from swarm.csv.sort import Source, by_instant, merged
 from swarm.errors import FileChangedError, StateError
-from swarm.sorting import Source, by_instant, merged
 
 
 def row(instant: int, file: int = 0, line: int = 1) -> Row:

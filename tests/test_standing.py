@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from swarm.board import Board
-from swarm.config import load
+from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
+from swarm.config.load import load
+from swarm.csv import MeterReader, Window, survey
+from swarm.delivery.status import Standing, look, look_offline
+from swarm.delivery.task import RowItem, Task, tasks_of
 from swarm.errors import StateError
-from swarm.ledger import ACKNOWLEDGED, REJECTED, Ledger
-from swarm.meterfile import MeterReader, Window, survey
-from swarm.standing import Standing, look, look_offline
-from swarm.stream import RowItem, Task
-from swarm.worker import Brief, WorkerContext
-from swarm.workforce import tasks_of
+from swarm.run.context import Brief, WorkerContext
+from swarm.run.shared import Board
 from tests.bench import Bench, rows
 from tests.collector_server import (
     Behaviour,
@@ -225,7 +224,9 @@ def test_what_is_being_written_is_read_again(
     half = bytearray(whole)
     half[place] ^= 1
     found.ledger.write_bytes(half)
-    monkeypatch.setattr("swarm.ledgerfile.time.sleep", lambda _: found.ledger.write_bytes(whole))
+    monkeypatch.setattr(
+        "swarm.checkpoint.ledger_file.time.sleep", lambda _: found.ledger.write_bytes(whole)
+    )
     ledger = Ledger.view(found.ledger, "m")
     assert ledger is not None
     assert ledger.count == 2
@@ -291,7 +292,7 @@ def test_a_collector_that_does_not_answer_is_told(
     bench: Bench, reply: Reply, code: int, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the exit code of its kind, soon; what is known here is told all the same."""
-    monkeypatch.setattr("swarm.standing._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("swarm.delivery.status._LONGEST_WAIT", 0.01)
     standing, requests = asked(bench, *[reply] * 9)
     (problem,) = standing.problems
     assert (code, kind, 8) == (problem.exit_code, problem.kind, standing.waiting)
@@ -300,7 +301,7 @@ def test_a_collector_that_does_not_answer_is_told(
 
 def test_a_collector_that_hangs_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that each request has."""
-    monkeypatch.setattr("swarm.standing._LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("swarm.delivery.status._LONGEST_WAIT", 0.01)
     standing, _ = asked(bench, *[Hang()] * 9, upload={"timeout": "0.2s"})
     (problem,) = standing.problems
     assert (5, "temporary") == (problem.exit_code, problem.kind)

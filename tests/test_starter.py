@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from swarm.cli import swarm
-from swarm.config import load
-from swarm.layout import SAMPLE_BYTES
+from swarm.cli.main import swarm
+from swarm.config.load import load
+from swarm.config.settings import Settings
+from swarm.config.urls import SANDBOX
+from swarm.init.dialect import SAMPLE_BYTES
 from swarm.localtime import naive_of
 from swarm.packet import REGISTERS
-from swarm.settings import SANDBOX, Settings
 from tests.bench import Bench, rows
 from tests.csvmeter import looked_at, written
 from tests.test_zonefit import logged

@@ -7,16 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from swarm.checkpoint.locks import StreamLocks
+from swarm.checkpoint.paths import file_name, ledger_path, rejects_path, runs_lock, senders_lock
 from swarm.errors import StateError
-from swarm.state import (
-    file_name,
-    ledger_path,
-    make_folder,
-    rejects_path,
-    runs_lock,
-    senders_lock,
-)
-from swarm.streamlocks import StreamLocks
+from swarm.files import make_folder
 from tests.spawned import spawned, take_locks
 
 STATE = Path("/state")

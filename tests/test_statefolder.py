@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from swarm import state
+from swarm import files
+from swarm.checkpoint import paths as state
 from swarm.errors import StateError
 from tests.bench import Bench, ended, packets, rows
 from tests.collector_server import Behaviour, Collector, Reply, Request
@@ -381,16 +382,16 @@ def test_what_a_rehearsal_leaves_is_for_its_user_alone(bench: Bench) -> None:
 def test_a_private_file_is_for_its_user_alone(tmp_path: Path) -> None:
     """What is made is closed to others; what is there is opened as it is."""
     path = tmp_path / "file"
-    os.close(state.open_private(path, os.O_RDWR | os.O_CREAT))
+    os.close(files.open_private(path, os.O_RDWR | os.O_CREAT))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_bytes(b"kept")
-    fd = state.open_private(path, os.O_RDONLY)
+    fd = files.open_private(path, os.O_RDONLY)
     assert (os.read(fd, 9), os.get_inheritable(fd)) == (b"kept", False)
     os.close(fd)
     with pytest.raises(FileNotFoundError):
-        state.open_private(tmp_path / "none", os.O_RDONLY)
+        files.open_private(tmp_path / "none", os.O_RDONLY)
     with pytest.raises(FileNotFoundError):
-        state.open_private(tmp_path / "none" / "none", os.O_RDONLY)
+        files.open_private(tmp_path / "none" / "none", os.O_RDONLY)
 
 
 def pipe(path: Path) -> None:
@@ -415,7 +416,7 @@ def test_what_is_no_file_is_refused(
     (tmp_path / "target").write_text("untouched")
     make(path)
     with pytest.raises(StateError, match=words) as caught:
-        state.open_private(path, flags)
+        files.open_private(path, flags)
     assert str(path) in str(caught.value)
 
 
@@ -426,7 +427,7 @@ def test_another_users_file_is_refused(tmp_path: Path) -> None:
     path.write_text("planted")
     given_away(path)
     with pytest.raises(StateError, match="belongs to nobody"):
-        state.open_private(path, os.O_RDWR)
+        files.open_private(path, os.O_RDWR)
 
 
 def test_a_second_name_is_refused_where_a_group_can_make_one(tmp_path: Path) -> None:
@@ -436,10 +437,10 @@ def test_a_second_name_is_refused_where_a_group_can_make_one(tmp_path: Path) -> 
     path = folder / "file"
     path.write_text("ours")
     (tmp_path / "backup").hardlink_to(path)
-    os.close(state.open_private(path, os.O_RDWR))
+    os.close(files.open_private(path, os.O_RDWR))
     folder.chmod(0o770)
     with pytest.raises(StateError, match="hard link"):
-        state.open_private(path, os.O_RDWR)
+        files.open_private(path, os.O_RDWR)
 
 
 def test_a_fresh_file_takes_a_name_over(tmp_path: Path) -> None:
@@ -447,9 +448,9 @@ def test_a_fresh_file_takes_a_name_over(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("untouched")
     path = tmp_path / "file"
     path.symlink_to("target")
-    fd = state.open_fresh(path)
+    fd = files.open_fresh(path)
     os.write(fd, b"new")
-    assert state.is_still_there(fd, path)
+    assert files.is_still_there(fd, path)
     os.close(fd)
     assert ("new", "untouched") == (path.read_text(), (tmp_path / "target").read_text())
     assert not path.is_symlink()
@@ -461,8 +462,8 @@ def test_whether_a_file_is_still_there(tmp_path: Path, how: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     path = folder / "file"
-    fd = state.open_fresh(path)
-    assert state.is_still_there(fd, path)
+    fd = files.open_fresh(path)
+    assert files.is_still_there(fd, path)
     if how == "removed":
         path.unlink()
     elif how == "folder gone":
@@ -473,7 +474,7 @@ def test_whether_a_file_is_still_there(tmp_path: Path, how: str) -> None:
         path.touch()
     elif how == "linked":
         path.symlink_to("moved")
-    assert (how == "kept") == state.is_still_there(fd, path)
+    assert (how == "kept") == files.is_still_there(fd, path)
     os.close(fd)
 
 

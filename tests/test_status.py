@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from swarm import statusreport
-from swarm.config import load
+from swarm.cli import status_report
+from swarm.cli.progress import Quiet
+from swarm.config.load import load
+from swarm.delivery.result import StreamProblem
+from swarm.delivery.status import Standing
 from swarm.errors import StateError
-from swarm.events import StreamProblem
-from swarm.progress import Quiet
+from swarm.run.status import status
 from swarm.sandbox.client import last_packets
 from swarm.sandbox.store import Store
-from swarm.standing import Standing
-from swarm.status import status
 from tests.bench import Bench, Ended, ended, packet, rows
 from tests.collector_server import Collector, Reply, Request
 from tests.processes import until
@@ -36,7 +36,7 @@ def test_the_table_has_a_line_for_each_meter() -> None:
         Standing("gas", 5000, 4000, 999, 1, 0, 0, LATEST, LATEST),
         Standing("elec", 3, collector_last=LATEST),
     ]
-    head, _, gas, elec = statusreport.as_table(standings).splitlines()
+    head, _, gas, elec = status_report.as_table(standings).splitlines()
     names = "meter rows acknowledged waiting rejected last acknowledged collector's last"
     assert names.split() == head.split()
     assert ["gas", "5,000", "4,000", "999", "1", *["2023-07-01", "00:15"] * 2] == gas.split()
@@ -47,7 +47,7 @@ def test_the_table_has_a_line_for_each_meter() -> None:
 def test_the_json_is_as_promised() -> None:
     """The keys that the reference promises, and null for what there is not."""
     one = Standing("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
-    (told,) = json.loads(statusreport.as_json([one]))["meters"]
+    (told,) = json.loads(status_report.as_json([one]))["meters"]
     promised = {"rows": 3, "acknowledged": 1, "waiting": 2, "last_acknowledged": LATEST}
     assert {"id": "gas", **promised, "collector_last": None}.items() <= told.items()
     assert ("down", "temporary") == (told["problem"]["message"], told["problem"]["kind"])
@@ -56,12 +56,12 @@ def test_the_json_is_as_promised() -> None:
 def test_the_gravest_problem_is_the_exit_code() -> None:
     """In the order of the reference; all are told, each cause once."""
     bad = Standing("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
-    assert 5 == statusreport.exit_code([Standing("b", 1, problems=(DOWN,))])
-    assert 3 == statusreport.exit_code([bad])
+    assert 5 == status_report.exit_code([Standing("b", 1, problems=(DOWN,))])
+    assert 3 == status_report.exit_code([bad])
     state = replace(bad, problems=(DOWN, StreamProblem("state", "damaged", 7)))
-    assert 7 == statusreport.exit_code([bad, state])
-    assert 0 == statusreport.exit_code([Standing("c", 1)])
-    assert ["a, b: down"] == statusreport.problem_lines([bad, replace(bad, id="b", invalid=None)])
+    assert 7 == status_report.exit_code([bad, state])
+    assert 0 == status_report.exit_code([Standing("c", 1)])
+    assert ["a, b: down"] == status_report.problem_lines([bad, replace(bad, id="b", invalid=None)])
 
 
 # From end to end

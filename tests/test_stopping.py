@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from swarm.stopping import EndNow, Stop, stoppable
+from swarm.run.stop import EndNow, Stop, stoppable
 
 
 def send(number: int) -> None:
@@ -59,7 +59,7 @@ def test_what_was_set_for_signals_is_set_again() -> None:
 def test_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """When its time is used up a run has to stop; a signal after that counts all the same."""
     now = 100.0
-    monkeypatch.setattr("swarm.stopping.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("swarm.run.stop.time", SimpleNamespace(monotonic=lambda: now))
     with stoppable(60.0) as stop:
         now += 59.9
         assert not stop.is_due()

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import table as module
-from swarm.table import counted, fitted, printable, table, width
+from swarm import text as module
+from swarm.cli.table import fitted, table, width
+from swarm.text import counted, printable
 
 
 def test_the_examples_hold() -> None:

@@ -1,4 +1,4 @@
-"""Both HTTP engines keep one contract: `swarm.transport.Session`, over real sockets."""
+"""Both HTTP engines keep one contract, `Session`, over real sockets."""
 
 import base64
 import contextlib
@@ -20,21 +20,13 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm.collector import Link
+from swarm.collector.client import Link
+from swarm.collector.retry import Verdict
+from swarm.collector.transport import available, open_session, scheduler
+from swarm.collector.transport.base import BODY_LIMIT, Access, Answer, Engine, Session
+from swarm.config.urls import checked_url
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
-from swarm.retry import Verdict
 from swarm.scheduler import THREADS, Scheduler
-from swarm.transport import (
-    BODY_LIMIT,
-    Access,
-    Answer,
-    Engine,
-    Session,
-    available,
-    open_session,
-    scheduler,
-)
-from swarm.urls import checked_url
 from tests.collector_server import (
     CloseAfterStoring,
     Collector,
@@ -931,7 +923,7 @@ def test_auto_is_curl_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> 
         "curl",
         "requests",
     ]
-    monkeypatch.setitem(sys.modules, "swarm.transport.curl", None)
+    monkeypatch.setitem(sys.modules, "swarm.collector.transport.curl", None)
     assert available("auto") == "requests"
     with pytest.raises(SettingsError, match="-m pip install 'greenlet>=3' 'pycurl"):
         available("curl")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from swarm.config import load
-from swarm.events import StreamProblem, Tally
-from swarm.report import MeterReport
-from swarm.settings import Settings
-from swarm.upload import _advice
+from swarm.config.load import load
+from swarm.config.settings import Settings
+from swarm.delivery.result import StreamProblem, Tally
+from swarm.run.report import MeterReport
+from swarm.run.upload import _advice
 from tests.bench import Bench, packets, rows
 from tests.collector_server import Collector, Reply, Request
 

@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm.settings import ENVIRONMENTS, collector_name, with_route
-from swarm.urls import checked_proxy, checked_url, is_loopback, normal
+from swarm.config.urls import (
+    ENVIRONMENTS,
+    checked_proxy,
+    checked_url,
+    collector_name,
+    is_loopback,
+    normal,
+    with_route,
+)
 from tests.respelling import respelled
 
 URL = "a URL such as https://collector.example.com/unifiedjson/"
@@ -277,6 +284,6 @@ def test_a_signals_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     def timed_out(_text: str) -> bytes:
         raise TimeoutError("alarm")
 
-    monkeypatch.setattr("swarm.urls.socket.inet_aton", timed_out)
+    monkeypatch.setattr("swarm.config.urls.socket.inet_aton", timed_out)
     with pytest.raises(TimeoutError, match="alarm"):
         normal("http://127.0.0.1/")

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarm.board import Board
-from swarm.delivery import deliver
-from swarm.events import Tally
-from swarm.ledger import REJECTED, Ledger, recorded
-from swarm.meterfile import Window, survey
-from swarm.options import Upload
+from swarm.checkpoint.ledger import REJECTED, Ledger, recorded
+from swarm.collector.transport.base import Access
+from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.csv import Window, survey
+from swarm.delivery.context import Halted
+from swarm.delivery.deliver import deliver
+from swarm.delivery.result import Tally
+from swarm.delivery.task import Task
+from swarm.run.context import Brief, WorkerContext
+from swarm.run.shared import Board
 from swarm.scheduler import Threads
-from swarm.settings import CsvRules, Meter
-from swarm.stream import Halted, Task
-from swarm.transport import Access
-from swarm.worker import Brief, WorkerContext
 from tests.bench import Bench, rows
 from tests.collector_server import Collector, Reply
 

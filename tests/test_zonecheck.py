@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from swarm.csv import Survey
 from swarm.localtime import naive_of
-from swarm.meterfile import Survey
 from tests.bench import Bench
 from tests.csvmeter import looked_at, written
 from tests.test_zonefit import YEAR, logged

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from swarm.clockchanges import COMMON, alike, changes, makes, repeated_at
-from swarm.hostzone import host_zone
+from swarm.csv.zones.clock_changes import COMMON, alike, changes, makes, repeated_at
+from swarm.csv.zones.fit import Evidence, Trace, names
+from swarm.csv.zones.steps import even_step, odd_steps, whole_step
+from swarm.init.host_zone import host_zone
 from swarm.localtime import Zone, naive_of, wall_of
-from swarm.steps import even_step, odd_steps, whole_step
-from swarm.zonefit import Evidence, Trace, names
 
 YEAR = 365
 

@@ -24,7 +24,8 @@ from starlette.types import Receive, Scope, Send
 from swarm.errors import StateError
 from swarm.sandbox.hosts import LoopbackNames
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH, Refusals, render
-from swarm.sandbox.rules import (
+from swarm.sandbox.store import Store
+from swarm.sandbox.validate import (
     PARTIAL_PATH,
     PATH,
     UTC_PATH,
@@ -33,19 +34,31 @@ from swarm.sandbox.rules import (
     check_headers,
     check_packet,
 )
-from swarm.sandbox.store import Store
 
 Headers = Mapping[bytes, bytes]
+
+
 Pairs = list[tuple[bytes, bytes]]
+
+
 Client = tuple[str, int] | None
+
+
 Answer = Callable[[Request], Awaitable[Response]]
 
+
 _STORED: Final = b'{"status":"ok"}'
+
+
 _EXTRA: Final[dict[int, Pairs]] = {
     401: [(b"www-authenticate", b'Basic realm="swarm sandbox", charset="UTF-8"')],
     405: [(b"allow", b"GET, POST")],
 }
+
+
 _JSON: Final = ((b"content-type", b"application/json"),)
+
+
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 

@@ -15,12 +15,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from swarm.errors import StateError
+from swarm.files import open_fresh
 from swarm.sandbox import store as stores
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH
-from swarm.state import open_fresh
 
 # How long an answer may take that needs no work, and one for which many packets are dropped (s).
 _PATIENCE: Final = 10.0
+
+
 _LONG_PATIENCE: Final = 600.0
 
 

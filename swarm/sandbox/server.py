@@ -23,8 +23,8 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 from swarm.errors import SettingsError, StateError, SwarmError
 from swarm.extras import install
 from swarm.sandbox.client import Client
-from swarm.sandbox.rules import PATH
 from swarm.sandbox.store import Store
+from swarm.sandbox.validate import PATH
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,15 +32,29 @@ if TYPE_CHECKING:
 
     from swarm.sandbox.app import Sessions
 
+
 Credentials = Collection[tuple[str, str]]
+
+
 Ready = Callable[[str], None]
+
+
 Stop = Callable[[], None]
+
+
 Until = Callable[[Stop], AbstractContextManager[None]]
 
+
 _HOST: Final = "127.0.0.1"
+
+
 _BACKLOG: Final = 2048
+
+
 # How long a sandbox may take to end before it is killed (s).
 _PATIENCE: Final = 5.0
+
+
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from swarm.collector.transport.base import Answer
 from swarm.errors import Unanswered, Unreachable
 from swarm.packet import instant_of
-from swarm.transport import Answer
 
 #: How a request goes wrong.
 Fault = Literal[
@@ -159,7 +159,7 @@ class Collector:
 
 
 class Session:
-    """A `swarm.transport.Session` to the collector; ``step`` may raise."""
+    """A `Session` to the collector; ``step`` may raise."""
 
     def __init__(self, collector: Collector, step: Callable[[], None]) -> None:
         self._collector = collector

@@ -10,31 +10,32 @@ from types import ModuleType
 from typing import Any, Protocol
 from unittest import mock
 
-import swarm.collector
-import swarm.csvfile
-import swarm.delivery
-import swarm.ledger
-import swarm.ledgerfile
-import swarm.resume
-import swarm.settlement
-import swarm.stream
-from swarm import ledgerformat
-from swarm.checking import CheckTask, check
-from swarm.collector import Link, Outcome
-from swarm.delivery import deliver
+import swarm.checkpoint.ledger
+import swarm.checkpoint.ledger_file
+import swarm.collector.client
+import swarm.collector.retry
+import swarm.csv.file
+import swarm.delivery.deliver
+import swarm.delivery.resume
+import swarm.delivery.settlement
+import swarm.delivery.task
+from swarm.checkpoint import ledger_format
+from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
+from swarm.collector.client import Link, Outcome
+from swarm.collector.retry import Verdict
+from swarm.collector.transport.base import Access
+from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.csv import Survey, Window
+from swarm.delivery.check import CheckTask, check
+from swarm.delivery.context import Down, Halted
+from swarm.delivery.deliver import deliver
+from swarm.delivery.result import StreamResult, Tally
+from swarm.delivery.status import look_offline
+from swarm.delivery.task import Task, invalid
 from swarm.errors import StateError
-from swarm.events import StreamResult, Tally
-from swarm.ledger import ACKNOWLEDGED, Ledger
-from swarm.meterfile import Survey, Window
-from swarm.options import Upload
-from swarm.report import Report
-from swarm.retry import Verdict
+from swarm.run.report import Report
+from swarm.run.upload import begin_anew, meter_report
 from swarm.scheduler import THREADS
-from swarm.settings import CsvRules, Meter
-from swarm.standing import look_offline
-from swarm.stream import Down, Halted, Task, invalid
-from swarm.transport import Access
-from swarm.upload import begin_anew, meter_report
 from tests.simulation.collector import Clock, Collector, Session, Stored
 from tests.simulation.disk import Disk
 from tests.simulation.history import History, Run
@@ -43,8 +44,9 @@ STREAM = "m"
 _URL = "https://collector.example.com/measurements/v2/unifiedjson/"
 _RETRY_FOR = 120.0
 _CLOCKED: tuple[ModuleType, ...] = (
-    *(swarm.collector, swarm.csvfile, swarm.delivery, swarm.ledger, swarm.ledgerfile),
-    *(swarm.resume, swarm.settlement, swarm.stream),
+    *(swarm.collector.client, swarm.collector.retry, swarm.csv.file, swarm.checkpoint.ledger),
+    *(swarm.checkpoint.ledger_file, swarm.delivery.deliver, swarm.delivery.resume),
+    *(swarm.delivery.settlement, swarm.delivery.task),
 )
 
 
@@ -118,7 +120,7 @@ class Machine(Protocol):
 
 
 class Context:
-    """A `swarm.stream.Context` on the simulated clock."""
+    """A `swarm.delivery.context.Context` on the simulated clock."""
 
     def __init__(self, machine: "Simulated") -> None:
         self.scheduler = THREADS
@@ -244,9 +246,11 @@ class Simulated:
             for module in _CLOCKED:
                 if hasattr(module, "time"):
                     stack.enter_context(mock.patch.object(module, "time", self.clock))
-            stack.enter_context(mock.patch.object(ledgerformat, "boot_id", self.boot_id))
+            stack.enter_context(mock.patch.object(ledger_format, "boot_id", self.boot_id))
             stack.enter_context(
-                mock.patch.object(swarm.stream, "backoff", lambda attempt: min(2.0**attempt, 60.0))
+                mock.patch.object(
+                    swarm.collector.retry, "backoff", lambda attempt: min(2.0**attempt, 60.0)
+                )
             )
             stack.enter_context(self._disk.installed())
             yield

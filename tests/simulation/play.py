@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
+from swarm.csv import Window
 from swarm.localtime import wall_of
-from swarm.meterfile import Window
 from tests.simulation.collector import Stored
 from tests.simulation.history import History, Run
 from tests.simulation.machine import STREAM, Attempt, Machine, Simulated, Told

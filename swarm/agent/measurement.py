@@ -1,0 +1,225 @@
+"""Measurements, their attributes and units.
+
+Source: "The packet" in docs/reference.md.
+"""
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from swarm.errors import MeasurementError
+from swarm.localtime import Zone, wall_of
+from swarm.packet import _NUMBERS, ATTRIBUTES, REGISTERS, VALUE, body, packet
+from swarm.packet import timestamp as on_the_wire
+from swarm.text import printable
+
+#: What a measured value may be; every digit goes on the wire.
+Number = int | float | Decimal
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+#: Between these instants there is a date at any offset.
+_FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The measurements of a meter at one time; compared by value, ordered by time.
+
+    A timestamp without offset is local time in the zone of the `Config` that it is sent with. The
+    classes below name the registers, and the attributes that hold them, in the packet's order.
+    """
+
+    id: str
+    timestamp: datetime
+
+    registers: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id or not is_encodable(self.id):
+            raise MeasurementError(f"id: found {self.id!r}, expected the ID of a data stream")
+        if type(self.id) is not str:
+            # One of a subclass, such as an enum's, may differ from a str of the same letters.
+            object.__setattr__(self, "id", str.__str__(self.id))
+        if not _is_time(self.timestamp):
+            raise MeasurementError(
+                f"timestamp of {printable(self.id)}: found {self.timestamp!r}, expected a datetime"
+            )
+        is_empty = True
+        for name in self.attributes:
+            value = getattr(self, name)
+            if value is not None:
+                _check_number(printable(self.id), name, value)
+                is_empty = False
+        if is_empty:
+            raise MeasurementError(f"{printable(self.id)}: found no value, expected at least one")
+
+    @property
+    def body(self) -> str:
+        """The packet's part with the values, those that are unset left out."""
+        cells = [_text(getattr(self, name)) for name in self.attributes]
+        return body(self.registers, ",".join(cells))
+
+    @property
+    def json(self) -> str:
+        """The packet, as JSON on one line; a timestamp without offset is read as UTC."""
+        instant, offset = moment(self.timestamp)
+        check_year(self.timestamp, instant, offset)
+        return packet(self.id, instant, offset, self.body).decode()
+
+    def __str__(self) -> str:
+        # An ID may hold anything; in a log it is to begin no line.
+        return f"{printable(self.id)} at {self.timestamp.isoformat()}: {self.body}"
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Measurement):
+            return NotImplemented
+        return self.timestamp < other.timestamp
+
+    def __le__(self, other: object) -> bool:
+        if not isinstance(other, Measurement):
+            return NotImplemented
+        return self.timestamp <= other.timestamp
+
+    def __gt__(self, other: object) -> bool:
+        if not isinstance(other, Measurement):
+            return NotImplemented
+        return self.timestamp > other.timestamp
+
+    def __ge__(self, other: object) -> bool:
+        if not isinstance(other, Measurement):
+            return NotImplemented
+        return self.timestamp >= other.timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleMeasurement(Measurement):
+    """A measurement of a single-value stream, such as gas, water or heat."""
+
+    value: Number
+
+    registers = (VALUE,)
+    attributes = ("value",)
+
+
+@dataclass(frozen=True, slots=True)
+class ElectricityMeasurement(Measurement):
+    """The measurements of an electricity meter; what is left unset is left out of the packet.
+
+    Power in W, var and VA, voltage in V, current in A, active energy since the beginning in Wh.
+    """
+
+    _: KW_ONLY
+    active_power_phase_a: Number | None = None
+    active_power_phase_b: Number | None = None
+    active_power_phase_c: Number | None = None
+    reactive_power_phase_a: Number | None = None
+    reactive_power_phase_b: Number | None = None
+    reactive_power_phase_c: Number | None = None
+    apparent_power_phase_a: Number | None = None
+    apparent_power_phase_b: Number | None = None
+    apparent_power_phase_c: Number | None = None
+    voltage_phase_a: Number | None = None
+    voltage_phase_b: Number | None = None
+    voltage_phase_c: Number | None = None
+    current_phase_a: Number | None = None
+    current_phase_b: Number | None = None
+    current_phase_c: Number | None = None
+    active_energy_phase_a: Number | None = None
+    active_energy_phase_b: Number | None = None
+    active_energy_phase_c: Number | None = None
+    line_to_line_voltage_phase_ab: Number | None = None
+    line_to_line_voltage_phase_ac: Number | None = None
+    line_to_line_voltage_phase_bc: Number | None = None
+
+    registers = REGISTERS
+    attributes = ATTRIBUTES
+
+    def __repr__(self) -> str:
+        names = ("id", "timestamp", *self.attributes)
+        pairs = ((name, getattr(self, name)) for name in names)
+        given = (f"{name}={value!r}" for name, value in pairs if value is not None)
+        return f"ElectricityMeasurement({', '.join(given)})"
+
+
+def moment(timestamp: datetime, zone: Zone | None = None) -> tuple[int, int]:
+    """Return a timestamp's instant and offset (ms); one without offset is read in ``zone`` or UTC.
+
+    MeasurementError if a clock change skips it.
+    """
+    wall = wall_of(timestamp.replace(tzinfo=None))
+    given = timestamp.utcoffset()
+    if given is not None:
+        offset = given // _MILLISECOND
+    elif zone is None:
+        offset = 0
+    else:
+        offset = _offset_in(zone, wall, timestamp)
+    return wall - offset, offset
+
+
+def check_year(timestamp: datetime, instant: int, offset: int) -> None:
+    """Raise MeasurementError if an instant has no date at an offset (ms), as the wire has it."""
+    if _FIRST <= instant <= _LAST:
+        return
+    try:
+        on_the_wire(instant, offset)
+    except OverflowError:
+        raise MeasurementError(
+            f"timestamp {timestamp.isoformat()}: found no date for it in the time that is sent; "
+            "expected one that is in the years 1 to 9999 in UTC as well"
+        ) from None
+
+
+def _offset_in(zone: Zone, wall: int, timestamp: datetime) -> int:
+    offsets = zone.readings(wall).offsets
+    if not offsets:
+        raise MeasurementError(
+            f"timestamp {timestamp.isoformat()}: a clock change skips this local time in "
+            f"{zone.name}; expected a time that exists, or one with its offset"
+        )
+    return offsets[min(timestamp.fold, len(offsets) - 1)]
+
+
+def is_encodable(text: str) -> bool:
+    """Tell whether a text can be sent; a lone surrogate can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether a value is a datetime; the NaT of pandas is one too, but not equal to itself."""
+    return isinstance(value, datetime) and value == value  # noqa: PLR0124
+
+
+def _check_number(stream: str, name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        raise MeasurementError(
+            f"{name} of {stream}: found {value!r}, expected an int, float or Decimal"
+        )
+    try:
+        is_finite = math.isfinite(value)
+    except (OverflowError, ValueError):  # an int beyond all doubles, a signalling NaN
+        is_finite = False
+    if not is_finite:
+        raise MeasurementError(f"{name} of {stream}: expected a finite number")
+
+
+def _text(value: Number | None) -> str:
+    """Return a number with every digit as legal JSON, a float as its shortest decimal."""
+    if value is None:
+        return ""
+    # Subclasses, such as those of numpy and of enums, may have a text of their own.
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, Decimal):
+        return Decimal.__str__(value)
+    return int.__repr__(value if isinstance(value, int) else int(value))

@@ -1,0 +1,121 @@
+"""The collector's API: a session with a credential, answers -> outcomes, the last packet."""
+
+import json
+import time
+from typing import NamedTuple
+from urllib.parse import quote
+
+from swarm.collector.masking import masked
+from swarm.collector.retry import Verdict, retry_after, verdict
+from swarm.collector.transport import open_session
+from swarm.collector.transport.base import Access, Answer, Engine
+from swarm.errors import Unanswered, Unreachable, Untrusted
+from swarm.packet import instant_of
+from swarm.scheduler import THREADS, Scheduler
+
+#: How much of a collector's own words is told, in characters.
+LONGEST_WORDS = 500
+
+
+class Outcome(NamedTuple):
+    """The outcome of one exchange; ``wait`` is what the collector asked for, in seconds."""
+
+    verdict: Verdict
+    words: str = ""
+    status: int | None = None
+    wait: float | None = None
+
+
+class Last(NamedTuple):
+    """The collector's last packet of a stream: its instant (ms) and its fields."""
+
+    instant: int
+    fields: dict[str, object]
+
+
+class Question(NamedTuple):
+    """The answer to "what do you hold of this stream?".
+
+    ``last`` is None where nothing is stored. ``is_known`` is False where the collector gave no
+    usable answer; then ``outcome`` tells why.
+    """
+
+    outcome: Outcome
+    is_known: bool = False
+    last: Last | None = None
+
+
+class Link:
+    """One session to a collector with one credential, for one job at a time."""
+
+    def __init__(self, engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> None:
+        self.access = access
+        self._engine = engine
+        self._scheduler = scheduler
+        self._session = open_session(engine, access, scheduler)
+
+    def renew(self) -> None:
+        """Begin a fresh session: an expired cookie is left behind."""
+        self._session.close()
+        self._session = open_session(self._engine, self.access, self._scheduler)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def post(self, url: str, packet: bytes) -> Outcome:
+        """Send one packet, once."""
+        try:
+            answer = self._session.post(url, packet)
+        except (Unreachable, Unanswered, Untrusted) as fault:
+            return _fault(fault)
+        if 200 <= answer.status < 300:
+            return Outcome(Verdict.ACKNOWLEDGED, status=answer.status)
+        return self._outcome(answer)
+
+    def last(self, url: str, stream: str) -> Question:
+        """Ask for the last packet that the collector holds of a stream."""
+        try:
+            answer = self._session.get(f"{url}?stream={quote(stream, safe='')}")
+        except (Unreachable, Unanswered, Untrusted) as fault:
+            return Question(_fault(fault))
+        outcome = self._outcome(answer)
+        if answer.status == 404:
+            return Question(outcome, is_known=True)
+        if outcome.verdict is not Verdict.ACKNOWLEDGED:
+            return Question(outcome)
+        question = _question(answer.body, outcome)
+        if answer.is_cut and question.last is None:
+            # An empty body says that nothing is stored; one that was cut says nothing at all.
+            words = f"the answer was cut: {outcome.words}"
+            return Question(Outcome(Verdict.UNSETTLED, words, answer.status))
+        return question
+
+    def _outcome(self, answer: Answer) -> Outcome:
+        wait = retry_after(answer.retry_after, time.time())
+        return Outcome(verdict(answer.status), self._words(answer), answer.status, wait)
+
+    def _words(self, answer: Answer) -> str:
+        text = answer.body.decode("utf-8", "replace").strip()
+        pair = self.access.authorization.partition(" ")[2]
+        text = masked(text, [self.access.password, pair])
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:LONGEST_WORDS])
+        return f"HTTP {answer.status}" + (f": {text[:LONGEST_WORDS]}" if text else "")
+
+
+def _fault(fault: Unreachable | Unanswered | Untrusted) -> Outcome:
+    if isinstance(fault, Unreachable):
+        return Outcome(Verdict.UNREACHABLE, str(fault))
+    if isinstance(fault, Untrusted):
+        return Outcome(Verdict.UNTRUSTED, str(fault))
+    return Outcome(Verdict.UNSETTLED, str(fault))
+
+
+def _question(body: bytes, outcome: Outcome) -> Question:
+    try:
+        fields = json.loads(body) if body.strip() else None
+        if not fields:
+            return Question(outcome, is_known=True)
+        return Question(outcome, is_known=True, last=Last(instant_of(fields["tsISO8601"]), fields))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Question(outcome)

@@ -1,0 +1,163 @@
+"""An INI of the original app (``[Web DC]``, ``[General]``, ``[Logs]``) -> the same settings.
+
+Its rules, which hold in such files alone: paths are relative to the current folder, options are
+case-insensitive, ``:`` parts name and value as ``=`` does, ``%%`` means ``%``, and MinutesShift and
+MinutesInSlot may stand without a value. Timestamps are UTC. Names that it did not know it passed
+over: they are warned of, no more, so that its files run unchanged.
+"""
+
+import re
+from configparser import BasicInterpolation
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from swarm.config.document import Document, current_folder
+from swarm.config.ini import Dialect
+from swarm.config.parsers import INVALID, Parser, one_of
+from swarm.config.paths import default_state, resolved
+from swarm.config.schema import Layout, unknown_options, unknown_sections
+from swarm.config.settings import Credentials, CsvRules, Meter, Settings, Upload
+from swarm.config.urls import checked_url, collector_name
+from swarm.packet import REGISTERS, VALUE
+
+WEB, _GENERAL, _LOGS = "Web DC", "General", "Logs"
+
+
+_MARK = re.compile(r"^\s*\[\s*(Web DC|General|Logs)\s*\]", re.MULTILINE)
+
+
+_SWARM_MARK = re.compile(r"^\s*\[\s*(swarm|meters)\s*\]", re.MULTILINE)
+
+
+LAYOUT: Layout = {
+    WEB: ("url", "username", "password"),
+    _GENERAL: ("filename", "channeltype", "channelreference", "minutesshift", "minutesinslot"),
+    _LOGS: ("level", "filename"),
+}
+
+
+DIALECT = Dialect(
+    header=re.compile(r"\[(?P<name>[^]=]+)\]"),
+    option=re.compile(r"(?P<name>[^=:]+?)\s*[=:]\s*(?P<value>.*)"),
+    interpolation=BasicInterpolation(),
+    bare=frozenset(chain.from_iterable(options or () for options in LAYOUT.values())),
+)
+
+
+_REAL, _FAKE, _OTHER = "real_electricity", "fake_electricity", "other"
+
+
+#: How much of the log the app's levels bring to stderr, as -v and -vv do.
+_VERBOSITY = {
+    **dict.fromkeys(("debug", "notset"), 2),
+    "info": 1,
+    **dict.fromkeys(("warning", "warn", "error", "critical", "fatal"), 0),
+}
+
+
+def recognises(text: str) -> bool:
+    """Tell whether an INI is one of the original app."""
+    return bool(_MARK.search(text)) and not _SWARM_MARK.search(text)
+
+
+def choices(document: Document) -> dict[str, Any]:
+    """Return what such an INI says of the options of an upload: how much is logged."""
+    level = _optional(document, _LOGS, "Level", one_of(*_VERBOSITY))
+    return {"verbose": _VERBOSITY[level]} if level in _VERBOSITY else {}
+
+
+def settings(document: Document, upload: Upload) -> Settings:
+    """Return the settings of an original app's INI; its problems are reported to the document."""
+    url = _required(document, WEB, "URL", checked_url)
+    log_file = _optional(document, _LOGS, "Filename")
+    return Settings(
+        config=document.path,
+        collector=collector_name(url),
+        url=url,
+        meters=(_meter(document, url),),
+        upload=upload,
+        state=_state(document),
+        log_file=resolved(log_file, current_folder(document.path))
+        if isinstance(log_file, str)
+        else None,
+        warnings=_warnings(document),
+    )
+
+
+def _state(document: Document) -> Path:
+    path = default_state()
+    if path is None:
+        document.report_at(
+            None,
+            "no home folder for the state folder; set the variable XDG_STATE_HOME, or rewrite the "
+            "INI with swarm init --from and name one with 'state' under [swarm]",
+        )
+    return path or Path()
+
+
+def _warnings(document: Document) -> tuple[str, ...]:
+    unknown = chain(unknown_sections(document, LAYOUT), unknown_options(document, LAYOUT))
+    return tuple(
+        f"{document.path}:{each.line}: {each.message}; it is passed over" for each in unknown
+    )
+
+
+def _meter(document: Document, url: str) -> Meter:
+    user = _required(document, WEB, "Username")
+    if ":" in user:
+        document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
+    return Meter(
+        id=_required(document, _GENERAL, "ChannelReference"),
+        files=(resolved(_required(document, _GENERAL, "Filename"), current_folder(document.path)),),
+        rules=_rules(document),
+        url=url,
+        credentials=Credentials("", user, _required(document, WEB, "Password")),
+    )
+
+
+def _rules(document: Document) -> CsvRules:
+    kind = _required(document, _GENERAL, "ChannelType", _channel_type)
+    shift = _optional(document, _GENERAL, "MinutesShift", _minutes)
+    slot = _optional(document, _GENERAL, "MinutesInSlot", _minutes)
+    if kind == _REAL and shift not in {None, INVALID}:
+        document.report(_GENERAL, "MinutesShift", f"can't be used with {_REAL}; remove the option")
+    if kind == _FAKE and slot in {None, 0}:
+        document.report(
+            _GENERAL, "MinutesInSlot", f"{_FAKE} needs it: a whole number of minutes above zero"
+        )
+    return CsvRules(
+        timezone="UTC",
+        columns=REGISTERS if kind == _REAL else (VALUE,),
+        shift=60.0 * shift if shift and shift is not INVALID else 0.0,
+        pad_first=bool(shift),
+        power_from_energy=float(slot) if kind == _FAKE and isinstance(slot, int) else None,
+    )
+
+
+def _channel_type(text: str) -> str:
+    if text not in {_REAL, _FAKE, _OTHER}:
+        raise ValueError(f"{_REAL}, {_FAKE} or {_OTHER}")
+    return text
+
+
+def _minutes(text: str) -> int:
+    if not re.fullmatch(r"\+?[0-9]{1,6}", text):
+        raise ValueError("a whole number of minutes")
+    return int(text)
+
+
+def _optional(document: Document, section: str, option: str, parse: Parser = str) -> Any:
+    """Return a value; None where it is unset, `INVALID` where it is wrong."""
+    entry = document.entry(section, option)
+    if entry is None or entry.value == "":
+        return None
+    return document.values(section, {option: parse})[option]
+
+
+def _required(document: Document, section: str, option: str, parse: Parser = str) -> str:
+    """Return a value; empty where it is missing or wrong."""
+    value = _optional(document, section, option, parse)
+    if value is None:
+        document.report(section, option, "missing")
+    return value if isinstance(value, str) else ""

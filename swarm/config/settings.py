@@ -1,0 +1,127 @@
+"""The settings of a run, as frozen plain data; secrets are masked in every repr."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, Literal
+
+from swarm.config.urls import SANDBOX
+from swarm.packet import REGISTERS, VALUE
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Settings of an upload; durations in seconds, ``since`` and ``until`` as wall times in ms."""
+
+    meters: tuple[str, ...] = ()
+    since: int | None = None
+    until: int | None = None
+    dry_run: bool = False
+    keep_going: bool = False
+    restart: bool = False
+    adopt: bool = False
+    late: Literal["report", "send"] = "report"
+    processes: int | None = None
+    connections: int = 32
+    rate_limit: float | None = None
+    timeout: float = 30.0
+    retry_for: float = 900.0
+    max_duration: float | None = None
+    on_reject: Literal["stop", "skip"] = "stop"
+    on_ambiguous: Literal["resend", "stop"] = "resend"
+    settle: float = 2.0
+    transport: Literal["auto", "curl", "requests"] = "auto"
+    progress: Literal["auto", "bar", "plain", "none"] = "auto"
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+
+DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
+
+
+def is_chosen(name: str, chosen: Collection[str]) -> bool:
+    """Tell whether ``--meter`` chooses a stream: by ID, by a pattern such as ``QG*``, or all."""
+    return not chosen or name in chosen or any(fnmatchcase(name, each) for each in chosen)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user of the collector; ``name`` is the INI's name for the set, empty for the default."""
+
+    name: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CsvRules:
+    """The rules by which a meter's CSV is read: "[meter:ID]" and "The CSV" in docs/reference.md.
+
+    ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
+    register to the power of ten that takes its column to the collector's unit.
+    """
+
+    timezone: str | None
+    utc: bool = False
+    columns: tuple[str, ...] | None = None
+    scale: tuple[tuple[str, int], ...] = ()
+    timestamp_format: str = DEFAULT_TIMESTAMP
+    delimiter: str = ","
+    decimal: str = "."
+    skip_rows: int = 0
+    interval: float | None = None
+    duplicates: Literal["error", "first", "last"] = "error"
+    empty_rows: Literal["error", "skip"] = "error"
+    ambiguous_time: Literal["infer", "first", "second", "error"] = "infer"
+    shift: float = 0.0
+    pad_first: bool = False
+    power_from_energy: float | None = None
+
+    def registers(self, columns: int) -> tuple[str, ...] | None:
+        """Return the registers of a CSV with so many measurement columns, None if not known."""
+        named = self.columns or {1: (VALUE,), 21: REGISTERS}.get(columns)
+        return named if named and len(named) == columns else None
+
+
+@dataclass(frozen=True)
+class Meter:
+    """One data stream: its ID, its files, where its packets go and who sends them.
+
+    ``url`` has the route in it already; a run that brings its own collector, whose URL is not
+    known here, takes ``route`` to make it. Without a need for secrets the password may be empty.
+    """
+
+    id: str
+    files: tuple[Path, ...]
+    rules: CsvRules
+    url: str
+    credentials: Credentials | None
+    route: str | None = None
+
+    @property
+    def unpadded(self) -> "Meter":
+        """The meter without a padding packet."""
+        return replace(self, rules=replace(self.rules, pad_first=False))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one run is told; ``warnings`` are for the user, one line each."""
+
+    config: Path
+    collector: str
+    url: str
+    meters: tuple[Meter, ...]
+    upload: Upload
+    state: Path
+    log_file: Path | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the run brings its own collector."""
+        return self.collector == SANDBOX

@@ -1,0 +1,164 @@
+"""Guesses of the strptime formats that a timestamp may be written in, likeliest first."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+_DATE = re.compile(
+    r"(?P<y>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}"
+    r"|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)(?:\d{4}|(?<![-])\d\d(?!\d))"
+    r"|\d{1,2}(?P<c>[-/ ])[A-Za-z]{3}(?P=c)(?P<long>\d{4}|\d\d(?!\d))"
+    r"|(?P<compact>\d{8})",
+    re.ASCII,
+)
+
+
+_TIME = re.compile(
+    r"\d{1,2}:\d\d(?P<s>:\d\d)?(?:(?P<point>[.,])\d{1,6})?(?P<half>[ ]?[AaPp][Mm])?"
+    r"|(?P<compact>\d{4}(?P<cs>\d\d)?)",
+    re.ASCII,
+)
+
+
+_OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII)
+
+
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp][Mm])?", re.ASCII)
+
+
+_MIDNIGHT = re.compile(r"\D24:?00(?::?00)?$", re.ASCII)
+
+
+_STANDARD = "%Y-%m-%d %H:%M:%S"
+
+
+_STANDARD_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+
+
+_DAY = timedelta(days=1)
+
+
+def forms(text: str) -> tuple[str, ...]:
+    """Return the formats that a text can be in, none if it is no timestamp.
+
+    >>> forms("01/02/2023 10:15")
+    ('%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')
+    >>> forms("2023-01-31T10:15:00Z")
+    ('%Y-%m-%dT%H:%M:%S%z',)
+    """
+    date = _DATE.match(text)
+    if not date:
+        return ()
+    rest = _rest(text[date.end() :])
+    if rest is None:
+        return ()
+    dates: Sequence[str] = _dates(date)
+    if "%p" in rest:
+        # Who writes AM and PM mostly has the month first.
+        dates = sorted(dates, key=lambda form: not form.startswith("%m"))
+    found = (f"{form}{rest}" for form in dates)
+    return tuple(form for form in found if moment(text, form))
+
+
+def moment(text: str, form: str) -> datetime | None:
+    """Return what a format makes of a text, None if it does not fit."""
+    try:
+        if form == _STANDARD and _STANDARD_TEXT.fullmatch(text):
+            return datetime.fromisoformat(text)  # ten times as quick
+        return datetime.strptime(text, form)
+    except (ValueError, OverflowError, re.error):
+        return None
+
+
+def is_clock(text: str) -> bool:
+    """Tell whether a text is a time of the day alone."""
+    return _CLOCK.fullmatch(text) is not None
+
+
+def is_midnight(text: str) -> bool:
+    """Tell whether a timestamp ends in 24:00, which is no time of the day."""
+    return _MIDNIGHT.search(text) is not None
+
+
+def has_hour(form: str) -> bool:
+    """Tell whether a format tells more than the day."""
+    return "%H" in form or "%I" in form
+
+
+def fitting(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the formats that fit a file's timestamps; one that none fits does not count.
+
+    Where day and month could both be either, the steps from one time to the next may tell: with
+    several a day, the wrong reading leaps from month to month.
+    """
+    texts = list(texts)
+    left: Sequence[str] = next(filter(None, map(forms, texts)), ())
+    for text in _one_a_day(texts):
+        if len(left) < 2:
+            break
+        left = [form for form in left if moment(text, form)] or left
+    if len(left) < 2:
+        return tuple(left)
+    return _by_steps(texts, left)
+
+
+def _by_steps(texts: Sequence[str], left: Sequence[str]) -> tuple[str, ...]:
+    times = {form: [t for t in (moment(text, form) for text in texts) if t] for form in left}
+    steps = (b - a for a, b in pairwise(times[left[0]]) if a < b)
+    shortest = min(steps, default=_DAY)
+    spans = {form: max(found) - min(found) for form, found in times.items() if found}
+    ranked = sorted(left, key=lambda form: spans.get(form, timedelta.max))
+    is_clear = shortest < _DAY and spans[ranked[0]] * 2 < spans[ranked[1]]
+    return tuple(ranked[:1] if is_clear else left)
+
+
+def _one_a_day(texts: Iterable[str]) -> Iterator[str]:
+    """Yield one text for each date."""
+    seen = set()
+    for text in texts:
+        date = _DATE.match(text)
+        if date and date[0] not in seen:
+            seen.add(date[0])
+            yield text
+
+
+def _dates(date: re.Match[str]) -> tuple[str, ...]:
+    """Return what the matched date can be; points between are a sign of the day first."""
+    if date["compact"]:
+        return ("%Y%m%d",)
+    if mark := date["a"]:
+        return (f"%Y{mark}%m{mark}%d",)
+    if mark := date["c"]:
+        return (f"%d{mark}%b{mark}{'%Y' if len(date['long']) == 4 else '%y'}",)
+    mark = date["b"]
+    is_long = len(date[0].rpartition(mark)[2]) == 4
+    year = "%Y" if is_long else "%y"
+    found = (f"%d{mark}%m{mark}{year}", f"%m{mark}%d{mark}{year}", f"%y{mark}%m{mark}%d")
+    return found[:1] if mark == "." else found[: 2 if is_long else 3]
+
+
+def _rest(text: str) -> str | None:
+    """Return the format of what follows the date, None if there is none."""
+    if not text:
+        return ""
+    joint = text[0] if text[0] in "T " else ""
+    text = text[len(joint) :].lstrip() if joint == " " else text[len(joint) :]
+    time = _TIME.match(text)
+    if not time or (not joint and not time["compact"]):
+        return None
+    offset = _OFFSET.fullmatch(text, time.end())
+    if not offset and time.end() < len(text):
+        return None
+    zone = f"{offset['blank']}%z" if offset else ""
+    return f"{joint}{_clock(time)}{zone}"
+
+
+def _clock(time: re.Match[str]) -> str:
+    if time["compact"]:
+        return "%H%M%S" if time["cs"] else "%H%M"
+    seconds = "%S" if time["s"] else ""
+    part = f"{time['point']}%f" if time["point"] else ""
+    half = time["half"] or ""
+    noon = half[:-2] + "%p" if half else ""
+    return f"{'%I' if half else '%H'}:%M{':' + seconds if seconds else ''}{part}{noon}"

@@ -1,0 +1,97 @@
+"""Signs of a wrong ``timezone``, in words: where a file's clock is not that of its zone."""
+
+from collections.abc import Iterator, Sequence
+
+from swarm.config.settings import CsvRules
+from swarm.csv.zones.clock_changes import Change, alike, jump, offset, repeated_at
+from swarm.csv.zones.fit import Trace, names
+from swarm.localtime import naive_of
+
+#: So many zones are named; the rest are counted.
+_NAMED = 3
+
+
+_HOUR_MS = 3_600_000
+
+
+#: The zones with a fixed offset are named for these hours, east of Greenwich.
+_FIXED = range(-12, 15)
+
+
+def trace(rules: CsvRules) -> Trace | None:
+    """Return what follows a meter's rows; None where its timestamps carry their offsets."""
+    if rules.timezone is None or "%z" in rules.timestamp_format:
+        return None
+    return Trace(rules.timezone)
+
+
+def notices(meter: str, rules: CsvRules, followed: Trace | None) -> Iterator[str]:
+    """Yield what a meter's rows tell against its zone."""
+    zone = rules.timezone
+    if followed is None or zone is None or followed.is_even:
+        return
+    likely = followed.likely()
+    if likely:
+        yield (
+            f"{meter}: timezone = {zone} is probably wrong: {told(likely[0].followed)}, as "
+            f"clocks in {listed(names(likely))}; set timezone to the zone of the files' timestamps "
+            "(a wrong offset in the platform is for good)"
+        )
+        return
+    own = followed.evidence(zone)
+    if own.missed and not own.followed:
+        yield (
+            f"{meter}: the hour that clocks in {zone} repeat stands only once in the files "
+            f"({stretch(own.missed[0])}): if the logger keeps UTC or standard time all year, "
+            f"timezone is wrong, expected {fixed(zone, own.missed[0].end)}"
+        )
+
+
+def repeat_hint(rules: CsvRules, wall: int) -> str:
+    """Return what to say of a wall time with two readings, before ``duplicates`` is named."""
+    zone = rules.timezone
+    if zone is None or "%z" in rules.timestamp_format or jump(zone, wall):
+        return ""
+    found = dict.fromkeys(name for change in repeated_at(wall) for name in alike((change,)))
+    if not found:
+        return ""
+    return (
+        f"a wrong timezone is likely: the clocks repeat this hour in {listed(tuple(found))}, not "
+        f"in {zone}; if timezone is right, "
+    )
+
+
+def skipped_hint(zone: str, wall: int) -> str:
+    """Return what to say of a wall time that the clocks of a zone skip."""
+    return f"if the logger keeps UTC or standard time all year, {fixed(zone, wall)}"
+
+
+def fixed(zone: str, wall: int) -> str:
+    """Return the zones without clock changes that a logger in some zone may keep."""
+    hours, rest = divmod(offset(zone, wall, fold=0), _HOUR_MS)
+    if rest or not hours or hours not in _FIXED:
+        return "timezone = Etc/UTC"
+    # In such names the sign is turned around.
+    return f"timezone = Etc/UTC, or Etc/GMT{-hours:+d} (which is UTC{hours:+03d}:00)"
+
+
+def told(changes: Sequence[Change]) -> str:
+    """Return which hours are skipped and repeated, as a sentence about the files."""
+    firsts = {change.is_forward: change for change in reversed(changes)}
+    verbs = {True: "skip", False: "repeat"}
+    said = [f"{verbs[each.is_forward]} {stretch(each)}" for each in sorted(firsts.values())]
+    more = len(changes) - len(said)
+    others = f" ({more} more such {'hour' if more == 1 else 'hours'})" if more else ""
+    return f"the files {' and '.join(said)}{others}"
+
+
+def stretch(change: Change) -> str:
+    """Return a skipped or repeated stretch as text."""
+    return f"{naive_of(change.wall):%Y-%m-%d %H:%M} to {naive_of(change.end):%H:%M}"
+
+
+def listed(zones: Sequence[str]) -> str:
+    """Return the first of some zones, and how many more there are."""
+    more = len(zones) - _NAMED
+    named = ", ".join(zones[:_NAMED])
+    return f"{named} and {more} more zones" if more > 1 else ", ".join(zones[: _NAMED + 1])

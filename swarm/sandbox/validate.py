@@ -1,0 +1,228 @@
+"""The API's rules for one POST: a parsed packet, or a word on the rule that was broken.
+
+Source: "The packet" in docs/reference.md. Pure: no network, no clock, no file. Stricter than a
+collector has to be, so that a rehearsal finds what production might only refuse one day.
+"""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, NoReturn
+
+from swarm.packet import REGISTERS, VALUE
+
+#: Where packets go; the last segment of the other routes takes its place.
+PATH: Final = "/measurements/v2/unifiedjson/"
+
+
+UTC_PATH: Final = "/measurements/v2/unifiedjson_utc/"
+
+
+PARTIAL_PATH: Final = "/measurements/v2/unifiedjson_partial/"
+
+
+#: The largest body that is read.
+LIMIT: Final = 64 * 1024
+
+
+_POSITIONS: Final = {register: position for position, register in enumerate(REGISTERS)}
+
+
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+_TIMESTAMP: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}"
+    r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
+)
+
+
+_KINDS: Final = {
+    bool: "true or false",
+    type(None): "null",
+    str: "a string",
+    list: "an array",
+    tuple: "an object",
+    float: "a number beyond the range of a double",
+}
+
+
+_Fields = tuple[tuple[str, object], ...]
+
+
+class Packet(NamedTuple):
+    """A packet that keeps every rule; ``instant`` is in ms since the epoch, ``text`` verbatim."""
+
+    stream: str
+    instant: int
+    text: str
+
+
+class Breach(NamedTuple):
+    """A broken rule: the answer's status, one line on why, the stream where it is known."""
+
+    status: int
+    reason: str
+    stream: str = ""
+
+
+def check(headers: Mapping[bytes, bytes], body: bytes, *, utc: bool = False) -> Packet | Breach:
+    """Check a POST; header names are in lower case, ``utc`` is whether it came by that route."""
+    return check_headers(headers) or check_packet(body, utc=utc)
+
+
+def check_headers(headers: Mapping[bytes, bytes]) -> Breach | None:
+    """Return what is wrong with the headers of a POST, which can be told before its body."""
+    if b"expect" in headers:
+        return Breach(417, "the header Expect is not supported: send the packet at once")
+    return _check_length(headers) or _check_type(headers)
+
+
+def _check_length(headers: Mapping[bytes, bytes]) -> Breach | None:
+    if b"transfer-encoding" in headers:
+        return Breach(411, "Transfer-Encoding is not supported: send a Content-Length")
+    length = headers.get(b"content-length")
+    if length is None:
+        return Breach(411, "the header Content-Length is missing")
+    if not _LENGTH.fullmatch(length):
+        return Breach(400, f"Content-Length must be a whole number, found {_shown(length)}")
+    if int(length) > LIMIT:
+        return Breach(413, f"a packet has at most {LIMIT} bytes, found {int(length)}")
+    return None
+
+
+def _check_type(headers: Mapping[bytes, bytes]) -> Breach | None:
+    found = headers.get(b"content-type", b"")
+    if found.partition(b";")[0].strip().lower() != b"application/json":
+        return Breach(415, f"Content-Type must be application/json, found {_shown(found)}")
+    if b"content-encoding" in headers:
+        return Breach(415, "Content-Encoding is not supported: send the packet as it is")
+    return None
+
+
+def check_packet(body: bytes, *, utc: bool = False) -> Packet | Breach:
+    """Check a body; ``utc`` is whether it came by the route that takes UTC alone."""
+    if len(body) > LIMIT:
+        return Breach(413, f"a packet has at most {LIMIT} bytes, found {len(body)}")
+    try:
+        text = body.decode()
+        fields = _parse(text)
+    except (ValueError, RecursionError) as error:
+        return Breach(400, f"the body must be one JSON object on one line: {error}")
+    return _check_fields(text, fields, utc=utc)
+
+
+def _parse(text: str) -> _Fields:
+    """Return the fields in their order; pairs, since a dict would hide a repeated name."""
+    if "\n" in text or "\r" in text:
+        raise ValueError("it holds a line break")
+    fields = _DECODER.decode(text)
+    if not isinstance(fields, tuple):
+        raise ValueError("found another value")
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# Integers as floats too: only whether a number is one matters here, and an int has no limit.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_int=float, parse_constant=_refuse_constant
+)
+
+
+def _check_fields(text: str, fields: _Fields, *, utc: bool) -> Packet | Breach:
+    names = [name for name, _ in fields]
+    reason = _misnamed(names) or _misidentified(fields[0][1])
+    if reason:
+        return Breach(422, reason)
+    stream, timestamp = str(fields[0][1]), fields[1][1]
+    instant = _instant(timestamp)
+    reason = _mistimed(timestamp, instant, utc=utc) or _mismeasured(fields[2:])
+    if reason or instant is None:
+        return Breach(422, reason, stream)
+    return Packet(stream, instant, text)
+
+
+def _misnamed(names: Sequence[str]) -> str:
+    """Return what is wrong with the fields' names and order, or nothing."""
+    if names[:1] != ["id"]:
+        return "the first field must be id"
+    if names[1:2] != ["tsISO8601"]:
+        return "the second field must be tsISO8601"
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        return f"the field {_shown(repeated)} occurs more than once"
+    return "" if names[2:] == [VALUE] else _misordered(names[2:])
+
+
+def _misordered(names: Sequence[str]) -> str:
+    if not names:
+        return "there must be at least one measurement"
+    for name in names:
+        if name != VALUE and name not in _POSITIONS:
+            return f"there is no field {_shown(name)}"
+    if VALUE in names:
+        return f"{VALUE} must be the only measurement of its packet"
+    for before, after in itertools.pairwise(names):
+        if _POSITIONS[before] > _POSITIONS[after]:
+            return f"{after} must come before {before}: registers have an order"
+    return ""
+
+
+def _misidentified(stream: object) -> str:
+    if not isinstance(stream, str) or not stream:
+        return "id must be a string that is not empty"
+    try:
+        stream.encode()
+    except UnicodeEncodeError:
+        return "id must be Unicode text, found half a surrogate pair"
+    return ""
+
+
+def _instant(timestamp: object) -> int | None:
+    """Return the instant in ms since the epoch; none where the form or the date is wrong."""
+    if not isinstance(timestamp, str) or not _TIMESTAMP.fullmatch(timestamp):
+        return None
+    try:
+        # Converted first: an instant outside the years 1 to 9999 could not be shown as UTC.
+        return (datetime.fromisoformat(timestamp).astimezone(UTC) - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def _mistimed(timestamp: object, instant: int | None, *, utc: bool) -> str:
+    if instant is None:
+        found = _shown(timestamp) if isinstance(timestamp, str) else _KINDS[type(timestamp)]
+        return f"tsISO8601 must be a real time as YYYY-MM-DDTHH:MM:SS.mmm+hh:mm, found {found}"
+    if utc and not str(timestamp).endswith("+00:00"):
+        return f"on this route tsISO8601 must end in +00:00, found {_shown(timestamp)}"
+    return ""
+
+
+def _mismeasured(measurements: _Fields) -> str:
+    for name, value in measurements:
+        if not isinstance(value, float) or not math.isfinite(value):
+            return f"{name} must be a finite number, found {_KINDS[type(value)]}"
+    return ""
+
+
+def as_text(instant: int) -> str:
+    """Return an instant as a person reads it, in UTC."""
+    return (_EPOCH + instant * _MILLISECOND).isoformat(timespec="milliseconds")
+
+
+def _shown(found: object) -> str:
+    """Return foreign text for a reason: quoted, on one line, and not at any length."""
+    text = repr(found.decode("latin-1") if isinstance(found, bytes) else found)
+    return text if len(text) <= 80 else f"{text[:76]}...{text[-1]}"
