@@ -1,10 +1,11 @@
 """A meter's files -> checked rows in order of time ("The CSV" in docs/reference.md).
 
-`survey` checks files, `MeterReader` reads them for sending, as the check found them; both are to be had
-from here. In reading order: `check`, `scan` (one file), `reader` and `sort` (order of time), `rows` (a
-row: `plain` is the fast way, else `cells`, `timestamps`, `values`), `numbers`, `file` (blocks, and the
-file held to what was checked), `folds` (repeated hours) with `sent_folds`, `zones` (signs of a wrong
-zone), `gaps`, `quality`, `skipped`, `problems`; `days` and `timestamp_formats` know dates.
+`survey` checks files, `MeterReader` reads them for sending, as the check found them; both are to
+be had from here. In reading order: `check`, `scan` (one file), `reader` and `sort` (order of
+time), `rows` (a row: `plain` is the fast way, else `cells`, `timestamps`, `values`), `numbers`,
+`file` (blocks, and the file held to what was checked), `folds` (repeated hours) with
+`sent_folds`, `zones` (signs of a wrong zone), `gaps`, `quality`, `skipped`, `problems`; `days`
+and `timestamp_formats` know dates.
 """
 
 from swarm.csv.check import Survey, survey
