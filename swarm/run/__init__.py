@@ -1,6 +1,6 @@
 """One run over all meters: upload, check, status; the pool of worker processes.
 
-The doors are `upload.upload`, `check.check`, `status.read_all`, `report.Report` and
+The doors are `upload.upload`, `check.check`, `status.status`, `report.Report` and
 `observer.Observer`. A run knows no terminal: it tells an observer.
 
 In reading order: `upload`, `check`, `status` (the three runs), `jobs` (read-only jobs), `setup`
