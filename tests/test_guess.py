@@ -184,6 +184,21 @@ def test_thousands_for_certain(tmp_path: Path) -> None:
     assert found.doubt.startswith("'1,234,567' has ',' between thousands")
 
 
+def test_thousands_beside_a_decimal_comma(tmp_path: Path) -> None:
+    """Such cells are no numbers: the message shows one."""
+    path = written(tmp_path / "m.csv", "2023-01-31 00:00:00;1.802,26\n")
+    with pytest.raises(GuessError, match=r"found '1\.802,26', expected a number such as 12\.5"):
+        guess(path)
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_spacing_of_rows_in_either_order(tmp_path: Path, step: int) -> None:
+    """Oldest first or newest first."""
+    lines = [f"2023-01-31 {hour:02}:00:00,{hour}.5\n" for hour in range(20)][::step]
+    found = guess(written(tmp_path / "m.csv", "".join(lines))).settings
+    assert ["1h"] == [each.text for each in found if each.option == "interval"]
+
+
 @pytest.mark.parametrize(
     ("ahead", "skipped", "doubt"),
     [

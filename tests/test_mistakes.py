@@ -178,6 +178,19 @@ ARGUMENTS = {
 }
 
 
+def test_a_misspelt_file(bench: Bench) -> None:
+    """A file beside it whose name is nearly the same is named, but none of another number."""
+    csv = "gas-2024-05.csv"
+    bench.csv("gas_2024-05.csv", GOOD)
+    bench.csv("gas-2024-06.csv", GOOD)
+    config = written(bench, {"meters": {"gas": csv}}, None)
+    done = bench.run("check", config.name, "--progress", "none")
+    path = bench.folder / csv
+    assert done.err.strip() == (
+        f"{path}:1:1: no such file; expected a readable CSV at {path}; did you mean 'gas_2024-05.csv'?"
+    )
+
+
 def written(bench: Bench, sections: dict[str, dict[str, str]], csv: str | None) -> Path:
     """Write an INI and its CSV."""
     if csv is not None:

@@ -1,6 +1,7 @@
 """One file, checked row by row in its own order."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import lt
@@ -14,7 +15,7 @@ from swarm.csv.gaps import Follower
 from swarm.csv.problems import Problems
 from swarm.csv.reader import Span
 from swarm.csv.rows import Batch, Row, RowReader
-from swarm.text import comment_hint, counted
+from swarm.text import closest, comment_hint, counted, suggestion
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,24 @@ def _why(file: CsvFile, error: Exception) -> str:
 
 def _advice(file: CsvFile) -> str:
     hint = comment_hint(file.path.name)
-    return f"; {hint} in an INI" if hint else ""
+    if hint:
+        return f"; {hint} in an INI"
+    if file.path.exists():
+        return ""
+    with suppress(OSError):
+        # A file of another number, as of another month, is not meant.
+        others = [path.name for path in file.path.parent.iterdir()]
+        same = [name for name in others if _digits(name) == _digits(file.path.name)]
+        return suggestion(closest(file.path.name, same, _ALIKE))
+    return ""
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
+
+
+#: As alike as a file's name has to be, to be meant.
+_ALIKE = 0.8
 
 
 @dataclass

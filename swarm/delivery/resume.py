@@ -116,7 +116,8 @@ def changed_series(altered: int, resumed: int) -> str | None:
 #: What to do about a changed series.
 CHANGED_ADVICE = (
     "What has changed is probably the timezone, the timestamp or shift, the columns or their unit, "
-    "or which meter the files are of; set it right, or send all of it anew with --late send"
+    "or which meter the files are of: set back what was right before. If it is right now, --late "
+    "send sends all of it anew; what was sent under other times stays with the collector"
 )
 
 

@@ -59,7 +59,8 @@ def settings(header: Sequence[str], numeric: Sequence[bool | None]) -> tuple[Set
 
 _UNKNOWN = (
     "which columns are sent, and as what; {}. 'value' sends one of them, registers (aP_1..3 "
-    "rP_1..3 apP_1..3 v_1..3 c_1..3 pC_1..3 v_12 v_13 v_23) send several, '-' leaves one out"
+    "rP_1..3 apP_1..3 v_1..3 c_1..3 pC_1..3 v_12 v_13 v_23) send several, '-' leaves one out; "
+    "registers are in W, var, VA, V, A and Wh: add unit = kW, kWh where the file's are not"
 )
 
 

@@ -55,6 +55,11 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     are those that are asked for later, whether the times are of them.
     """
     found = layout(path)
+    if True not in found.numeric:
+        raise GuessError(
+            f"no column of numbers after the timestamp: found {shown(found.rows[0][1])}, expected "
+            "a number such as 12.5, with nothing between thousands"
+        )
     forms = timestamp_formats.fitting(row[0] for row in found.rows)
     _check_hour(forms[0], found)
     moments = [timestamp_formats.moment(row[0], forms[0]) for row in found.rows]
@@ -147,7 +152,7 @@ def _damaged(found: Layout) -> str:
 
 def _interval(moments: Sequence[datetime]) -> Iterator[Setting]:
     """Yield the commonest step from row to row, unless steps are of all kinds, or months."""
-    steps = Counter(later - earlier for earlier, later in pairwise(moments))
+    steps = Counter(abs(later - earlier) for earlier, later in pairwise(moments))
     step, count = max(steps.items(), key=lambda item: item[1], default=(timedelta(), 0))
     is_common = 2 * count >= steps.total()
     if timedelta() < step <= _LONGEST and is_common and not step.microseconds:
