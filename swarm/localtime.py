@@ -9,20 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 DAY_MS = 86_400_000
-
-
 _EPOCH = datetime(1970, 1, 1)
-
-
 _EPOCH_DAY = _EPOCH.toordinal()
-
-
 _MILLISECOND = timedelta(milliseconds=1)
-
-
 _SECOND = timedelta(seconds=1)
-
-
 _DAY = timedelta(days=1)
 
 

@@ -20,7 +20,6 @@ from swarm.localtime import DAY_MS, naive_of
 #: The one measurement of a single-value stream.
 VALUE: Final = "value"
 
-
 #: The 21 electrical registers, in the order of the CSV's columns and of the packet.
 REGISTERS: Final[tuple[str, ...]] = (
     *(f"{quantity}_{phase}" for quantity in ("aP", "rP", "apP", "v", "c", "pC") for phase in "123"),
@@ -28,14 +27,8 @@ REGISTERS: Final[tuple[str, ...]] = (
     "v_13",
     "v_23",
 )
-
-
 _NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[0-9.][eE]|-0(?![.0-9])")
-
-
 _NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
-
-
 _MINUTE_MS = 60_000
 
 
@@ -211,7 +204,6 @@ UNITS: Final[dict[str, str]] = {
     "pC": "Wh",
 }
 
-
 #: The attributes of `ElectricityMeasurement`, one for each of the registers.
 ATTRIBUTES: Final[tuple[str, ...]] = (
     *(
@@ -230,7 +222,6 @@ ATTRIBUTES: Final[tuple[str, ...]] = (
     "line_to_line_voltage_phase_ac",
     "line_to_line_voltage_phase_bc",
 )
-
 
 _NUMBERS = (int, float, Decimal, Integral)
 

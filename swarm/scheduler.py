@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     import pycurl
 
-
 _P = ParamSpec("_P")
-
-
 _T = TypeVar("_T")
-
 
 #: What an RLock and a Lock say that are released and not held.
 _NOT_HELD = frozenset({"cannot release un-acquired lock", "release unlocked lock"})

@@ -27,12 +27,8 @@ def comment_hint(text: str) -> str | None:
 
 #: How like a known name (0..1) an unknown one must be to be shown where passwords stand.
 _ALIKE = 0.8
-
-
 #: So many wrong names are compared with all of many known ones.
 _COMPARED = 20
-
-
 #: So many names that are one letter away are compared.
 _MOST_NEAR = 50
 

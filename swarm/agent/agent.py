@@ -30,19 +30,12 @@ from swarm.scheduler import SingleThread
 
 #: More senders than this gain nothing, whatever the machine.
 MOST_SENDERS = 256
-
-
 #: How long (s) what is under way at the end may take to be answered.
 _GRACE = 1.0
-
-
 #: How long (s) the end of the interpreter waits for the handlers of one measurement.
 _PATIENCE_AT_EXIT = 5.0
-
-
 #: How often (s) a thread that waits for another to close an agent looks whether it still does.
 _LOOK_AGAIN = 0.5
-
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,6 @@ from swarm.localtime import Zone
 
 _log = logging.getLogger(__name__)
 
-
 _T = TypeVar("_T")
 
 

@@ -12,10 +12,8 @@ from swarm.scheduler import Event, Scheduler, unmasked
 #: each takes a sender. The others have their turn later.
 MOST_WAITING = 256
 
-
 #: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
 REST = 0.1
-
 
 _here = threading.local()
 

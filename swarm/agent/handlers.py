@@ -31,7 +31,6 @@ class Response:
 
 _log = ThreadLog(logging.getLogger(__name__))
 
-
 Function = Callable[[Measurement, Response | None], object]
 
 

@@ -20,8 +20,6 @@ Number = int | float | Decimal
 
 
 _MILLISECOND = timedelta(milliseconds=1)
-
-
 #: Between these instants there is a date at any offset.
 _FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
 

@@ -15,7 +15,6 @@ from swarm.scheduler import unmasked
 #: Of so many streams in which nothing waits it is remembered what they sent last.
 MOST_REMEMBERED = 10_000
 
-
 #: A stream's collector and its ID.
 Key = tuple[str, str]
 

@@ -29,13 +29,8 @@ from swarm.scheduler import Event
 
 _log = ThreadLog(logging.getLogger(__name__))
 
-
 _STORED = Response(200, "its answer never came; the collector holds it")
-
-
 _TRIED_AGAIN = frozenset({Verdict.UNSETTLED, Verdict.THROTTLED, Verdict.UNREACHABLE})
-
-
 _NO_OUTCOME = Outcome(Verdict.UNREACHABLE)
 
 

@@ -23,20 +23,12 @@ from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
 
 SYNC_RECORDS = 1000
-
-
 SYNC_SECONDS = 5.0
-
-
 #: So many rows may be noted at once: with `SYNC_RECORDS` they have room in the ring of notes.
 MOST_NOTES = 512
 
-
 ACKNOWLEDGED = 1
-
-
 REJECTED = 2
-
 
 _CHUNK = 4096
 

@@ -16,11 +16,7 @@ from swarm.scheduler import THREADS, Scheduler
 
 #: How often what another process may be writing is looked at, and the seconds between.
 _LOOKS = 5
-
-
 _BETWEEN_LOOKS = 0.01
-
-
 _CLOSED = -1
 
 

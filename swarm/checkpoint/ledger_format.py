@@ -28,50 +28,22 @@ from swarm.errors import StateError
 
 VERSION = 2
 
-
 _MAGIC = b"SWARMLDG"
-
-
 _HEADER = struct.Struct("<8sI16s")
-
-
 _BASELINE = struct.Struct("<BqQI11x")
-
-
 _SLOTS = {1: struct.Struct("<qqQdQ16sB3x"), 2: struct.Struct("<qQQ16sB19x")}
-
-
 _NOTE = struct.Struct("<qQQI")
-
-
 _RECORD = struct.Struct("<qQI")
-
-
 _CRC = struct.Struct("<I")
 
-
 HEADER_BYTES = _HEADER.size + _BASELINE.size + _CRC.size
-
-
 SLOT_AT = HEADER_BYTES
-
-
 SLOT_BYTES = _SLOTS[VERSION].size + _CRC.size
-
-
 NOTES_AT = 4096
-
-
 NOTE_BYTES = _NOTE.size + _CRC.size
-
-
 #: Twice what may be noted at once: new notes take no place whose record may not be on the disk yet.
 RING = 2048
-
-
 RECORD_BYTES = _RECORD.size + _CRC.size
-
-
 #: Where the records begin, by the version.
 RECORDS_AT = {1: SLOT_AT + SLOT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 

@@ -14,12 +14,8 @@ from urllib.parse import quote
 from swarm.files import _checked, _unusable, _warning, make_folder
 
 _LONGEST_NAME = 200
-
-
 #: The folders in a state folder that hold one for each collector.
 _KINDS = ("checkpoints", "locks", "rejects")
-
-
 _SANDBOX = "sandbox"
 
 

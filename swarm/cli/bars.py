@@ -15,14 +15,9 @@ from swarm.cli.table import fitted
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-
 #: Lines of the terminal that are left to the log and the prompt.
 _SPARE_LINES = 4
-
-
 _MOST_BARS = 16
-
-
 _WIDEST_NAME = 28
 
 
@@ -34,8 +29,6 @@ _SHORT_FORMAT = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} {rat
 
 
 _FRAME_SECONDS = 0.25
-
-
 _REFRESH_SECONDS = 1.0
 
 

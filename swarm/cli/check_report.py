@@ -13,14 +13,8 @@ from swarm.text import clock, counted, printable, spacing, span
 
 #: So many gaps of a meter, and so many meters with gaps, are listed for people.
 _LISTED_GAPS = 5
-
-
 _LISTED_METERS = 20
-
-
 _HEAD = ("meter", "rows", "first", "last", "interval", "gaps", "check")
-
-
 _UNKNOWN = Quality()
 
 

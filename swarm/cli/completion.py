@@ -8,8 +8,6 @@ from click_default_group import DefaultGroup
 
 # How like a command's name (0..1) a word is that is taken for it, rather than for an INI.
 _ALIKE = 0.7
-
-
 # Bash quotes what stands for a file, as an ID with blanks or brackets needs, too.
 _QUOTED = """COMPREPLY+=("$value")
             if [[ $value == *[^[:alnum:]_./=@:+-]* ]]; then

@@ -13,14 +13,12 @@ swarm check meters.ini               check every file, send nothing
 swarm meters.ini                     send what is new; again: go on from there
 """
 
-
 #: What stands below the options of commands that read an INI.
 FORMS = (
     "CONFIG is the INI: 'swarm init' writes one. T is 2023-01-31 or 2023-01-31T12:30; D is 90s, "
     "15m, 2h or 1h30m. Most options can stand in the INI, too, under [upload], or in a variable "
     "such as SWARM_KEEP_GOING; a flag wins over both."
 )
-
 
 #: Headings and the options below them, by their names in the program.
 GROUPS = {
@@ -33,8 +31,6 @@ GROUPS = {
     ),
     "What is told": ("progress", "json", "quiet", "verbose"),
 }
-
-
 _OTHERS = "Options"
 
 

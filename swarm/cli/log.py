@@ -13,13 +13,9 @@ from swarm.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 LOG = logging.getLogger("swarm")
-
-
 #: Shown unless ``-q`` is given: progress where there are no bars, and what a user should know.
 NOTICE = 25
-
 
 _LEVELS = (NOTICE, logging.INFO, logging.DEBUG)
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
 _INI = click.Path(path_type=Path)
 
 

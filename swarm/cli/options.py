@@ -12,7 +12,6 @@ from swarm.config.options import OPTIONS, Option
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 

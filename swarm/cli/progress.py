@@ -13,8 +13,6 @@ from swarm.delivery.result import StreamResult, Tally
 from swarm.text import counted
 
 LINE_SECONDS = 60.0
-
-
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
@@ -230,8 +228,6 @@ def _ending(result: StreamResult) -> str:
 
 #: How long a stream may wait without a word; on a poor line the next try often gets through.
 QUIET_SECONDS = 5.0
-
-
 _BETWEEN_WORDS = 60.0
 
 

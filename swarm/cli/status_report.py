@@ -12,8 +12,6 @@ from swarm.errors import PRECEDENCE
 from swarm.text import clock
 
 _COUNTS = ("acknowledged", "waiting", "rejected", "late", "filtered")
-
-
 _ALWAYS = _COUNTS[:2]
 
 

@@ -12,14 +12,9 @@ from typing import Final, NamedTuple
 
 MASK: Final = "***"
 
-
 #: An escape that is escaped itself is seen through, one layer more is not.
 _LAYERS: Final = 2
-
-
 _HEX: Final = "[0-9A-Fa-f]"
-
-
 _LETTERED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 

@@ -11,11 +11,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 BACKOFF_FIRST = 0.5
-
-
 BACKOFF_MOST = 60.0
-
-
 RETRY_AFTER_MOST = 900.0
 
 
@@ -39,8 +35,6 @@ _BY_STATUS = {
     **dict.fromkeys((403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505), Verdict.REFUSED),
     **dict.fromkeys((425, 429), Verdict.THROTTLED),
 }
-
-
 _BY_HUNDRED = {2: Verdict.ACKNOWLEDGED, 3: Verdict.REDIRECTED, 4: Verdict.REJECTED}
 
 

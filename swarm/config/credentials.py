@@ -14,8 +14,6 @@ from swarm.config.settings import Credentials
 from swarm.text import closest, suggestion
 
 _COMMAND_SECONDS = 60.0
-
-
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
@@ -114,8 +112,6 @@ SOURCES: dict[str, Callable[[str, _Setting], str]] = {
 
 
 SECTION = "credentials"
-
-
 OPTIONS = ("username", *SOURCES)
 
 

@@ -25,22 +25,14 @@ from swarm.packet import REGISTERS, VALUE, unit_of
 from swarm.text import closest, shown, suggestion
 
 _PREFIXES = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9}
-
-
 _BASES = ("W", "var", "VA", "V", "A", "Wh")
-
 
 #: Every unit that a column may be in: its base unit and the power of ten between them.
 UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _PREFIXES.items()}
 
-
 _COLUMNS_KNOWN = (VALUE, *REGISTERS)
-
-
 #: Copies of the zones in a Linux zone folder: of these, some count leap seconds.
 _NOT_IANA = ("right/", "posix/", "localtime", "posixrules")
-
-
 #: A moment that a timestamp format has to bring back: in each part another number.
 _PROBE = datetime(2024, 11, 23, 21, 45, 31, tzinfo=UTC)
 
@@ -135,7 +127,6 @@ def _read_back(format_: str) -> datetime | None:
 #: The options whose value may go over several lines.
 LISTS = frozenset({"columns", "unit"})
 
-
 PARSERS: Final[Mapping[str, Parser]] = {
     "timezone": zone,
     "route": one_of(*ROUTES),
@@ -153,7 +144,6 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "pad_first": boolean,
     "power_from_energy": minutes,
 }
-
 
 Values = Mapping[str, Any]
 

@@ -8,8 +8,6 @@ from typing import Final
 #: Names the file that TLS libraries write the keys of sessions to: with them, whoever has a
 #: capture of the traffic reads the password of each request.
 KEY_LOG: Final = "SSLKEYLOGFILE"
-
-
 _PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 

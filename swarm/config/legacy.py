@@ -22,21 +22,14 @@ from swarm.config.urls import checked_url, collector_name
 from swarm.packet import REGISTERS, VALUE
 
 WEB, _GENERAL, _LOGS = "Web DC", "General", "Logs"
-
-
 _MARK = re.compile(r"^\s*\[\s*(Web DC|General|Logs)\s*\]", re.MULTILINE)
-
-
 _SWARM_MARK = re.compile(r"^\s*\[\s*(swarm|meters)\s*\]", re.MULTILINE)
-
 
 LAYOUT: Layout = {
     WEB: ("url", "username", "password"),
     _GENERAL: ("filename", "channeltype", "channelreference", "minutesshift", "minutesinslot"),
     _LOGS: ("level", "filename"),
 }
-
-
 DIALECT = Dialect(
     header=re.compile(r"\[(?P<name>[^]=]+)\]"),
     option=re.compile(r"(?P<name>[^=:]+?)\s*[=:]\s*(?P<value>.*)"),
@@ -44,10 +37,7 @@ DIALECT = Dialect(
     bare=frozenset(chain.from_iterable(options or () for options in LAYOUT.values())),
 )
 
-
 _REAL, _FAKE, _OTHER = "real_electricity", "fake_electricity", "other"
-
-
 #: How much of the log the app's levels bring to stderr, as -v and -vv do.
 _VERBOSITY = {
     **dict.fromkeys(("debug", "notset"), 2),

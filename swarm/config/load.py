@@ -38,11 +38,7 @@ LAYOUT: Layout = {
     METERS: None,
     "meter:": meters.OPTIONS,
 }
-
-
 _SECRET = frozenset({credentials.SECTION, legacy.WEB})
-
-
 _PLACES = (*ENVIRONMENTS, SANDBOX)
 
 

@@ -133,19 +133,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("verbose", level, "", "More log; twice for still more.", short="-v", counted=True),
 )
 
-
 BY_KEY = {option.key: option for option in OPTIONS}
-
 
 #: What an INI can't hold: it would happen in every run.
 FLAG_ONLY = frozenset({"meter", "restart", "adopt"})
 
 
 SECTION = "upload"
-
-
 PARSERS = {option.key: option.parse for option in OPTIONS}
-
 
 #: Of each pair only one makes sense.
 _CONTRARY = (("quiet", "verbose"), ("restart", "adopt"))

@@ -12,29 +12,16 @@ from swarm.localtime import wall_of
 
 Parser = Callable[[str], Any]
 
-
 _PART = r"(\d{1,9}(?:\.\d{1,3})?)"
-
-
 _DURATION = re.compile(rf"(?:{_PART}d)?(?:{_PART}h)?(?:{_PART}m)?(?:{_PART}s)?", re.ASCII)
-
-
 _SECONDS = (86_400, 3600, 60, 1)
-
-
 #: Threads can't wait for much longer than this (s): about 100 years.
 LONGEST = 36_500 * 86_400
-
-
 _TRUE = frozenset({"1", "yes", "true", "on"})
-
-
 _FALSE = frozenset({"0", "no", "false", "off"})
-
 
 #: What stands for a value that was given and is wrong: it is neither used nor missing.
 INVALID: Final = object()
-
 
 FOREVER: Final = float("inf")
 

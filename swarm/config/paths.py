@@ -6,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 _STREAM = re.compile(r"/dev/stdin|(/dev|/proc/[^/]+)/fd/\d+")
-
-
 _WILD = frozenset("*?[")
 
 

@@ -15,7 +15,6 @@ from swarm.text import _ALIKE, closest, suggestion
 #: The options of each kind of section, None for any. ``meter:`` stands for all ``[meter:NAME]``.
 Layout = Mapping[str, tuple[str, ...] | None]
 
-
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 
 

@@ -15,23 +15,11 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 _HOST: Final = "a URL with a host name such as collector.example.com"
-
-
 _PLACE: Final = re.compile(r"(?:\[[^][]*\]|[^][:]*)(?::[0-9]*)?")
-
-
 _PORTS: Final = {"http": 80, "https": 443}
-
-
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-
-
 _IPV4: Final = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
-
-
 _UNRESERVED: Final = re.compile(rb"[A-Za-z0-9._~-]")
-
-
 #: An escape, or what RFC 3986 has no room for in a path.
 _TO_SPELL: Final = re.compile(r"%([0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/-]")
 
@@ -177,16 +165,9 @@ ENVIRONMENTS: Final[dict[str, str]] = {
     "local": f"http://localhost:8080{_PATH}",
 }
 
-
 SANDBOX: Final = "sandbox"
-
-
 ROUTES: Final[dict[str, str]] = {"utc": "unifiedjson_utc/", "partial": "unifiedjson_partial/"}
-
-
 _SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_partial"})
-
-
 #: A file system takes no name of more than 255 bytes.
 _LONGEST_NAME: Final = 200
 

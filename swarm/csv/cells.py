@@ -8,8 +8,6 @@ from swarm.csv.problems import Kind, Problems
 from swarm.text import shown
 
 _BLANKS = " \t"
-
-
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -72,8 +70,6 @@ class CellReader:
 
 
 _TOO_LONG = f"a line of more than {LONGEST_LINE:,} bytes: expected rows, each on a line of its own"
-
-
 _BAD_QUOTE = (
     "an unterminated quote, or text after a closing one: found {}, "
     "expected a quote to end in its own cell and line"

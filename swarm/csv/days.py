@@ -4,18 +4,11 @@ from swarm.localtime import Zone, midnight
 
 #: ``%Y-%m-%d %H:%M:%S`` as two groups, which the dictionaries take.
 DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-
-
 CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
-
 
 #: Days so near to the calendar's ends are unsteady: each row of theirs is looked at by itself.
 _EARLIEST = midnight("0001-01-03")
-
-
 _LATEST = midnight("9999-12-29")
-
-
 #: More days than any meter has read; a file of nonsense dates must not fill the memory.
 _MOST_DAYS = 20_000
 

@@ -19,22 +19,14 @@ from swarm.open_files import has_too_many, way_out
 from swarm.scheduler import THREADS, Scheduler
 
 BLOCK_BYTES = 64 * 1024
-
-
 #: A longer line is cut, for the row reader to refuse.
 LONGEST_LINE = 1024 * 1024
-
-
 #: A last line without a newline waits while its file is younger than this, in seconds.
 SETTLED_AFTER = 10.0
-
-
 _BOM = b"\xef\xbb\xbf"
-
 
 #: What reading a file can raise: missing, unreadable, a cut or damaged gzip.
 READ_ERRORS = (OSError, EOFError, zlib.error)
-
 
 OpenFile = io.BufferedReader | gzip.GzipFile
 

@@ -13,17 +13,12 @@ from swarm.csv.rows import Batch, Row
 
 #: So many gaps of a meter are kept; the rest are counted.
 MOST_GAPS = 1000
-
-
 #: A step of at least so many intervals is a gap. Days of 25 hours, months of 28 to 31 days and
 #: meters that are somewhat early or late are none.
 GAP_INTERVALS = 1.5
 
-
 #: Longer steps are told apart by whole seconds: meters are late by some milliseconds.
 _FINE_MS = 60_000
-
-
 #: More different steps than a regular meter has; of more, the rarest are forgotten.
 _MOST_STEPS = 10_000
 

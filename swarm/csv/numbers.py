@@ -8,23 +8,14 @@ from functools import lru_cache
 
 REGISTERS = ("aP_1", "pC_1")
 
-
 #: A quotient without end is sent with so many significant digits (source: the original app's
 #: rules, where it was a double).
 _DIGITS = 17
-
-
 _ROUNDED = Context(prec=_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN)
-
-
 #: More digits than an exact quotient can have beyond those of the energy.
 _ROOM = 100
-
-
 #: Longer numbers are written with an exponent.
 _LONGEST = 400
-
-
 _FINEST = Fraction(1, 10**6)
 
 
@@ -60,10 +51,7 @@ def _power(energy: Decimal, factor: Fraction) -> str:
 #: is possessive: before Python 3.11.5 such a group matches what it should not ("5.").
 PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,99}+(?:\.[0-9]++|)"
 
-
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-
-
 _DECIMAL_NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]*))?|\.(?P<bare>[0-9]+))"
     r"(?P<exponent>[eE][+-]?[0-9]+)?"

@@ -14,12 +14,8 @@ from swarm.csv.numbers import PLAIN_NUMBER
 from swarm.packet import REGISTERS, VALUE
 
 _CELL = rf"(?:{PLAIN_NUMBER}|)"
-
-
 # Written out cell by cell: a third quicker than a repeated group.
 _CELLS = ",".join([_CELL] * len(REGISTERS))
-
-
 _PLAIN = {
     (VALUE,): re.compile(rf"^{DATE} {CLOCK},({PLAIN_NUMBER})\r?\n", re.MULTILINE),
     REGISTERS: re.compile(rf"^{DATE} {CLOCK},(?!,+\r?$)({_CELLS})\r?\n", re.MULTILINE),

@@ -208,14 +208,10 @@ class MeterReader:
 
 
 _ADVICE = "set duplicates = first or last to choose"
-
-
 _IN_HOUR = (
     "the clocks repeat this hour, and both rows are of one pass of it: if they are not, set "
     "ambiguous_time = first or second; if they are, set duplicates = first or last to choose"
 )
-
-
 _UNREAD = (
     "the clocks repeat this hour, and ambiguous_time takes both rows for one pass of it: set "
     "ambiguous_time = infer"

@@ -104,14 +104,10 @@ def _place(meter: Meter, here: int, file: int, line: int) -> str:
 
 #: So many other rows of the same time are named.
 _NAMED = 2
-
-
 _MISFIT = (
     "a local time that the clocks repeat: found where it fits neither the first nor the second "
     "pass, expected each pass in order of time; or set ambiguous_time"
 )
-
-
 _THIRD = (
     "a local time that the clocks repeat: found with other values than {}, and nothing that tells "
     "of which pass it is, expected one row for each pass; remove what is wrong, or set "

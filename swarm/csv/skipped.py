@@ -13,12 +13,8 @@ from swarm.text import counted, shown
 
 #: A timestamp has at least so many digits, a name fewer.
 _DIGITS_OF_A_TIME = 6
-
-
 #: So many lines are looked at.
 _MOST_LINES = 1000
-
-
 _BOM = b"\xef\xbb\xbf"
 
 

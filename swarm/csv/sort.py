@@ -13,7 +13,6 @@ from swarm.scheduler import THREADS
 # For the table, and as much again for its sorter; many files may be sorted at the same time.
 _CACHE_KIB = 512
 
-
 #: The next row of each source that has begun, by instant and file, and the rows behind it.
 _Heap = list[tuple[int, int, Row, Iterator[Row]]]
 

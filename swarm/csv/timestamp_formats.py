@@ -12,30 +12,16 @@ _DATE = re.compile(
     r"|(?P<compact>\d{8})",
     re.ASCII,
 )
-
-
 _TIME = re.compile(
     r"\d{1,2}:\d\d(?P<s>:\d\d)?(?:(?P<point>[.,])\d{1,6})?(?P<half>[ ]?[AaPp][Mm])?"
     r"|(?P<compact>\d{4}(?P<cs>\d\d)?)",
     re.ASCII,
 )
-
-
 _OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII)
-
-
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp][Mm])?", re.ASCII)
-
-
 _MIDNIGHT = re.compile(r"\D24:?00(?::?00)?$", re.ASCII)
-
-
 _STANDARD = "%Y-%m-%d %H:%M:%S"
-
-
 _STANDARD_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-
-
 _DAY = timedelta(days=1)
 
 

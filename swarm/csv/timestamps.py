@@ -50,8 +50,6 @@ class Shift:
 
 
 _STANDARD = re.compile(rf"{DATE} {CLOCK}")
-
-
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -159,23 +157,13 @@ class Times:
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
-
-
 _MIDNIGHT = "; 24:00 is 00:00 of the next day, have it exported so"
-
-
 _NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
-
-
 _BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
-
-
 _SKIPPED = (
     "a local time that does not exist in {}, where the clocks skip it: found {}, "
     "expected another time, or another timezone; {}"
 )
-
-
 _REPEATED = (
     "a local time that occurs twice in {}, where the clocks repeat it: found {}, "
     "expected a time that occurs once; or set ambiguous_time"

@@ -104,8 +104,6 @@ def _candidates(rules: CsvRules) -> tuple[tuple[str, ...], ...]:
 
 
 _TWO_KINDS = "2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
-
-
 _NO_VALUE = (
     "a row without any value: found empty cells, expected at least one number; "
     "empty_rows = skip leaves such rows out"

@@ -6,8 +6,6 @@ from typing import Literal
 from swarm.csv.problems import Kind
 
 State = Literal["done", "stopped", "invalid", "locked", "not started"]
-
-
 Verified = Literal["yes", "newer", "no", "unknown"]
 
 

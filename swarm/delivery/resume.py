@@ -13,12 +13,8 @@ from swarm.errors import FileChangedError
 from swarm.text import counted
 
 _LISTED_LATE_ROWS = 20
-
-
 #: How many rows are noted first; then as many as are sent between two syncs.
 _FIRST_NOTES = 32
-
-
 _FASTEST_GROWTH = 4
 
 

@@ -23,19 +23,11 @@ from swarm.packet import instant_of, timestamp
 from swarm.scheduler import THREADS, Scheduler
 
 _TRIES = 3
-
-
 #: The longest wait (s) before the collector is asked again; a person is looking.
 _LONGEST_WAIT = 2.0
-
-
 _MILLISECOND = timedelta(milliseconds=1)
-
-
 #: What an upload does not get over either, but by a fresh session.
 _REFUSALS = frozenset({Verdict.UNAUTHORIZED, Verdict.REDIRECTED, Verdict.UNTRUSTED})
-
-
 #: Answers that do not change by asking again.
 _ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
 

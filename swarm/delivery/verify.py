@@ -19,17 +19,11 @@ from swarm.packet import marked
 #: last that came.
 Expected = dict[int, Item | None]
 
-
 #: Begins a pass over all rows of a meter's files, in order of time.
 Rows = Callable[[], Iterable[RowItem]]
 
-
 _TRIES = 3
-
-
 _FIRST_WAIT = 0.5
-
-
 #: A collector that answers so does not offer the question.
 _NOT_OFFERED = frozenset({405, 501})
 

@@ -23,8 +23,6 @@ from swarm.init.writer import Setting, Written, comment, options, path_text
 from swarm.text import printable
 
 _SWARM, _ZONE = "swarm", "timezone"
-
-
 #: The text of each option that a guess leaves out where it is the default.
 _DEFAULTS = {
     "timestamp_format": DEFAULT_TIMESTAMP,
@@ -32,12 +30,8 @@ _DEFAULTS = {
     "decimal": ".",
     "skip_rows": "0",
 }
-
-
 #: Options without such a text: nothing takes them back from [swarm].
 _LASTING = ("columns", "unit", "interval")
-
-
 _BOM = "\ufeff"
 
 

@@ -10,8 +10,6 @@ from swarm.packet import ATTRIBUTES, REGISTERS, VALUE, unit_of
 from swarm.text import shown
 
 _WITH_UNIT = re.compile(r"(?P<name>[^\[(]*?)\s*[\[(]\s*(?P<unit>[A-Za-z]+)\s*[\])]\s*")
-
-
 _QUANTITIES = {
     "active power": "aP",
     "reactive power": "rP",
@@ -19,20 +17,12 @@ _QUANTITIES = {
     "voltage": "v",
     "current": "c",
 }
-
-
 _WORDS = re.compile(rf"({'|'.join(_QUANTITIES)}) (?:phase )?(?:[lp] ?)?([123abc])")
-
-
 _PHASES = str.maketrans("abc", "123")
-
-
 _BY_NAME = {
     **{name.lower(): name for name in REGISTERS},
     **dict(zip(ATTRIBUTES, REGISTERS, strict=True)),
 }
-
-
 #: More names than that are not repeated to the user.
 _MOST_NAMES = 8
 

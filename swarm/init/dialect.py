@@ -18,24 +18,14 @@ from swarm.text import shown
 
 #: How much of a file is looked at, unpacked.
 SAMPLE_BYTES = 256 * 1024
-
-
 #: How many rows tell what numbers look like.
 _ROWS = 1000
-
-
 #: Data begin within so many lines.
 _MOST_HEADER = 200
-
-
 #: How many rows tell how many cells they have.
 _PROBES = 100
-
-
 #: What may stand between cells, with the decimal sign, the likeliest first.
 _MARKS = tuple((d, p) for d in ",;\t|" for p in ".," if d != p)
-
-
 _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 

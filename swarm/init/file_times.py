@@ -16,21 +16,11 @@ from swarm.errors import GuessError
 from swarm.localtime import DAY_MS, wall_of
 
 _HOUR = re.compile(r"([T ]?)%[HI]")
-
-
 _COMPACT_DATE, _COMPACT_LENGTH = "%Y%m%d", 8
-
-
 _AROUND = ' \t\r"'
-
-
 _ZERO = datetime(1970, 1, 1)
-
-
 #: So few lines are all read.
 _FEW = 100
-
-
 #: More different dates and times of the day than a meter has; of a file of nonsense, none is kept.
 _MOST = 200_000
 

@@ -24,8 +24,6 @@ _HEAD = comment(
     "",
     "Paths are relative to this file's folder. All options: docs/reference.md.",
 )
-
-
 _PLACE = [
     "[swarm]",
     *comment(
@@ -34,8 +32,6 @@ _PLACE = [
     ),
     "environment = sandbox",
 ]
-
-
 _CREDENTIALS = [
     "[credentials]",
     *comment(
@@ -45,8 +41,6 @@ _CREDENTIALS = [
     "username = your-user",
     "password_env = WATTICS_PASSWORD",
 ]
-
-
 _METERS = [
     "[meters]",
     *comment(
@@ -54,8 +48,6 @@ _METERS = [
         "files' names; put in the IDs that the streams have in the platform."
     ),
 ]
-
-
 _NO_ZONE = "No timezone: the timestamps carry their offsets."
 
 

@@ -20,17 +20,9 @@ from swarm.text import shown
 
 #: How many rows tell the spacing.
 _ROWS = 1000
-
-
 _LONGEST = timedelta(days=27)
-
-
 _PARTS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-
-
 _SPELLED = {"\t": "tab"}
-
-
 _UTC = "Etc/UTC"
 
 

@@ -14,14 +14,10 @@ from swarm.text import printable
 
 #: How long the lines of a list get.
 _WIDTH = 70
-
-
 _INLINE = (
     "The password stands here as it stood in the original: keep this file from others "
     "(chmod 600), or give password_env, password_file or password_command in its place."
 )
-
-
 _NOTE = "the INI holds the password, as the original does: chmod 600 the file that you write it to"
 
 

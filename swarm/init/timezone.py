@@ -9,11 +9,7 @@ from swarm.csv.zones.fit import Trace, names
 from swarm.init.writer import Setting
 
 _ASKED = "is it the zone of the files' timestamps (an IANA name)?"
-
-
 _WRONG = "with a wrong zone, every reading is at a wrong time in the platform, for good"
-
-
 _UTC = "Etc/UTC"
 
 

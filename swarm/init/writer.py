@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WIDTH = 79
-
-
 _WILD = frozenset("*?[")
-
-
 #: What stands for a character that an ID can't hold.
 _FILLER = "_"
 

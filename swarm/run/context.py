@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 _LOCK_SECONDS = 3.0
-
-
 _LOCK_NAP = 0.05
-
-
 _LONGEST_NAP = 1.0
 
 

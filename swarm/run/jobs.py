@@ -11,8 +11,6 @@ from swarm.run.pool import Lost, Pool
 from swarm.run.stop import Stop
 
 _LOG = logging.getLogger(__name__)
-
-
 _Tick = Callable[[Mapping[str, Tally]], None]
 
 

@@ -25,8 +25,6 @@ from swarm.run.shared import Board
 from swarm.run.worker import Job, main
 
 _TICK = 0.1
-
-
 _FAREWELL = 2.0
 
 

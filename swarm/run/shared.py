@@ -21,24 +21,13 @@ from swarm.errors import StateError
 from swarm.open_files import has_too_many, way_out
 
 _STOP, _GATE = 0, 1
-
-
 # Doubles, counted from the start of the mapping.
 _FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = range(1, 6)
-
-
 _DOUBLES_LENGTH = 48
-
-
 _WORDS, _WORDS_LENGTH = 64, 448
-
-
 # Two bytes for each set: processes that write the one must not undo the other.
 _CREDENTIALS = _WORDS + _WORDS_LENGTH
-
-
 _ACCEPTED, _CONDEMNED = 0, 1
-
 
 #: How late a request may take up the rate it missed, in seconds.
 _CATCH_UP = 0.1

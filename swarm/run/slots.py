@@ -14,15 +14,9 @@ from swarm.scheduler import THREADS, Event, Scheduler
 
 #: So many streams may wait (backoff, ``Retry-After``, settling) beside those that have a place.
 MOST_WAITING = 256
-
-
 #: A stream in flight, also one that waits, has a socket, a ledger and its CSV.
 DESCRIPTORS_A_STREAM = 3
-
-
 _SPARE_DESCRIPTORS = 64
-
-
 _NAP = 0.05
 
 

@@ -18,8 +18,6 @@ from swarm.run.setup import workforce
 from swarm.run.stop import stoppable
 
 _LOG = logging.getLogger(__name__)
-
-
 #: How long a collector that is out of reach is tried, in seconds: a person is looking.
 _PATIENCE = 5.0
 

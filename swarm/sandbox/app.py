@@ -36,29 +36,16 @@ from swarm.sandbox.validate import (
 )
 
 Headers = Mapping[bytes, bytes]
-
-
 Pairs = list[tuple[bytes, bytes]]
-
-
 Client = tuple[str, int] | None
-
-
 Answer = Callable[[Request], Awaitable[Response]]
 
-
 _STORED: Final = b'{"status":"ok"}'
-
-
 _EXTRA: Final[dict[int, Pairs]] = {
     401: [(b"www-authenticate", b'Basic realm="swarm sandbox", charset="UTF-8"')],
     405: [(b"allow", b"GET, POST")],
 }
-
-
 _JSON: Final = ((b"content-type", b"application/json"),)
-
-
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 

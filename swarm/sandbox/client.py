@@ -21,8 +21,6 @@ from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH
 
 # How long an answer may take that needs no work, and one for which many packets are dropped (s).
 _PATIENCE: Final = 10.0
-
-
 _LONG_PATIENCE: Final = 600.0
 
 

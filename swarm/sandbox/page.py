@@ -12,18 +12,12 @@ from swarm.sandbox.validate import Breach, as_text
 
 #: The same in short for a program, as JSON.
 STATUS_PATH: Final = "/status"
-
-
 #: For the user who started the sandbox alone: which streams are begun anew, and the last packets.
 FORGET_PATH: Final = "/forget"
-
-
 LAST_PATH: Final = "/last"
-
 
 # A browser lays out this many rows without stuttering at every refresh.
 _ROWS: Final = 1000
-
 
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">

@@ -32,29 +32,15 @@ if TYPE_CHECKING:
 
     from swarm.sandbox.app import Sessions
 
-
 Credentials = Collection[tuple[str, str]]
-
-
 Ready = Callable[[str], None]
-
-
 Stop = Callable[[], None]
-
-
 Until = Callable[[Stop], AbstractContextManager[None]]
 
-
 _HOST: Final = "127.0.0.1"
-
-
 _BACKLOG: Final = 2048
-
-
 # How long a sandbox may take to end before it is killed (s).
 _PATIENCE: Final = 5.0
-
-
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 

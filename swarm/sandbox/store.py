@@ -17,10 +17,7 @@ from swarm.sandbox.validate import Breach, Packet, as_text
 
 # How long a store is waited for: the sandbox that held it may still be on its way out.
 _PATIENCE: Final = 3.0
-
-
 _GLANCE: Final = 0.5
-
 
 # Exclusive: what is known in memory stays true, and no second sandbox can write beside this one.
 _SET_UP: Final = """
@@ -34,8 +31,6 @@ CREATE TABLE IF NOT EXISTS packets (
 );
 COMMIT;
 """
-
-
 _STREAMS: Final = """
 SELECT stream, count(*), min(instant), max(instant), max(arrival) FROM packets GROUP BY stream
 """

@@ -16,36 +16,20 @@ from swarm.packet import REGISTERS, VALUE
 
 #: Where packets go; the last segment of the other routes takes its place.
 PATH: Final = "/measurements/v2/unifiedjson/"
-
-
 UTC_PATH: Final = "/measurements/v2/unifiedjson_utc/"
-
-
 PARTIAL_PATH: Final = "/measurements/v2/unifiedjson_partial/"
-
 
 #: The largest body that is read.
 LIMIT: Final = 64 * 1024
 
-
 _POSITIONS: Final = {register: position for position, register in enumerate(REGISTERS)}
-
-
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-
 _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}"
     r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
 )
-
-
 _KINDS: Final = {
     bool: "true or false",
     type(None): "null",
@@ -54,7 +38,6 @@ _KINDS: Final = {
     tuple: "an object",
     float: "a number beyond the range of a double",
 }
-
 
 _Fields = tuple[tuple[str, object], ...]
 

@@ -8,7 +8,6 @@ from swarm.version import VERSION
 
 Engine = Literal["auto", "curl", "requests"]
 
-
 #: An answer's body is read to this many bytes; what comes after is left unread.
 BODY_LIMIT = 64 * 1024
 

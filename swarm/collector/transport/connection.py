@@ -22,11 +22,8 @@ from urllib3.exceptions import NewConnectionError
 #: To connect takes no longer than this (s), even where a whole request may.
 CONNECT_LIMIT = 10.0
 
-
 #: So long (s) an address is tried before the next one is tried beside it: RFC 8305, 5.
 _HEAD_START = 0.25
-
-
 _IDLE = float("inf")
 
 

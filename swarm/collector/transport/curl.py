@@ -23,26 +23,16 @@ from swarm.scheduler import THREADS, Scheduler
 
 _SUPPRESS_CONNECT_HEADERS = 265  # libcurl 7.54 has it, pycurl has no name for it
 
-
 #: To connect takes no longer than this (s), even where a whole request may.
 CONNECT_LIMIT = 10.0
-
 
 # One header block with its blank line; 1xx blocks come before the answer and are not it.
 _FINAL_HEADER = re.compile(
     rb"^HTTP/[\d.]+ +([2-9]\d\d)[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n", re.MULTILINE
 )
-
-
 _BLANK_LINES = (b"\r\n", b"\n")
-
-
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
-
-
 _USERINFO = re.compile(r"[^\s'\"]*@")
-
-
 _UNTRUSTED = frozenset(
     {
         pycurl.E_PEER_FAILED_VERIFICATION,

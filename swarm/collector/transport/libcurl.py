@@ -32,7 +32,5 @@ def _load() -> str | None:
 
 #: Why libcurl is not used in this process, if it is not.
 OBSTACLE = _load()
-
-
 if OBSTACLE:
     logging.getLogger(__name__).warning("%s: with transport 'auto', requests is used", OBSTACLE)

@@ -27,30 +27,19 @@ from swarm.scheduler import SingleThread
 
 _T = TypeVar("_T")
 
-
 #: As many as may sort long files at once, and some for syncs.
 _HELPERS = 32
-
-
 #: poll takes no more ms than an int has room for.
 _LONGEST_PAUSE = 60_000
-
-
 #: An answer that comes within so many ms is waited for before others use the time.
 _NEAR_ANSWER = 2
-
-
 _SECONDS_AT_EXIT = 1.0
-
-
 #: What `pycurl.M_SOCKETFUNCTION` asks for, as `select.poll` has it.
 _WATCHED = {
     pycurl.POLL_IN: select.POLLIN,
     pycurl.POLL_OUT: select.POLLOUT,
     pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
-
-
 #: What `select.poll` has seen, as `pycurl.CurlMulti.socket_action` wants to be told.
 _SEEN = [
     (pycurl.CSELECT_IN if what & (select.POLLIN | select.POLLHUP) else 0)

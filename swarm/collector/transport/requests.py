@@ -26,10 +26,7 @@ from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 #: Cookies are kept up to this size of their header, in bytes.
 COOKIE_LIMIT = 8 * 1024
 
-
 _JSON = "application/json"
-
-
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 

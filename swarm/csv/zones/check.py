@@ -9,11 +9,7 @@ from swarm.localtime import naive_of
 
 #: So many zones are named; the rest are counted.
 _NAMED = 3
-
-
 _HOUR_MS = 3_600_000
-
-
 #: The zones with a fixed offset are named for these hours, east of Greenwich.
 _FIXED = range(-12, 15)
 

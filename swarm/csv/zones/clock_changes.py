@@ -13,33 +13,17 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 _EPOCH = datetime(1970, 1, 1)
-
-
 _SECOND = timedelta(seconds=1)
-
-
 _MINUTE_MS = 60_000
-
-
 _DAY_MS = 86_400_000
-
-
 #: Days so far from 1970 are beyond all years that are looked at.
 _MOST_DAYS = 200_000
-
-
 #: No zone changes its clocks twice in so many seconds.
 _SAMPLE = 28 * 86_400
-
-
 #: Clocks are changed at a whole quarter of an hour.
 _QUARTER = 900
-
-
 #: Clock changes are looked for in these years.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
-
-
 #: One zone or more for each set of rules that many files are written under, the likeliest first.
 COMMON = (
     *("Europe/Paris", "America/New_York", "Europe/London", "Europe/Athens", "Australia/Sydney"),
@@ -49,8 +33,6 @@ COMMON = (
     *("Africa/Cairo", "Africa/Casablanca", "Atlantic/Azores", "Europe/Moscow", "Europe/Istanbul"),
     *("America/Nuuk", "Pacific/Chatham"),
 )
-
-
 #: The names that most people know, to be shown ahead of others that change their clocks alike.
 _WELL_KNOWN = (
     *("Europe/Paris", "Europe/Berlin", "Europe/Rome", "Europe/Madrid", "Europe/Amsterdam"),
@@ -59,8 +41,6 @@ _WELL_KNOWN = (
     *("Europe/Helsinki", "Europe/Bucharest", "Australia/Sydney", "Australia/Melbourne"),
     *("Australia/Adelaide", "Pacific/Auckland", *COMMON),
 )
-
-
 _REGIONS = (
     *("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian"),
     "Pacific",

@@ -29,25 +29,13 @@ from swarm.csv.zones.steps import odd_steps, whole_step
 
 #: Evidence counts where it comes by chance in less than one of so many files.
 _CHANCE = 1e-4
-
-
 #: Counted are the rows of a stretch and of so many as long as it on each side.
 _AROUND = 2
-
-
 _STRETCHES = range(-_AROUND, _AROUND + 1)
-
-
 #: A step of so many usual ones is a gap.
 _GAP = 1.5
-
-
 _DAY_MS = 86_400_000
-
-
 _HOUR_MS = 3_600_000
-
-
 #: A wall time and its instant are less than so much (ms) apart; so are all stretches of a change.
 _REACH = 2 * _DAY_MS
 

@@ -7,12 +7,8 @@ from operator import sub
 
 #: So many times are compared with where they are if all steps are even.
 _PROBES = 16
-
-
 #: Pieces of so many times are looked at by themselves, even if their ends fit.
 _PIECE = 128
-
-
 #: Where more than one of so many steps is odd, all are looked at.
 _RARE = 8
 
