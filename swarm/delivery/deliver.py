@@ -19,7 +19,7 @@ from swarm.delivery import verify
 from swarm.delivery.context import Attentive, Context, Down, Ended, Halted, halted
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
-from swarm.delivery.resume import CHANGED_ADVICE, Resume, changed_series, noted
+from swarm.delivery.resume import Resume, changed_series, noted
 from swarm.delivery.settlement import Settlement, Terms
 from swarm.delivery.task import LOCKED, RowItem, Task
 from swarm.errors import FileChangedError, StateError
@@ -199,13 +199,12 @@ class _Delivery:
 
     def _changed_series(self) -> StreamProblem | None:
         """Return the problem where nearly all that was sent has other values now."""
-        message = changed_series(self._resumed().altered, self.tally.resumed)
+        resume = self._resumed()
+        message = changed_series(resume.altered, self.tally.resumed, "nothing was sent")
         if message is None:
             return None
-        where = self._resumed().late[0].where
-        return StreamProblem(
-            "late", f"{message}: nothing was sent. {CHANGED_ADVICE}", 3, where.line, file=where.file
-        )
+        where = resume.late[0].where
+        return StreamProblem("late", message, 3, where.line, file=where.file)
 
     def _send_all(self, unsent: Iterator[RowItem]) -> None:
         ahead = self._packets(noted(self.ledger, unsent))

@@ -96,8 +96,8 @@ class Resume:
             self._newest = item
 
 
-def changed_series(altered: int, resumed: int) -> str | None:
-    """Tell that a stream's rules have probably changed; None where they have not.
+def changed_series(altered: int, resumed: int, outcome: str) -> str | None:
+    """Return a message where a stream's rules have probably changed; None where they have not.
 
     So it is where many rows are ``altered``, sent before with other values, and hardly any are
     ``resumed``, sent as they are now.
@@ -105,16 +105,12 @@ def changed_series(altered: int, resumed: int) -> str | None:
     if altered < _FEWEST_ALTERED or altered < _ALTERED_TO_RESUMED * resumed:
         return None
     return (
-        f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are now"
+        f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are "
+        f"now: {outcome}. What has changed is probably the timezone, the timestamp or shift, the "
+        "columns or their unit, or which meter the files are of: set back what was right before. "
+        "If it is right now, --late send sends all of it anew; what was sent under other times "
+        "stays with the collector"
     )
-
-
-#: What to do about a changed series.
-CHANGED_ADVICE = (
-    "What has changed is probably the timezone, the timestamp or shift, the columns or their unit, "
-    "or which meter the files are of: set back what was right before. If it is right now, --late "
-    "send sends all of it anew; what was sent under other times stays with the collector"
-)
 
 
 _FEWEST_ALTERED = 10

@@ -15,7 +15,7 @@ from swarm.collector.retry import Patience, Verdict, backoff
 from swarm.delivery.context import Context, Down, Ended, Halted, halted
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
-from swarm.delivery.resume import CHANGED_ADVICE, changed_series
+from swarm.delivery.resume import changed_series
 from swarm.delivery.task import Task, invalid
 from swarm.errors import FileChangedError, StateError
 from swarm.localtime import Zone
@@ -103,12 +103,8 @@ def _counted(
     counts = (
         Counter(_kinds(task, ledger, scheduler)) if ledger else Counter(waiting=task.survey.packets)
     )
-    message = changed_series(counts["altered"], counts["acknowledged"])
-    problems = (
-        (StreamProblem("late", f"{message}: an upload sends nothing. {CHANGED_ADVICE}", 3),)
-        if message
-        else ()
-    )
+    message = changed_series(counts["altered"], counts["acknowledged"], "an upload sends nothing")
+    problems = (StreamProblem("late", message, 3),) if message else ()
     return replace(
         standing,
         acknowledged=counts["acknowledged"],

@@ -1,26 +1,20 @@
-"""The parts of sending one stream: its target, the context that it runs in, the ways it can end."""
+"""One stream to send, as plain data: the task, its target, and its rows as they go out."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from swarm.checkpoint import paths
 from swarm.checkpoint.ledger_format import Note
 from swarm.collector.client import Last
 from swarm.collector.transport.base import Access
-from swarm.config.settings import Meter, Upload
+from swarm.config.settings import Credentials, Meter, Settings, Upload
+from swarm.config.urls import with_route
 from swarm.csv import MeterReader, Row, Survey, Window
 from swarm.delivery.result import StreamProblem
 from swarm.packet import Mark, body, digest, mark, same_measurements
 from swarm.scheduler import THREADS, Scheduler
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-
-from swarm.config.settings import Credentials, Settings
-from swarm.config.urls import with_route
 
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
 
