@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from swarm.config import credentials, ini, legacy, meters
-from swarm.config import options as choices
 from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
+from swarm.config.options import PARSERS, SECTION, merged
 from swarm.config.paths import default_state, is_file, resolved
 from swarm.config.schema import Layout, check_names, check_repeats
 from swarm.config.settings import Meter, Settings, Upload, is_chosen
@@ -34,7 +34,7 @@ LAYOUT: Layout = {
     ),
     "credentials": credentials.OPTIONS,
     "credentials:": credentials.OPTIONS,
-    "upload": tuple(choices.PARSERS),
+    "upload": tuple(PARSERS),
     METERS: None,
     "meter:": meters.OPTIONS,
 }
@@ -73,7 +73,7 @@ def _legacy(
 ) -> tuple[Document, Settings]:
     document = ini.parse(path, text, legacy.DIALECT)
     check_repeats(document, legacy.LAYOUT)
-    upload = choices.merged(document, legacy.choices(document), given)
+    upload = merged(document, legacy.choices(document), given)
     return document, legacy.settings(document, upload)
 
 
@@ -83,8 +83,8 @@ def _native(
     document = ini.parse(path, text)
     check_names(document, LAYOUT)
     check_repeats(document, LAYOUT)
-    said = document.values(choices.SECTION, choices.PARSERS)
-    upload = choices.merged(document, said, given)
+    said = document.values(SECTION, PARSERS)
+    upload = merged(document, said, given)
     return document, _settings(document, upload, secrets=secrets and not upload.dry_run)
 
 

@@ -18,7 +18,7 @@ from swarm.csv.sent_folds import Ask, readings, told
 from swarm.csv.skipped import notices as skipped_notices
 from swarm.csv.timestamps import Shift
 from swarm.csv.values import kept
-from swarm.csv.zones import check as zonecheck
+from swarm.csv.zones import check as zone_check
 from swarm.csv.zones.fit import Trace
 from swarm.errors import FileChangedError
 from swarm.text import counted
@@ -101,7 +101,7 @@ def survey(
     """
     pace = Pace(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
-    trace = zonecheck.trace(meter.rules)
+    trace = zone_check.trace(meter.rules)
     watch = _Watch(pace, trace) if trace else pace
     scans = [scan(file, meter.rules, index, watch) for index, file in enumerate(files)]
     scans, are_read = _read(meter, scans, sent)
@@ -117,7 +117,7 @@ def survey(
             *chain.from_iterable(
                 skipped_notices(path, meter.rules, len(columns)) for path in meter.files
             ),
-            *zonecheck.notices(meter.id, meter.rules, trace),
+            *zone_check.notices(meter.id, meter.rules, trace),
             *(
                 _ADVICE.format(meter.id, path.name)
                 for path, scan in zip(meter.files, scans, strict=True)

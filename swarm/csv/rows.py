@@ -5,7 +5,7 @@ from operator import add
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
-from swarm.csv import numbers as electrify
+from swarm.csv import numbers
 from swarm.csv.cells import CellReader
 from swarm.csv.days import UnsteadyDay
 from swarm.csv.file import Block
@@ -148,7 +148,7 @@ class RowReader:
         registers = kept(self.columns or ())
         minutes = self._rules.power_from_energy
         if minutes:
-            registers, cells = electrify.REGISTERS, electrify.cells(cells, minutes)
+            registers, cells = numbers.REGISTERS, numbers.cells(cells, minutes)
         self._hours.values(digest(body(registers, cells)))
 
     def _empty(self, line: int) -> None:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from swarm.config.settings import CsvRules
-from swarm.csv import numbers as electrify
+from swarm.csv import numbers
 from swarm.csv.numbers import number, scaled
 from swarm.csv.problems import Problems
 from swarm.packet import REGISTERS, VALUE
@@ -93,7 +93,7 @@ class Numbers:
         if power := self._scale.get(name):
             value = scaled(value, power)
         if self._rules.power_from_energy:
-            electrify.cells(value, self._rules.power_from_energy)
+            numbers.cells(value, self._rules.power_from_energy)
         return value
 
 

@@ -12,7 +12,7 @@ from swarm.config.settings import DEFAULT_TIMESTAMP
 from swarm.csv import timestamp_formats
 from swarm.csv.zones.fit import Trace
 from swarm.errors import GuessError
-from swarm.init import columns as columnguess
+from swarm.init.columns import settings as column_settings
 from swarm.init.dialect import Layout, layout
 from swarm.init.file_times import FileTimes
 from swarm.init.writer import Setting
@@ -57,7 +57,7 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     moments = [timestamp_formats.moment(row[0], forms[0]) for row in found.rows]
     known = [moment for moment in moments if moment]
     settings = (
-        *columnguess.settings(found.header[1:], found.numeric),
+        *column_settings(found.header[1:], found.numeric),
         *_format(forms),
         *_marks(found),
         *_interval(known[:_ROWS]),
