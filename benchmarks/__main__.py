@@ -14,7 +14,7 @@ from benchmarks import bars, checking, ledger, machine, memory, rates, results, 
 from benchmarks.bench import LOG, Bench, Plan
 from benchmarks.errors import NotMeasured
 from benchmarks.results import Missing, Result
-from swarm.text import counted
+from swarm.text import pluralize
 
 MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
     "no-latency": rates.no_latency,
@@ -104,7 +104,7 @@ def _measured(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:
 
 def _heading(plan: Plan) -> Iterator[str]:
     yield from machine.facts()
-    runs = f"{counted(plan.pairs, 'pair')} of most, uploads of about {plan.seconds:g} s"
+    runs = f"{pluralize(plan.pairs, 'pair')} of most, uploads of about {plan.seconds:g} s"
     yield f"a quick run, too short to go by: {runs}" if plan.is_quick else runs
 
 

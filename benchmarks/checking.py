@@ -17,8 +17,8 @@ from benchmarks.machine import cores
 from benchmarks.results import MICROSECONDS, SECONDS, TIMES, Result, at_least
 from benchmarks.uploads import job
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
-from swarm.csv import Window, survey
-from swarm.text import counted
+from swarm.csv import Window, check_files
+from swarm.text import pluralize
 
 _ZONE = "Europe/Dublin"
 _FILES = 8
@@ -66,7 +66,7 @@ def _against_plain(bench: Bench, folder: Path, columns: int, rows: int, bar: flo
         partial(_microseconds, _survey, path, series.rows),
         partial(_microseconds, _plainly, path, series.rows),
     )
-    name = f"check, {series.rows:,} rows of {counted(columns, 'value')}, {_ZONE}"
+    name = f"check, {series.rows:,} rows of {pluralize(columns, 'value')}, {_ZONE}"
     return [
         Result(f"{name}: swarm, a row", swarm, MICROSECONDS),
         Result(f"{name}: csv + strptime + float, a row", plain, MICROSECONDS),
@@ -83,7 +83,7 @@ def _microseconds(check: Callable[[Path, int], None], path: Path, rows: int) -> 
 
 def _survey(path: Path, rows: int) -> None:
     meter = Meter("stream-000", (path,), CsvRules(_ZONE), "http://127.0.0.1:9/", None)
-    found = survey(meter, Window())
+    found = check_files(meter, Window())
     if not found.is_sound or found.rows != rows:
         raise NotMeasured(f"of {rows} rows {found.rows} were checked")
 

@@ -13,7 +13,7 @@ from benchmarks.data import Series
 from benchmarks.errors import NotMeasured
 from benchmarks.results import MEGABYTES, PERCENT, Result, at_most
 from benchmarks.uploads import Job, job
-from swarm.text import counted
+from swarm.text import pluralize
 
 _MOST_MEGABYTES = 250
 _MOST_GROWTH = 15
@@ -78,7 +78,7 @@ def _results(bench: Bench, kind: Kind) -> list[Result]:
         peaks = []
         for rows in (small, 10 * small):
             peaks.append(_peak(bench, kind, rows, shuffled=shuffled) / 1e6)
-            label = f"{name}: {rows:,} in {counted(kind.streams, 'stream')}"
+            label = f"{name}: {rows:,} in {pluralize(kind.streams, 'stream')}"
             results.append(Result(label, peaks[-1:], MEGABYTES, at_most(_MOST_MEGABYTES)))
         growth = [(peaks[1] / peaks[0] - 1) * 100]
         results.append(Result(f"{name}: ten times as many", growth, PERCENT, at_most(_MOST_GROWTH)))

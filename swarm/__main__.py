@@ -25,11 +25,11 @@ def main() -> None:
         # How click ends when the reader of a help text has gone: not an error of ours.
         code = 0
     except BaseException as error:
-        code = _told(error)
+        code = _report_error(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _told(error: BaseException) -> int:
+def _report_error(error: BaseException) -> int:
     """Say what went wrong; return the exit status."""
     import click
 
@@ -38,7 +38,7 @@ def _told(error: BaseException) -> int:
 
     if isinstance(error, click.ClickException):
         error.show()
-        _tell_json(error.format_message(), error.exit_code)
+        _print_error_json(error.format_message(), error.exit_code)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130
@@ -51,7 +51,7 @@ def _told(error: BaseException) -> int:
         lines += getattr(error, "__notes__", ())
         for line in lines:
             LOG.error("%s", line)
-        _tell_json("\n".join(lines), error.exit_code)
+        _print_error_json("\n".join(lines), error.exit_code)
         return error.exit_code
     if has_too_many(error):
         LOG.error("swarm: %s", way_out())
@@ -64,7 +64,7 @@ def _told(error: BaseException) -> int:
     return 1
 
 
-def _tell_json(message: str, exit_code: int) -> None:
+def _print_error_json(message: str, exit_code: int) -> None:
     """Print what was wrong with usage or INI as one JSON object, where JSON is asked for."""
     import json
     from contextlib import suppress

@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ValidOffsets:
     """The instants that a wall time can mean: none (skipped), one, or two (repeated), in order.
 
     ``change`` names the clock change that repeats the wall time: the wall time, in ms, at which
@@ -50,7 +50,7 @@ class Zone:
         self.name = name
         self._zone = ZoneInfo(name)
 
-    def steady_offset(self, wall: int) -> int | None:
+    def single_offset(self, wall: int) -> int | None:
         """Return the one offset of the whole day that begins at ``wall``, or None if it changes.
 
         Its two ends tell: no zone has changed its clocks twice within three days. A time that is
@@ -64,15 +64,15 @@ class Zone:
         first, last = self._offset(start), self._offset(end.replace(fold=1))
         return first if first == last else None
 
-    def readings(self, wall: int) -> Readings:
+    def valid_offsets(self, wall: int) -> ValidOffsets:
         """Return what a wall time can mean in this zone."""
         naive = naive_of(wall)
         first, second = self._offset(naive), self._offset(naive.replace(fold=1))
         if first == second:
-            return Readings((first,))
+            return ValidOffsets((first,))
         if first < second:
-            return Readings(())
-        return Readings((first, second), self._change(wall, first, second))
+            return ValidOffsets(())
+        return ValidOffsets((first, second), self._change(wall, first, second))
 
     def offset_at(self, instant: int) -> int:
         """Return the offset that is in force at an instant."""

@@ -34,10 +34,10 @@ class Event(Protocol):
 class Scheduler(Protocol):
     """Runs jobs side by side; all but ``start``, ``call`` and ``event`` are called in a job."""
 
-    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job; any thread may. Raises `RuntimeError` where the system grants no thread."""
 
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called soon, after those before it; any thread may.
 
         What a signal's handler raises meanwhile leaves nothing half done: it is called or not. The
@@ -50,13 +50,13 @@ class Scheduler(Protocol):
     def transfer(self, handle: "pycurl.Curl") -> None:
         """Run the transfer of a libcurl handle, as its ``perform``; others go on meanwhile."""
 
-    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+    def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call what works for long without the interpreter; others go on meanwhile."""
 
-    def breathe(self) -> None:
+    def yield_control(self) -> None:
         """Let the others have their turn; called now and then by who works for long."""
 
-    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+    def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items; where it can be, the next is made while this job waits."""
 
 
@@ -86,7 +86,7 @@ def _raised_first(error: BaseException) -> BaseException:
     return error
 
 
-def begin_thread(name: str, function: Callable[..., None], *arguments: Any) -> None:
+def start_thread(name: str, function: Callable[..., None], *arguments: Any) -> None:
     """Begin a daemon thread; raises `RuntimeError` where the system grants none.
 
     An error that a signal's handler raises within `threading.Thread.start` leaves a thread half
@@ -131,7 +131,7 @@ class SingleThread:
         """Begin the thread if it was not; raises `RuntimeError` where the system grants none."""
         if self.thread is None:
             self.was_begun = True
-            begin_thread(self._name, self.run)
+            start_thread(self._name, self.run)
 
     def run(self) -> None:
         """Run the function in this thread, unless it runs or ran in another."""
@@ -168,11 +168,11 @@ def _caller(_process: int) -> _Caller:
 class Threads:
     """A thread for each job."""
 
-    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job in a thread of its own."""
-        begin_thread("swarm", function, *arguments)
+        start_thread("swarm", function, *arguments)
 
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called in a thread that is there for this."""
         _caller(os.getpid()).call(function, *arguments)
 
@@ -184,14 +184,14 @@ class Threads:
         """Run a transfer."""
         handle.perform()
 
-    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+    def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function: the system sees to the others."""
         return function(*arguments)
 
-    def breathe(self) -> None:
+    def yield_control(self) -> None:
         """Do nothing: the interpreter sees to the others."""
 
-    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+    def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items as they are asked for."""
         return items
 

@@ -10,10 +10,10 @@ from itertools import chain, islice
 _COMMENT = re.compile(r"\s[#;]|^[#;]\s")
 
 
-def shown(text: str, longest: int = 60) -> str:
+def quoted(text: str, longest: int = 60) -> str:
     """Return a cell as it may stand in a message: printable, quoted, cut.
 
-    >>> shown("1,5")
+    >>> quoted("1,5")
     "'1,5'"
     """
     cut = text if len(text) <= longest else text[:longest] + "..."
@@ -102,10 +102,10 @@ def printable_json(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return a number and what it counts.
 
-    >>> counted(1, "row"), counted(2000, "retry")
+    >>> pluralize(1, "row"), pluralize(2000, "retry")
     ('1 row', '2,000 retries')
     """
     if number != 1:
@@ -113,10 +113,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return how long something takes, about.
 
-    >>> span(3.14), span(100), span(7380)
+    >>> format_duration(3.14), format_duration(100), format_duration(7380)
     ('3.1 s', '1 min 40 s', '2 h 03 min')
     """
     minutes, rest = divmod(round(seconds), 60)
@@ -126,10 +126,10 @@ def span(seconds: float) -> str:
     return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def spacing(seconds: float) -> str:
+def format_interval(seconds: float) -> str:
     """Return an interval exactly.
 
-    >>> spacing(900), spacing(5400), spacing(86400), spacing(0.5)
+    >>> format_interval(900), format_interval(5400), format_interval(86400), format_interval(0.5)
     ('15m', '1h30m', '1d', '0.5s')
     """
     minutes, rest = divmod(round(seconds, 3), 60)
@@ -139,10 +139,10 @@ def spacing(seconds: float) -> str:
     return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"
 
 
-def clock(timestamp: str) -> str:
+def format_time(timestamp: str) -> str:
     """Return a packet's local time as people read it, without zeros that say nothing.
 
-    >>> clock("2023-07-01T00:15:00.000+01:00"), clock("2023-07-01T00:15:30.000+01:00")
+    >>> format_time("2023-07-01T00:15:00.000+01:00"), format_time("2023-07-01T00:15:30.000+01:00")
     ('2023-07-01 00:15', '2023-07-01 00:15:30')
     """
     text = timestamp[:23].replace("T", " ").removesuffix(".000")

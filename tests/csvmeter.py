@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.config.settings import CsvRules, Meter
-from swarm.csv import MeterReader, Row, Survey, Window, survey
+from swarm.csv import CheckResult, MeterReader, Row, Window, check_files
 from swarm.packet import timestamp
 
 #: Seconds that a file is old where its age does not matter.
@@ -31,15 +31,15 @@ def meter_of(*files: Path, **rules: Any) -> Meter:
     return Meter("m", files, CsvRules(**{"timezone": "UTC", **rules}), "", None)
 
 
-def looked_at(*files: Path, window: Window | None = None, **rules: Any) -> Survey:
+def looked_at(*files: Path, window: Window | None = None, **rules: Any) -> CheckResult:
     """Return the survey of a meter."""
-    return survey(meter_of(*files, **rules), window or Window())
+    return check_files(meter_of(*files, **rules), window or Window())
 
 
 def sent(*files: Path, window: Window | None = None, **rules: Any) -> list[Row]:
     """Return the rows that a meter sends, after a check that finds no problem."""
     meter = meter_of(*files, **rules)
-    found = survey(meter, window or Window())
+    found = check_files(meter, window or Window())
     assert [str(problem) for problem in found.problems] == []
     rows = list(MeterReader(meter, found.spans, window or Window()).rows())
     assert found.ends == ((rows[0], rows[-1]) if rows else ())
@@ -52,6 +52,6 @@ def told(rows: list[Row]) -> list[tuple[str, str]]:
     return [(timestamp(row.instant, row.offset), row.cells) for row in rows]
 
 
-def kinds(found: Survey) -> list[tuple[int, int, str]]:
+def kinds(found: CheckResult) -> list[tuple[int, int, str]]:
     """Return where a survey's problems are, and of which kind."""
     return [(problem.line, problem.column, problem.kind) for problem in found.problems]

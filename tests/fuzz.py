@@ -29,7 +29,7 @@ from unittest import mock
 from swarm.config import credentials
 from swarm.config.load import load
 from swarm.config.settings import Meter, Settings
-from swarm.csv import MeterReader, Row, Survey, Window, survey
+from swarm.csv import CheckResult, MeterReader, Row, Window, check_files
 from swarm.errors import SettingsError
 from swarm.packet import body, packet
 from tests.csvmeter import aged
@@ -140,7 +140,7 @@ class Fuzz:
 
     def _judge_meter(self, settings: Settings, meter: Meter, *, with_quality: bool) -> None:
         window = Window(settings.upload.since, settings.upload.until)
-        found = survey(meter, window, with_quality=with_quality)
+        found = check_files(meter, window, with_quality=with_quality)
         _tellable([*map(str, found.problems), *found.notices], meter)
         self.figures.kinds.update(problem.kind for problem in found.problems)
         if not found.is_sound:
@@ -206,7 +206,7 @@ def _tellable(messages: tuple[str, ...] | list[str], meter: Meter | None = None)
             raise FoundError("a message shows the secret")
 
 
-def _consistent(found: Survey, rows: list[Row]) -> None:
+def _consistent(found: CheckResult, rows: list[Row]) -> None:
     """Raise if what is sent is not what the check has counted, or not in order."""
     if found.rows - found.filtered != len(rows):
         raise FoundError(f"{len(rows)} rows, not {found.rows} - {found.filtered}")
@@ -216,7 +216,7 @@ def _consistent(found: Survey, rows: list[Row]) -> None:
         raise FoundError("rows out of order")
 
 
-def _sendable(meter: Meter, found: Survey, data: bytes) -> None:
+def _sendable(meter: Meter, found: CheckResult, data: bytes) -> None:
     """Raise if a packet is not what the reference says of one."""
     fields = json.loads(data, parse_constant=_finite, parse_float=_finite, parse_int=_finite)
     stream, moment, *_ = fields.values()

@@ -17,11 +17,11 @@ class Polite(Threads):
         self.breaths = 0
         self.asides = 0
 
-    def breathe(self) -> None:
+    def yield_control(self) -> None:
         """Count."""
         self.breaths += 1
 
-    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+    def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Count."""
         self.asides += 1
         return function(*arguments)
@@ -42,5 +42,5 @@ def begun(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) ->
         except BaseException as error:
             outcome.set_exception(error)
 
-    scheduler.start(job)
+    scheduler.spawn(job)
     return outcome

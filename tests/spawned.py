@@ -19,8 +19,8 @@ from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.transport.loop import Loop
 from swarm.delivery.deliver import deliver
 from swarm.delivery.task import Task
-from swarm.run.context import Brief, WorkerContext
-from swarm.run.shared import Board
+from swarm.run.context import WorkerConfig, WorkerContext
+from swarm.run.shared import SharedState
 from tests.jobs import in_job
 
 if TYPE_CHECKING:
@@ -66,22 +66,22 @@ def spawned(function: Callable[..., None], *arguments: Any) -> Iterator[Spawned]
         started.pipe.close()
 
 
-def hold_board(pipe: Connection, board: Board) -> None:
+def hold_board(pipe: Connection, board: SharedState) -> None:
     """Take the board's lock and keep it."""
     with board._locked():
         pipe.send("held")
         time.sleep(_SECONDS)
 
 
-def hammer_board(pipe: Connection, board: Board) -> None:
+def hammer_board(pipe: Connection, board: SharedState) -> None:
     """Note answers, as fast as it goes, until told otherwise."""
     pipe.send("ready")
     while not pipe.poll():
         for _ in range(1000):
-            board.answered()
+            board.record_answer()
 
 
-def probe(pipe: Connection, board: Board, wait: float, seconds: float) -> None:
+def probe(pipe: Connection, board: SharedState, wait: float, seconds: float) -> None:
     """Try for the probe of each step; tell how often it was ours."""
     pipe.send("ready")
     pipe.recv()
@@ -92,7 +92,7 @@ def probe(pipe: Connection, board: Board, wait: float, seconds: float) -> None:
     pipe.send(taken)
 
 
-def reserve(pipe: Connection, board: Board, rate: float, times: int) -> None:
+def reserve(pipe: Connection, board: SharedState, rate: float, times: int) -> None:
     """Reserve requests."""
     pipe.send("ready")
     pipe.recv()
@@ -101,12 +101,12 @@ def reserve(pipe: Connection, board: Board, rate: float, times: int) -> None:
     pipe.send("done")
 
 
-def accept_all(pipe: Connection, board: Board, count: int) -> None:
+def accept_all(pipe: Connection, board: SharedState, count: int) -> None:
     """Accept every credential."""
     pipe.send("ready")
     pipe.recv()
     for number in range(count):
-        board.accept(number)
+        board.accept_credential(number)
     pipe.send("done")
 
 
@@ -125,7 +125,7 @@ def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
     ledger = Ledger.create(path, stream)
     for number in range(rows + 1):
         ledger.note([Note(number, number + 1, number + 2, 1)])
-        ledger.begin()
+        ledger.mark_in_flight()
         if number < rows:
             ledger.record(number, number + 1, ACKNOWLEDGED)
     pipe.send("sent")
@@ -135,8 +135,10 @@ def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
 def deliver_counted(pipe: Connection, task: Task) -> None:
     """Deliver a stream; tell its result, function calls, peak of memory (bytes), words, events."""
     told = Told()
-    context = WorkerContext(Brief(Board.create(1), 1, "curl"), lambda _: None, told.events.append)
-    context.places.expect()
+    context = WorkerContext(
+        WorkerConfig(SharedState.create(1), 1, "curl"), lambda _: None, told.events.append
+    )
+    context.slots.expect()
     logging.getLogger().addHandler(told)
     logging.getLogger().setLevel(logging.DEBUG)
     tracemalloc.start()
@@ -173,13 +175,13 @@ def cores(_task: int, context: WorkerContext) -> frozenset[int]:
 
 def answer(task: int, context: WorkerContext) -> int:
     """Return the double of a task; the worker is slow to tell that its place is free again."""
-    tell = context.places._tell_free
+    tell = context.slots._tell_free
 
     def tell_late(change: int) -> None:
         time.sleep(0.3)
         tell(change)
 
-    context.places._tell_free = tell_late
+    context.slots._tell_free = tell_late
     return 2 * task
 
 
@@ -207,5 +209,5 @@ def break_loop(_task: Any, context: WorkerContext) -> None:
     """Let the loop that runs the jobs fail, and wait."""
     loop = context.scheduler
     assert isinstance(loop, Loop)
-    loop.call(divmod, 1, 0)
+    loop.call_soon(divmod, 1, 0)
     loop.event().wait(_SECONDS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import Config, SimpleMeasurement
-from swarm.agent.queue import Backlog
+from swarm.agent.queue import MeasurementQueue
 
 _CONFIG = Config("http://127.0.0.1/", "u", "p")
 _START = datetime(2023, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ def measured(instant: int, number: int) -> SimpleMeasurement:
 @given(st.lists(st.none() | st.integers(0, 9)))
 def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int | None]) -> None:
     """Whatever is added and taken in between (None takes)."""
-    backlog = Backlog(1000, lambda: True, threading.RLock())
+    backlog = MeasurementQueue(1000, lambda: True, threading.RLock())
     stream = backlog.put(measured(9, 0), _CONFIG)
     assert stream is not None
     model = [(9, 0)]
@@ -40,7 +40,7 @@ def test_the_earliest_comes_first_and_of_one_instant_the_first(steps: list[int |
 
 def test_what_is_given_back_comes_first() -> None:
     """It was the earliest when it was taken."""
-    backlog = Backlog(10, lambda: True, threading.RLock())
+    backlog = MeasurementQueue(10, lambda: True, threading.RLock())
     stream = backlog.put(measured(0, 0), _CONFIG)
     assert stream is not None
     for number in (1, 2):

@@ -36,10 +36,10 @@ def cut(path: Path, records: int, odd: int = 0) -> None:
 def from_another_boot(path: Path) -> None:
     """Make a ledger look as a power cut leaves it: of an earlier boot, and not ended."""
     with path.open("r+b") as file:
-        file.seek(fmt.SLOT_AT)
-        slot, _ = fmt.read_slot(path, file.read(fmt.SLOT_BYTES))
-        file.seek(fmt.SLOT_AT)
-        file.write(fmt.slot(slot._replace(boot=b"x" * 16, is_clean=False, synced=0)))
+        file.seek(fmt.IN_FLIGHT_AT)
+        slot, _ = fmt.read_in_flight(path, file.read(fmt.IN_FLIGHT_BYTES))
+        file.seek(fmt.IN_FLIGHT_AT)
+        file.write(fmt.in_flight(slot._replace(boot=b"x" * 16, is_clean=False, synced=0)))
 
 
 @pytest.mark.parametrize("records", [0, 1, 7, 30])

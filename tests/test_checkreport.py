@@ -8,7 +8,7 @@ import pytest
 
 from swarm.cli import check_report
 from swarm.config.settings import CsvRules, Meter, Settings, Upload
-from swarm.csv import Survey, Window, survey
+from swarm.csv import CheckResult, Window, check_files
 
 
 def settings(*meters: Meter) -> Settings:
@@ -24,21 +24,21 @@ def meter(folder: Path, name: str, content: str) -> Meter:
 
 
 @pytest.fixture
-def checked(tmp_path: Path) -> tuple[Settings, list[Survey]]:
+def checked(tmp_path: Path) -> tuple[Settings, list[CheckResult]]:
     """Return a sound meter and one with problems, and their surveys."""
     sound = meter(tmp_path, "東京", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,2\n")
     bad = meter(tmp_path, "bad", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,x\n")
     meters = (sound, bad)
-    return settings(*meters), [survey(each, Window(), with_quality=True) for each in meters]
+    return settings(*meters), [check_files(each, Window(), with_quality=True) for each in meters]
 
 
-def facts(checked: tuple[Settings, list[Survey]]) -> list[dict[str, Any]]:
+def facts(checked: tuple[Settings, list[CheckResult]]) -> list[dict[str, Any]]:
     """Return the meters of the JSON."""
     meters: list[dict[str, Any]] = json.loads(check_report.as_json(*checked))["meters"]
     return meters
 
 
-def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Survey]]) -> None:
+def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[CheckResult]]) -> None:
     """Rows, period, interval and gaps of each meter, and whether it is sound, aligned."""
     lines = check_report.as_table(checked[1]).splitlines()
     head, rule, sound, bad = lines
@@ -51,7 +51,7 @@ def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Surve
     assert bad.endswith("  1 problem")
 
 
-def test_the_json_is_as_promised(checked: tuple[Settings, list[Survey]]) -> None:
+def test_the_json_is_as_promised(checked: tuple[Settings, list[CheckResult]]) -> None:
     """The keys that the reference promises, for sound meters and others."""
     sound, bad = facts(checked)
     promised = {"id", "files", "rows", "first", "last", "interval_seconds", "gaps", "notices"}
@@ -78,7 +78,7 @@ def test_the_json_is_as_promised(checked: tuple[Settings, list[Survey]]) -> None
 def test_each_survey_is_told_with_its_own_files(tmp_path: Path) -> None:
     """With many meters each has its own files beside what was found in them."""
     meters = [meter(tmp_path, "m" * (n + 1), "2023-07-01 00:00:00,1\n") for n in range(20)]
-    surveys = [survey(each, Window()) for each in meters]
+    surveys = [check_files(each, Window()) for each in meters]
     told = facts((settings(*meters), surveys))
     assert [(each.id, [str(each.files[0])]) for each in meters] == [
         (each["id"], each["files"]) for each in told
@@ -86,16 +86,16 @@ def test_each_survey_is_told_with_its_own_files(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def gappy(tmp_path: Path) -> tuple[Settings, list[Survey]]:
+def gappy(tmp_path: Path) -> tuple[Settings, list[CheckResult]]:
     """Return a meter with seven gaps, of a day each, in hourly rows."""
     hours = [
         f"2023-07-{day:02} {hour:02}:00:00,1\n" for day in range(1, 16, 2) for hour in range(24)
     ]
     one = meter(tmp_path, "gas", "".join(hours))
-    return settings(one), [survey(one, Window(), with_quality=True)]
+    return settings(one), [check_files(one, Window(), with_quality=True)]
 
 
-def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[Survey]]) -> None:
+def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[CheckResult]]) -> None:
     """The first few of a meter, and how many more there are; within 100 columns."""
     lines = check_report.as_table(gappy[1]).splitlines()
     assert "gas: 7 gaps, 168 rows missing" == lines[4]
@@ -104,7 +104,7 @@ def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[Survey]]) -
     assert max(map(len, lines)) <= 100
 
 
-def test_the_json_has_all_gaps(gappy: tuple[Settings, list[Survey]]) -> None:
+def test_the_json_has_all_gaps(gappy: tuple[Settings, list[CheckResult]]) -> None:
     """From the last row before to the first after, in the times of the packets."""
     (told,) = facts(gappy)
     assert (7, 7, 168) == (len(told["gaps"]), told["gap_count"], told["missing"])
@@ -119,13 +119,13 @@ def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
     """A thousand meters with gaps do not flood the screen."""
     content = "".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 5))
     meters = [meter(tmp_path, "m" * n, content) for n in range(1, 23)]
-    surveys = [survey(each, Window(), with_quality=True) for each in meters]
+    surveys = [check_files(each, Window(), with_quality=True) for each in meters]
     lines = check_report.as_table(surveys).splitlines()
     assert 20 == sum(line.endswith(": 1 gap, 2 rows missing") for line in lines)
     assert "... and gaps of 2 more meters; --json lists them" == lines[-1]
 
 
-def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[Survey]]) -> None:
+def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[CheckResult]]) -> None:
     """Of the rows that can be sent: a file with problems is not."""
     assert (
         "2 packets take 4.0 s at 0.5 a second"

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from swarm.cli.progress import Quiet
-from swarm.run.jobs import LookLostError, results
+from swarm.cli.progress import SilentProgress
+from swarm.run.jobs import WorkerLostError, run_read_only
 from swarm.run.pool import Crew, Pool
-from swarm.run.shared import Board
+from swarm.run.shared import SharedState
 from swarm.run.stop import Stop
 
 
@@ -17,10 +17,10 @@ def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
     tasks = [
         SimpleNamespace(meter=SimpleNamespace(id=name), mark=str(tmp_path / name)) for name in "ab"
     ]
-    board = Board.create(1)
+    board = SharedState.create(1)
     with Pool(Crew(processes=2, places=2), board) as pool:
-        found = list(results(pool, "tests.spawned:die_once", tasks, Quiet(), Stop()))
-        with pytest.raises(LookLostError, match=r"a: not checked: .*SIGKILL") as caught:
-            list(results(pool, "tests.spawned:die", tasks[:1], Quiet(), Stop()))
+        found = list(run_read_only(pool, "tests.spawned:die_once", tasks, SilentProgress(), Stop()))
+        with pytest.raises(WorkerLostError, match=r"a: not checked: .*SIGKILL") as caught:
+            list(run_read_only(pool, "tests.spawned:die", tasks[:1], SilentProgress(), Stop()))
     board.close()
     assert (["looked"] * 2, 5) == (found, caught.value.exit_code)

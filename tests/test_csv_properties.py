@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swarm.csv import Survey
+from swarm.csv import CheckResult
 from swarm.csv.numbers import number
 from swarm.localtime import Zone, midnight
 from swarm.packet import body, digest, instant_of, packet, timestamp
@@ -163,7 +163,7 @@ def files(draw: st.DrawFn) -> str:
     return end.join(lines) + draw(st.sampled_from(["", end]))
 
 
-def _seen(found: Survey) -> tuple[Any, ...]:
+def _seen(found: CheckResult) -> tuple[Any, ...]:
     return kinds(found), found.problem_count, found.rows, found.filtered, found.registers
 
 

@@ -14,9 +14,9 @@ from swarm.csv.file import (
     NOTHING,
     SETTLED_AFTER,
     Block,
-    Checked,
     CsvFile,
-    HeldFile,
+    Fingerprint,
+    VerifiedFile,
 )
 from swarm.errors import FileChangedError
 from tests.csvmeter import aged, written
@@ -25,7 +25,7 @@ LINES = b"".join(b"%06d,some cells of a line\n" % n for n in range(10_000))
 COUNT = LINES.count(b"\n")
 
 
-def checked(path: Path) -> Checked:
+def checked(path: Path) -> Fingerprint:
     """Return what a check sees of a file."""
     file = CsvFile(path)
     for _ in file.blocks():
@@ -33,9 +33,9 @@ def checked(path: Path) -> Checked:
     return file.checked()
 
 
-def read(path: Path, known: Checked) -> bytes:
+def read(path: Path, known: Fingerprint) -> bytes:
     """Return what is sent of a file that was checked."""
-    return b"".join(block.data for block in HeldFile(path, known).blocks())
+    return b"".join(block.data for block in VerifiedFile(path, known).blocks())
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_file_changed_while_it_is_sent_is_told_at_its_end(
 ) -> None:
     """Also where the change is in rows that were sent already."""
     known = checked(path)
-    blocks = HeldFile(path, known).blocks()
+    blocks = VerifiedFile(path, known).blocks()
     next(blocks)
     change(path)
     aged(path, 5) if path.exists() else None
@@ -224,7 +224,7 @@ def test_a_file_changed_while_it_is_sent_is_told_at_its_end(
 def test_a_watch_sees_what_became_of_the_file(path: Path, change: Callable[[Path], None]) -> None:
     """Between two blocks, without reading all of it."""
     known = checked(path)
-    held = HeldFile(path, known)
+    held = VerifiedFile(path, known)
     blocks = held.blocks()
     next(blocks)
     held.watch()
@@ -241,7 +241,7 @@ def _touched(path: Path, change: Callable[[Path], None]) -> None:
 
 def test_a_watch_compares_the_block_in_hand(path: Path) -> None:
     """Its rows are on their way; those to come are compared when they are read."""
-    held = HeldFile(path, checked(path))
+    held = VerifiedFile(path, checked(path))
     blocks = held.blocks()
     next(blocks)
     _touched(path, alter_last)
@@ -258,7 +258,7 @@ def test_a_watch_takes_growth_and_a_touch_for_no_change(path: Path) -> None:
         with path.open("ab") as end:
             end.write(b"more\n")
 
-    held = HeldFile(path, checked(path))
+    held = VerifiedFile(path, checked(path))
     blocks = held.blocks()
     data = next(blocks).data
     for change in (Path.touch, grow):
@@ -271,7 +271,7 @@ def test_a_watch_takes_growth_and_a_touch_for_no_change(path: Path) -> None:
 
 def test_a_watch_compares_all_once_all_is_read(path: Path) -> None:
     """Rows that were put in order are sent long after the file was read."""
-    held = HeldFile(path, checked(path))
+    held = VerifiedFile(path, checked(path))
     list(held.blocks())
     _touched(path, alter_first)
     with pytest.raises(FileChangedError, match="altered"):
@@ -280,7 +280,7 @@ def test_a_watch_compares_all_once_all_is_read(path: Path) -> None:
 
 def test_a_watch_before_the_first_block_has_nothing_to_compare(path: Path) -> None:
     """A delivery may watch its files as soon as it has a reader."""
-    HeldFile(path, checked(path)).watch()
+    VerifiedFile(path, checked(path)).watch()
 
 
 def test_a_gzip_file_that_ends_with_a_block_is_shorter_all_the_same(path: Path) -> None:

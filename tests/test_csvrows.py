@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from swarm.cli.progress import told as problem_lines
+from swarm.cli.progress import format_problems
 from swarm.config.settings import CsvRules
 from swarm.csv.file import BLOCK_BYTES, LONGEST_LINE, Block
 from swarm.csv.problems import MOST_PROBLEMS, Problems
@@ -224,7 +224,7 @@ def test_of_many_problems_twenty_are_told_and_the_rest_counted(tmp_path: Path) -
     found = looked_at(path)
     assert [problem.line for problem in found.problems] == list(range(2, 22))
     assert (found.problem_count, found.rows, found.filtered) == (100, 101, 0)
-    assert problem_lines(found.problems, found.problem_count)[20:] == ["... and 80 more problems"]
+    assert format_problems(found.problems, found.problem_count)[20:] == ["... and 80 more problems"]
 
 
 def test_each_of_several_files_has_its_own_twenty(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarm.csv.days import Clocks, Days, Offsets, UnsteadyDay
+from swarm.csv.days import Clocks, Days, NoSingleOffset, Offsets
 from swarm.localtime import DAY_MS, Zone, naive_of
 
 HOUR = 3_600_000
@@ -22,13 +22,13 @@ def test_a_day_is_worked_out_once() -> None:
 )
 def test_days_that_need_a_closer_look(day: str, shift: int) -> None:
     """The clocks change, or the calendar ends, perhaps only after the shift."""
-    with pytest.raises(UnsteadyDay):
+    with pytest.raises(NoSingleOffset):
         Days(Zone("Europe/Dublin"), shift)[day]
 
 
 def test_without_a_zone_every_day_needs_a_closer_look() -> None:
     """The offsets are in the CSV."""
-    with pytest.raises(UnsteadyDay):
+    with pytest.raises(NoSingleOffset):
         Days(None, 0)["2023-01-01"]
 
 

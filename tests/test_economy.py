@@ -11,7 +11,7 @@ import pytest
 
 from swarm.collector.transport.base import Access
 from swarm.config.settings import CsvRules, Meter, Upload
-from swarm.csv import Window, survey
+from swarm.csv import Window, check_files
 from swarm.delivery.result import StreamResult
 from swarm.delivery.task import Task
 from tests.bench import Bench, packets, rows
@@ -37,7 +37,7 @@ def cost(folder: Path, url: str, lines: list[str]) -> Cost:
     path.write_text("".join(f"{line}\n" for line in lines))
     os.utime(path, (1, 1))
     meter = Meter(f"m{len(lines)}", (path,), CsvRules("UTC"), url, None)
-    found = survey(meter, Window())
+    found = check_files(meter, Window())
     task = Task(meter, found, Upload(), "c", str(folder / "state"), Access("u", "p"), 0)
     with spawned(deliver_counted, task) as process:
         return Cost(*process.hear())

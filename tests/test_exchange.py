@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from swarm.collector.client import Link, Outcome
-from swarm.collector.retry import Patience, verdict
+from swarm.collector.client import CollectorClient, Outcome
+from swarm.collector.retry import RetryBudget, verdict_of
 from swarm.collector.transport.base import Access
-from swarm.delivery.context import Ended
+from swarm.delivery.context import StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.task import Target
 
@@ -23,7 +23,7 @@ class Session:
     def post(self, *_: object) -> Outcome:
         """Answer."""
         status = self.statuses.pop(0)
-        return Outcome(verdict(status), f"HTTP {status}", status, wait=0.01)
+        return Outcome(verdict_of(status), f"HTTP {status}", status, wait=0.01)
 
     def renew(self) -> None:
         """Count it."""
@@ -36,9 +36,9 @@ class Context:
     def __init__(self, sessions: Sequence[Session]) -> None:
         self.sessions = list(sessions)
 
-    def enter(self, _: Access) -> Link:
+    def acquire_slot(self, _: Access) -> CollectorClient:
         """Return the next session."""
-        return cast(Link, self.sessions.pop(0))
+        return cast(CollectorClient, self.sessions.pop(0))
 
     def __getattr__(self, _: str) -> Any:
         return lambda *_: None
@@ -47,9 +47,9 @@ class Context:
 def posted(*sessions: Session) -> int | None:
     """Post until the packet is acknowledged, or the stream ends; return the last status."""
     exchange = Exchange(Target("m", "", Access("u", "p"), 0, 60.0), cast(Any, Context(sessions)))
-    patience = Patience(60.0)
+    patience = RetryBudget(60.0)
     while (outcome := exchange.post(b"")).status != 200:
-        exchange.get_over(outcome, patience, None)
+        exchange.recover(outcome, patience, None)
     return outcome.status
 
 
@@ -63,6 +63,6 @@ def test_each_session_that_has_expired_is_renewed_once() -> None:
 def test_a_fresh_session_that_is_refused_ends_the_stream() -> None:
     """One try with a fresh session, no more."""
     session = Session(401, 401)
-    with pytest.raises(Ended) as caught:
+    with pytest.raises(StreamEnded) as caught:
         posted(session)
     assert (1, 4) == (session.renewals, caught.value.problem.exit_code)

@@ -24,9 +24,9 @@ from swarm.checkpoint.ledger import (
     REJECTED,
     SYNC_RECORDS,
     Ledger,
-    recorded,
+    count_records,
 )
-from swarm.checkpoint.ledger_format import Baseline, Begun, Entry, Note
+from swarm.checkpoint.ledger_format import Baseline, Begun, LedgerEntry, Note
 from swarm.errors import StateError
 from tests.jobs import Polite
 from tests.spawned import spawned, write_ledger
@@ -52,9 +52,9 @@ def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(fmt, "boot_id", lambda: NEXT_BOOT)
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> LedgerEntry:
     """Return the row with a number."""
-    return Entry(number * 1000, number * 7 + 1, ACKNOWLEDGED)
+    return LedgerEntry(number * 1000, number * 7 + 1, ACKNOWLEDGED)
 
 
 def note(number: int) -> Note:
@@ -66,14 +66,14 @@ def send(ledger: Ledger, *numbers: int) -> None:
     """Note, begin and record rows."""
     ledger.note([note(number) for number in numbers])
     for number in numbers:
-        ledger.begin()
+        ledger.mark_in_flight()
         ledger.record(*entry(number))
 
 
 def begin(ledger: Ledger, number: int) -> None:
     """Note a row, and begin to send it."""
     ledger.note([note(number)])
-    ledger.begin()
+    ledger.mark_in_flight()
 
 
 def crash(ledger: Ledger) -> None:
@@ -88,7 +88,7 @@ def opened(path: Path) -> Ledger:
     return ledger
 
 
-def look(path: Path) -> tuple[list[Entry], list[Note], str | None]:
+def look(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
     """Return what a later run finds, without leaving a trace."""
     copy = path.with_name("copy.ledger")
     shutil.copy(path, copy)
@@ -136,7 +136,7 @@ def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Pa
 def test_no_ledger_is_no_error(path: Path) -> None:
     """A stream without a ledger has none; nothing is made by looking."""
     assert Ledger.open(path, "m") is None
-    assert (0, False) == (recorded(path, 0).total(), path.parent.exists())
+    assert (0, False) == (count_records(path, 0).total(), path.parent.exists())
 
 
 def test_what_is_recorded_is_there_again(path: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_is_recorded_is_there_again(path: Path) -> None:
     assert ledger.opened_at is None
     ledger.close()
     again = opened(path)
-    assert [entry(1), entry(2), Entry(3000, 5, REJECTED)] == list(again.entries())
+    assert [entry(1), entry(2), LedgerEntry(3000, 5, REJECTED)] == list(again.entries())
     assert (3, 2000, 2000) == (again.count, again.opened_at, again.newest)
     assert (entry(2), (), None) == (again.last_acknowledged, again.in_doubt, again.notice)
     send(again, 4)
@@ -158,7 +158,7 @@ def test_what_is_recorded_is_there_again(path: Path) -> None:
     again.freeze()
     assert (4000, 4) == (again.opened_at, len(list(again.entries())))
     again.close()
-    assert recorded(path, 0).total() == 4
+    assert count_records(path, 0).total() == 4
 
 
 def test_create_begins_anew(path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_row_sent_again_with_other_values_stands_twice(path: Path) -> None:
     send(ledger, 1, 2)
     ledger.record(1000, 99, ACKNOWLEDGED)
     ledger.freeze()
-    assert [entry(1), Entry(1000, 99, ACKNOWLEDGED), entry(2)] == list(ledger.entries())
+    assert [entry(1), LedgerEntry(1000, 99, ACKNOWLEDGED), entry(2)] == list(ledger.entries())
     ledger.close()
 
 
@@ -220,7 +220,7 @@ def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     ledger.note([note(2), note(3)])
-    ledger.begin()
+    ledger.mark_in_flight()
     ledger.close()
     for _ in range(2):  # a run that does not get so far leaves the question open
         again = opened(path)
@@ -240,7 +240,7 @@ def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert writer.hear() == "sent"
         writer.kill()
     ledger = opened(path)
-    assert 2500 == ledger.count == recorded(path, 0).total()
+    assert 2500 == ledger.count == count_records(path, 0).total()
     assert (2500, 2501, 2502, 1) == ledger.in_doubt[0]
     if any(fmt.boot_id()):  # else it might have been a power cut
         assert len(ledger.in_doubt) == 1
@@ -251,13 +251,13 @@ def test_a_packet_that_was_withdrawn_is_not_in_doubt(path: Path) -> None:
     """A packet that is known not to be stored leaves no question, also after a crash."""
     ledger = Ledger.create(path, "m")
     begin(ledger, 1)
-    ledger.withdraw()
+    ledger.clear_in_flight()
     crash(ledger)
     assert ([], [], None) == look(path)
     ledger = opened(path)
     send(ledger, 1)
     begin(ledger, 2)
-    ledger.withdraw()
+    ledger.clear_in_flight()
     ledger.close()
     assert ([entry(1)], [], None) == look(path)
 
@@ -267,7 +267,7 @@ def test_a_row_that_was_not_noted_may_not_be_sent(path: Path) -> None:
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     with pytest.raises(RuntimeError, match="not noted"):
-        ledger.begin()
+        ledger.mark_in_flight()
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -340,7 +340,7 @@ def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: 
     """They outlast runs that do not come to these rows, and a killed one."""
     ledger = Ledger.create(path, "m")
     ledger.note([note(1), note(2)])
-    ledger.begin()
+    ledger.mark_in_flight()
     crash(ledger)
     ledger = opened(path)
     ledger.settle(0, ledger.in_doubt)
@@ -390,7 +390,7 @@ def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path
     ledger = opened(path)
     assert Begun.ANEW == ledger.baseline.begun
     held = Baseline(Begun.HELD, -5, 2**64 - 1, 3)
-    ledger.hold(held)
+    ledger.set_baseline(held)
     send(ledger, 1)
     ledger.close()
     assert held == opened(path).baseline
@@ -529,7 +529,7 @@ def noticed(path: Path) -> bool:
 
 def bits(whole: bytes) -> Iterator[int]:
     """Yield the bits of header, slot and records."""
-    yield from range((fmt.SLOT_AT + fmt.SLOT_BYTES) * 8)
+    yield from range((fmt.IN_FLIGHT_AT + fmt.IN_FLIGHT_BYTES) * 8)
     yield from range(fmt.RECORDS_AT[2] * 8, len(whole) * 8)
 
 
@@ -642,7 +642,7 @@ def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch)
         ledger.note([note(number) for number in range(MOST_NOTES)])
         assert synced() == 1
     for number in range(SYNC_RECORDS - 1):
-        ledger.begin()
+        ledger.mark_in_flight()
         ledger.record(*entry(number))
     assert synced() == 0
     ledger.record(*entry(SYNC_RECORDS))
@@ -755,7 +755,7 @@ class _Model:
         self.path = path
         self.patch = patch
         self.ledger = Ledger.create(path, "m")
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self.flying: Note | None = None
         self.has_begun = False
         self.boots = 0
@@ -766,23 +766,23 @@ class _Model:
                 self.reopen(action)
             elif action == "withdraw":
                 if self.flying and self.has_begun:
-                    self.ledger.withdraw()
+                    self.ledger.clear_in_flight()
                     self.flying = None
                     self.reopen("close")
             else:
                 kind = REJECTED if action == "reject" else ACKNOWLEDGED
-                self.do(action, Entry(step * (-1 if action == "late" else 1), step, kind))
+                self.do(action, LedgerEntry(step * (-1 if action == "late" else 1), step, kind))
 
-    def do(self, action: str, row: Entry) -> None:
+    def do(self, action: str, row: LedgerEntry) -> None:
         if self.flying and not self.has_begun:
             self.ledger.settle(0)
         elif self.flying:
-            self.ledger.withdraw()
+            self.ledger.clear_in_flight()
             self.flying = None
             self.reopen("close")
         self.flying = Note(row.instant, row.digest, row.digest, 1)
         self.ledger.note([self.flying])
-        self.ledger.begin()
+        self.ledger.mark_in_flight()
         self.has_begun = True
         if action != "begin":
             self.ledger.record(*row)

@@ -13,7 +13,7 @@ PATH = Path("/state/m.ledger")
 INT64 = st.integers(-(2**63), 2**63 - 1)
 UINT64 = st.integers(0, 2**64 - 1)
 SLOTS = st.builds(
-    fmt.Slot,
+    fmt.InFlight,
     number=INT64,
     noted=UINT64,
     synced=UINT64,
@@ -24,7 +24,7 @@ SLOTS = st.builds(
 
 def test_the_parts_follow_one_another() -> None:
     """Header and slot lie in the first 128 bytes, which a disk writes whole; notes, records."""
-    sizes = (fmt.HEADER_BYTES, fmt.SLOT_AT, fmt.SLOT_BYTES, fmt.NOTES_AT, fmt.NOTE_BYTES)
+    sizes = (fmt.HEADER_BYTES, fmt.IN_FLIGHT_AT, fmt.IN_FLIGHT_BYTES, fmt.NOTES_AT, fmt.NOTE_BYTES)
     assert (64, 64, 64, 4096, 32) == sizes
     assert (24, {1: 128, 2: 4096 + 2048 * 32}) == (fmt.RECORD_BYTES, fmt.RECORDS_AT)
 
@@ -43,17 +43,17 @@ def test_a_note_is_read_as_written(
 
 
 @given(SLOTS)
-def test_a_slot_is_read_as_written(slot: fmt.Slot) -> None:
+def test_a_slot_is_read_as_written(slot: fmt.InFlight) -> None:
     """Every slot comes back as it was."""
-    data = fmt.slot(slot)
-    assert (fmt.SLOT_BYTES, (slot, None)) == (len(data), fmt.read_slot(PATH, data))
+    data = fmt.in_flight(slot)
+    assert (fmt.IN_FLIGHT_BYTES, (slot, None)) == (len(data), fmt.read_in_flight(PATH, data))
 
 
 @given(st.integers(0, 2**40), INT64, UINT64, st.integers(0, 2**32 - 1))
 def test_a_record_is_read_as_written(number: int, instant: int, digest: int, kind: int) -> None:
     """Every record comes back as it was, in its own place alone."""
     data = fmt.record(number, instant, digest, kind)
-    assert fmt.Entry(instant, digest, kind) == fmt.entry(data, 0)
+    assert fmt.LedgerEntry(instant, digest, kind) == fmt.entry(data, 0)
     assert fmt.is_record(number, data)
     assert not fmt.is_record(number + 1, data)
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from swarm.localtime import DAY_MS, Readings, Zone, midnight, naive_of, wall_of
+from swarm.localtime import DAY_MS, ValidOffsets, Zone, midnight, naive_of, wall_of
 
 HOUR = 3_600_000
 
@@ -53,7 +53,7 @@ def test_a_wall_time_can_mean_none_one_or_two_instants(
     zone: str, time: str, offsets: tuple[int, ...]
 ) -> None:
     """Clock changes, half hours, lost days and historical seconds are all known."""
-    found = Zone(zone).readings(wall(time))
+    found = Zone(zone).valid_offsets(wall(time))
     assert found.offsets == offsets
 
 
@@ -62,8 +62,8 @@ def test_a_repeated_time_names_its_clock_change() -> None:
     begin = wall("2023-04-02T01:30")
     zone = Zone("Australia/Lord_Howe")
     for minutes in (0, 1, 29):
-        found = zone.readings(begin + minutes * 60_000)
-        assert found == Readings((11 * HOUR, 21 * HOUR // 2), begin)
+        found = zone.valid_offsets(begin + minutes * 60_000)
+        assert found == ValidOffsets((11 * HOUR, 21 * HOUR // 2), begin)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_days_on_which_the_clocks_change_have_no_steady_offset(
     zone: str, day: str, offset: int | None
 ) -> None:
     """The dictionary of days holds none that has more than one offset."""
-    assert Zone(zone).steady_offset(midnight(day)) == offset
+    assert Zone(zone).single_offset(midnight(day)) == offset
 
 
 @pytest.mark.parametrize("zone", ["Europe/Dublin", "America/Sao_Paulo", "Asia/Amman", "Asia/Gaza"])
@@ -91,7 +91,7 @@ def test_a_steady_day_is_steady_to_the_minute(zone: str) -> None:
     """Every quarter of every day agrees with what the zone says of the day."""
     known = ZoneInfo(zone)
     for day in range(midnight("2012-01-01"), midnight("2013-01-01"), DAY_MS):
-        steady = Zone(zone).steady_offset(day)
+        steady = Zone(zone).single_offset(day)
         minutes = [naive_of(day) + timedelta(minutes=minute) for minute in range(0, 1440, 15)]
         offsets = {
             m.replace(fold=fold, tzinfo=known).utcoffset() for m in minutes for fold in (0, 1)

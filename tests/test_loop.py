@@ -98,13 +98,13 @@ def test_a_wait_ends_in_time(jobs: Scheduler) -> None:
 def test_what_is_called_aside_holds_up_nobody(jobs: Scheduler) -> None:
     """Its result and its errors come back to the job."""
     gate = threading.Event()
-    slow = begun(jobs, jobs.aside, gate.wait, _SECONDS)
-    assert "here" == in_job(jobs, jobs.aside, lambda: "here")
+    slow = begun(jobs, jobs.run_in_thread, gate.wait, _SECONDS)
+    assert "here" == in_job(jobs, jobs.run_in_thread, lambda: "here")
     assert not slow.done()
     gate.set()
     assert slow.result(_SECONDS)
     with pytest.raises(ZeroDivisionError):
-        in_job(jobs, jobs.aside, lambda: 1 // 0)
+        in_job(jobs, jobs.run_in_thread, lambda: 1 // 0)
 
 
 def test_without_threads_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +116,14 @@ def test_without_threads_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    assert 7 == in_job(loop, loop.aside, lambda: 7)
+    assert 7 == in_job(loop, loop.run_in_thread, lambda: 7)
 
 
 def test_a_job_that_fails_ends_alone(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its error is told as that of a thread, and the loop goes on."""
     told: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
-    loop.start(_fail)
+    loop.spawn(_fail)
     assert "on" == in_job(loop, lambda: "on")
     assert [ZeroDivisionError] == [each.exc_type for each in told]
 
@@ -146,20 +146,20 @@ def test_who_works_for_long_lets_others_go_first(loop: Loop) -> None:
     def work() -> None:
         for part in "ab":
             said.append(part)
-            loop.breathe()
+            loop.yield_control()
         said.append("c")
 
     both = loop.event()
 
     def begin() -> None:
         for _ in range(2):
-            loop.start(work)
+            loop.spawn(work)
 
-    loop.start(begin)
-    loop.start(both.set)
+    loop.spawn(begin)
+    loop.spawn(both.set)
     assert in_job(loop, both.wait, _SECONDS)
     for _ in range(5):
-        in_job(loop, loop.breathe)
+        in_job(loop, loop.yield_control)
     assert ["a", "a", "b", "b", "c", "c"] == said
 
 
@@ -170,7 +170,7 @@ def test_a_loop_that_sleeps_hears_every_call(loop: Loop) -> None:
 
     def call() -> None:
         for _ in range(20_000):
-            loop.call(heard.append, 1)
+            loop.call_soon(heard.append, 1)
 
     callers = [threading.Thread(target=call) for _ in range(5)]
     for caller in callers:
@@ -207,7 +207,7 @@ class _Turn:
         self.number += 1
         self.is_reached.clear()
         self.is_heard.clear()
-        self.loop.call(self._arm)
+        self.loop.call_soon(self._arm)
 
     def _arm(self) -> None:
         self._left = self.number
@@ -217,7 +217,7 @@ class _Turn:
             self._left -= 1
             if not self._left:
                 self.place = f"{event} in {frame.f_code.co_name}, line {frame.f_lineno}"
-                self.loop.call(self.is_heard.set)
+                self.loop.call_soon(self.is_heard.set)
                 self.is_reached.set()
 
 
@@ -240,14 +240,14 @@ def test_items_come_in_order_with_their_error_behind_them(jobs: Scheduler) -> No
         raise KeyError("behind")
 
     def use() -> None:
-        for item in jobs.ahead(items()):
-            jobs.breathe()
+        for item in jobs.prefetch(items()):
+            jobs.yield_control()
             ended.append(item)
 
     with pytest.raises(KeyError):
         in_job(jobs, use)
     assert [0, 1, 2, 3, 4] == ended
-    assert [] == in_job(jobs, lambda: list(jobs.ahead(iter(()))))
+    assert [] == in_job(jobs, lambda: list(jobs.prefetch(iter(()))))
 
 
 def test_who_makes_items_may_wait(jobs: Scheduler) -> None:
@@ -257,10 +257,10 @@ def test_who_makes_items_may_wait(jobs: Scheduler) -> None:
     def items() -> Iterator[int]:
         for number in range(3):
             event.wait(0.01)
-            jobs.breathe()
-            yield jobs.aside(lambda number=number: number)
+            jobs.yield_control()
+            yield jobs.run_in_thread(lambda number=number: number)
 
-    assert [0, 1, 2] == in_job(jobs, lambda: list(jobs.ahead(items())))
+    assert [0, 1, 2] == in_job(jobs, lambda: list(jobs.prefetch(items())))
 
 
 def test_who_stops_early_lets_go_of_the_rest(jobs: Scheduler) -> None:
@@ -274,7 +274,7 @@ def test_who_stops_early_lets_go_of_the_rest(jobs: Scheduler) -> None:
             closed.set()
 
     def use() -> int:
-        return next(iter(jobs.ahead(items())))
+        return next(iter(jobs.prefetch(items())))
 
     assert 0 == in_job(jobs, use)
     assert closed.wait(5)
@@ -299,7 +299,7 @@ def test_the_next_item_is_made_while_a_request_is_under_way(loop: Loop) -> None:
         session = open_session("curl", Access("u", "p", 5.0), loop)
 
         def send() -> list[int]:
-            answers = [session.post(collector.url, _packet(n)) for n in loop.ahead(items())]
+            answers = [session.post(collector.url, _packet(n)) for n in loop.prefetch(items())]
             return [answer.status for answer in answers]
 
         assert [200] * 5 == in_job(loop, send)
@@ -345,11 +345,11 @@ def test_sorting_takes_turns(loop: Loop) -> None:
     def rows() -> Iterator[Row]:
         for number in range(5000):
             if not number % 500:
-                loop.breathe()
+                loop.yield_control()
             yield Row(5000 - number, 0, "1", 0, number, "")
 
     def sort() -> list[int]:
-        return [row.instant for row in by_instant(rows(), loop.aside)]
+        return [row.instant for row in by_instant(rows(), loop.run_in_thread)]
 
     both = [begun(loop, sort) for _ in range(2)]
     assert all(list(range(1, 5001)) == each.result(_SECONDS) for each in both)
@@ -370,7 +370,7 @@ def _busy(loop: Loop, until: threading.Event) -> None:
         end = time.perf_counter() + 0.02
         while time.perf_counter() < end:
             pass
-        loop.breathe()
+        loop.yield_control()
 
 
 def test_who_reads_takes_half_of_the_time_from_who_sends(loop: Loop) -> None:
@@ -402,11 +402,11 @@ def test_a_stream_that_sends_waits_for_no_reader_at_the_end_of_its_block(loop: L
 
     def items() -> Iterator[int]:
         for number in range(10):
-            loop.breathe()
+            loop.yield_control()
             yield number
 
     def use() -> float:
-        made = loop.ahead(items())
+        made = loop.prefetch(items())
         next(made)
         start = time.monotonic()
         for _ in made:
@@ -424,7 +424,7 @@ def test_a_wait_may_be_longer_than_the_system_can_sleep(loop: Loop) -> None:
     """Months are no number of milliseconds for poll; the loop goes on for others."""
     event = loop.event()
     waiting = begun(loop, event.wait, 60 * 86400.0)
-    assert "here" == in_job(loop, lambda: loop.aside(str, "here"))
+    assert "here" == in_job(loop, lambda: loop.run_in_thread(str, "here"))
     event.set()
     assert waiting.result(_SECONDS)
 
@@ -440,8 +440,8 @@ def work():
         end = time.perf_counter() + 0.02
         while time.perf_counter() < end:
             pass
-        jobs.breathe()
-jobs.start(work)
+        jobs.yield_control()
+jobs.spawn(work)
 time.sleep(0.1)
 """
     done = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.collector.masking import MASK, masked
+from swarm.collector.masking import MASK, mask_secrets
 
 SPELLINGS: list[Callable[[str], str]] = [
     str,
@@ -43,22 +43,22 @@ SECRETS = st.text(st.one_of(st.sampled_from("ab &<>\"'\\/%+ü😀\n"), LETTERS),
 @given(secret=SECRETS)
 def test_every_spelling(spell: Callable[[str], str], secret: str) -> None:
     """However a secret is escaped, and what stands around it, nothing of it is left."""
-    assert f"⟦{MASK}⟧" == masked(f"⟦{spell(secret)}⟧", [secret])
+    assert f"⟦{MASK}⟧" == mask_secrets(f"⟦{spell(secret)}⟧", [secret])
 
 
 def test_what_is_no_secret_stays() -> None:
     """Other words are left, also where they are like it."""
-    assert "Secret s3cre t 100%" == masked("Secret s3cre t 100%", ["s3cret"])
-    assert "***, \\n%41 *** &amp;***" == masked('a"b, \\n%41 a\\"b &amp;a&quot;b', ['a"b'])
-    assert "a" == masked("a", ["", ""])
-    assert "" == masked("", ["s3cret"])
+    assert "Secret s3cre t 100%" == mask_secrets("Secret s3cre t 100%", ["s3cret"])
+    assert "***, \\n%41 *** &amp;***" == mask_secrets('a"b, \\n%41 a\\"b &amp;a&quot;b', ['a"b'])
+    assert "a" == mask_secrets("a", ["", ""])
+    assert "" == mask_secrets("", ["s3cret"])
 
 
 def test_several_secrets() -> None:
     """Of several secrets each is masked, where they overlap as one."""
-    assert "*** ***" == masked("abc x\\/y%3d", ["abc", "x/y="])
-    assert "<***>" == masked("<abcde>", ["abc", "cde"])
-    assert "***" == masked("aaaa", ["aa"])
+    assert "*** ***" == mask_secrets("abc x\\/y%3d", ["abc", "x/y="])
+    assert "<***>" == mask_secrets("<abcde>", ["abc", "cde"])
+    assert "***" == mask_secrets("aaaa", ["aa"])
 
 
 @pytest.mark.parametrize("secret", ["\\" * 12 + "x", "&" * 12, "%" * 12 + "x", " " * 12, "a" * 99])
@@ -67,5 +67,5 @@ def test_no_text_takes_long(secret: str, sign: str) -> None:
     """A text that is made to take long does not."""
     text = (sign * 65_536)[:65_536]
     started = time.process_time()
-    masked(text + "x", [secret])
+    mask_secrets(text + "x", [secret])
     assert time.process_time() - started < 5

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from swarm.config.settings import CsvRules
-from swarm.csv import MeterReader, Row, Window, survey
+from swarm.csv import MeterReader, Row, Window, check_files
 from swarm.csv import scan as filescan
 from swarm.csv.file import BLOCK_BYTES, CsvFile
-from swarm.csv.gaps import Pace
+from swarm.csv.gaps import IntervalTracker
 from swarm.errors import FileChangedError
 from swarm.localtime import wall_of
 from tests.csvmeter import kinds, looked_at, meter_of, sent, told, written
@@ -478,7 +478,7 @@ def test_a_file_that_changes_while_it_is_sent_stops_its_meter(
     content = lines(5000)[:: -1 if backward else 1]
     path = written(tmp_path / "m.csv", "".join(content))
     meter = meter_of(path)
-    reader = MeterReader(meter, survey(meter, Window()).spans, Window())
+    reader = MeterReader(meter, check_files(meter, Window()).spans, Window())
     rows = reader.rows()
     next(rows)
     reader.watch()
@@ -496,7 +496,7 @@ def test_others_have_their_turn_with_every_block(tmp_path: Path) -> None:
     for step in (1, -1):
         path = written(tmp_path / f"m{step}.csv", "".join(lines(8000)[::step]))
         meter, polite = meter_of(path), Polite()
-        reader = MeterReader(meter, survey(meter, Window()).spans, Window(), polite)
+        reader = MeterReader(meter, check_files(meter, Window()).spans, Window(), polite)
         next(reader.rows())
         blocks = path.stat().st_size / BLOCK_BYTES
         assert (1 if step > 0 else blocks) <= polite.breaths <= blocks + 1
@@ -507,7 +507,7 @@ def test_rows_that_are_appended_wait(tmp_path: Path) -> None:
     """Growth is no change."""
     path = written(tmp_path / "m.csv", "".join(lines(5)))
     meter = meter_of(path)
-    reader = MeterReader(meter, survey(meter, Window()).spans, Window())
+    reader = MeterReader(meter, check_files(meter, Window()).spans, Window())
     with path.open("a") as file:
         file.writelines(lines(5, 5))
     rows = reader.rows()
@@ -522,12 +522,14 @@ def test_a_file_that_changes_during_the_check_is_a_problem(
 ) -> None:
     """The second look, for the order of time, finds another file."""
 
-    def scan(file: CsvFile, rules: CsvRules, index: int, pace: Pace | None) -> filescan.Scan:
-        found = filescan.scan(file, rules, index, pace)
+    def scan(
+        file: CsvFile, rules: CsvRules, index: int, pace: IntervalTracker | None
+    ) -> filescan.FileScan:
+        found = filescan.scan_file(file, rules, index, pace)
         _replaced(file.path)
         return found
 
-    monkeypatch.setattr("swarm.csv.check.scan", scan)
+    monkeypatch.setattr("swarm.csv.check.scan_file", scan)
     found = looked_at(written(tmp_path / "m.csv", "".join(lines(5)[::-1])))
     assert kinds(found) == [(1, 1, "file changed")]
 
@@ -575,6 +577,6 @@ def test_many_files_leave_the_memory_flat(tmp_path: Path) -> None:
 
 def _all_of(*files: Path) -> None:
     meter = meter_of(*files)
-    found = survey(meter, Window())
+    found = check_files(meter, Window())
     assert found.is_sound
     assert sum(1 for _ in MeterReader(meter, found.spans, Window()).rows()) >= found.rows * 0.9

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from swarm.config.load import load
 from swarm.config.settings import Settings
 from swarm.errors import SettingsError
-from swarm.init.migrate import migrated
+from swarm.init.migrate import migrate
 from swarm.packet import REGISTERS
 from tests.bench import Bench, rows
 from tests.collector_server import Collector
@@ -33,7 +33,7 @@ def both(folder: Path, ini: str) -> tuple[Settings, Settings, str]:
     """Return the settings of an INI, and those of its new form, which is in another folder."""
     old, new = folder / "old.ini", folder / "new" / "new.ini"
     old.write_text(ini, encoding="utf-8")
-    written = migrated(old)
+    written = migrate(old)
     new.parent.mkdir(exist_ok=True)
     new.write_text(written.text, encoding="utf-8")
     return load(old, {}), load(new, {}), written.text
@@ -87,7 +87,7 @@ def test_an_id_that_cannot_be_written(tmp_path: Path, reference: str) -> None:
     path = tmp_path / "old.ini"
     path.write_text(text({"ChannelReference": reference}))
     with pytest.raises(SettingsError, match="ChannelReference: an ID with"):
-        migrated(path)
+        migrate(path)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(folder)
     (folder / "old.ini").write_text(text())
     with pytest.raises(SettingsError, match="a folder whose name no INI can hold"):
-        migrated(Path("old.ini"))
+        migrate(Path("old.ini"))
 
 
 def test_what_is_no_original(bench: Bench) -> None:

@@ -19,11 +19,11 @@ from swarm.checkpoint.ledger import Ledger
 from swarm.collector import retry
 from swarm.collector.transport.base import Access, Engine
 from swarm.config.settings import CsvRules, Meter, Upload
-from swarm.csv import Window, survey
+from swarm.csv import Window, check_files
 from swarm.delivery.deliver import deliver
 from swarm.delivery.task import Task
-from swarm.run.context import Brief, WorkerContext
-from swarm.run.shared import Board
+from swarm.run.context import WorkerConfig, WorkerContext
+from swarm.run.shared import SharedState
 from tests.bench import packets, rows
 from tests.collector_server import (
     Behaviour,
@@ -114,7 +114,7 @@ class Delivery(RuleBasedStateMachine):
         """Check the file and return the stream's task."""
         meter = Meter("m", (self.path,), CsvRules("UTC"), self.collector.url, None)
         os.utime(self.path, (1, 1))
-        found = survey(meter, Window())
+        found = check_files(meter, Window())
         options = Upload(settle=0.0, retry_for=5.0, timeout=5.0)
         state = str(Path(self.folder.name) / "state")
         return Task(meter, found, options, "c", state, Access("u", "p"), 0)
@@ -139,10 +139,12 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(retry, "backoff", lambda attempt: 0.001)
-        patched.setattr(Ledger, "begin", mortal(Ledger.begin, dies_before=True))
+        patched.setattr(Ledger, "mark_in_flight", mortal(Ledger.mark_in_flight, dies_before=True))
         patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
-        context = WorkerContext(Brief(Board.create(1), 1, engine), lambda _: None, lambda _: None)
-        context.places.expect()
+        context = WorkerContext(
+            WorkerConfig(SharedState.create(1), 1, engine), lambda _: None, lambda _: None
+        )
+        context.slots.expect()
         in_job(context.scheduler, deliver, task, context)
     _die()
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.csv import gaps as paces
-from swarm.csv.gaps import GAP_INTERVALS, Gap, Pace
+from swarm.csv.gaps import GAP_INTERVALS, Gap, IntervalTracker
 from swarm.csv.rows import Batch, Row
 
 MINUTE = 60_000
@@ -22,9 +22,9 @@ def batch(instants: list[int]) -> Batch:
     return Batch(instants, rows.copy)
 
 
-def followed(instants: list[int], size: int = 7, interval: float | None = None) -> Pace:
+def followed(instants: list[int], size: int = 7, interval: float | None = None) -> IntervalTracker:
     """Return what is noted of rows that come so many at a time."""
-    pace = Pace(interval)
+    pace = IntervalTracker(interval)
     for start in range(0, len(instants), size):
         pace.follow(batch(instants[start : start + size]))
     return pace

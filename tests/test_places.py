@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.collector.transport.base import Access, Answer
-from swarm.delivery.context import Halted
+from swarm.delivery.context import StopRequested
 from swarm.run import slots as module
-from swarm.run.slots import Places
+from swarm.run.slots import ConnectionSlots
 from swarm.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from swarm.collector.client import Link
+    from swarm.collector.client import CollectorClient
 
 ACME, OTHER = Access("acme", "a"), Access("other", "b")
 _SECONDS = 20
@@ -69,11 +69,11 @@ class _Session:
 class Stream:
     """A stream in a thread of its own, as a worker runs it."""
 
-    def __init__(self, places: Places, access: Access = ACME) -> None:
+    def __init__(self, places: ConnectionSlots, access: Access = ACME) -> None:
         self._places = places
         self._access = access
         self._thread = ThreadPoolExecutor(1)
-        self.link: Link | None = None
+        self.link: CollectorClient | None = None
         self.told_to_stop = False
 
     def entering(self) -> "Future[None]":
@@ -88,7 +88,7 @@ class Stream:
         """Give the place back."""
         link, self.link = self.link, None
         assert link is not None
-        self._thread.submit(self._places.leave, link).result(_SECONDS)
+        self._thread.submit(self._places.release, link).result(_SECONDS)
 
     def done(self) -> None:
         """End, with or without a place taken ever."""
@@ -98,11 +98,11 @@ class Stream:
         self._thread.shutdown()
 
     def _enter(self) -> None:
-        self.link = self._places.enter(self._access, self._check)
+        self.link = self._places.acquire(self._access, self._check)
 
     def _check(self) -> None:
         if self.told_to_stop:
-            raise Halted("told to stop")
+            raise StopRequested("told to stop")
 
 
 class Parent:
@@ -110,7 +110,7 @@ class Parent:
 
     def __init__(self, count: int) -> None:
         self.free = count
-        self.places = Places(count, "requests", self._told)
+        self.places = ConnectionSlots(count, "requests", self._told)
 
     def _told(self, change: int) -> None:
         self.free += change
@@ -209,7 +209,7 @@ def test_a_stop_before_the_first_place(parent: Parent, sessions: Sessions) -> No
     """A stream that is told to stop takes no place, and frees what was kept for it at its end."""
     one = parent.stream()
     one.told_to_stop = True
-    with pytest.raises(Halted):
+    with pytest.raises(StopRequested):
         one.enter()
     assert (0, 0) == (parent.free, sessions.opened)
     one.done()
@@ -237,7 +237,7 @@ def test_a_stop_while_waiting_for_a_place(parent: Parent) -> None:
     two.enter()
     back = one.entering()
     one.told_to_stop = True
-    with pytest.raises(Halted):
+    with pytest.raises(StopRequested):
         back.result(_SECONDS)
     two.leave()
     assert parent.free == 1
@@ -296,11 +296,11 @@ def test_so_many_may_wait(monkeypatch: pytest.MonkeyPatch, sessions: Sessions) -
 def test_real_sessions_connect_late(engine: str) -> None:
     """A place's session of either engine is there without a collector."""
     told: list[int] = []
-    places = Places(1, "curl" if engine == "curl" else "requests", told.append)
+    places = ConnectionSlots(1, "curl" if engine == "curl" else "requests", told.append)
     places.expect()
-    link = places.enter(ACME, lambda: None)
+    link = places.acquire(ACME, lambda: None)
     assert ACME == link.access
-    places.leave(link)
+    places.release(link)
     places.done()
     link.close()
     assert [1] == told

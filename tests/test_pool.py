@@ -7,13 +7,13 @@ import threading
 import pytest
 
 from swarm.run.pool import Crew, Pool
-from swarm.run.shared import Board
+from swarm.run.shared import SharedState
 from swarm.run.stop import EndNow
 
 
 def test_a_place_that_is_told_late_is_waited_for() -> None:
     """Tasks wait for the word that a place is free, also when nothing is in hand."""
-    board = Board.create(1)
+    board = SharedState.create(1)
     with Pool(Crew(processes=1, places=1), board) as pool:
         results = dict(pool.run("tests.spawned:answer", [1, 2, 3], lambda _: None))
     board.close()
@@ -22,7 +22,7 @@ def test_a_place_that_is_told_late_is_waited_for() -> None:
 
 def test_parent_and_worker_never_wait_for_each_other() -> None:
     """Hundreds of tasks handed out in one go, while the worker has as much to tell: no deadlock."""
-    board = Board.create(1)
+    board = SharedState.create(1)
     tasks = ["x" * 3000] * 600
     results: dict[int, int] = {}
 
@@ -49,7 +49,7 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
             assert {0: 1} == dict(pool.run("tests.spawned:length", ["x"], lambda _: None))
             monkeypatch.setattr(place, signalled)
 
-    board = Board.create(1)
+    board = SharedState.create(1)
     for place in ("swarm.run.pool._send", "multiprocessing.process.BaseProcess.join"):
         with pytest.raises(EndNow):
             go(place)
@@ -61,7 +61,7 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
 def test_each_worker_keeps_to_a_core_of_its_own() -> None:
     """The threads of a worker share a core; the parent has all that it had."""
     ours = os.sched_getaffinity(0)
-    board = Board.create(1)
+    board = SharedState.create(1)
     with Pool(Crew(processes=2, places=4), board) as pool:
         found = dict(pool.run("tests.spawned:cores", [1, 2, 3, 4], lambda _: None))
     board.close()
@@ -72,7 +72,7 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
 
 def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
     """A bug in it is told, and nobody waits for ever."""
-    board = Board.create(1)
+    board = SharedState.create(1)
     with Pool(Crew(processes=1, places=2, engine="curl"), board) as pool:
         (lost,) = dict(pool.run("tests.spawned:break_loop", [1], lambda _: None)).values()
     board.close()

@@ -12,8 +12,8 @@ import pytest
 
 from swarm.cli import bars
 from swarm.cli.log import LOG, set_up
-from swarm.cli.progress import Bars, Lines, Quiet, observer
-from swarm.csv import Survey
+from swarm.cli.progress import BarProgress, LineProgress, SilentProgress, make_progress
+from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamProblem, StreamResult, Tally
 from tests.screen import Screen, Terminal
@@ -26,12 +26,12 @@ SIZES = [(24, 80), (10, 40), (6, 30), (5, 200), (3, 80), (60, 100)]
 @contextmanager
 def drawing(
     lines: int, columns: int, *, verbose: int = 0, file: Path | None = None
-) -> Iterator[tuple[Bars, Terminal]]:
+) -> Iterator[tuple[BarProgress, Terminal]]:
     """Draw on a terminal of such a size; the bars are closed at the end."""
     with Terminal(lines, columns) as terminal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", terminal.file)
         set_up(verbose, file=file)
-        yield (shown := Bars()), terminal
+        yield (shown := BarProgress()), terminal
         shown.close()
         terminal.settle()
 
@@ -177,12 +177,12 @@ def test_the_check_has_a_bar_of_its_own() -> None:
     with drawing(24, 80) as (shown, terminal):
         shown.checking(4)
         tick()
-        shown.checked(Survey("a", rows=1))
+        shown.checked(CheckResult("a", rows=1))
         assert re.match(r"checking +:  25%.* 1/4 \[", terminal.settle().lines[0])
         time.sleep(bars._REFRESH_SECONDS)
         shown.tallies({})
         assert re.match(r"checking +:  25%.* 1/4 \[00:01", terminal.settle().lines[0])
-        shown.checked(Survey("b", notices=("b: as you should know",)))
+        shown.checked(CheckResult("b", notices=("b: as you should know",)))
         shown.sending({"a": 1})
         lines = terminal.settle().lines
         assert ("notice: b: as you should know", True) == (lines[0], lines[1].startswith("total"))
@@ -270,7 +270,7 @@ class Clock:
 def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     """Lines at the beginning, one a minute, and one at the end; no control characters."""
     set_up()
-    shown = Lines(clock := Clock())
+    shown = LineProgress(clock := Clock())
     shown.checking(2)
     shown.sending({"a": 600, "b": 1400})
     for _ in range(300):  # 150 s
@@ -295,10 +295,10 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     """Once a minute at most, and not at once: on a poor line the next try often gets through."""
     set_up()
-    shown = Lines(clock := Clock())
+    shown = LineProgress(clock := Clock())
     shown.sending(dict.fromkeys(names(4), 10))
     capsys.readouterr()
-    in_vain = Tally(trouble="HTTP 503 Service Unavailable")
+    in_vain = Tally(stall_reason="HTTP 503 Service Unavailable")
     for _ in range(1000):  # 100 s
         clock.now += 0.1
         shown.tallies({**dict.fromkeys(names(3), in_vain), "meter-003": Tally(sent=10)})
@@ -341,7 +341,7 @@ def test_rows_that_need_no_packet_are_not_in_the_rate() -> None:
 def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Minutes that were missed are not made up."""
     set_up()
-    shown = Lines(clock := Clock())
+    shown = LineProgress(clock := Clock())
     shown.sending({"a": 10})
     capsys.readouterr()
     clock.now += 3600
@@ -353,11 +353,11 @@ def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) 
 def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """A check that takes minutes has its line a minute too, also within one file."""
     set_up()
-    shown = Lines(clock := Clock())
+    shown = LineProgress(clock := Clock())
     shown.checking(3)
     for name in "ab":
         clock.now += 30
-        shown.checked(Survey(name, rows=1))
+        shown.checked(CheckResult(name, rows=1))
         shown.tallies({})
     for _ in range(700):
         clock.now += 0.1
@@ -366,12 +366,12 @@ def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> 
     assert lines == capsys.readouterr().err.splitlines()
 
 
-def play(shown: Quiet) -> None:
+def play(shown: SilentProgress) -> None:
     """Let a run say everything that it can say."""
     shown.checking(2)
     problem = Problem("bad.csv", 3, 2, "number", "not a number")
-    shown.checked(Survey("a", rows=10, notices=("a: rows were put in order",)))
-    shown.checked(Survey("bad", rows=3, problems=(problem,), problem_count=2))
+    shown.checked(CheckResult("a", rows=10, notices=("a: rows were put in order",)))
+    shown.checked(CheckResult("bad", rows=3, problems=(problem,), problem_count=2))
     shown.sending({"a": 10})
     shown.tallies({"a": Tally(sent=1, retries=1), "gone": Tally(sent=3)})
     shown.tallies({"a": Tally(sent=2, retries=1)})
@@ -388,7 +388,7 @@ PROBLEMS = ["bad.csv:3:2: not a number", "... and 1 more problems"]
 def test_quiet_shows_only_problems(capsys: pytest.CaptureFixture[str]) -> None:
     """With -q nothing is shown but what is wrong."""
     set_up(quiet=True)
-    play(observer("auto", quiet=True, is_terminal=True))
+    play(make_progress("auto", quiet=True, is_terminal=True))
     assert PROBLEMS == capsys.readouterr().err.splitlines()
 
 
@@ -398,7 +398,7 @@ def test_no_progress_still_shows_what_should_be_known(
 ) -> None:
     """--progress none: notices and problems; how far the run is comes with -v alone."""
     set_up(verbose)
-    play(observer("none", quiet=False, is_terminal=True))
+    play(make_progress("none", quiet=False, is_terminal=True))
     expected = [
         (1, "checking 2 meters"),
         (1, "a: 10 rows checked"),
@@ -433,15 +433,17 @@ def test_the_file_gets_the_progress_of_a_run_with_bars(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "quiet", "is_terminal", "kind"),
     [
-        ("auto", False, True, Bars),
-        ("auto", False, False, Lines),
-        ("bar", False, False, Bars),
-        ("plain", False, True, Lines),
-        ("none", False, True, Quiet),
-        ("bar", True, True, Quiet),
-        ("plain", True, False, Quiet),
+        ("auto", False, True, BarProgress),
+        ("auto", False, False, LineProgress),
+        ("bar", False, False, BarProgress),
+        ("plain", False, True, LineProgress),
+        ("none", False, True, SilentProgress),
+        ("bar", True, True, SilentProgress),
+        ("plain", True, False, SilentProgress),
     ],
 )
-def test_who_shows_a_run(mode: str, quiet: bool, is_terminal: bool, kind: type[Quiet]) -> None:
+def test_who_shows_a_run(
+    mode: str, quiet: bool, is_terminal: bool, kind: type[SilentProgress]
+) -> None:
     """Bars on a terminal, lines elsewhere, what is asked for before both; -q before all."""
-    assert kind is type(observer(mode, quiet=quiet, is_terminal=is_terminal))
+    assert kind is type(make_progress(mode, quiet=quiet, is_terminal=is_terminal))

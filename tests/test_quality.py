@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarm.csv import Quality, Survey, Window, survey
+from swarm.csv import CheckResult, Quality, Window, check_files
 from swarm.packet import timestamp
 from tests.csvmeter import meter_of, written
 
@@ -21,9 +21,9 @@ def lines(*numbers: int, minutes: int = 15) -> list[str]:
     return [f"{START + timedelta(minutes=minutes * n)},{n}\n" for n in numbers]
 
 
-def inspected(*files: Path, window: Window | None = None, **rules: Any) -> Survey:
+def inspected(*files: Path, window: Window | None = None, **rules: Any) -> CheckResult:
     """Return the survey of a sound meter, with its quality."""
-    found = survey(meter_of(*files, **rules), window or Window(), with_quality=True)
+    found = check_files(meter_of(*files, **rules), window or Window(), with_quality=True)
     assert found.problems == ()
     return found
 
@@ -49,7 +49,7 @@ HOLED = lines(0, 1, 2, 6, 7, 8, 9, 10)
 def test_a_plain_check_does_not_look(tmp_path: Path) -> None:
     """An upload does not pay for what it does not tell."""
     path = written(tmp_path / "m.csv", "".join(HOLED))
-    assert survey(meter_of(path), Window()).quality is None
+    assert check_files(meter_of(path), Window()).quality is None
 
 
 def test_a_gap_is_between_the_rows_beside_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from swarm.cli.help import GROUPS
 from swarm.cli.main import swarm
 from swarm.config import credentials, csv_rules, legacy, meters
-from swarm.config.load import LAYOUT
+from swarm.config.load import SCHEMA
 from swarm.config.options import FLAG_ONLY, OPTIONS, Option
 from swarm.config.settings import CsvRules, Upload
 from swarm.config.urls import ENVIRONMENTS, SANDBOX
@@ -151,13 +151,13 @@ def test_upload_keys_and_variables() -> None:
 def test_every_section_of_the_ini() -> None:
     """Each kind of section has its own, and there are no more."""
     found = set(re.findall(r"^### \[(\w+)", PAGE, re.MULTILINE))
-    assert {kind.rstrip(":") for kind in LAYOUT} == found
+    assert {kind.rstrip(":") for kind in SCHEMA} == found
 
 
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("[swarm]", set(LAYOUT["swarm"] or ()) - set(meters.OPTIONS)),
+        ("[swarm]", set(SCHEMA["swarm"] or ()) - set(meters.OPTIONS)),
         ("[credentials]", set(credentials.OPTIONS)),
         ("[meter:ID]", set(meters.OPTIONS)),
     ],
@@ -196,7 +196,7 @@ def test_the_original_apps_options() -> None:
     """Every option that such an INI may hold."""
     rows = table("INIs of the original app", "section")
     found = {cells[0].strip("`[]"): {name.lower() for name in code(cells[1])} for cells in rows}
-    assert {name: set(options or ()) for name, options in legacy.LAYOUT.items()} == found
+    assert {name: set(options or ()) for name, options in legacy.SCHEMA.items()} == found
 
 
 def test_exit_codes_and_sizes() -> None:

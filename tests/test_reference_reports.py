@@ -9,10 +9,10 @@ import pytest
 
 from swarm.cli import check_report, status_report, upload_report
 from swarm.config.settings import CsvRules, Meter, Settings, Upload
-from swarm.csv import Window, survey
+from swarm.csv import Window, check_files
 from swarm.csv.problems import Kind
 from swarm.delivery.result import State, StreamKind, StreamProblem, Tally, Verified
-from swarm.delivery.status import Standing
+from swarm.delivery.status import StreamStatus
 from swarm.errors import PRECEDENCE
 from swarm.run import report
 from tests.test_reference import code, section, table
@@ -36,7 +36,7 @@ def check(folder: Path) -> tuple[str, dict[str, Any]]:
     bad.write_text("2023-07-01 00:00:00,x\n")
     rules = CsvRules("UTC")
     meters = tuple(Meter(p.stem, (p,), rules, "https://c", None) for p in (sound, bad))
-    surveys = [survey(meter, Window(), with_quality=True) for meter in meters]
+    surveys = [check_files(meter, Window(), with_quality=True) for meter in meters]
     settings = Settings(Path("c.ini"), "c", "https://c", meters, Upload(), Path("state"))
     told = json.loads(check_report.as_json(settings, surveys, 10.0))
     return check_report.as_table(surveys), told
@@ -44,7 +44,7 @@ def check(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def status() -> tuple[str, dict[str, Any]]:
     """Return what a status tells of a meter."""
-    standing = Standing("m", 5, 1, 1, 1, 1, 1, TIME, TIME, problems=(PROBLEM,))
+    standing = StreamStatus("m", 5, 1, 1, 1, 1, 1, TIME, TIME, problems=(PROBLEM,))
     return status_report.as_table([standing]), json.loads(status_report.as_json([standing]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.cli.progress import Quiet
+from swarm.cli.progress import SilentProgress
 from swarm.config.load import load
 from swarm.run.rehearsal import opened
 from swarm.run.upload import upload
@@ -84,7 +84,7 @@ def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
     monkeypatch.setattr(Running, "forget", killed)
     settings = load(config, {"restart": True})
     with pytest.raises(Killed):
-        upload(settings, Quiet(), lambda settings: opened(settings, Quiet()))
+        upload(settings, SilentProgress(), lambda settings: opened(settings, SilentProgress()))
     asked = bench.run(config)
     assert (3, True) == (asked.code, "says what was sent" in asked.err)
     assert bench.run(config, "--restart").code == 0

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from swarm.collector.retry import (
     BACKOFF_MOST,
     RETRY_AFTER_MOST,
-    Patience,
+    RetryBudget,
     Verdict,
     backoff,
     retry_after,
-    verdict,
+    verdict_of,
 )
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()
@@ -26,7 +26,7 @@ TABLE = {
     Verdict.ACKNOWLEDGED: (200, 201, 202, 203, 204, 206, 226, 299),
     Verdict.REDIRECTED: (300, 301, 302, 303, 304, 307, 308, 399),
     Verdict.UNAUTHORIZED: (401,),
-    Verdict.REFUSED: (403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505),
+    Verdict.NOT_ALLOWED: (403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505),
     Verdict.REJECTED: (400, 402, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 422, 428, 499),
     Verdict.THROTTLED: (425, 429),
     Verdict.UNSETTLED: (408, 500, 502, 503, 504, 506, 507, 511, 599, 100, 199, 600, 999),
@@ -39,7 +39,7 @@ TABLE = {
 )
 def test_a_status_means_what_the_reference_says(status: int, expected: Verdict) -> None:
     """Each status of the reference's table has the verdict that stands there."""
-    assert expected == verdict(status)
+    assert expected == verdict_of(status)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_date_is_read_to_the_second(ahead: int) -> None:
 
 def test_whoever_asks_for_no_pause_for_ever_gets_the_backoff() -> None:
     """A ``Retry-After`` of nothing is heeded once; a packet is not sent again without end at it."""
-    patience = Patience(900.0)
+    patience = RetryBudget(900.0)
     waits = [patience.next_wait(0.0) for _ in range(20)]
     assert (0.0, True) == (waits[0], sum(waits) > 30)
     assert patience.next_wait(700.0) == 700.0

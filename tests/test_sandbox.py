@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Send
 
 from swarm.errors import SettingsError, StateError, SwarmError
 from swarm.sandbox import server
-from swarm.sandbox.app import Sessions, create
+from swarm.sandbox.app import SandboxSessions, create
 from swarm.sandbox.server import Running, running
 from swarm.sandbox.store import Store, Stream
 from swarm.sandbox.validate import PARTIAL_PATH, PATH, UTC_PATH, Packet
@@ -319,7 +319,7 @@ def test_expect_is_refused(client: Client) -> None:
 def test_a_store_that_breaks_under_way(store_path: Path) -> None:
     """500 with the reason: the client has to find out what became of its packet."""
     store = Store(store_path)
-    application = create(store, Sessions(), None)
+    application = create(store, SandboxSessions(), None)
     store.close()
     sent: list[Any] = []
     asyncio.run(application(scope(packet(1)), received(packet(1)), collected(sent)))
@@ -676,7 +676,7 @@ _HASTY_PARENT = """
 import os, sys
 from pathlib import Path
 from swarm.sandbox import server
-from swarm.sandbox.app import Sessions, create
+from swarm.sandbox.app import create
 
 child = server._child()
 print(child.pid, flush=True)

@@ -9,12 +9,12 @@ import pytest
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.config.load import load
-from swarm.csv import MeterReader, Window, survey
-from swarm.delivery.status import Standing, look, look_offline
-from swarm.delivery.task import RowItem, Task, tasks_of
+from swarm.csv import MeterReader, Window, check_files
+from swarm.delivery.status import StreamStatus, read_status, read_status_offline
+from swarm.delivery.task import RowItem, Task, make_tasks
 from swarm.errors import StateError
-from swarm.run.context import Brief, WorkerContext
-from swarm.run.shared import Board
+from swarm.run.context import WorkerConfig, WorkerContext
+from swarm.run.shared import SharedState
 from tests.bench import Bench, rows
 from tests.collector_server import (
     Behaviour,
@@ -38,7 +38,7 @@ def task(bench: Bench, lines: list[str] = LINES, url: str = NOWHERE, **more: Any
     upload = settings.upload
     window = Window(upload.since, upload.until)
     settings = replace(settings, upload=replace(upload, retry_for=0.3))
-    (found,) = tasks_of(settings, {"m": survey(settings.meters[0], window)})
+    (found,) = make_tasks(settings, {"m": check_files(settings.meters[0], window)})
     return found
 
 
@@ -55,28 +55,28 @@ def send(found: Task, *numbers: int, kind: int = ACKNOWLEDGED) -> None:
     for number in numbers:
         item = items(found)[number]
         ledger.note([item.note])
-        ledger.begin()
+        ledger.mark_in_flight()
         ledger.record(item.instant, item.digest, kind)
     ledger.close()
 
 
 def context(retry_for: float = 0.3) -> WorkerContext:
     """Return the context of a worker with one place."""
-    board = Board.create(1)
+    board = SharedState.create(1)
     board.restart_clock()
-    brief = Brief(board, 1, "requests", retry_for=retry_for)
+    brief = WorkerConfig(board, 1, "requests", retry_for=retry_for)
     return WorkerContext(brief, lambda _: None, lambda _: None)
 
 
-def offline(found: Task) -> Standing:
+def offline(found: Task) -> StreamStatus:
     """Return how a stream stands here."""
-    standing = look_offline(found, context())
+    standing = read_status_offline(found, context())
     if standing.acknowledged is not None:
         assert standing.rows == sum(counts(standing))
     return standing
 
 
-def counts(standing: Standing) -> tuple[int, ...]:
+def counts(standing: StreamStatus) -> tuple[int, ...]:
     """Return what became of the rows."""
     names = ("acknowledged", "waiting", "rejected", "late", "filtered")
     return tuple(getattr(standing, name) for name in names)
@@ -245,10 +245,10 @@ def test_the_ledger_of_another_stream_is_damage(bench: Bench) -> None:
 # The collector
 
 
-def asked(bench: Bench, *script: Behaviour, **more: Any) -> tuple[Standing, list[Request]]:
+def asked(bench: Bench, *script: Behaviour, **more: Any) -> tuple[StreamStatus, list[Request]]:
     """Return how a stream stands with a collector that behaves so, and what it was asked."""
     with Collector(list(script)) as collector:
-        standing = look(task(bench, url=collector.url, **more), context())
+        standing = read_status(task(bench, url=collector.url, **more), context())
         return standing, collector.requests
 
 
@@ -309,7 +309,7 @@ def test_a_collector_that_hangs_is_told(bench: Bench, monkeypatch: pytest.Monkey
 
 def test_a_collector_out_of_reach_is_told(bench: Bench) -> None:
     """Soon: a person is looking."""
-    (problem,) = look(task(bench), context()).problems
+    (problem,) = read_status(task(bench), context()).problems
     assert (5, "temporary", True) == (
         problem.exit_code,
         problem.kind,
@@ -318,14 +318,14 @@ def test_a_collector_out_of_reach_is_told(bench: Bench) -> None:
 
 
 @pytest.fixture
-def refused(bench: Bench) -> Standing:
+def refused(bench: Bench) -> StreamStatus:
     """Return how a stream stands whose credentials were refused to another."""
     worker = context()
-    worker.condemn(0)
-    return look(task(bench), worker)
+    worker.disable_credential(0)
+    return read_status(task(bench), worker)
 
 
-def test_refused_credentials_are_one_cause(refused: Standing, bench: Bench) -> None:
+def test_refused_credentials_are_one_cause(refused: StreamStatus, bench: Bench) -> None:
     """The stream that found out, and those that were not asked about, say the same."""
     finder, _ = asked(bench, *[Reply(401, b"words")] * 2)
     assert [each.message for each in finder.problems] == [each.message for each in refused.problems]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from swarm.cli import status_report
-from swarm.cli.progress import Quiet
+from swarm.cli.progress import SilentProgress
 from swarm.config.load import load
 from swarm.delivery.result import StreamProblem
-from swarm.delivery.status import Standing
+from swarm.delivery.status import StreamStatus
 from swarm.errors import StateError
 from swarm.run.status import status
 from swarm.sandbox.client import last_packets
@@ -33,8 +33,8 @@ LATEST = "2023-07-01T00:15:00.000+01:00"
 def test_the_table_has_a_line_for_each_meter() -> None:
     """Counts that are zero throughout are left out; what is not known is a dash."""
     standings = [
-        Standing("gas", 5000, 4000, 999, 1, 0, 0, LATEST, LATEST),
-        Standing("elec", 3, collector_last=LATEST),
+        StreamStatus("gas", 5000, 4000, 999, 1, 0, 0, LATEST, LATEST),
+        StreamStatus("elec", 3, collector_last=LATEST),
     ]
     head, _, gas, elec = status_report.as_table(standings).splitlines()
     names = "meter rows acknowledged waiting rejected last acknowledged collector's last"
@@ -46,7 +46,7 @@ def test_the_table_has_a_line_for_each_meter() -> None:
 
 def test_the_json_is_as_promised() -> None:
     """The keys that the reference promises, and null for what there is not."""
-    one = Standing("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
+    one = StreamStatus("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
     (told,) = json.loads(status_report.as_json([one]))["meters"]
     promised = {"rows": 3, "acknowledged": 1, "waiting": 2, "last_acknowledged": LATEST}
     assert {"id": "gas", **promised, "collector_last": None}.items() <= told.items()
@@ -55,12 +55,12 @@ def test_the_json_is_as_promised() -> None:
 
 def test_the_gravest_problem_is_the_exit_code() -> None:
     """In the order of the reference; all are told, each cause once."""
-    bad = Standing("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
-    assert 5 == status_report.exit_code([Standing("b", 1, problems=(DOWN,))])
+    bad = StreamStatus("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
+    assert 5 == status_report.exit_code([StreamStatus("b", 1, problems=(DOWN,))])
     assert 3 == status_report.exit_code([bad])
     state = replace(bad, problems=(DOWN, StreamProblem("state", "damaged", 7)))
     assert 7 == status_report.exit_code([bad, state])
-    assert 0 == status_report.exit_code([Standing("c", 1)])
+    assert 0 == status_report.exit_code([StreamStatus("c", 1)])
     assert ["a, b: down"] == status_report.problem_lines([bad, replace(bad, id="b", invalid=None)])
 
 
@@ -158,11 +158,11 @@ def test_the_sandbox_is_not_started(bench: Bench) -> None:
     """Its store says what it holds, and is left alone; in use, it says so."""
     config = bench.ini("sandbox", {"m": bench.csv("m.csv", rows(5))})
     settings = load(config, {})
-    (none,), _ = status(settings, Quiet())
+    (none,), _ = status(settings, SilentProgress())
     assert (None, ()) == (none.collector_last, none.problems)
     assert bench.run(config).code == 0
     before = files(bench.state)
-    (one,), _ = status(settings, Quiet())
+    (one,), _ = status(settings, SilentProgress())
     assert one.collector_last == "2023-01-01T01:00:00.000+00:00" == one.last_acknowledged
     assert before == files(bench.state)
 
@@ -173,7 +173,7 @@ def test_a_sandbox_in_use_is_told(bench: Bench) -> None:
     folder = bench.state / "sandbox"
     folder.mkdir(parents=True)
     store = Store(folder / "packets.sqlite")
-    (one,), _ = status(load(config, {}), Quiet())
+    (one,), _ = status(load(config, {}), SilentProgress())
     store.close()
     (problem,) = one.problems
     assert (5, True) == (problem.exit_code, "is using this store" in problem.message)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import text as module
-from swarm.cli.table import fitted, table, width
-from swarm.text import counted, printable
+from swarm.cli.table import pad_or_truncate, table, width
+from swarm.text import pluralize, printable
 
 
 def test_the_examples_hold() -> None:
@@ -57,7 +57,7 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
 @given(st.text(), st.integers(2, 40))
 def test_a_fitted_text_is_as_wide_as_asked(text: str, columns: int) -> None:
     """Whatever the text is, it takes exactly so many columns."""
-    assert columns == width(fitted(text, columns))
+    assert columns == width(pad_or_truncate(text, columns))
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_fitted_text_is_as_wide_as_asked(text: str, columns: int) -> None:
 )
 def test_things_are_counted_in_words(number: int, noun: str, said: str) -> None:
     """One is singular; thousands are parted."""
-    assert said == counted(number, noun)
+    assert said == pluralize(number, noun)

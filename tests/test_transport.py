@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import settings as search
 from hypothesis import strategies as st
 
-from swarm.collector.client import Link
+from swarm.collector.client import CollectorClient
 from swarm.collector.retry import Verdict
 from swarm.collector.transport import available, open_session, scheduler
 from swarm.collector.transport.base import BODY_LIMIT, Access, Answer, Engine, Session
@@ -500,8 +500,8 @@ def test_an_answer_that_was_cut_says_nothing_of_what_is_stored(
 ) -> None:
     """Where the last packet is asked for, a cut is not taken for "nothing is stored"."""
     collector.script = [Raw(b"HTTP/1.1 200 OK\r\n" + data)]
-    link = Link(engine, Access("user", "password"))
-    question = link.last(collector.url, "m")
+    link = CollectorClient(engine, Access("user", "password"))
+    question = link.last_packet(collector.url, "m")
     link.close()
     is_unsettled = question.outcome.verdict is Verdict.UNSETTLED
     assert (is_known, is_stored) == (question.is_known, question.last is not None)

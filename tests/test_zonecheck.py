@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarm.csv import Survey
+from swarm.csv import CheckResult
 from swarm.localtime import naive_of
 from tests.bench import Bench
 from tests.csvmeter import looked_at, written
@@ -22,7 +22,7 @@ def lines(walls: list[int]) -> str:
     return "".join(f"{naive_of(wall)},{number}\n" for number, wall in enumerate(walls))
 
 
-def signs(found: Survey) -> list[str]:
+def signs(found: CheckResult) -> list[str]:
     """Return the notices that a zone is wrong."""
     return [notice for notice in found.notices if WRONG in notice or "stands only once" in notice]
 

@@ -13,18 +13,18 @@ from types import TracebackType
 from typing import ClassVar, Self, get_args
 
 from swarm.agent.config import Config, is_seconds, is_whole
-from swarm.agent.dispatcher import Senders, is_in_sender
+from swarm.agent.dispatcher import Dispatcher, is_in_sender
 from swarm.agent.forks import ForkLock
 from swarm.agent.handlers import Function, Handlers, SentHandler
 from swarm.agent.measurement import Measurement
-from swarm.agent.queue import Backlog, Stream
-from swarm.agent.sender import Sending, Setup, warn_of_late
-from swarm.agent.sessions import Sessions
+from swarm.agent.queue import MeasurementQueue, StreamQueue
+from swarm.agent.sender import Sender, SenderConfig, warn_of_late
+from swarm.agent.sessions import IdleSessions
 from swarm.collector.transport import available, open_session, scheduler
 from swarm.collector.transport.base import Access, Engine
 from swarm.config.parsers import FOREVER
-from swarm.delivery.context import Halted
-from swarm.delivery.settlement import Terms
+from swarm.delivery.context import StopRequested
+from swarm.delivery.settlement import RetryPolicy
 from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
 from swarm.scheduler import SingleThread
 
@@ -71,17 +71,17 @@ class Agent:
         self._process = os.getpid()
         # One for both: a signal's handler that waits lets go of all that its thread has locked.
         lock = threading.RLock()
-        self._backlog = Backlog(queue_size, self._may_wait, lock)
+        self._backlog = MeasurementQueue(queue_size, self._may_wait, lock)
         self._handlers = Handlers(self._backlog.done)
         with self._making.lock:
             engine = _engine(transport)
             self._scheduler = scheduler(engine)
         number = _senders(maximum_parallel_senders)
-        self._senders = Senders(number, self._send_one, self._scheduler, lock)
+        self._senders = Dispatcher(number, self._send_one, self._scheduler, lock)
         self._halted = self._scheduler.event()
-        terms = Terms(settle, "resend", FOREVER if retry_for is None else retry_for)
-        self._sessions = Sessions(engine, self._scheduler)
-        self._setup = Setup(terms, self._sessions, self._senders, self._halted)
+        terms = RetryPolicy(settle, "resend", FOREVER if retry_for is None else retry_for)
+        self._sessions = IdleSessions(engine, self._scheduler)
+        self._setup = SenderConfig(terms, self._sessions, self._senders, self._halted)
         self._last_sent: float | None = None
         self._is_closing = False
         self._closers: list[int] = []
@@ -151,11 +151,11 @@ class Agent:
         """
         self._check_process()
         if isinstance(measurement, Measurement):
-            self._put(measurement, config, self._senders.ready)
+            self._put(measurement, config, self._senders.enqueue)
         elif isinstance(measurement, Collection):
             group = map(_checked, measurement)
             for each in sorted(group, key=lambda each: config.moment(each)[0]):
-                self._put(each, config, self._senders.ready)
+                self._put(each, config, self._senders.enqueue)
         else:
             self._put_stepwise(measurement, config)
 
@@ -251,7 +251,7 @@ class Agent:
         return not (self._handlers.is_own_thread() or is_in_sender())
 
     def _put(
-        self, measurement: Measurement, config: Config, hand_over: Callable[[Stream], None]
+        self, measurement: Measurement, config: Config, hand_over: Callable[[StreamQueue], None]
     ) -> None:
         try:
             stream = self._backlog.put(measurement, config)
@@ -267,25 +267,25 @@ class Agent:
         """Hand the senders all that they have not, as a signal may have come before it was done."""
         for stream in self._backlog.left():
             with suppress(RuntimeError):  # no thread is granted, as `send` has said
-                self._senders.ready(stream)
+                self._senders.enqueue(stream)
 
     def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
         """Queue what comes; a stream that was idle rests a moment, for what belongs before."""
         try:
             for each in measurements:
-                self._put(_checked(each), config, self._senders.rest)
+                self._put(_checked(each), config, self._senders.enqueue_later)
         finally:
             self._senders.wake()
 
-    def _send_one(self, stream: Stream) -> bool:
+    def _send_one(self, stream: StreamQueue) -> bool:
         """Send a stream's earliest measurement; tell whether more waits in it."""
         entry = self._backlog.take(stream)
         if entry is None:
             return False
         warn_of_late(stream, entry)
         try:
-            response, is_sent = Sending(self._setup, stream, entry).run()
-        except Halted:
+            response, is_sent = Sender(self._setup, stream, entry).run()
+        except StopRequested:
             self._backlog.give_back(stream)
             return False
         if is_sent:
@@ -306,7 +306,7 @@ class Agent:
         self._backlog.wait_for(lambda: self._backlog.rest is not None or self._backlog.is_ended)
         self._tell_rest()
         self._backlog.wait_ended(patience)
-        if untold := self._backlog.untold:
+        if untold := self._backlog.unhandled:
             _log.error(
                 "the handlers of %d measurements did not end before the program did: those of one "
                 "took longer than %g s",
@@ -330,7 +330,7 @@ class Agent:
             for measurement in backlog.drain():
                 self._handlers.tell(measurement, None)
             # A sender that outlasted the grace may be about to tell of an answer.
-            if backlog.wait_told(self._patience):
+            if backlog.wait_handled(self._patience):
                 self._handlers.stop()
             self._sessions.close()
         finally:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from swarm.agent.queue import Stream
+from swarm.agent.queue import StreamQueue
 from swarm.scheduler import Event, Scheduler, unmasked
 
 #: So many streams of one collector may wait (backoff, ``Retry-After``, settling) at the same time:
@@ -13,7 +13,7 @@ from swarm.scheduler import Event, Scheduler, unmasked
 MOST_WAITING = 256
 
 #: How long (s) a stream rests whose measurements come from a generator: so it can be sorted.
-REST = 0.1
+REST_SECONDS = 0.1
 
 _here = threading.local()
 
@@ -23,23 +23,23 @@ def is_in_sender() -> bool:
     return getattr(_here, "sends", False)
 
 
-class _Ticket:
+class _Waiter:
     """A condition that a sender waits with: for a stream to send, or for a place of its own."""
 
     def __init__(self, given: Event) -> None:
-        self._stream: Stream | None = None
+        self._stream: StreamQueue | None = None
         self._given = given
 
-    def give(self, stream: Stream | None = None) -> None:
+    def give(self, stream: StreamQueue | None = None) -> None:
         self._stream = stream
         self._given.set()
 
-    def wait(self) -> Stream | None:
+    def wait(self) -> StreamQueue | None:
         self._given.wait()
         return self._stream
 
 
-class Senders:
+class Dispatcher:
     """Jobs that send streams; ``send_one`` sends one packet and tells whether more waits.
 
     A stream has one turn after another, a packet each; one at a time of them all gets the next free
@@ -50,19 +50,19 @@ class Senders:
     def __init__(
         self,
         places: int,
-        send_one: Callable[[Stream], bool],
+        send_one: Callable[[StreamQueue], bool],
         scheduler: Scheduler,
         lock: threading.RLock,
     ) -> None:
-        self._places = places
+        self._slots = places
         self._send_one = send_one
         self._scheduler = scheduler
         self._free = places
-        self._turns: deque[Stream | _Ticket] = deque()
-        self._resting: list[Stream] = []
-        self._idle: list[_Ticket] = []
+        self._turns: deque[StreamQueue | _Waiter] = deque()
+        self._resting: list[StreamQueue] = []
+        self._idle: list[_Waiter] = []
         self._waiting: Counter[str] = Counter()
-        self._parked: defaultdict[str, list[Stream]] = defaultdict(list)
+        self._parked: defaultdict[str, list[StreamQueue]] = defaultdict(list)
         self._count = 0
         self._has_begun = False
         self._is_stopped = False
@@ -71,37 +71,37 @@ class Senders:
 
     # For any thread. What a signal's handler may interrupt leaves the work to the scheduler.
 
-    def ready(self, stream: Stream) -> None:
+    def enqueue(self, stream: StreamQueue) -> None:
         """Give a stream its turn when those before it had theirs.
 
         Raises `RuntimeError` where the system grants no thread for the first sender.
         """
-        self._call(self._line_up, stream)
+        self._call(self._enqueue, stream)
 
-    def rest(self, stream: Stream) -> None:
+    def enqueue_later(self, stream: StreamQueue) -> None:
         """Give a stream its turn in a moment, or on `wake`; raises as `ready` does."""
-        self._call(self._lay_down, stream)
+        self._call(self._enqueue_later, stream)
 
     def wake(self) -> None:
         """Give the streams that rest their turn."""
         if self._has_begun:
             self._call(self._wake)
 
-    def _call(self, function: Callable[..., None], *arguments: Stream) -> None:
+    def _call(self, function: Callable[..., None], *arguments: StreamQueue) -> None:
         try:
             if not self._has_begun:
                 self._begin()
         finally:
-            self._scheduler.call(function, *arguments)
+            self._scheduler.call_soon(function, *arguments)
 
     def _begin(self) -> None:
         # Noted last: a signal's handler that waits meanwhile needs a sender as well. One more than
         # there need be is no harm.
-        self._scheduler.start(self._run_first)
+        self._scheduler.spawn(self._run_first)
         self._has_begun = True
 
     @contextmanager
-    def place_lent(self, stream: Stream) -> Iterator[None]:
+    def slot_released(self, stream: StreamQueue) -> Iterator[None]:
         """Give this sender's place to others for a while; end with a place again."""
         with self._lock:
             self._free += 1
@@ -134,18 +134,18 @@ class Senders:
 
     # Called by the scheduler
 
-    def _line_up(self, stream: Stream) -> None:
+    def _enqueue(self, stream: StreamQueue) -> None:
         with self._lock:
-            if not stream.is_out:
-                stream.is_out = True
+            if not stream.is_scheduled:
+                stream.is_scheduled = True
                 self._turns.append(stream)
                 self._hand_out()
 
-    def _lay_down(self, stream: Stream) -> None:
+    def _enqueue_later(self, stream: StreamQueue) -> None:
         with self._lock:
-            if stream.is_out:
+            if stream.is_scheduled:
                 return
-            stream.is_out = True
+            stream.is_scheduled = True
             self._resting.append(stream)
             is_first = len(self._resting) == 1
         if is_first:
@@ -153,12 +153,12 @@ class Senders:
 
     def _begin_rest(self) -> None:
         try:
-            self._scheduler.start(self._wake_later)
+            self._scheduler.spawn(self._wake_later)
         except RuntimeError:  # the system grants no thread: then there is no rest
             self._wake()
 
     def _wake_later(self) -> None:
-        self._scheduler.event().wait(REST)
+        self._scheduler.event().wait(REST_SECONDS)
         self._wake()
 
     def _wake(self) -> None:
@@ -176,11 +176,11 @@ class Senders:
             elif not self._start(stream):
                 return
 
-    def _next_turn(self) -> Stream | None:
+    def _next_turn(self) -> StreamQueue | None:
         """Take a free place for the next stream; a sender that returns in its turn gets one too."""
         while self._turns and self._free > 0:
             head = self._turns.popleft()
-            if isinstance(head, _Ticket):
+            if isinstance(head, _Waiter):
                 self._free -= 1
                 head.give()
             elif self._waiting[head.collector] >= MOST_WAITING:
@@ -190,10 +190,10 @@ class Senders:
                 return head
         return None
 
-    def _start(self, stream: Stream) -> bool:
+    def _start(self, stream: StreamQueue) -> bool:
         """Start a sender; where the system grants none, the stream waits for those there are."""
         try:
-            self._scheduler.start(self._run, stream)
+            self._scheduler.spawn(self._run, stream)
         except RuntimeError:
             self._free += 1
             self._turns.appendleft(stream)
@@ -210,14 +210,14 @@ class Senders:
             self._free -= 1
         self._run(self._after(None))
 
-    def _run(self, stream: Stream | None) -> None:
+    def _run(self, stream: StreamQueue | None) -> None:
         _here.sends = True
         turn = stream
         while turn is not None:
             has_more = self._send_one(turn)
             turn = self._after(turn if has_more else None)
 
-    def _after(self, stream: Stream | None) -> Stream | None:
+    def _after(self, stream: StreamQueue | None) -> StreamQueue | None:
         """Give the place back; return the next stream to send, None for the sender to end."""
         with self._lock:
             self._free += 1
@@ -226,19 +226,19 @@ class Senders:
             turn = self._next_turn()
             if turn is not None:
                 return turn
-            if self._is_stopped or len(self._idle) >= self._places:
+            if self._is_stopped or len(self._idle) >= self._slots:
                 self._count -= 1
                 self._changed.notify_all()
                 return None
-            ticket = self._ticket()
+            ticket = self._waiter()
             self._idle.append(ticket)
         return ticket.wait()
 
-    def _ticket(self) -> _Ticket:
-        return _Ticket(self._scheduler.event())
+    def _waiter(self) -> _Waiter:
+        return _Waiter(self._scheduler.event())
 
     def _return(self, collector: str) -> None:
-        ticket = self._ticket()
+        ticket = self._waiter()
         with self._lock:
             self._waiting[collector] -= 1
             self._turns.extend(self._parked.pop(collector, ()))

@@ -175,7 +175,7 @@ def check_year(timestamp: datetime, instant: int, offset: int) -> None:
 
 
 def _offset_in(zone: Zone, wall: int, timestamp: datetime) -> int:
-    offsets = zone.readings(wall).offsets
+    offsets = zone.valid_offsets(wall).offsets
     if not offsets:
         raise MeasurementError(
             f"timestamp {timestamp.isoformat()}: a clock change skips this local time in "

@@ -19,7 +19,7 @@ MOST_REMEMBERED = 10_000
 Key = tuple[str, str]
 
 
-class Entry(NamedTuple):
+class QueuedMeasurement(NamedTuple):
     """A measurement that waits; ``number`` keeps those of one instant in the order they came."""
 
     instant: int
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     config: Config
 
 
-class Stream:
+class StreamQueue:
     """The waiting measurements of one stream, the earliest first.
 
     ``is_offered`` once somebody hands it to the senders, ``is_out`` while they have it: then they
@@ -38,7 +38,14 @@ class Stream:
     """
 
     __slots__ = (
-        *("collector", "in_hand", "in_order", "is_offered", "is_out", "key", "newest", "others"),
+        "collector",
+        "in_flight",
+        "in_order",
+        "is_offered",
+        "is_scheduled",
+        "key",
+        "newest",
+        "others",
     )
 
     def __init__(self, key: Key, newest: int | None) -> None:
@@ -46,16 +53,16 @@ class Stream:
         self.collector = key[0]
         self.newest = newest
         self.is_offered = False
-        self.is_out = False
-        self.in_hand: Entry | None = None
+        self.is_scheduled = False
+        self.in_flight: QueuedMeasurement | None = None
         # Most come in order: those need no heap.
-        self.in_order: deque[Entry] = deque()
-        self.others: list[Entry] = []
+        self.in_order: deque[QueuedMeasurement] = deque()
+        self.others: list[QueuedMeasurement] = []
 
     def __bool__(self) -> bool:
         return bool(self.in_order or self.others)
 
-    def pop(self) -> Entry:
+    def pop(self) -> QueuedMeasurement:
         """Take the earliest entry out."""
         others = self.others
         if others and not (self.in_order and self.in_order[0] < others[0]):
@@ -63,7 +70,7 @@ class Stream:
         return self.in_order.popleft()
 
 
-class Backlog:
+class MeasurementQueue:
     """The streams and what waits in them, never more than ``size``; all its methods are atomic.
 
     A thread that may not wait for room is not held to that; ``may_wait`` tells, and is asked when
@@ -77,8 +84,8 @@ class Backlog:
         self._size = size
         self._may_wait = may_wait
         # Who waits for room is not woken for every single place: that would cost more than sending.
-        self._roomy = size - max(1, size // 10)
-        self._streams: dict[Key, Stream] = {}
+        self._low_water = size - max(1, size // 10)
+        self._streams: dict[Key, StreamQueue] = {}
         self._newest: OrderedDict[Key, int] = OrderedDict()
         self._numbers = itertools.count()
         self._given = 0
@@ -99,12 +106,12 @@ class Backlog:
         return self._given - answered
 
     @property
-    def untold(self) -> int:
+    def unhandled(self) -> int:
         """The number of measurements whose end the handlers have not heard of."""
         return self._open
 
     @unmasked
-    def put(self, measurement: Measurement, config: Config) -> Stream | None:
+    def put(self, measurement: Measurement, config: Config) -> StreamQueue | None:
         """Add a measurement, once there is room; return its stream if it is not with the senders.
 
         Whoever gets the stream has to hand it to them.
@@ -112,12 +119,12 @@ class Backlog:
         instant, offset = config.moment(measurement)
         with self._lock:
             if self._open >= self._size and self._may_wait():
-                self._room.wait_for(lambda: self._open <= self._roomy or self.is_closed)
+                self._room.wait_for(lambda: self._open <= self._low_water or self.is_closed)
             number = next(self._numbers)
-            entry = Entry(instant, number, offset, measurement, config)
+            entry = QueuedMeasurement(instant, number, offset, measurement, config)
             return self._add((config.collector, measurement.id), entry)
 
-    def _add(self, key: Key, entry: Entry) -> Stream | None:
+    def _add(self, key: Key, entry: QueuedMeasurement) -> StreamQueue | None:
         """Add an entry in one step.
 
         Handlers of signals run when something is called: once there is a stream, the only call is
@@ -125,7 +132,7 @@ class Backlog:
         """
         spare = None
         while spare is None and key not in self._streams:
-            spare = Stream(key, self._newest.get(key))
+            spare = StreamQueue(key, self._newest.get(key))
         if self.is_closed:
             raise AgentError("the agent is closed; nothing more can be sent with it")
         if spare is not None and key not in self._streams:
@@ -141,44 +148,44 @@ class Backlog:
             heappush(stream.others, entry)
         return offered
 
-    def left(self) -> list[Stream]:
+    def left(self) -> list[StreamQueue]:
         """Return the streams in which something waits and that are not with the senders."""
         with self._lock:
-            return [each for each in self._streams.values() if each and not each.is_out]
+            return [each for each in self._streams.values() if each and not each.is_scheduled]
 
-    def take(self, stream: Stream) -> Entry | None:
+    def take(self, stream: StreamQueue) -> QueuedMeasurement | None:
         """Take the earliest of a stream that is out; None where nothing waits any more."""
         with self._lock:
-            stream.is_offered = stream.is_out = bool(stream)
-            stream.in_hand = stream.pop() if stream.is_out else None
-            if not stream.is_out:
+            stream.is_offered = stream.is_scheduled = bool(stream)
+            stream.in_flight = stream.pop() if stream.is_scheduled else None
+            if not stream.is_scheduled:
                 self._forget(stream)
-            return stream.in_hand
+            return stream.in_flight
 
-    def give_back(self, stream: Stream) -> None:
+    def give_back(self, stream: StreamQueue) -> None:
         """Put back what was taken and not sent."""
         with self._lock:
-            if stream.in_hand is not None:
-                heappush(stream.others, stream.in_hand)
-                stream.in_hand = None
+            if stream.in_flight is not None:
+                heappush(stream.others, stream.in_flight)
+                stream.in_flight = None
 
-    def answered(self, stream: Stream, *, is_sent: bool) -> bool | None:
+    def answered(self, stream: StreamQueue, *, is_sent: bool) -> bool | None:
         """Note the final answer to what was taken; tell whether more waits in the stream.
 
         None where it comes after `drain`: then the measurement counts as not answered.
         """
         with self._lock:
-            if stream.in_hand is None:
+            if stream.in_flight is None:
                 return None
-            stream.in_hand = None
+            stream.in_flight = None
             self.sent += is_sent
             self.refused += not is_sent
-            stream.is_offered = stream.is_out = bool(stream)
-            if not stream.is_out:
+            stream.is_offered = stream.is_scheduled = bool(stream)
+            if not stream.is_scheduled:
                 self._forget(stream)
-            return stream.is_out
+            return stream.is_scheduled
 
-    def _forget(self, stream: Stream) -> None:
+    def _forget(self, stream: StreamQueue) -> None:
         """Forget an idle stream, but for the time that it sent last: there may be millions."""
         if self._streams.get(stream.key) is not stream:
             return
@@ -193,7 +200,7 @@ class Backlog:
         """Note that a measurement was answered and its handlers called: there is room for more."""
         with self._lock:
             self._open -= 1
-            if self._open == self._roomy:
+            if self._open == self._low_water:
                 self._room.notify_all()
             if not self._open:
                 self._changed.notify_all()
@@ -208,7 +215,7 @@ class Backlog:
         with self._lock:
             return self._changed.wait_for(condition, timeout)
 
-    def wait_told(self, patience: float | None) -> bool:
+    def wait_handled(self, patience: float | None) -> bool:
         """Wait until nothing is left; give up where none was done for so many seconds."""
         return self._wait_patiently(lambda: not self._open, patience)
 
@@ -236,7 +243,7 @@ class Backlog:
     def count_rest(self) -> None:
         """Count what has no answer, before it is drained."""
         with self._lock:
-            under_way = sum(stream.in_hand is not None for stream in self._streams.values())
+            under_way = sum(stream.in_flight is not None for stream in self._streams.values())
             self.rest = self.waiting - under_way, under_way
             self._changed.notify_all()
 
@@ -252,7 +259,7 @@ class Backlog:
             while (entry := self._dropped(stream)) is not None:
                 yield entry.measurement
 
-    def _dropped(self, stream: Stream) -> Entry | None:
+    def _dropped(self, stream: StreamQueue) -> QueuedMeasurement | None:
         with self._lock:
-            entry, stream.in_hand = stream.in_hand, None
+            entry, stream.in_flight = stream.in_flight, None
             return stream.pop() if entry is None and stream else entry

@@ -13,16 +13,16 @@ from functools import lru_cache
 from typing import Protocol
 
 from swarm.agent.handlers import Response
-from swarm.agent.queue import Entry, Stream
-from swarm.agent.sessions import Sessions
+from swarm.agent.queue import QueuedMeasurement, StreamQueue
+from swarm.agent.sessions import IdleSessions
 from swarm.agent.thread_log import ThreadLog
-from swarm.collector.client import Link, Outcome
-from swarm.collector.retry import Patience, Verdict
+from swarm.collector.client import CollectorClient, Outcome
+from swarm.collector.retry import RetryBudget, Verdict
 from swarm.collector.transport.base import Access
-from swarm.delivery.context import Ended, Halted
+from swarm.delivery.context import StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import Tally
-from swarm.delivery.settlement import Settlement, Terms
+from swarm.delivery.settlement import RetryPolicy, Settlement
 from swarm.delivery.task import Item, Target
 from swarm.packet import packet
 from swarm.scheduler import Event
@@ -34,33 +34,33 @@ _TRIED_AGAIN = frozenset({Verdict.UNSETTLED, Verdict.THROTTLED, Verdict.UNREACHA
 _NO_OUTCOME = Outcome(Verdict.UNREACHABLE)
 
 
-class Places(Protocol):
+class SlotOwner(Protocol):
     """An object that gives places to streams."""
 
-    def place_lent(self, stream: Stream) -> AbstractContextManager[None]:
+    def slot_released(self, stream: StreamQueue) -> AbstractContextManager[None]:
         """Give this sender's place to others for a while."""
 
 
 @dataclass(frozen=True)
-class Setup:
+class SenderConfig:
     """Facts of all measurements of an agent; ``halted`` tells that no packet may be sent."""
 
-    terms: Terms
-    sessions: Sessions
-    places: Places
+    retry_policy: RetryPolicy
+    sessions: IdleSessions
+    slot_owner: SlotOwner
     halted: Event
 
 
-class Sending:
+class Sender:
     """One measurement's exchanges: their loop, and an `ExchangeContext` for them."""
 
-    def __init__(self, setup: Setup, stream: Stream, entry: Entry) -> None:
+    def __init__(self, setup: SenderConfig, stream: StreamQueue, entry: QueuedMeasurement) -> None:
         self._setup = setup
         self._stream = stream
         self._entry = entry
         own = entry.config.retry_for
-        self._retry_for = setup.terms.retry_for if own is None else own
-        self._patience = Patience(self._retry_for)
+        self._retry_for = setup.retry_policy.retry_for if own is None else own
+        self._patience = RetryBudget(self._retry_for)
         self._exchange = Exchange(self._target(), self)
         self._last = _NO_OUTCOME
         self._is_unreachable = False
@@ -72,16 +72,16 @@ class Sending:
         """
         try:
             return self._posted()
-        except Ended as end:
+        except StreamEnded as end:
             return self._refused(end.problem.kind)
-        except Halted:
+        except StopRequested:
             raise
         except Exception:
             # The sender lives on: a bug that one measurement meets must not stop the others.
             _log.exception("Could not send %s: a bug in swarm", self._entry.measurement)
             return None, False
         finally:
-            self._exchange.leave()
+            self._exchange.release_slot()
 
     def _target(self) -> Target:
         config = self._entry.config
@@ -94,7 +94,7 @@ class Sending:
         item = Item(entry.instant, entry.measurement.body)
         data = packet(entry.measurement.id, entry.instant, entry.offset, item.body)
         while True:
-            exchange.clear()
+            exchange.wait_until_allowed()
             outcome = exchange.post(data)
             ended = time.monotonic()
             if outcome.verdict is Verdict.ACKNOWLEDGED:
@@ -103,17 +103,17 @@ class Sending:
                 return self._refused("rejected")
             if outcome.verdict in _TRIED_AGAIN:
                 _log.warning(
-                    "Could not send %s, trying again: %s", entry.measurement, outcome.words
+                    "Could not send %s, trying again: %s", entry.measurement, outcome.detail
                 )
             if outcome.verdict is not Verdict.UNSETTLED:
-                exchange.get_over(outcome, self._patience, None)
+                exchange.recover(outcome, self._patience, None)
             elif self._is_stored(item, outcome, ended):
                 return _STORED, True
 
     def _is_stored(self, item: Item, outcome: Outcome, ended: float) -> bool:
         tally = Tally()
-        settlement = Settlement(self._exchange, self._setup.terms, tally)
-        is_stored = settlement.is_stored(item, outcome, ended, self._patience)
+        settlement = Settlement(self._exchange, self._setup.retry_policy, tally)
+        is_stored = settlement.reconcile(item, outcome, ended, self._patience)
         if tally.possible_duplicates:
             _log.warning(
                 "It can't be settled whether the collector holds %s: it may be sent twice",
@@ -123,50 +123,50 @@ class Sending:
 
     def _refused(self, kind: str) -> tuple[Response | None, bool]:
         how = f", given up after {self._retry_for:g} s" if kind == "temporary" else ""
-        _log.error("Could not send %s%s: %s", self._entry.measurement, how, self._last.words)
+        _log.error("Could not send %s%s: %s", self._entry.measurement, how, self._last.detail)
         return _response(self._last), False
 
     # What the exchanges need: `swarm.delivery.context.ExchangeContext`
 
-    def enter(self, access: Access) -> Link:
+    def acquire_slot(self, access: Access) -> CollectorClient:
         """Return a session; the place is this sender's already."""
         return self._setup.sessions.take(access)
 
-    def leave(self, link: Link) -> None:
+    def release_slot(self, link: CollectorClient) -> None:
         """Bring the session back."""
         self._setup.sessions.bring(link)
 
-    def may_send(self, _credential: int) -> None:
+    def wait_for_turn(self, _credential: int) -> None:
         """Wait if the collector was out of reach; raises `Halted` when the agent is ended."""
         if self._is_unreachable:
             self.sleep(self._patience.next_wait(None))
         elif self._setup.halted.is_set():
-            raise Halted
+            raise StopRequested
 
     def sleep(self, seconds: float, _credential: int = 0) -> None:
         """Wait, with the place lent to others."""
-        with self._setup.places.place_lent(self._stream):
+        with self._setup.slot_owner.slot_released(self._stream):
             if self._setup.halted.wait(seconds):
-                raise Halted
+                raise StopRequested
 
-    def heard(self, outcome: Outcome, _credential: int) -> None:
+    def record_outcome(self, outcome: Outcome, _credential: int) -> None:
         """Remember how the last exchange went."""
         self._last = outcome
         self._is_unreachable = outcome.verdict is Verdict.UNREACHABLE
 
-    def gives_up(self, _retry_for: float) -> bool:
+    def is_outage(self, _retry_for: float) -> bool:
         """Tell that each measurement is given up by itself."""
         return False
 
-    def is_accepted(self, _credential: int) -> bool:
+    def is_credential_accepted(self, _credential: int) -> bool:
         """Tell that a refused credential concerns this measurement alone."""
         return True
 
-    def condemn(self, _credential: int) -> None:
+    def disable_credential(self, _credential: int) -> None:
         """Stop nothing: other measurements are tried all the same."""
 
 
-def warn_of_late(stream: Stream, entry: Entry) -> None:
+def warn_of_late(stream: StreamQueue, entry: QueuedMeasurement) -> None:
     """Warn of a measurement that is not newer than one of its stream that was sent."""
     if stream.newest is None or entry.instant > stream.newest:
         return
@@ -180,7 +180,7 @@ def warn_of_late(stream: Stream, entry: Entry) -> None:
 
 
 def _response(outcome: Outcome) -> Response | None:
-    return None if outcome.status is None else _answer(outcome.status, outcome.words)
+    return None if outcome.status is None else _answer(outcome.status, outcome.detail)
 
 
 @lru_cache(maxsize=64)

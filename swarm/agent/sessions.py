@@ -2,7 +2,7 @@
 
 import threading
 
-from swarm.collector.client import Link
+from swarm.collector.client import CollectorClient
 from swarm.collector.transport.base import Access, Engine
 from swarm.scheduler import THREADS, Scheduler
 
@@ -10,18 +10,18 @@ from swarm.scheduler import THREADS, Scheduler
 MOST_IDLE = 256
 
 
-class Sessions:
+class IdleSessions:
     """Open sessions of many credentials, each in one hand at a time."""
 
     def __init__(self, engine: Engine, scheduler: Scheduler = THREADS) -> None:
         self._engine = engine
         self._scheduler = scheduler
-        self._idle: dict[Access, list[Link]] = {}
+        self._idle: dict[Access, list[CollectorClient]] = {}
         self._count = 0
         self._is_closed = False
         self._lock = threading.Lock()
 
-    def take(self, access: Access) -> Link:
+    def take(self, access: Access) -> CollectorClient:
         """Return a session: the one used last (a server closes those that idle), or a new one."""
         with self._lock:
             # Taken out and put back, the dictionary keeps its keys in order of use.
@@ -32,9 +32,9 @@ class Sessions:
                 if idle:
                     self._idle[access] = idle
                 return link
-        return Link(self._engine, access, self._scheduler)
+        return CollectorClient(self._engine, access, self._scheduler)
 
-    def bring(self, link: Link) -> None:
+    def bring(self, link: CollectorClient) -> None:
         """Keep a session for the next."""
         if self._is_closed:
             link.close()
@@ -56,7 +56,7 @@ class Sessions:
         for link in links:
             link.close()
 
-    def _oldest(self) -> Link:
+    def _oldest(self) -> CollectorClient:
         access, idle = next(iter(self._idle.items()))
         link = idle.pop(0)
         self._count -= 1

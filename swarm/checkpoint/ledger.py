@@ -18,7 +18,7 @@ from pathlib import Path
 from swarm.checkpoint import doubts
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
-from swarm.checkpoint.ledger_format import Baseline, Begun, Entry, Note, Slot
+from swarm.checkpoint.ledger_format import Baseline, Begun, InFlight, LedgerEntry, Note
 from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
 
@@ -56,7 +56,7 @@ class Ledger:
         self.notice: str | None = None
         self.opened_at: int | None = None
         self.newest: int | None = None
-        self.last_acknowledged: Entry | None = None
+        self.last_acknowledged: LedgerEntry | None = None
         self.baseline: Baseline = fmt.WITH_THE_STREAM
         self._file = file
         self._stream = stream
@@ -166,7 +166,7 @@ class Ledger:
         """The number of recorded rows."""
         return self._count
 
-    def hold(self, baseline: Baseline) -> None:
+    def set_baseline(self, baseline: Baseline) -> None:
         """Note what the collector held when the stream was begun anew."""
         self.baseline = baseline
         self._file.write_header(self._stream, baseline)
@@ -181,25 +181,25 @@ class Ledger:
         self._file.write_notes(self._noted, rows)
         self._noted += len(rows)
         self._has_noted = True
-        self._write_slot()
+        self._write_in_flight()
         self.sync()
 
-    def begin(self) -> None:
+    def mark_in_flight(self) -> None:
         """Say that the next row that was noted is about to be sent."""
         if self._noted <= self._count:
             raise RuntimeError("a row that was not noted may not be sent")
         self._number = self._count
-        self._write_slot()
+        self._write_in_flight()
 
-    def withdraw(self) -> None:
+    def clear_in_flight(self) -> None:
         """Say that nothing is in flight: the packet is known not to be stored."""
         self._number = self._count - 1
-        self._write_slot()
+        self._write_in_flight()
 
     def record(self, instant: int, digest: int, kind: int) -> None:
         """Append a settled row; a rejected one is synced at once, others now and then."""
         self._file.write_record(self._count, fmt.record(self._count, instant, digest, kind))
-        self._note(Entry(instant, digest, kind))
+        self._note(LedgerEntry(instant, digest, kind))
         is_due = self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due
         if is_due or kind == REJECTED:
             self.sync()
@@ -216,7 +216,7 @@ class Ledger:
         self.in_doubt = ()
         self._number = self._count - 1
         self._noted = self._count
-        self._write_slot()
+        self._write_in_flight()
         self.sync()
         self.freeze()
 
@@ -228,7 +228,7 @@ class Ledger:
     def sync(self) -> None:
         """Put all records on the disk."""
         count = self._count
-        self._scheduler.aside(self._file.sync)
+        self._scheduler.run_in_thread(self._file.sync)
         self._synced = max(count, self._synced)
         self._sync_due = self._clock() + SYNC_SECONDS
 
@@ -241,12 +241,12 @@ class Ledger:
             if self._number < self._count:
                 self._number = self._count - 1
                 self._noted = self._count
-                self._write_slot(is_clean=True)
+                self._write_in_flight(is_clean=True)
             self.sync()
         finally:
             self._file.close()
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[LedgerEntry]:
         """Yield what was recorded when the ledger was opened, in order of time.
 
         Rows sent late stand in runs of their own behind the others; the runs are merged: of one
@@ -257,13 +257,15 @@ class Ledger:
         merged = heapq.merge(*runs, key=lambda entry: entry.instant)
         yield from merged if len(runs) > 1 else runs[0]
 
-    def _run(self, start: int, end: int) -> Iterator[Entry]:
+    def _run(self, start: int, end: int) -> Iterator[LedgerEntry]:
         for number in range(start, end, _CHUNK):
             yield from _entries(self._file.records(number, min(number + _CHUNK, end)))
 
-    def _write_slot(self, *, is_clean: bool = False) -> None:
+    def _write_in_flight(self, *, is_clean: bool = False) -> None:
         boot = fmt.boot_id()
-        self._file.write_slot(Slot(self._number, self._noted, self._synced, boot, is_clean))
+        self._file.write_in_flight(
+            InFlight(self._number, self._noted, self._synced, boot, is_clean)
+        )
 
     def _keep_doubts(self) -> None:
         if self.doubts != self._known_doubts:
@@ -271,7 +273,7 @@ class Ledger:
             self._known_doubts = frozenset(self.doubts)
 
     def _load(self) -> None:
-        slot = self._file.slot()
+        slot = self._file.read_in_flight()
         is_same_boot = slot.boot == fmt.boot_id() and any(slot.boot)
         whole, is_torn = self._file.size()
         self._scan(whole, None if is_same_boot else slot.synced)
@@ -298,7 +300,7 @@ class Ledger:
     def _scan(self, whole: int, synced: int | None) -> None:
         """Look at every record; ``synced`` is how many a power cut can't have taken, if one was."""
         for number in range(0, whole, _CHUNK):
-            self._scheduler.breathe()
+            self._scheduler.yield_control()
             data = self._file.records(number, min(number + _CHUNK, whole))
             for at in range(0, len(data), fmt.RECORD_BYTES):
                 if not fmt.is_record(self._count, data[at : at + fmt.RECORD_BYTES]):
@@ -308,7 +310,7 @@ class Ledger:
                     return
                 self._note(fmt.entry(data, at))
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: LedgerEntry) -> None:
         if self._last is not None and entry.instant <= self._last:
             self._runs.append(self._count)
         self._last = entry.instant
@@ -319,7 +321,7 @@ class Ledger:
                 self.newest = entry.instant
 
 
-def recorded(path: Path, start: int) -> Counter[int]:
+def count_records(path: Path, start: int) -> Counter[int]:
     """Return how many records of each kind a ledger holds from a number on, if it can be read."""
     with suppress(StateError):
         ledger_file = Snapshot.open(path)
@@ -330,22 +332,22 @@ def recorded(path: Path, start: int) -> Counter[int]:
     return Counter()
 
 
-def _entries(data: bytes) -> Iterator[Entry]:
+def _entries(data: bytes) -> Iterator[LedgerEntry]:
     return map(partial(fmt.entry, data), range(0, len(data), fmt.RECORD_BYTES))
 
 
-class Record:
+class LedgerCursor:
     """A ledger's entries, read in step with rows in order of time.
 
     ``has_other`` tells whether the last row that was asked for is recorded with other values.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self.has_other = False
         self._entries = iter(entries)
         self._head = next(self._entries, None)
 
-    def at(self, instant: int, digest: int) -> int | None:
+    def lookup(self, instant: int, digest: int) -> int | None:
         """Return what is recorded of a row: a kind, or None.
 
         Of the values that were acknowledged at an instant the last ones count; they win over what

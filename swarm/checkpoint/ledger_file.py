@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from swarm.checkpoint import ledger_format as fmt
-from swarm.checkpoint.ledger_format import Baseline, Note, Slot
+from swarm.checkpoint.ledger_format import Baseline, InFlight, Note
 from swarm.errors import StateError
 from swarm.files import is_still_there, make_folder, open_fresh, open_private, sync_folder
 from swarm.open_files import has_too_many, way_out
@@ -22,7 +22,7 @@ _CLOSED = -1
 
 def remove(path: Path) -> None:
     """Remove a ledger, if there is one."""
-    with _told(path):
+    with _describe(path):
         path.unlink(missing_ok=True)
 
 
@@ -51,7 +51,7 @@ class LedgerFile:
 
         ``notes`` are the rows beyond the records that may have been sent.
         """
-        with _told(path):
+        with _describe(path):
             make_folder(path.parent)
             fresh = path.with_name(path.name + ".new")
             fd = open_fresh(fresh)
@@ -61,8 +61,8 @@ class LedgerFile:
                 file.write_notes(count, notes)
                 file.write_header(stream, baseline)
                 last = count + len(notes) - 1
-                file.write_slot(Slot(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
-                scheduler.aside(_put_in_place, fd, fresh, path)
+                file.write_in_flight(InFlight(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
+                scheduler.run_in_thread(_put_in_place, fd, fresh, path)
             except BaseException:
                 os.close(fd)
                 raise
@@ -71,7 +71,7 @@ class LedgerFile:
     @classmethod
     def open(cls, path: Path) -> Self | None:
         """Open a ledger's file, None if there is none."""
-        with _told(path):
+        with _describe(path):
             try:
                 return cls(path, open_private(path, cls._ACCESS))
             except FileNotFoundError:
@@ -98,18 +98,18 @@ class LedgerFile:
         """Write the header."""
         _write(self.path, self._fd, fmt.header(stream, baseline), 0)
 
-    def slot(self) -> Slot:
+    def read_in_flight(self) -> InFlight:
         """Return the slot."""
-        return self._slot()[0]
+        return self._read_in_flight()[0]
 
-    def write_slot(self, slot: Slot) -> None:
+    def write_in_flight(self, slot: InFlight) -> None:
         """Write the slot."""
-        _write(self.path, self._fd, fmt.slot(slot), fmt.SLOT_AT)
+        _write(self.path, self._fd, fmt.in_flight(slot), fmt.IN_FLIGHT_AT)
 
     def notes(self, start: int, end: int) -> tuple[Note, ...]:
         """Return the notes with these numbers, as far as they are there."""
         if self.is_old:
-            _, named = self._slot()
+            _, named = self._read_in_flight()
             return () if named is None or end - start != 1 else (named,)
         found = []
         for number in range(start, min(end, start + fmt.RING)):
@@ -129,7 +129,7 @@ class LedgerFile:
 
     def size(self) -> tuple[int, bool]:
         """Return how many whole records there are, and whether a part of one follows."""
-        with _told(self.path):
+        with _describe(self.path):
             size = os.fstat(self._fd).st_size - self._place(0)
         whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)
         return whole, part > 0
@@ -144,13 +144,13 @@ class LedgerFile:
 
     def cut(self, count: int) -> None:
         """Leave so many records, durably: what comes next must not be mixed with what was there."""
-        with _told(self.path):
+        with _describe(self.path):
             os.ftruncate(self._fd, self._place(count))
             os.fsync(self._fd)
 
     def sync(self) -> None:
         """Put all on the disk; raises `StateError` also where the file is not in its place now."""
-        with _told(self.path):
+        with _describe(self.path):
             os.fsync(self._fd)
             is_in_place = is_still_there(self._fd, self.path)
         if not is_in_place:
@@ -160,9 +160,9 @@ class LedgerFile:
                 "command with --adopt, which asks the collector what it holds"
             )
 
-    def _slot(self) -> tuple[Slot, Note | None]:
-        data = self._read(fmt.SLOT_BYTES, fmt.SLOT_AT)
-        return fmt.read_slot(self.path, data, self._version)
+    def _read_in_flight(self) -> tuple[InFlight, Note | None]:
+        data = self._read(fmt.IN_FLIGHT_BYTES, fmt.IN_FLIGHT_AT)
+        return fmt.read_in_flight(self.path, data, self._version)
 
     def _write_records(self, records: Iterable[bytes]) -> int:
         count = 0
@@ -175,7 +175,7 @@ class LedgerFile:
         return fmt.RECORDS_AT[self._version] + number * fmt.RECORD_BYTES
 
     def _read(self, size: int, place: int) -> bytes:
-        with _told(self.path):
+        with _describe(self.path):
             return os.pread(self._fd, size, place)
 
 
@@ -187,13 +187,13 @@ class Snapshot(LedgerFile):
 
     _ACCESS = os.O_RDONLY
 
-    def _slot(self) -> tuple[Slot, Note | None]:
+    def _read_in_flight(self) -> tuple[InFlight, Note | None]:
         """Return the slot; one that is being written is read again."""
         for _ in range(_LOOKS):
             with suppress(StateError):
-                return super()._slot()
+                return super()._read_in_flight()
             time.sleep(_BETWEEN_LOOKS)
-        return super()._slot()
+        return super()._read_in_flight()
 
     def size(self) -> tuple[int, bool]:
         """Return how many whole records there are; the last may be about to become one."""
@@ -227,7 +227,7 @@ def _write(path: Path, fd: int, data: bytes, place: int) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _describe(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

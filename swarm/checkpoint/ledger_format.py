@@ -31,24 +31,24 @@ VERSION = 2
 _MAGIC = b"SWARMLDG"
 _HEADER = struct.Struct("<8sI16s")
 _BASELINE = struct.Struct("<BqQI11x")
-_SLOTS = {1: struct.Struct("<qqQdQ16sB3x"), 2: struct.Struct("<qQQ16sB19x")}
+_IN_FLIGHT = {1: struct.Struct("<qqQdQ16sB3x"), 2: struct.Struct("<qQQ16sB19x")}
 _NOTE = struct.Struct("<qQQI")
 _RECORD = struct.Struct("<qQI")
 _CRC = struct.Struct("<I")
 
 HEADER_BYTES = _HEADER.size + _BASELINE.size + _CRC.size
-SLOT_AT = HEADER_BYTES
-SLOT_BYTES = _SLOTS[VERSION].size + _CRC.size
+IN_FLIGHT_AT = HEADER_BYTES
+IN_FLIGHT_BYTES = _IN_FLIGHT[VERSION].size + _CRC.size
 NOTES_AT = 4096
 NOTE_BYTES = _NOTE.size + _CRC.size
 #: Twice what may be noted at once: new notes take no place whose record may not be on the disk yet.
 RING = 2048
 RECORD_BYTES = _RECORD.size + _CRC.size
 #: Where the records begin, by the version.
-RECORDS_AT = {1: SLOT_AT + SLOT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
+RECORDS_AT = {1: IN_FLIGHT_AT + IN_FLIGHT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One row that was settled: its instant (ms), the digest of its measurements, the kind."""
 
     instant: int
@@ -105,7 +105,7 @@ class Header(NamedTuple):
     baseline: Baseline
 
 
-class Slot(NamedTuple):
+class InFlight(NamedTuple):
     """The point that the stream's last run reached; records are counted from 0.
 
     ``number`` is that of the packet in flight, or of the last record where none is (-1 before the
@@ -153,25 +153,25 @@ def read_header(path: Path, data: bytes, stream: str) -> Header:
     return Header(version, Baseline(Begun(begun), *held))
 
 
-def slot(content: Slot) -> bytes:
+def in_flight(content: InFlight) -> bytes:
     """Return the bytes of a slot."""
-    return _sealed(_SLOTS[VERSION].pack(*content))
+    return _sealed(_IN_FLIGHT[VERSION].pack(*content))
 
 
-def read_slot(path: Path, data: bytes, version: int = VERSION) -> tuple[Slot, Note | None]:
+def read_in_flight(path: Path, data: bytes, version: int = VERSION) -> tuple[InFlight, Note | None]:
     """Return the slot, and the packet in flight where the slot itself names it (version 1).
 
     Damage raises `StateError`.
     """
-    if len(data) < SLOT_BYTES or not _is_sealed(data):
+    if len(data) < IN_FLIGHT_BYTES or not _is_sealed(data):
         raise damaged(path, "its note of the packet in flight is not whole")
-    fields = _SLOTS[version].unpack_from(data)
+    fields = _IN_FLIGHT[version].unpack_from(data)
     if version > 1:
         *others, is_clean = fields
-        return Slot._make((*others, bool(is_clean))), None
+        return InFlight._make((*others, bool(is_clean))), None
     number, instant, digest, _, synced, boot, is_clean = fields
     named = Note(instant, digest, 0, 0) if (instant, digest) != (0, 0) else None
-    return Slot(number, number + 1, synced, boot, bool(is_clean)), named
+    return InFlight(number, number + 1, synced, boot, bool(is_clean)), named
 
 
 def note_at(number: int) -> int:
@@ -205,9 +205,9 @@ def is_record(number: int, data: bytes) -> bool:
     return _is_sealed(data, number + 1)
 
 
-def entry(data: bytes, at: int) -> Entry:
+def entry(data: bytes, at: int) -> LedgerEntry:
     """Return the entry whose record begins at ``at``."""
-    return Entry._make(_RECORD.unpack_from(data, at))
+    return LedgerEntry._make(_RECORD.unpack_from(data, at))
 
 
 def damaged(path: Path, what: str) -> StateError:

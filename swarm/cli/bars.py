@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.table import fitted
+from swarm.cli.table import pad_or_truncate
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -32,7 +32,7 @@ _FRAME_SECONDS = 0.25
 _REFRESH_SECONDS = 1.0
 
 
-class Stack:
+class ProgressBars:
     """A bar of the whole, and as many for its parts as the terminal has room for.
 
     They are drawn together, four times a second: more often nobody reads them, and each drawing
@@ -47,7 +47,7 @@ class Stack:
         self._width = max(columns // 4, 10) if is_narrow else min(_WIDEST_NAME, columns // 3)
         self._format = _SHORT_FORMAT if is_narrow else None
         self._unit = unit
-        self._frame = _Frame()
+        self._frame = BufferedStderr()
         self._drawn = self._refreshed = -math.inf
         self._place = self._passed = 0
         self._whole = self._bar(0, total, name, leave=leave)
@@ -86,7 +86,7 @@ class Stack:
             bar.close()
             heapq.heappush(self._free, line)
 
-    def above(self, text: str) -> None:
+    def print_above(self, text: str) -> None:
         """Write a line above the bars."""
         from tqdm import tqdm
 
@@ -119,7 +119,7 @@ class Stack:
         tqdm.set_lock(threading.RLock())
         return tqdm(
             total=total,
-            desc=fitted(name, self._width),
+            desc=pad_or_truncate(name, self._width),
             bar_format=self._format,
             unit=f" {self._unit}",
             position=line,
@@ -131,7 +131,7 @@ class Stack:
         )
 
 
-class _Frame:
+class BufferedStderr:
     """stderr for tqdm, which writes and flushes a bar in pieces: they go out as one."""
 
     def __init__(self) -> None:
@@ -139,12 +139,14 @@ class _Frame:
         self.encoding = sys.stderr.encoding
 
     def write(self, text: str) -> None:
+        """Keep a piece of output for `show`."""
         self._pieces.append(text)
 
     def flush(self) -> None:
         """Leave it to `show`."""
 
     def fileno(self) -> int:
+        """Return the descriptor of stderr."""
         return sys.stderr.fileno()
 
     def show(self) -> None:

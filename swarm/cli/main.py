@@ -21,9 +21,9 @@ from swarm.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swarm.cli.progress import Quiet
+    from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
-    from swarm.csv import Survey
+    from swarm.csv import CheckResult
     from swarm.run.upload import OpenSandbox
 
 
@@ -194,13 +194,13 @@ def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: 
 
         written = add(known, csvs, timezone)
     elif old:
-        from swarm.init.migrate import migrated
+        from swarm.init.migrate import migrate
 
-        written = migrated(old)
+        written = migrate(old)
     else:
-        from swarm.init.generate import starter
+        from swarm.init.generate import generate
 
-        written = starter(csvs, timezone)
+        written = generate(csvs, timezone)
     for note in written.notes:
         LOG.warning("%s", note)
     for problem in written.problems:
@@ -310,7 +310,7 @@ def _dry_run(settings: "Settings") -> int:
 
 def _surveys(
     settings: "Settings", log_file: Path | None = None, *, with_quality: bool = False
-) -> "list[Survey]":
+) -> "list[CheckResult]":
     from swarm.run.check import check as checked
 
     with _watch(settings, log_file) as observer:
@@ -321,17 +321,17 @@ def _surveys(
 
 
 @contextmanager
-def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[Quiet]":
+def _watch(settings: "Settings", log_file: Path | None) -> "Iterator[SilentProgress]":
     """Open the log and the observer of a run; INI warnings come first."""
     from swarm.cli.log import LOG, set_up
-    from swarm.cli.progress import observer
+    from swarm.cli.progress import make_progress
 
     upload = settings.upload
     set_up(upload.verbose, quiet=upload.quiet, file=log_file)
     LOG.info("swarm %s: %s", VERSION, settings.config)
     for warning in settings.warnings:
         LOG.warning("warning: %s", warning)
-    watcher = observer(upload.progress, quiet=upload.quiet, is_terminal=_draws(sys.stderr))
+    watcher = make_progress(upload.progress, quiet=upload.quiet, is_terminal=_draws(sys.stderr))
     try:
         yield watcher
     finally:
@@ -373,7 +373,7 @@ def _draws(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
-def _sandbox(observer: "Quiet") -> "OpenSandbox":
+def _sandbox(observer: "SilentProgress") -> "OpenSandbox":
     from swarm.run.rehearsal import opened
 
     return lambda settings: opened(settings, observer)

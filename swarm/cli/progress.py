@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 from swarm.cli import bars
 from swarm.cli.log import LOG, NOTICE, SCREEN, plainly
-from swarm.csv import Survey
+from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamResult, Tally
-from swarm.text import counted
+from swarm.text import pluralize
 
 LINE_SECONDS = 60.0
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
-class Quiet:
+class SilentProgress:
     """Shows problems and notices; how far the run is stands in the log alone."""
 
     #: The log's level of what says how far the run is.
@@ -29,20 +29,20 @@ class Quiet:
         self._meters = 0
         self._checked = 0
         self._latest: dict[str, Tally] = {}
-        self._trouble = Trouble(self.notice, clock)
+        self._trouble = StallReasons(self.notice, clock)
         self._clock = clock
         self._start = clock()
 
     def checking(self, meters: int) -> None:
         """Take note of how many meters are checked."""
         self._meters = meters
-        self._say(f"checking {counted(meters, 'meter')}")
+        self._say(f"checking {pluralize(meters, 'meter')}")
 
-    def checked(self, survey: Survey) -> None:
+    def checked(self, survey: CheckResult) -> None:
         """Show what is wrong with a file, and what should be known of it."""
         self._checked += 1
-        LOG.info("%s: %s checked", survey.meter, counted(survey.rows, "row"))
-        for line in told(survey.problems, survey.problem_count):
+        LOG.info("%s: %s checked", survey.meter, pluralize(survey.rows, "row"))
+        for line in format_problems(survey.problems, survey.problem_count):
             LOG.error("%s", line)
         for notice in survey.notices:
             self.notice(notice)
@@ -51,7 +51,7 @@ class Quiet:
         """Take note of what there is to do."""
         self.rows = dict(rows)
         self._start = self._clock()
-        self._say(f"sending {counted(self.total, 'row')} of {counted(len(rows), 'stream')}")
+        self._say(f"sending {pluralize(self.total, 'row')} of {pluralize(len(rows), 'stream')}")
 
     def tallies(self, tallies: Mapping[str, Tally]) -> None:
         """Take note of what is done."""
@@ -91,9 +91,9 @@ class Quiet:
         return sum(tally.settled for tally in self._latest.values())
 
     @property
-    def passed(self) -> int:
+    def skipped(self) -> int:
         """The number of those not sent: acknowledged or rejected before, late, filtered."""
-        return sum(tally.passed for tally in self._latest.values())
+        return sum(tally.skipped for tally in self._latest.values())
 
     @property
     def total(self) -> int:
@@ -103,25 +103,27 @@ class Quiet:
     def _note(self, stream: str, tally: Tally) -> None:
         known = self._latest.get(stream)
         if tally.retries != (known.retries if known else 0):
-            why = f": {tally.trouble}" if tally.trouble else ""
-            LOG.debug("%s: %s so far%s", stream, counted(tally.retries, "retry"), why)
+            why = f": {tally.stall_reason}" if tally.stall_reason else ""
+            LOG.debug("%s: %s so far%s", stream, pluralize(tally.retries, "retry"), why)
         self._latest[stream] = tally
-        self._trouble.hear(stream, tally.trouble)
+        self._trouble.hear(stream, tally.stall_reason)
 
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)
 
     def _position(self) -> str:
         if not self.rows:
-            return f"checked {self._checked:,} of {counted(self._meters, 'meter')}"
+            return f"checked {self._checked:,} of {pluralize(self._meters, 'meter')}"
         share = 100 * self.done // self.total if self.total else 100
-        passed = self.passed
+        passed = self.skipped
         rate = (self.done - passed) / max(self._clock() - self._start, 0.001)
         new = f", {passed:,} of them not sent" if passed else ""
-        return f"{self.done:,} of {counted(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
+        return (
+            f"{self.done:,} of {pluralize(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
+        )
 
 
-class Lines(Quiet):
+class LineProgress(SilentProgress):
     """A line when something begins, one a minute, and one at the end: fit for a log file."""
 
     level = NOTICE
@@ -148,19 +150,19 @@ class Lines(Quiet):
         return True
 
 
-class Bars(Quiet):
+class BarProgress(SilentProgress):
     """A total bar with rate and ETA, and a bar for each stream in flight that there is room for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bars: bars.Stack | None = None
+        self._bars: bars.ProgressBars | None = None
 
     def checking(self, meters: int) -> None:
         """Show a bar of meters checked."""
         super().checking(meters)
-        self._show(bars.Stack("checking", "meters", meters, leave=False))
+        self._show(bars.ProgressBars("checking", "meters", meters, leave=False))
 
-    def checked(self, survey: Survey) -> None:
+    def checked(self, survey: CheckResult) -> None:
         """Move it."""
         super().checked(survey)
         self._move()
@@ -169,7 +171,7 @@ class Bars(Quiet):
         """Show the bars of sending."""
         self._clear()
         super().sending(rows)
-        self._show(bars.Stack("total", "rows", self.total, parts=len(rows)))
+        self._show(bars.ProgressBars("total", "rows", self.total, parts=len(rows)))
 
     def tallies(self, tallies: Mapping[str, Tally]) -> None:
         """Move the bars."""
@@ -177,7 +179,7 @@ class Bars(Quiet):
         if self._bars and self._bars.is_due:
             for stream, tally in tallies.items():
                 if stream in self.rows and stream not in self.over:
-                    self._bars.show(stream, tally.settled, self.rows[stream], tally.passed)
+                    self._bars.show(stream, tally.settled, self.rows[stream], tally.skipped)
             self._move()
 
     def ended(self, result: StreamResult) -> None:
@@ -191,14 +193,14 @@ class Bars(Quiet):
         self._clear()
         super().close()
 
-    def _show(self, stack: bars.Stack) -> None:
+    def _show(self, stack: bars.ProgressBars) -> None:
         self._bars = stack
-        SCREEN.write = stack.above
+        SCREEN.write = stack.print_above
 
     def _move(self) -> None:
         if self._bars:
             if self.rows:
-                self._bars.move(self.done, self.passed)
+                self._bars.move(self.done, self.skipped)
             else:
                 self._bars.move(self._checked)
 
@@ -210,13 +212,13 @@ class Bars(Quiet):
             self._bars = None
 
 
-def observer(mode: str, *, quiet: bool, is_terminal: bool) -> Quiet:
+def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgress:
     """Return who shows a run: ``auto`` is bars on a terminal, else lines."""
     if mode == "auto":
         mode = "bar" if is_terminal else "plain"
     if quiet or mode == "none":
-        return Quiet()
-    return Bars() if mode == "bar" else Lines()
+        return SilentProgress()
+    return BarProgress() if mode == "bar" else LineProgress()
 
 
 def _ending(result: StreamResult) -> str:
@@ -231,7 +233,7 @@ QUIET_SECONDS = 5.0
 _BETWEEN_WORDS = 60.0
 
 
-class Trouble:
+class StallReasons:
     """Follows the streams whose packets do not get through; ``tell`` gets what is to be said."""
 
     def __init__(self, tell: Callable[[str], None], clock: Callable[[], float]) -> None:
@@ -262,11 +264,11 @@ class Trouble:
         waiting = [stream for stream, since in self._since.items() if now - since >= QUIET_SECONDS]
         if waiting and now >= self._due:
             self._is_told, self._due = True, now + _BETWEEN_WORDS
-            others = f" and {counted(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
+            others = f" and {pluralize(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
             self._tell(f"{waiting[0]}{others}: no packet gets through: {self._words}; trying on")
 
 
-def told(problems: Iterable[Problem], count: int) -> list[str]:
+def format_problems(problems: Iterable[Problem], count: int) -> list[str]:
     """Return problems as lines, and a last one for those that were only counted."""
     lines = [str(problem) for problem in problems]
     if count > len(lines):

@@ -21,7 +21,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def fitted(text: str, columns: int) -> str:
+def pad_or_truncate(text: str, columns: int) -> str:
     """Return a text in so many columns: cut, or filled up with blanks.
 
     >>> fitted("elec-meter", 6), fitted("東京都", 4), fitted("gas", 4)

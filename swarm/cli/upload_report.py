@@ -9,7 +9,7 @@ from typing import Any
 from swarm.cli.table import table
 from swarm.delivery.result import StreamProblem
 from swarm.run.report import MeterReport, Report
-from swarm.text import counted, printable, span
+from swarm.text import format_duration, pluralize, printable
 from swarm.version import VERSION
 
 
@@ -75,25 +75,26 @@ def closing(report: Report) -> Iterable[str]:
     """Yield what a run comes to, in a few lines."""
     totals = report.totals
     if totals["sent"] == 1:
-        yield f"1 packet sent; {span(report.seconds)} in all"
+        yield f"1 packet sent; {format_duration(report.seconds)} in all"
     elif totals["sent"]:
         rate = totals["packets_per_second"]
+        sending = format_duration(report.sending_seconds)
         yield (
-            f"{counted(totals['sent'], 'packet')} sent in {span(report.sending_seconds)}, "
-            f"{rate:,.{0 if rate >= 10 else 1}f} a second; {span(report.seconds)} in all"
+            f"{pluralize(totals['sent'], 'packet')} sent in {sending}, "
+            f"{rate:,.{0 if rate >= 10 else 1}f} a second; {format_duration(report.seconds)} in all"
         )
     elif report.exit_code == 0 and totals["resumed"]:
-        yield f"Nothing new: {counted(totals['resumed'], 'row')} acknowledged before"
+        yield f"Nothing new: {pluralize(totals['resumed'], 'row')} acknowledged before"
     elif report.exit_code == 0:
         yield "Nothing to send"
     unverified = [each for each in report.meters if _is_unverified(each)]
     if unverified:
-        meters = counted(len(unverified), "meter")
+        meters = pluralize(len(unverified), "meter")
         yield f"{meters} not verified: the collector did not tell its last packet"
     if totals["retries"] or totals["possible_duplicates"]:
         yield (
-            f"{counted(totals['retries'], 'retry')}, "
-            f"{counted(totals['possible_duplicates'], 'possible duplicate')}"
+            f"{pluralize(totals['retries'], 'retry')}, "
+            f"{pluralize(totals['possible_duplicates'], 'possible duplicate')}"
         )
     yield from report.notes
 

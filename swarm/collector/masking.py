@@ -18,7 +18,7 @@ _HEX: Final = "[0-9A-Fa-f]"
 _LETTERED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
-def masked(text: str, secrets: Collection[str]) -> str:
+def mask_secrets(text: str, secrets: Collection[str]) -> str:
     """Return a text without the secrets, in whatever spelling they stand there."""
     wanted = [secret for secret in secrets if secret]
     spans = [span for reading in _readings(text) for span in _spans(reading, wanted)]

@@ -20,7 +20,7 @@ class Verdict(enum.Enum):
 
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
-    REFUSED = "refused"
+    NOT_ALLOWED = "refused"
     UNAUTHORIZED = "unauthorized"
     REDIRECTED = "redirected"
     UNTRUSTED = "untrusted"
@@ -32,13 +32,13 @@ class Verdict(enum.Enum):
 _BY_STATUS = {
     401: Verdict.UNAUTHORIZED,
     408: Verdict.UNSETTLED,
-    **dict.fromkeys((403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505), Verdict.REFUSED),
+    **dict.fromkeys((403, 404, 405, 406, 407, 421, 426, 431, 451, 501, 505), Verdict.NOT_ALLOWED),
     **dict.fromkeys((425, 429), Verdict.THROTTLED),
 }
 _BY_HUNDRED = {2: Verdict.ACKNOWLEDGED, 3: Verdict.REDIRECTED, 4: Verdict.REJECTED}
 
 
-def verdict(status: int) -> Verdict:
+def verdict_of(status: int) -> Verdict:
     """Return what a status means for the packet that it answers."""
     by_hundred = _BY_HUNDRED.get(status // 100, Verdict.UNSETTLED)
     return _BY_STATUS.get(status, by_hundred)
@@ -68,7 +68,7 @@ def retry_after(text: str | None, now: float) -> float | None:
     return min(max(seconds, 0.0), RETRY_AFTER_MOST)
 
 
-class Patience:
+class RetryBudget:
     """The time spent on trying a packet; waits that the collector asked for do not count."""
 
     def __init__(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ from swarm.config.parsers import (
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.config.urls import ROUTES
 from swarm.packet import REGISTERS, VALUE, unit_of
-from swarm.text import closest, shown, suggestion
+from swarm.text import closest, quoted, suggestion
 
 _PREFIXES = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 _BASES = ("W", "var", "VA", "V", "A", "Wh")
@@ -65,7 +65,7 @@ def columns(text: str) -> tuple[str, ...]:
             "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
         )
         for name in filter(None, unknown):
-            error.add_note(f"no register: {shown(name)}{_meant(name)}")
+            error.add_note(f"no register: {quoted(name)}{_meant(name)}")
         raise error
     return names
 

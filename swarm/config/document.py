@@ -8,14 +8,14 @@ from typing import Any
 from swarm.config.parsers import INVALID, Parser
 from swarm.config.paths import is_stream
 from swarm.errors import SettingsError
-from swarm.text import comment_hint, shown
+from swarm.text import comment_hint, quoted
 
 #: The one section whose options keep their letter case: stream IDs.
 METERS = "meters"
 
 
 @dataclass
-class Entry:
+class OptionValue:
     """One value of an INI and its line; ``None`` as value was reported already.
 
     ``repeats`` are the lines on which the option stands once more.
@@ -31,7 +31,7 @@ class Document:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.sections: dict[str, dict[str, Entry]] = {}
+        self.sections: dict[str, dict[str, OptionValue]] = {}
         self.headers: dict[str, int] = {}
         self._problems: dict[str, float] = {}
         self._hints: dict[str, None] = {}
@@ -75,7 +75,7 @@ class Document:
             entry = self.sections[to][name] = self.sections[section].pop(option)
             entry.value = entry.value if name == option else None
 
-    def entry(self, section: str, option: str) -> Entry | None:
+    def entry(self, section: str, option: str) -> OptionValue | None:
         """Return an option, if it is given."""
         return self.sections.get(section, {}).get(self.key(section, option))
 
@@ -173,7 +173,7 @@ def _found(text: str) -> str:
     """
     if not _is_showable(text):
         return "found a value that is not shown here (it may hold a password)"
-    return f"found {shown(text)}"
+    return f"found {quoted(text)}"
 
 
 def _is_showable(text: str) -> bool:

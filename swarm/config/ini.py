@@ -11,12 +11,12 @@ from configparser import ConfigParser, Interpolation, InterpolationError
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.config.document import Document, Entry
+from swarm.config.document import Document, OptionValue
 from swarm.errors import SettingsError
 
 
 @dataclass(frozen=True)
-class Dialect:
+class IniSyntax:
     """The syntax of an INI: patterns of a header and of the start of an option.
 
     ``bare`` names the options that may stand without ``=``.
@@ -29,7 +29,7 @@ class Dialect:
 
 
 #: Nothing but ``=`` parts name and value, and a header holds none: ``[x] = a.csv`` is an option.
-SWARM = Dialect(
+SWARM_SYNTAX = IniSyntax(
     header=re.compile(r"\[(?P<name>[^=]+)\]$"),
     option=re.compile(r"(?P<name>[^=]+?)\s*=\s*(?P<value>.*)"),
 )
@@ -61,7 +61,7 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse(path: Path, text: str, dialect: Dialect = SWARM) -> Document:
+def parse(path: Path, text: str, dialect: IniSyntax = SWARM_SYNTAX) -> Document:
     """Return what an INI says; the document holds the problems of its form."""
     document = Document(path)
     parser = _Parser(
@@ -85,7 +85,7 @@ def parse(path: Path, text: str, dialect: Dialect = SWARM) -> Document:
 class _Survey:
     """Goes over the lines, notes what stands where, and hands on those that are in order."""
 
-    def __init__(self, document: Document, dialect: Dialect) -> None:
+    def __init__(self, document: Document, dialect: IniSyntax) -> None:
         self._document = document
         self._dialect = dialect
         self._section: str | None = None
@@ -154,7 +154,7 @@ class _Survey:
         if not self._is_kept:
             options[key].repeats.append(line)
             return ""
-        options[key] = Entry(line)
+        options[key] = OptionValue(line)
         return f"{key}={value}"
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from swarm.config.document import Document, current_folder
-from swarm.config.ini import Dialect
+from swarm.config.ini import IniSyntax
 from swarm.config.parsers import INVALID, Parser, one_of
 from swarm.config.paths import default_state, resolved
-from swarm.config.schema import Layout, unknown_options, unknown_sections
+from swarm.config.schema import Schema, unknown_options, unknown_sections
 from swarm.config.settings import Credentials, CsvRules, Meter, Settings, Upload
 from swarm.config.urls import checked_url, collector_name
 from swarm.packet import REGISTERS, VALUE
@@ -25,16 +25,16 @@ WEB, _GENERAL, _LOGS = "Web DC", "General", "Logs"
 _MARK = re.compile(r"^\s*\[\s*(Web DC|General|Logs)\s*\]", re.MULTILINE)
 _SWARM_MARK = re.compile(r"^\s*\[\s*(swarm|meters)\s*\]", re.MULTILINE)
 
-LAYOUT: Layout = {
+SCHEMA: Schema = {
     WEB: ("url", "username", "password"),
     _GENERAL: ("filename", "channeltype", "channelreference", "minutesshift", "minutesinslot"),
     _LOGS: ("level", "filename"),
 }
-DIALECT = Dialect(
+SYNTAX = IniSyntax(
     header=re.compile(r"\[(?P<name>[^]=]+)\]"),
     option=re.compile(r"(?P<name>[^=:]+?)\s*[=:]\s*(?P<value>.*)"),
     interpolation=BasicInterpolation(),
-    bare=frozenset(chain.from_iterable(options or () for options in LAYOUT.values())),
+    bare=frozenset(chain.from_iterable(options or () for options in SCHEMA.values())),
 )
 
 _REAL, _FAKE, _OTHER = "real_electricity", "fake_electricity", "other"
@@ -87,7 +87,7 @@ def _state(document: Document) -> Path:
 
 
 def _warnings(document: Document) -> tuple[str, ...]:
-    unknown = chain(unknown_sections(document, LAYOUT), unknown_options(document, LAYOUT))
+    unknown = chain(unknown_sections(document, SCHEMA), unknown_options(document, SCHEMA))
     return tuple(
         f"{document.path}:{each.line}: {each.message}; it is passed over" for each in unknown
     )

@@ -11,9 +11,9 @@ from typing import Any
 from swarm.config import credentials, ini, legacy, meters
 from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
-from swarm.config.options import PARSERS, SECTION, merged
+from swarm.config.options import PARSERS, SECTION, merge
 from swarm.config.paths import default_state, is_file, resolved
-from swarm.config.schema import Layout, check_names, check_repeats
+from swarm.config.schema import Schema, check_names, check_repeats
 from swarm.config.settings import Meter, Settings, Upload, is_chosen
 from swarm.config.urls import (
     ENVIRONMENTS,
@@ -27,7 +27,7 @@ from swarm.errors import SettingsError
 from swarm.text import closest, suggestion
 
 #: The sections of an INI and the options that each may hold.
-LAYOUT: Layout = {
+SCHEMA: Schema = {
     "swarm": (
         *("environment", "url", "state", "log_file", "ca_bundle", "proxy"),
         *meters.OPTIONS,
@@ -71,9 +71,9 @@ def _refuse_csv(path: Path, text: str) -> None:
 def _legacy(
     path: Path, text: str, given: Mapping[str, Any], _secrets: bool
 ) -> tuple[Document, Settings]:
-    document = ini.parse(path, text, legacy.DIALECT)
-    check_repeats(document, legacy.LAYOUT)
-    upload = merged(document, legacy.choices(document), given)
+    document = ini.parse(path, text, legacy.SYNTAX)
+    check_repeats(document, legacy.SCHEMA)
+    upload = merge(document, legacy.choices(document), given)
     return document, legacy.settings(document, upload)
 
 
@@ -81,10 +81,10 @@ def _native(
     path: Path, text: str, given: Mapping[str, Any], secrets: bool
 ) -> tuple[Document, Settings]:
     document = ini.parse(path, text)
-    check_names(document, LAYOUT)
-    check_repeats(document, LAYOUT)
+    check_names(document, SCHEMA)
+    check_repeats(document, SCHEMA)
     said = document.values(SECTION, PARSERS)
-    upload = merged(document, said, given)
+    upload = merge(document, said, given)
     return document, _settings(document, upload, secrets=secrets and not upload.dry_run)
 
 

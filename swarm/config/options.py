@@ -11,10 +11,10 @@ from swarm.config.parsers import (
     boolean,
     count,
     duration,
+    give_up_after,
     level,
     local_time,
     one_of,
-    patience,
     positive_duration,
     rate,
 )
@@ -78,7 +78,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("timeout", positive_duration, "D", "Whole time of one request.", "30s"),
     Option(
         "retry_for",
-        patience,
+        give_up_after,
         "D",
         "How long one packet is tried before its meter stops; 'forever' is allowed.",
         "15m",
@@ -146,7 +146,7 @@ PARSERS = {option.key: option.parse for option in OPTIONS}
 _CONTRARY = (("quiet", "verbose"), ("restart", "adopt"))
 
 
-def merged(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
+def merge(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
     """Return the options of a run: what the INI ``said``, and over it what is ``given``."""
     overruled = {b if a in given else a for a, b in _CONTRARY if (a in given) != (b in given)}
     kept = {

@@ -51,7 +51,7 @@ def minutes(text: str) -> float:
     return positive_duration(text) / 60
 
 
-def patience(text: str) -> float:
+def give_up_after(text: str) -> float:
     """Return the seconds of a duration, or infinity for ``forever``."""
     if text.strip().lower() == "forever":
         return FOREVER

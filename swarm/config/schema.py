@@ -13,7 +13,7 @@ from swarm.config.options import FLAG_ONLY
 from swarm.text import _ALIKE, closest, suggestion
 
 #: The options of each kind of section, None for any. ``meter:`` stands for all ``[meter:NAME]``.
-Layout = Mapping[str, tuple[str, ...] | None]
+Schema = Mapping[str, tuple[str, ...] | None]
 
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 
@@ -29,7 +29,7 @@ class Unknown:
     meant: tuple[str, str | None] | None = None
 
 
-def check_names(document: Document, layout: Layout) -> None:
+def check_names(document: Document, layout: Schema) -> None:
     """Report every unknown name, and go on with what was meant."""
     for find in (unknown_sections, unknown_options):
         for unknown in list(find(document, layout)):
@@ -37,18 +37,18 @@ def check_names(document: Document, layout: Layout) -> None:
             _correct(document, unknown)
 
 
-def check_repeats(document: Document, layout: Layout) -> None:
+def check_repeats(document: Document, layout: Schema) -> None:
     """Report the options that stand twice in their section."""
     for section, options in document.sections.items():
         for option, entry in options.items():
-            name = _shown(option, section, layout)
+            name = _quoted(option, section, layout)
             for line in entry.repeats:
                 document.report_at(
                     line, f"[{section}]{name}: given twice, first on line {entry.line}"
                 )
 
 
-def unknown_sections(document: Document, layout: Layout) -> Iterator[Unknown]:
+def unknown_sections(document: Document, layout: Schema) -> Iterator[Unknown]:
     """Yield the sections that have no place in a layout."""
     for section, line in document.headers.items():
         kind, colon, name = section.partition(":")
@@ -63,19 +63,19 @@ def unknown_sections(document: Document, layout: Layout) -> Iterator[Unknown]:
             yield Unknown(line, message, section, meant=(meant, None) if meant else None)
 
 
-def unknown_options(document: Document, layout: Layout) -> Iterator[Unknown]:
+def unknown_options(document: Document, layout: Schema) -> Iterator[Unknown]:
     """Yield the options that have no place in their section; of an unknown section none."""
     for section, options in document.sections.items():
         allowed = layout.get(_kind(section))
         for option, entry in options.items():
             if allowed is not None and option not in allowed:
                 hint, meant = _likely(option, section, layout)
-                name = _shown(option, section, layout)
+                name = _quoted(option, section, layout)
                 message = f"[{section}]{name}: unknown option{hint}"
                 yield Unknown(entry.line, message, section, option, meant)
 
 
-def _likely(option: str, section: str, layout: Layout) -> tuple[str, tuple[str, str | None] | None]:
+def _likely(option: str, section: str, layout: Schema) -> tuple[str, tuple[str, str | None] | None]:
     """Return the hint for an unknown option, and the section and option that were meant."""
     if option in FLAG_ONLY:
         return "; it is a flag only", None
@@ -96,7 +96,7 @@ def _correct(document: Document, unknown: Unknown) -> None:
         document.move(unknown.section, unknown.option, section, option)
 
 
-def _shown(option: str, section: str, layout: Layout) -> str:
+def _quoted(option: str, section: str, layout: Schema) -> str:
     """Return an option's name for a message, with a blank ahead.
 
     What may be a piece of a password is left out: a line of one may look like an option.

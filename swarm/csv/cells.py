@@ -5,7 +5,7 @@ import re
 from swarm.config.settings import CsvRules
 from swarm.csv.file import LONGEST_LINE
 from swarm.csv.problems import Kind, Problems
-from swarm.text import shown
+from swarm.text import quoted
 
 _BLANKS = " \t"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -54,11 +54,11 @@ class CellReader:
         while end:
             match = self._cell.match(text, place)
             if match is None:
-                what = _BAD_QUOTE.format(shown(text[place:].lstrip(self._blanks)))
+                what = _BAD_QUOTE.format(quoted(text[place:].lstrip(self._blanks)))
                 self._problems.add(line, len(cells) + 1, "quote", what)
                 return None
-            quoted, plain, end = match.groups()
-            cell = plain if quoted is None else quoted.replace('""', '"')
+            inner, plain, end = match.groups()
+            cell = plain if inner is None else inner.replace('""', '"')
             cells.append(cell.strip(self._blanks))
             place = match.end()
         return cells

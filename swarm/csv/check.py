@@ -8,24 +8,24 @@ from itertools import chain, islice
 from swarm.config.settings import Meter
 from swarm.csv import numbers
 from swarm.csv.file import CsvFile
-from swarm.csv.gaps import Pace
+from swarm.csv.gaps import IntervalTracker
 from swarm.csv.problems import Kind, Problem, Problems
-from swarm.csv.quality import Inspection, Quality, counters, quality
-from swarm.csv.reader import MeterReader, Span, Window, is_strict, pads
+from swarm.csv.quality import Inspection, Quality, counter_resets, quality
+from swarm.csv.reader import CheckedFile, MeterReader, Window, is_strict, pads
 from swarm.csv.rows import Batch, Row
-from swarm.csv.scan import Scan, scan
-from swarm.csv.sent_folds import Ask, readings, told
+from swarm.csv.scan import FileScan, scan_file
+from swarm.csv.sent_folds import Ask, misfit_notices, readings
 from swarm.csv.skipped import notices as skipped_notices
 from swarm.csv.timestamps import Shift
 from swarm.csv.values import kept
 from swarm.csv.zones import check as zone_check
 from swarm.csv.zones.fit import Trace
 from swarm.errors import FileChangedError
-from swarm.text import counted
+from swarm.text import pluralize
 
 
 @dataclass(frozen=True)
-class Survey:
+class CheckResult:
     """The result of a check: counts, period, problems, and what the sending pass relies on.
 
     ``rows`` are the lines that hold data, the padding packet among them; ``filtered`` those of
@@ -36,7 +36,7 @@ class Survey:
 
     meter: str
     registers: tuple[str, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[CheckedFile, ...] = ()
     rows: int = 0
     filtered: int = 0
     ends: tuple[Row, ...] = ()
@@ -61,7 +61,7 @@ class Survey:
 class _Watch:
     """Follows rows for the gaps among them, and for signs of a wrong zone."""
 
-    pace: Pace | None
+    pace: IntervalTracker | None
     trace: Trace
 
     def follow(self, batch: Batch) -> None:
@@ -77,7 +77,7 @@ class _Passage:
 
     reader: MeterReader
     ends: tuple[Row, ...]
-    pace: Pace | None = None
+    pace: IntervalTracker | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -86,27 +86,27 @@ class _Passage:
 HasBegun = Callable[[tuple[str, ...], Row, Row], bool]
 
 
-def survey(
+def check_files(
     meter: Meter,
     window: Window,
     sent: Ask | None = None,
     has_begun: HasBegun | None = None,
     *,
     with_quality: bool = False,
-) -> Survey:
+) -> CheckResult:
     """Check a meter's files; ``with_quality`` takes some time more.
 
     Rows of a repeated hour that were ``sent`` keep their reading. A padding packet
     belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
     """
-    pace = Pace(meter.rules.interval) if with_quality else None
+    pace = IntervalTracker(meter.rules.interval) if with_quality else None
     files = [CsvFile(path) for path in meter.files]
     trace = zone_check.trace(meter.rules)
     watch = _Watch(pace, trace) if trace else pace
-    scans = [scan(file, meter.rules, index, watch) for index, file in enumerate(files)]
+    scans = [scan_file(file, meter.rules, index, watch) for index, file in enumerate(files)]
     scans, are_read = _read(meter, scans, sent)
     columns = _columns(scans)
-    found = Survey(
+    found = CheckResult(
         meter.id,
         numbers.REGISTERS if meter.rules.power_from_energy else kept(columns),
         tuple(scan.span for scan in scans),
@@ -143,19 +143,19 @@ def survey(
         return _with_problems(found, [changed])
 
 
-def _read(meter: Meter, scans: Sequence[Scan], sent: Ask | None) -> tuple[list[Scan], bool]:
+def _read(meter: Meter, scans: Sequence[FileScan], sent: Ask | None) -> tuple[list[FileScan], bool]:
     """Read the rows of repeated hours over all files; those that can't be read are problems.
 
     Returns the scans with these readings, and whether all rows could be read.
     """
     found = readings(meter, scans, sent)
-    for file, line, message in told(meter, found.misfits):
+    for file, line, message in misfit_notices(meter, found.misfits):
         scans[file].problems.add(line, 1, "ambiguous time", message)
     scans = [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
     return scans, not found.misfits
 
 
-def _is_of_another_form(found: Scan) -> bool:
+def _is_of_another_form(found: FileScan) -> bool:
     """Tell whether no row of a file is as the rules say."""
     kinds = {problem.kind for problem in found.problems.found}
     return found.span.first is None and not kinds.isdisjoint(_OF_THE_FORM)
@@ -170,12 +170,12 @@ _ADVICE = (
 )
 
 
-def _is_behind(meter: Meter, found: Survey, has_begun: HasBegun) -> bool:
+def _is_behind(meter: Meter, found: CheckResult, has_begun: HasBegun) -> bool:
     start = list(islice(MeterReader(meter, found.spans, Window()).rows(), 2))
     return len(start) == 2 and has_begun(found.registers, *start)
 
 
-def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
+def _columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
     """Return what the columns of all files are; a file that differs gets a problem."""
     columns: tuple[str, ...] = ()
     for found in scans:
@@ -188,7 +188,7 @@ def _columns(scans: Sequence[Scan]) -> tuple[str, ...]:
     return columns
 
 
-def _with_problems(found: Survey, by_file: Sequence[Problems]) -> Survey:
+def _with_problems(found: CheckResult, by_file: Sequence[Problems]) -> CheckResult:
     return replace(
         found,
         problems=tuple(problem for problems in by_file for problem in problems.found),
@@ -197,11 +197,15 @@ def _with_problems(found: Survey, by_file: Sequence[Problems]) -> Survey:
 
 
 def _in_time(
-    meter: Meter, window: Window, found: Survey, scans: Sequence[Scan], pace: Pace | None
-) -> Survey:
+    meter: Meter,
+    window: Window,
+    found: CheckResult,
+    scans: Sequence[FileScan],
+    pace: IntervalTracker | None,
+) -> CheckResult:
     """Complete the survey of sound files with what shows in order of time."""
-    way = _passage(meter, window, found, scans, pace)
-    conflicts, tally = way.reader.conflicts, way.reader.tally
+    way = _read_in_time(meter, window, found, scans, pace)
+    conflicts, tally = way.reader.conflicts, way.reader.dropped
     if any(problems.count for problems in conflicts):
         return _with_problems(found, conflicts)
     single = found.rows - found.filtered - tally.repeats
@@ -216,8 +220,12 @@ def _in_time(
     )
 
 
-def _passage(
-    meter: Meter, window: Window, found: Survey, scans: Sequence[Scan], pace: Pace | None
+def _read_in_time(
+    meter: Meter,
+    window: Window,
+    found: CheckResult,
+    scans: Sequence[FileScan],
+    pace: IntervalTracker | None,
 ) -> _Passage:
     """Go through the rows in order of time, where the scans have not shown all of it yet."""
     reader = MeterReader(meter, found.spans, window)
@@ -230,13 +238,15 @@ def _passage(
     return _inspected(meter, window, found, meter.rules.interval or (known and known / 1000))
 
 
-def _is_enough(meter: Meter, found: Survey, pace: Pace) -> bool:
+def _is_enough(meter: Meter, found: CheckResult, pace: IntervalTracker) -> bool:
     """Tell whether the rows were followed in the order, and at the times, of their packets."""
     is_as_sent = Shift(meter.rules).is_none
-    return pace.is_settled and is_as_sent and not counters(meter, found.registers)
+    return pace.is_settled and is_as_sent and not counter_resets(meter, found.registers)
 
 
-def _inspected(meter: Meter, window: Window, found: Survey, interval: float | None) -> _Passage:
+def _inspected(
+    meter: Meter, window: Window, found: CheckResult, interval: float | None
+) -> _Passage:
     """Look at each row; again, where the first rows have another interval (s) than most."""
     reader = MeterReader(meter, found.spans, window)
     inspection = Inspection(meter, found.registers, interval)
@@ -248,11 +258,11 @@ def _inspected(meter: Meter, window: Window, found: Survey, interval: float | No
 
 
 def _notices(meter: Meter, reader: MeterReader, single: int) -> Iterator[str]:
-    tally = reader.tally
+    tally = reader.dropped
     if tally.repeats:
         where = f"; the first repeat is {tally.first_repeat}" if tally.first_repeat else ""
         yield (
-            f"{meter.id}: {counted(tally.repeats, 'row')} at the instant of another row: "
+            f"{meter.id}: {pluralize(tally.repeats, 'row')} at the instant of another row: "
             f"one of each is sent{where}"
         )
     if meter.rules.pad_first and not pads(meter.rules):
@@ -269,7 +279,7 @@ def _ends(rows: Iterator[Row]) -> tuple[Row, ...]:
     return (first, last[0] if last else first)
 
 
-def _extremes(scans: Sequence[Scan]) -> Iterator[Row]:
+def _extremes(scans: Sequence[FileScan]) -> Iterator[Row]:
     """Yield the first two rows and the last of files that follow one another."""
     ends = sorted((scan.end, scan.start) for scan in scans if scan.end is not None)
     start = [row for _, rows in ends for row in rows][:2]

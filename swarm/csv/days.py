@@ -13,7 +13,7 @@ _LATEST = midnight("9999-12-29")
 _MOST_DAYS = 20_000
 
 
-class UnsteadyDay(Exception):  # noqa: N818 - asks for the slow way, is no error
+class NoSingleOffset(Exception):  # noqa: N818 - asks for the slow way, is no error
     """A day on which the clocks change, or at the calendar's end."""
 
 
@@ -40,10 +40,10 @@ class Days(_Memory):
         """Work a day out; raises `UnsteadyDay`, or ValueError if there is no such day."""
         wall = midnight(date)
         if wall < _EARLIEST or wall + self._shift > _LATEST or self._zone is None:
-            raise UnsteadyDay
-        offset = self._zone.steady_offset(wall)
+            raise NoSingleOffset
+        offset = self._zone.single_offset(wall)
         if offset is None:
-            raise UnsteadyDay
+            raise NoSingleOffset
         return self.keep(date, wall - offset)
 
 

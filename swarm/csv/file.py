@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Checked:
+class Fingerprint:
     """A file as a check saw it: the part that is sent, and what it must still be when it is.
 
     ``size`` is in bytes of the file as text (unpacked for gzip); ``digests`` are of each block.
@@ -52,7 +52,7 @@ class Checked:
 
 
 #: What a check saw of a file that can't be read.
-NOTHING = Checked()
+NOTHING = Fingerprint()
 
 
 class CsvFile:
@@ -76,12 +76,12 @@ class CsvFile:
             size = sys.maxsize if is_gzip(self.path) else self._status.st_size
             yield from numbered(map(self._settled, pieces(file, size)))
 
-    def checked(self) -> Checked:
+    def checked(self) -> Fingerprint:
         """Return what `blocks` has read to its end."""
         if self._status is None:
             return NOTHING
         status = self._status
-        return Checked(self._size, status.st_ino, status.st_dev, tuple(self._digests))
+        return Fingerprint(self._size, status.st_ino, status.st_dev, tuple(self._digests))
 
     def _settled(self, data: bytes) -> bytes:
         """Note a piece; leave out a last line that is still young.
@@ -173,14 +173,14 @@ def reason(error: Exception) -> str:
 _ALTERED = "rows that were checked have been altered"
 
 
-class HeldFile:
+class VerifiedFile:
     """One file, held to what a check saw of it.
 
     Reading raises `FileChangedError` where the file was replaced, shortened or altered, and ends
     where the check ended: what was appended since then waits for the next run.
     """
 
-    def __init__(self, path: Path, checked: Checked, scheduler: Scheduler = THREADS) -> None:
+    def __init__(self, path: Path, checked: Fingerprint, scheduler: Scheduler = THREADS) -> None:
         self._path = path
         self._scheduler = scheduler
         self._checked = checked
@@ -248,9 +248,9 @@ class HeldFile:
         self._compare_place(status)
         self._watched_at = status.st_mtime_ns
         if self._watched_at != known and self._is_read:
-            self._scheduler.aside(self._compare_all)
+            self._scheduler.run_in_thread(self._compare_all)
         elif self._watched_at != known:
-            self._scheduler.aside(self._compare_piece, self._place - 1, *self._current)
+            self._scheduler.run_in_thread(self._compare_piece, self._place - 1, *self._current)
 
     def _compare_place(self, status: os.stat_result) -> None:
         known = self._checked

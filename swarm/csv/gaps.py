@@ -42,7 +42,7 @@ class Follower(Protocol):
         """Take note of the next rows."""
 
 
-class Pace:
+class IntervalTracker:
     """Follows rows through time, without an ``interval`` (s) by the commonest step of the first.
 
     ``interval`` is in ms, None until there are two rows; ``gaps`` are the first `MOST_GAPS` of

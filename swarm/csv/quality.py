@@ -6,7 +6,7 @@ from itertools import islice
 from operator import lt
 
 from swarm.config.settings import Meter
-from swarm.csv.gaps import Gap, Pace
+from swarm.csv.gaps import Gap, IntervalTracker
 from swarm.csv.rows import Batch, Row
 
 _CHUNK = 4096
@@ -33,8 +33,8 @@ class Inspection:
     """Looks at a meter's rows on their way, in the order and the times in which they are sent."""
 
     def __init__(self, meter: Meter, registers: tuple[str, ...], interval: float | None) -> None:
-        self.pace = Pace(interval)
-        self._falling = Falling(meter, registers)
+        self.pace = IntervalTracker(interval)
+        self._falling = CounterResets(meter, registers)
 
     def through(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield the rows, and take note of them."""
@@ -48,7 +48,7 @@ class Inspection:
         yield from self._falling.notices()
 
 
-def quality(pace: Pace, duplicates: int, out_of_order: int) -> Quality:
+def quality(pace: IntervalTracker, duplicates: int, out_of_order: int) -> Quality:
     """Return what is known once all rows were followed."""
     return Quality(
         interval=None if pace.interval is None else pace.interval / 1000,
@@ -64,7 +64,7 @@ def quality(pace: Pace, duplicates: int, out_of_order: int) -> Quality:
 _NAMED = 3
 
 
-def counters(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
+def counter_resets(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
     """Return the registers that count energy since the beginning, by their place in a row."""
     if meter.rules.power_from_energy is not None:
         # Each row has the energy of its own slot there.
@@ -72,12 +72,12 @@ def counters(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
     return {place: name for place, name in enumerate(registers) if name.startswith("pC_")}
 
 
-class Falling:
+class CounterResets:
     """Watches a meter's `counters` in rows in order of time; empty cells are passed over."""
 
     def __init__(self, meter: Meter, registers: Sequence[str]) -> None:
         self._meter = meter
-        self._registers = counters(meter, registers)
+        self._registers = counter_resets(meter, registers)
         self._values: dict[int, float] = {}
         self._counts = dict.fromkeys(self._registers, 0)
         self._named: dict[int, list[str]] = {place: [] for place in self._registers}

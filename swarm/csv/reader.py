@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from swarm.config.settings import CsvRules, Meter
 from swarm.csv import numbers
-from swarm.csv.file import NOTHING, Block, Checked, HeldFile
+from swarm.csv.file import NOTHING, Block, Fingerprint, VerifiedFile
 from swarm.csv.folds.occurrences import Replay
 from swarm.csv.problems import Problems
 from swarm.csv.rows import Row, RowReader
@@ -18,11 +18,11 @@ from swarm.csv.timestamps import Shift, local_zone
 from swarm.csv.zones.check import repeat_hint
 from swarm.packet import body, digest
 from swarm.scheduler import THREADS, Scheduler
-from swarm.text import shown
+from swarm.text import quoted
 
 
 @dataclass(frozen=True)
-class Span:
+class CheckedFile:
     """One file as the check found it: what it must still be, and the period and order of its rows.
 
     No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
@@ -30,7 +30,7 @@ class Span:
     ``readings`` are those of its rows in repeated hours, see `swarm.csv.folds.occurrences.Replay`.
     """
 
-    checked: Checked = NOTHING
+    checked: Fingerprint = NOTHING
     rows: int = 0
     empty_rows: int = 0
     first: int | None = None
@@ -60,7 +60,7 @@ class Window:
 
 
 @dataclass
-class Tally:
+class Dropped:
     """The rows that a pass over a meter's files leaves out."""
 
     repeats: int = 0
@@ -74,7 +74,7 @@ class MeterReader:
     def __init__(
         self,
         meter: Meter,
-        spans: tuple[Span, ...],
+        spans: tuple[CheckedFile, ...],
         window: Window,
         scheduler: Scheduler = THREADS,
     ) -> None:
@@ -83,11 +83,11 @@ class MeterReader:
         self._rules = meter.rules
         self._spans = spans
         self._window = window
-        self._open: set[HeldFile] = set()
+        self._open: set[VerifiedFile] = set()
         self._shift = Shift(meter.rules)
         self._zone = local_zone(meter.rules)
         self.conflicts = [Problems(str(path)) for path in meter.files]
-        self.tally = Tally()
+        self.dropped = Dropped()
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows to send, in strictly increasing time.
@@ -136,18 +136,18 @@ class MeterReader:
     def _read(self, file: int) -> Iterator[Row]:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
-        held = HeldFile(self._meter.files[file], span.checked, self._scheduler)
+        held = VerifiedFile(self._meter.files[file], span.checked, self._scheduler)
         reader = RowReader(self._rules, Problems(""), file, Replay(span.readings))
         rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
         self._open.add(held)
         try:
-            yield from rows if span.in_order else by_instant(rows, self._scheduler.aside)
+            yield from rows if span.in_order else by_instant(rows, self._scheduler.run_in_thread)
         finally:
             self._open.discard(held)
 
     def _rows(self, reader: RowReader, block: Block) -> list[Row]:
         """Return a block's rows; with each block the other streams have their turn."""
-        self._scheduler.breathe()
+        self._scheduler.yield_control()
         return reader.read(block).rows()
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
@@ -157,10 +157,10 @@ class MeterReader:
 
     def _either(self, held: Row, row: Row) -> Row:
         """Return which of two rows of one instant stays."""
-        self.tally.repeats += 1
+        self.dropped.repeats += 1
         if _values(held) == _values(row):
             place = f"{self._meter.files[row.file]}:{row.line}"
-            self.tally.first_repeat = self.tally.first_repeat or place
+            self.dropped.first_repeat = self.dropped.first_repeat or place
             return held
         is_repeated = self._is_repeated(row)
         # Which may be the two passes: then none is to be left out.
@@ -174,15 +174,15 @@ class MeterReader:
         """Tell whether the clocks repeat a row's local time."""
         if self._zone is None:
             return False
-        return self._zone.readings(row.instant + row.offset).change is not None
+        return self._zone.valid_offsets(row.instant + row.offset).change is not None
 
     def _conflict(self, held: Row, row: Row, advice: str) -> str:
         where = f"line {held.line}"
         if held.file != row.file:
             where = f"{self._meter.files[held.file]}:{held.line}"
         return (
-            f"the same instant as {where} with other values: found {shown(row.text)} and there "
-            f"{shown(held.text)}, expected one; "
+            f"the same instant as {where} with other values: found {quoted(row.text)} and there "
+            f"{quoted(held.text)}, expected one; "
             f"{repeat_hint(self._rules, row.instant + row.offset)}{advice}"
         )
 
@@ -199,7 +199,7 @@ class MeterReader:
 
     def _is_inside(self, row: Row) -> bool:
         is_inside = self._window.holds(row.instant + row.offset)
-        self.tally.outside += not is_inside
+        self.dropped.outside += not is_inside
         return is_inside
 
     def _moved(self, row: Row) -> Row:
@@ -223,7 +223,7 @@ def pads(rules: CsvRules) -> bool:
     return rules.pad_first and rules.shift > 0
 
 
-def is_strict(spans: Sequence[Span]) -> bool:
+def is_strict(spans: Sequence[CheckedFile]) -> bool:
     """Tell whether no instant occurs twice, within a file or over the files."""
     periods = sorted(
         (span.first, span.last)

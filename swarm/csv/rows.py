@@ -7,15 +7,15 @@ from typing import NamedTuple
 from swarm.config.settings import CsvRules
 from swarm.csv import numbers
 from swarm.csv.cells import CellReader
-from swarm.csv.days import UnsteadyDay
+from swarm.csv.days import NoSingleOffset
 from swarm.csv.file import Block
 from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.plain import Plain, PlainBlocks
 from swarm.csv.problems import Problems
-from swarm.csv.timestamps import Times
-from swarm.csv.values import Numbers, kept
+from swarm.csv.timestamps import TimestampReader
+from swarm.csv.values import ValueReader, kept
 from swarm.packet import body, digest
-from swarm.text import shown
+from swarm.text import quoted
 
 #: A timestamp has at least so many digits, the name of a column fewer.
 _DIGITS_OF_A_TIME = 6
@@ -59,12 +59,12 @@ class RowReader:
         self.rows = 0
         self.empty_rows = 0
         self._hours = hours or Recorder()
-        self.times = Times(rules, problems, self._hours)
+        self.times = TimestampReader(rules, problems, self._hours)
         self._rules = rules
         self._problems = problems
         self._file = file
         self._cells = CellReader(rules, problems)
-        self._numbers = Numbers(rules, problems)
+        self._numbers = ValueReader(rules, problems)
         self._plain = PlainBlocks(rules, self._numbers.candidates)
         self._is_head = True
 
@@ -87,7 +87,7 @@ class RowReader:
         days, clocks = self.times.days, self.times.clocks
         try:
             instants = [days[date] + clocks[clock] for date, clock, _ in plain.rows]
-        except (UnsteadyDay, ValueError):
+        except (NoSingleOffset, ValueError):
             return _batch(self._by_clock(line, plain))
         if instants:
             offsets = (self.times.offsets[plain.rows[place][0]] for place in (0, -1))
@@ -160,7 +160,7 @@ class RowReader:
     def _fits(self, line: int, cells: list[str]) -> bool:
         self._is_head = self._is_head and self._is_header(cells)
         if self._is_head:
-            self._problems.add(line, 1, "header", _HEADER.format(shown(cells[0]), line))
+            self._problems.add(line, 1, "header", _HEADER.format(quoted(cells[0]), line))
             return False
         return self._numbers.fits(line, cells)
 

@@ -13,13 +13,13 @@ from swarm.csv.folds.direction import Part, Steps
 from swarm.csv.folds.occurrences import Hour, Recorder, Run
 from swarm.csv.gaps import Follower
 from swarm.csv.problems import Problems
-from swarm.csv.reader import Span
+from swarm.csv.reader import CheckedFile
 from swarm.csv.rows import Batch, Row, RowReader
-from swarm.text import closest, comment_hint, counted, suggestion
+from swarm.text import closest, comment_hint, pluralize, suggestion
 
 
 @dataclass(frozen=True)
-class Scan:
+class FileScan:
     """The facts that a check has of one file; ``start`` are its first two rows, ``end`` its last.
 
     ``steps`` counts the steps from row to row, ``steps_back`` those back in time. ``runs`` are the
@@ -27,7 +27,7 @@ class Scan:
     the wall times of the file's first and last row.
     """
 
-    span: Span
+    span: CheckedFile
     problems: Problems
     columns: tuple[str, ...] | None = None
     start: tuple[Row, ...] = ()
@@ -50,7 +50,7 @@ class Scan:
             Steps(max(forward, 0), max(back, 0)),
         )
 
-    def read_as(self, readings: Mapping[int, bytes]) -> "Scan":
+    def read_as(self, readings: Mapping[int, bytes]) -> "FileScan":
         """Return the scan with its rows of repeated hours read so."""
         span = replace(self.span, readings=readings)
         decided = list(_by_run(self.runs, readings))
@@ -78,13 +78,13 @@ class Scan:
                 "ago: that line waits for the next run"
             )
         if self.steps_back:
-            rows = counted(self.steps_back, "row")
+            rows = pluralize(self.steps_back, "row")
             yield f"{path}: {rows} out of order: put in order before sending"
         if self.span.empty_rows:
-            yield f"{path}: {counted(self.span.empty_rows, 'row')} without any value: left out"
+            yield f"{path}: {pluralize(self.span.empty_rows, 'row')} without any value: left out"
 
 
-def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> Scan:
+def scan_file(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> FileScan:
     """Check one file, the meter's ``index``-th; ``pace`` follows its rows in its own order."""
     problems = Problems(str(file.path))
     recorder = Recorder()
@@ -101,10 +101,10 @@ def scan(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = Non
         problems.lead(
             "file", f"{_why(file, error)}; expected a readable CSV at {where}{_advice(file)}"
         )
-        return Scan(Span(rows=reader.rows), problems)
+        return FileScan(CheckedFile(rows=reader.rows), problems)
     if not (reader.rows or problems.count or file.held_back):
         problems.lead("file", "the file is empty: found no rows, expected at least one")
-    return Scan(
+    return FileScan(
         track.span(file, reader),
         problems,
         reader.columns,
@@ -191,9 +191,9 @@ class _Track:
         """Return the last row."""
         return self.newest.rows()[-1] if self.newest else None
 
-    def span(self, file: CsvFile, reader: RowReader) -> Span:
+    def span(self, file: CsvFile, reader: RowReader) -> CheckedFile:
         """Return what the sending pass has to know."""
-        return Span(
+        return CheckedFile(
             file.checked(),
             reader.rows,
             reader.empty_rows,

@@ -10,10 +10,10 @@ from swarm.csv.folds.evidence import Sent
 from swarm.csv.folds.files import FIRST, SECOND
 from swarm.csv.folds.occurrences import Hour
 from swarm.csv.reader import pads
-from swarm.csv.scan import Scan
+from swarm.csv.scan import FileScan
 
 
-class Settled(NamedTuple):
+class SentRows(NamedTuple):
     """Rows that were sent: digests by instant (ms), of some periods; oldest and newest of all."""
 
     digests: Mapping[int, Collection[int]]
@@ -22,26 +22,26 @@ class Settled(NamedTuple):
 
 
 #: Tells what was sent in some periods: each from an instant (ms) on and before another.
-Ask = Callable[[Sequence[tuple[int, int]]], Settled]
+Ask = Callable[[Sequence[tuple[int, int]]], SentRows]
 
 
 @dataclass
-class Readings:
+class FoldReadings:
     """The readings of rows of repeated hours: for each file, by the start of the hour."""
 
     files: list[dict[int, bytes]]
     misfits: list[Misfit] = field(default_factory=list)
 
 
-def readings(meter: Meter, scans: Sequence[Scan], ask: Ask | None) -> Readings:
+def readings(meter: Meter, scans: Sequence[FileScan], ask: Ask | None) -> FoldReadings:
     """Return how the rows of all repeated hours are read; ``ask`` tells which of them were sent."""
-    found = Readings([{} for _ in scans])
+    found = FoldReadings([{} for _ in scans])
     hours = sorted({run.hour for scan in scans for run in scan.runs}, key=lambda hour: hour.start)
     shift = round(meter.rules.shift * 1000)
     periods = [
         (_sent_at(hour, FIRST, shift)[0], _sent_at(hour, SECOND, shift)[1]) for hour in hours
     ]
-    settled = ask(periods) if ask is not None and hours else Settled({})
+    settled = ask(periods) if ask is not None and hours else SentRows({})
     # A packet ahead of all goes unshifted.
     begin = min(_begins(scans), default=0) + (0 if pads(meter.rules) else shift)
     has_grown = settled.oldest is not None and begin <= settled.oldest
@@ -61,7 +61,7 @@ def _sent_at(hour: Hour, reading: int, shift: int) -> tuple[int, int]:
     return hour.start + away, hour.end + away
 
 
-def _begins(scans: Sequence[Scan]) -> Iterator[int]:
+def _begins(scans: Sequence[FileScan]) -> Iterator[int]:
     """Yield instants of which the least is not before the files' first row, however it is read."""
     for scan in scans:
         if scan.span.first is not None:
@@ -70,7 +70,7 @@ def _begins(scans: Sequence[Scan]) -> Iterator[int]:
             yield min(run.walls) - run.hour.offsets[SECOND]
 
 
-def _sent(hour: Hour, shift: int, settled: Settled, *, has_grown: bool) -> Sent:
+def _sent(hour: Hour, shift: int, settled: SentRows, *, has_grown: bool) -> Sent:
     """Return what was sent of an hour, by pass and wall time."""
     passes = [_sent_at(hour, reading, shift) for reading in (FIRST, SECOND)]
     first, second = (
@@ -90,7 +90,7 @@ def _sent(hour: Hour, shift: int, settled: Settled, *, has_grown: bool) -> Sent:
     )
 
 
-def told(meter: Meter, misfits: Sequence[Misfit]) -> Iterator[tuple[int, int, str]]:
+def misfit_notices(meter: Meter, misfits: Sequence[Misfit]) -> Iterator[tuple[int, int, str]]:
     """Yield the file, line and message of rows that can't be read."""
     for misfit in misfits:
         others = [_place(meter, misfit.file, *other) for other in misfit.others[:_NAMED]]

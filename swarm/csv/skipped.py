@@ -8,8 +8,8 @@ from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader
 from swarm.csv.file import LONGEST_LINE, READ_ERRORS, OpenFile, open_csv
 from swarm.csv.problems import Problems
-from swarm.csv.values import Numbers
-from swarm.text import counted, shown
+from swarm.csv.values import ValueReader
+from swarm.text import pluralize, quoted
 
 #: A timestamp has at least so many digits, a name fewer.
 _DIGITS_OF_A_TIME = 6
@@ -25,7 +25,7 @@ def is_like_data(cells: Sequence[str], width: int, rules: CsvRules) -> bool:
     if len(cells) != width or not first[:1].isdigit():
         return False
     filled = [cell for cell in others if cell]
-    numbers = sum(map(Numbers(rules, Problems("")).is_number, filled))
+    numbers = sum(map(ValueReader(rules, Problems("")).is_number, filled))
     return numbers > 0 or (digits >= _DIGITS_OF_A_TIME and not filled)
 
 
@@ -46,10 +46,10 @@ def notices(path: Path, rules: CsvRules, columns: int) -> Iterator[str]:
     ]
     if found:
         number, line = found[0]
-        others = f", as {counted(len(found) - 1, 'line')} after it" if found[1:] else ""
+        others = f", as {pluralize(len(found) - 1, 'line')} after it" if found[1:] else ""
         yield (
             f"{path}:{number}: a line that skip_rows = {rules.skip_rows} leaves out looks like "
-            f"data{others}: {shown(line)}; set skip_rows = {number - 1} if it is a row to send"
+            f"data{others}: {quoted(line)}; set skip_rows = {number - 1} if it is a row to send"
         )
 
 

@@ -18,7 +18,7 @@ _Heap = list[tuple[int, int, Row, Iterator[Row]]]
 
 
 def by_instant(
-    rows: Iterable[Row], aside: Callable[..., sqlite3.Cursor] = THREADS.aside
+    rows: Iterable[Row], aside: Callable[..., sqlite3.Cursor] = THREADS.run_in_thread
 ) -> Iterator[Row]:
     """Yield rows in order of their instants, those of one instant as they came.
 

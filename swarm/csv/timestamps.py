@@ -4,14 +4,14 @@ import re
 from datetime import datetime, timedelta
 
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
-from swarm.csv.days import CLOCK, DATE, Clocks, Days, Offsets, UnsteadyDay
+from swarm.csv.days import CLOCK, DATE, Clocks, Days, NoSingleOffset, Offsets
 from swarm.csv.folds.occurrences import Hour, Recorder, Replay
 from swarm.csv.problems import Kind, Problems
 from swarm.csv.timestamp_formats import is_midnight
 from swarm.csv.zones.check import skipped_hint
 from swarm.localtime import Zone, midnight, wall_of
 from swarm.packet import timestamp
-from swarm.text import shown
+from swarm.text import quoted
 
 #: Instant and offset in ms.
 Moment = tuple[int, int]
@@ -53,7 +53,7 @@ _STANDARD = re.compile(rf"{DATE} {CLOCK}")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class Times:
+class TimestampReader:
     """Reads the timestamps of one file, in its order; ``hours`` reads those that are repeated."""
 
     def __init__(self, rules: CsvRules, problems: Problems, hours: Recorder | Replay) -> None:
@@ -76,7 +76,7 @@ class Times:
         if parsed is None:
             self._no_time(line, text)
         elif _has_more_than_milliseconds(parsed):
-            self._problem(line, "timestamp", _TOO_FINE.format(shown(text)))
+            self._problem(line, "timestamp", _TOO_FINE.format(quoted(text)))
         else:
             return self._parsed_moment(line, text, parsed)
         return None
@@ -85,7 +85,7 @@ class Times:
         """Return the moment of a usual timestamp, or note the problem."""
         try:
             instant, offset = self.days[date] + self.clocks[clock], self.offsets[date]
-        except UnsteadyDay:
+        except NoSingleOffset:
             return self._local(line, f"{date} {clock}", midnight(date) + self.clocks[clock])
         except ValueError:
             self._no_time(line, f"{date} {clock}")
@@ -111,12 +111,12 @@ class Times:
     def _local(self, line: int, text: str, wall: int) -> Moment | None:
         """Return the moment of a wall time on a day on which the clocks may change."""
         if self._zone is None:
-            self._problem(line, "timestamp", _NO_OFFSET.format(shown(text)))
+            self._problem(line, "timestamp", _NO_OFFSET.format(quoted(text)))
             return None
-        readings = self._zone.readings(wall)
+        readings = self._zone.valid_offsets(wall)
         if not readings.offsets:
             zone = self._zone.name
-            message = _SKIPPED.format(zone, shown(text), skipped_hint(zone, wall))
+            message = _SKIPPED.format(zone, quoted(text), skipped_hint(zone, wall))
             self._problem(line, "nonexistent time", message)
             return None
         place = 0
@@ -134,14 +134,14 @@ class Times:
             return self.hours.reading(line, wall, hour)
         if rule == "error":
             where = self._rules.timezone
-            self._problem(line, "ambiguous time", _REPEATED.format(where, shown(text)))
+            self._problem(line, "ambiguous time", _REPEATED.format(where, quoted(text)))
         return int(rule == "second")
 
     def _writable(self, line: int, text: str, moment: Moment) -> Moment | None:
         try:
             timestamp(*self._shift.sent_at(*moment))
         except (OverflowError, ValueError):
-            self._problem(line, "timestamp", _BEYOND.format(shown(text)))
+            self._problem(line, "timestamp", _BEYOND.format(quoted(text)))
             return None
         return moment
 
@@ -149,7 +149,7 @@ class Times:
         expected = self._rules.timestamp_format
         hint = _MIDNIGHT if is_midnight(text) else ""
         self._problem(
-            line, "timestamp", f"not a timestamp: found {shown(text)}, expected {expected}{hint}"
+            line, "timestamp", f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
         )
 
     def _problem(self, line: int, kind: Kind, message: str) -> None:

@@ -7,7 +7,7 @@ from swarm.csv import numbers
 from swarm.csv.numbers import number, scaled
 from swarm.csv.problems import Problems
 from swarm.packet import REGISTERS, VALUE
-from swarm.text import shown
+from swarm.text import quoted
 
 
 @lru_cache
@@ -16,7 +16,7 @@ def kept(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in (VALUE, *REGISTERS) if name in columns)
 
 
-class Numbers:
+class ValueReader:
     """Reads measurement cells. The first row tells what the columns are, where no setting does."""
 
     def __init__(self, rules: CsvRules, problems: Problems) -> None:
@@ -70,7 +70,8 @@ class Numbers:
                 line,
                 column,
                 "number",
-                f"{error}: found {shown(cell)}, expected a finite decimal number such as {example}",
+                f"{error}: found {quoted(cell)}, expected a finite decimal number "
+                f"such as {example}",
             )
             return ""
 

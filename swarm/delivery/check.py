@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
 from swarm.config.settings import Meter
-from swarm.csv import Row, Settled, Survey, Window, survey
+from swarm.csv import CheckResult, Row, SentRows, Window, check_files
 from swarm.errors import StateError
 from swarm.packet import body, digest
 
@@ -28,15 +28,15 @@ class CheckTask:
     ledger: Path | None = None
 
 
-def check(task: CheckTask, _context: object) -> Survey:
+def check(task: CheckTask, _context: object) -> CheckResult:
     """Check one meter's files."""
     known = (task.ledger, task.meter.id) if task.ledger else None
     sent = partial(_sent, *known) if known else None
     has_begun = partial(_has_begun, *known) if known else None
-    return survey(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
+    return check_files(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
 
 
-def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settled:
+def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> SentRows:
     """Return what is recorded; a damaged ledger is for the upload to tell."""
     found: dict[int, set[int]] = {}
     oldest: int | None = None
@@ -55,7 +55,7 @@ def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> Settle
                         oldest = instant
                     if bisect_right(ends, instant) % 2:
                         found.setdefault(instant, set()).add(values)
-    return Settled(found, oldest, newest)
+    return SentRows(found, oldest, newest)
 
 
 def _has_begun(

@@ -9,22 +9,29 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 
-from swarm.checkpoint.ledger import REJECTED, Ledger, Record
+from swarm.checkpoint.ledger import REJECTED, Ledger, LedgerCursor
 from swarm.checkpoint.ledger_format import Begun
 from swarm.checkpoint.rejects import Rejects
-from swarm.collector.client import Outcome, Question
-from swarm.collector.retry import Patience, Verdict
+from swarm.collector.client import LastPacketReply, Outcome
+from swarm.collector.retry import RetryBudget, Verdict
 from swarm.csv import Window
 from swarm.delivery import verify
-from swarm.delivery.context import Attentive, Context, Down, Ended, Halted, halted
+from swarm.delivery.context import (
+    CollectorDown,
+    Context,
+    StoppableScheduler,
+    StopRequested,
+    StreamEnded,
+    stop_problem,
+)
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
-from swarm.delivery.resume import Resume, changed_series, noted
-from swarm.delivery.settlement import Settlement, Terms
+from swarm.delivery.resume import Resume, changed_series, noted_before_sending
+from swarm.delivery.settlement import RetryPolicy, Settlement
 from swarm.delivery.task import LOCKED, RowItem, Task
 from swarm.errors import FileChangedError, StateError
 from swarm.packet import packet
-from swarm.text import counted
+from swarm.text import pluralize
 
 #: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
@@ -40,11 +47,11 @@ def deliver(task: Task, context: Context) -> StreamResult:
     stops_run = False
     try:
         ended, problem = delivery.run()
-    except Ended as end:
+    except StreamEnded as end:
         problem, stops_run = end.problem, end.stops_run
-    except Halted:
-        problem = halted(task, context)
-    except Down as error:
+    except StopRequested:
+        problem = stop_problem(task, context)
+    except CollectorDown as error:
         problem, stops_run = StreamProblem("temporary", str(error), error.exit_code), True
     except FileChangedError as error:
         problem = StreamProblem("file changed", str(error), error.exit_code)
@@ -65,37 +72,39 @@ class _Delivery:
     def __init__(self, task: Task, context: Context) -> None:
         self.task = task
         self.context = context
-        self.scheduler = Attentive(context.scheduler, partial(context.check, task.credential))
+        self.scheduler = StoppableScheduler(
+            context.scheduler, partial(context.raise_if_stopped, task.credential)
+        )
         self.upload = task.upload
         self.tally = Tally(filtered=task.survey.filtered)
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
         self.exchange = Exchange(task.target, context, self.tally)
         upload = task.upload
-        terms = Terms(upload.settle, upload.on_ambiguous, upload.retry_for)
+        terms = RetryPolicy(upload.settle, upload.on_ambiguous, upload.retry_for)
         self.settlement = Settlement(self.exchange, terms, self.tally)
         self.reader = task.reader(task.window, self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.ledger: Ledger
         self.resume: Resume | None = None
-        self.question: Question | None = None
+        self.question: LastPacketReply | None = None
         self.is_checked = False
         self.next_watch = 0.0
 
     def run(self) -> tuple[State, StreamProblem | None]:
         """Send the stream under its lock."""
-        if not self.context.lock(self.task):
+        if not self.context.lock_stream(self.task):
             return "locked", LOCKED
         try:
-            self.context.follow(self.task, self.tally)
+            self.context.publish_tally(self.task, self.tally)
             ledger = self._open()
             if ledger is not None:
                 self._with_ledger(ledger)
             return "done", self._shortcoming()
         finally:
-            self.exchange.leave()
-            self.context.unlock(self.task)
+            self.exchange.release_slot()
+            self.context.unlock_stream(self.task)
 
     def _open(self) -> Ledger | None:
         """Open the stream's ledger, or make it; None where there is nothing to record."""
@@ -112,12 +121,12 @@ class _Delivery:
         if not (self.task.survey.ends or self.upload.adopt):
             return None
         path, stream = self.task.ledger, self.task.meter.id
-        held = verify.first(self.task, self.exchange, self._all_items)
+        held = verify.check_before_first(self.task, self.exchange, self._all_items)
         if held.notice:
             self.notices.append(held.notice)
         rows: Iterable[tuple[int, int]] = ()
         if held.last is not None and self.upload.adopt:
-            rows = verify.adopted(held.last, self._all_items(), Record(()))
+            rows = verify.rows_until(held.last, self._all_items(), LedgerCursor(()))
         ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.scheduler)
         if held.last is not None and self.upload.adopt:
             self._tell_adopted(ledger.count)
@@ -146,14 +155,14 @@ class _Delivery:
         """Ask what became of the rows that an earlier run left in doubt."""
         if ledger.in_doubt:
             self.settlement.baseline = ledger.baseline
-            settled = self.settlement.of_earlier_run(ledger.in_doubt, opened)
+            settled = self.settlement.reconcile_earlier_run(ledger.in_doubt, opened)
             ledger.settle(settled.stored, settled.doubtful)
-            self.question = settled.question
+            self.question = settled.reply
 
     def _follow(self) -> None:
         """Let the parent know what is recorded before anything is sent."""
         self.tally.base = self.ledger.count
-        self.context.follow(self.task, self.tally)
+        self.context.publish_tally(self.task, self.tally)
 
     def _catches_up(self, head: RowItem) -> bool:
         """Hold the checkpoint to what the collector holds; tell whether it had to catch up.
@@ -161,19 +170,21 @@ class _Delivery:
         ``head`` is the first row that needs a packet.
         """
         ledger = self.ledger
-        question = self.question or self.exchange.ask(Patience(self.upload.retry_for), None)
+        question = self.question or self.exchange.ask_last_packet(
+            RetryBudget(self.upload.retry_for), None
+        )
         if ledger.baseline.begun is Begun.ANEW:
             if question.is_known:
-                ledger.hold(verify.baseline(question.last))
+                ledger.set_baseline(verify.baseline(question.last))
             return False
         last = question.last
-        row = verify.unknown(self.task, ledger, last, head, self._all_items)
+        row = verify.first_unrecorded(self.task, ledger, last, head, self._all_items)
         if last is None or row is None:
             return False
         if not self.upload.adopt:
-            verify.fallen_behind(self.task, self.exchange, row)
+            verify.end_fallen_behind(self.task, self.exchange, row)
         before = ledger.count
-        rows = verify.adopted(last, self._all_items(), Record(ledger.entries()))
+        rows = verify.rows_until(last, self._all_items(), LedgerCursor(ledger.entries()))
         self.ledger = ledger.rewritten(rows)
         self._tell_adopted(self.ledger.count - before)
         self._follow()
@@ -182,7 +193,7 @@ class _Delivery:
     def _tell_adopted(self, count: int) -> None:
         self.notices.append(
             f"{self.task.meter.id}: the collector's last packet is taken as the checkpoint: "
-            f"{counted(count, 'row')} taken as acknowledged"
+            f"{pluralize(count, 'row')} taken as acknowledged"
         )
 
     def _unsent(self) -> Iterator[RowItem]:
@@ -195,7 +206,7 @@ class _Delivery:
         """End the stream where nearly all that was sent has other values: it is another series."""
         problem = self._changed_series()
         if problem is not None:
-            raise Ended(problem)
+            raise StreamEnded(problem)
 
     def _changed_series(self) -> StreamProblem | None:
         """Return the problem where nearly all that was sent has other values now."""
@@ -207,8 +218,8 @@ class _Delivery:
         return StreamProblem("late", message, 3, where.line, file=where.file)
 
     def _send_all(self, unsent: Iterator[RowItem]) -> None:
-        ahead = self._packets(noted(self.ledger, unsent))
-        for item, data in self.scheduler.ahead(ahead):
+        ahead = self._packets(noted_before_sending(self.ledger, unsent))
+        for item, data in self.scheduler.prefetch(ahead):
             self._watch()
             self._send(self._resumed(), item, data)
 
@@ -222,7 +233,7 @@ class _Delivery:
         tally = self.tally
         if tally.rejected:
             message = (
-                f"{counted(tally.rejected, 'row')} rejected by the collector, kept in "
+                f"{pluralize(tally.rejected, 'row')} rejected by the collector, kept in "
                 f"{self.rejects.path}"
             )
             return StreamProblem("rejected", message, 3)
@@ -256,11 +267,11 @@ class _Delivery:
     def _send(self, resume: Resume, item: RowItem, data: bytes) -> None:
         """Send one row until it is settled."""
         ledger = resume.ledger
-        patience = Patience(self.upload.retry_for)
+        patience = RetryBudget(self.upload.retry_for)
         is_again = resume.is_in_doubt(item)
         while True:
-            self.exchange.clear()
-            ledger.begin()
+            self.exchange.wait_until_allowed()
+            ledger.mark_in_flight()
             # Counted before it goes out: of a run that ends here, nothing else tells of it.
             self.tally.possible_duplicates += is_again
             began = time.monotonic()
@@ -270,14 +281,14 @@ class _Delivery:
                 return self._acknowledged(resume, item, began)
             if outcome.verdict is Verdict.UNSETTLED:
                 is_again = False
-                if self.settlement.is_stored(item, outcome, ended, patience):
+                if self.settlement.reconcile(item, outcome, ended, patience):
                     return self._acknowledged(resume, item, began)
             else:
-                ledger.withdraw()
+                ledger.clear_in_flight()
                 self.tally.possible_duplicates -= is_again
                 if outcome.verdict is Verdict.REJECTED:
                     return self._rejected(ledger, item, outcome)
-                self.exchange.get_over(outcome, patience, item.where)
+                self.exchange.recover(outcome, patience, item.where)
             self.tally.retries += 1
 
     def _acknowledged(self, resume: Resume, item: RowItem, began: float) -> None:
@@ -291,19 +302,23 @@ class _Delivery:
     def _rejected(self, ledger: Ledger, item: RowItem, outcome: Outcome) -> None:
         """Stop, or keep the row aside and go on. A stop leaves the row to be tried again."""
         self.rejected_in_a_row += 1
-        where, words, status = item.where, outcome.words, outcome.status
+        where, words, status = item.where, outcome.detail, outcome.status
         if self.upload.on_reject == "stop":
             self.tally.rejected += 1
-            self.exchange.stop("rejected", f"rejected by the collector: {words}", 3, where, status)
+            self.exchange.end_stream(
+                "rejected", f"rejected by the collector: {words}", 3, where, status
+            )
         row = item.row
-        self.scheduler.aside(self.rejects.add, where.file, row.line, row.text, status, words)
+        self.scheduler.run_in_thread(
+            self.rejects.add, where.file, row.line, row.text, status, words
+        )
         ledger.record(item.instant, item.digest, REJECTED)
         # Only now, and in this order: whoever looks meanwhile must not count the row twice.
         self.tally.base = ledger.count - self.tally.sent
         self.tally.rejected += 1
         if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
             message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
-            self.exchange.stop("rejected", message, 3, where, status)
+            self.exchange.end_stream("rejected", message, 3, where, status)
 
 
 def _late(resume: Resume, count: int) -> StreamProblem:
@@ -316,5 +331,5 @@ def _late(resume: Resume, count: int) -> StreamProblem:
     places = [item.where for item in resume.late]
     lines = ", ".join(f"{where.file}:{where.line}" for where in places)
     more = ", ..." if count > len(places) else ""
-    message = f"{counted(count, 'late row')} ({which}): {lines}{more}; --late send sends them"
+    message = f"{pluralize(count, 'late row')} ({which}): {lines}{more}; --late send sends them"
     return StreamProblem("late", message, 3, places[0].line)

@@ -60,12 +60,12 @@ class Tally:
     retries: int = 0
     possible_duplicates: int = 0
     base: int | None = None
-    trouble: str = ""
+    stall_reason: str = ""
     first: float | None = None
     last: float | None = None
 
     @property
-    def passed(self) -> int:
+    def skipped(self) -> int:
         """The number of rows settled without a packet."""
         return self.resumed + self.late
 

@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger, Record
+from swarm.checkpoint.ledger import (
+    ACKNOWLEDGED,
+    MOST_NOTES,
+    REJECTED,
+    SYNC_SECONDS,
+    Ledger,
+    LedgerCursor,
+)
 from swarm.delivery.result import Tally
 from swarm.delivery.task import RowItem
 from swarm.delivery.verify import Expected
 from swarm.errors import FileChangedError
-from swarm.text import counted
+from swarm.text import pluralize
 
 _LISTED_LATE_ROWS = 20
 #: How many rows are noted first; then as many as are sent between two syncs.
@@ -62,9 +69,9 @@ class Resume:
         return expected
 
     def _unrecorded(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
-        record = Record(self.ledger.entries())
+        record = LedgerCursor(self.ledger.entries())
         for item in items:
-            known = record.at(item.instant, item.digest)
+            known = record.lookup(item.instant, item.digest)
             if known == ACKNOWLEDGED:
                 self._tally.resumed += 1
                 self._is_settled(item)
@@ -105,7 +112,7 @@ def changed_series(altered: int, resumed: int, outcome: str) -> str | None:
     if altered < _FEWEST_ALTERED or altered < _ALTERED_TO_RESUMED * resumed:
         return None
     return (
-        f"{counted(altered, 'row')} sent before with other values, and {resumed:,} as they are "
+        f"{pluralize(altered, 'row')} sent before with other values, and {resumed:,} as they are "
         f"now: {outcome}. What has changed is probably the timezone, the timestamp or shift, the "
         "columns or their unit, or which meter the files are of: set back what was right before. "
         "If it is right now, --late send sends all of it anew; what was sent under other times "
@@ -119,7 +126,7 @@ _FEWEST_ALTERED = 10
 _ALTERED_TO_RESUMED = 10
 
 
-def noted(ledger: Ledger, items: Iterator[RowItem]) -> Iterator[RowItem]:
+def noted_before_sending(ledger: Ledger, items: Iterator[RowItem]) -> Iterator[RowItem]:
     """Yield items, each once it is noted in the ledger, durably, that it is about to go out.
 
     They are noted in batches: each costs a sync, and the memory for its rows.

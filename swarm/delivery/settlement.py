@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from swarm.checkpoint.ledger_format import WITH_THE_STREAM, Begun, Note
-from swarm.collector.client import Last, Outcome, Question
-from swarm.collector.retry import Patience
+from swarm.collector.client import LastPacket, LastPacketReply, Outcome
+from swarm.collector.retry import RetryBudget
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import Tally
 from swarm.delivery.task import Item, is_noted
 
 
 @dataclass(frozen=True)
-class Terms:
+class RetryPolicy:
     """The rules of asking, and of going on where the answer settles nothing; times in seconds."""
 
     settle: float
@@ -25,7 +25,7 @@ class Terms:
     retry_for: float
 
 
-class Settled(NamedTuple):
+class SettledRows(NamedTuple):
     """The outcome of rows in doubt: the first ones are ``stored``.
 
     The others are not, but for the ``doubtful`` ones, of which the collector's answer, the
@@ -34,27 +34,27 @@ class Settled(NamedTuple):
 
     stored: int
     doubtful: tuple[Note, ...]
-    question: Question
+    reply: LastPacketReply
 
 
 class Settlement:
     """Finds out what became of packets, by asking for the stream's last one."""
 
-    def __init__(self, exchange: Exchange, terms: Terms, tally: Tally) -> None:
+    def __init__(self, exchange: Exchange, terms: RetryPolicy, tally: Tally) -> None:
         self._exchange = exchange
         self._terms = terms
         self._tally = tally
         #: What the collector held before the stream was begun anew says nothing of its rows.
         self.baseline = WITH_THE_STREAM
 
-    def is_stored(self, item: Item, outcome: Outcome, ended: float, patience: Patience) -> bool:
+    def reconcile(self, item: Item, outcome: Outcome, ended: float, patience: RetryBudget) -> bool:
         """Tell what became of a packet; False to send it again.
 
         ``ended`` is when its exchange did, on the monotonic clock.
         """
         self._exchange.wait(outcome, patience, item.where)
         self._exchange.pause(ended + self._terms.settle - time.monotonic())
-        question = self._exchange.ask(patience, item.where)
+        question = self._exchange.ask_last_packet(patience, item.where)
         last = question.last
         if last is not None and item.is_same(last) and not self._is_held(last):
             return True
@@ -64,41 +64,41 @@ class Settlement:
         self._tally.possible_duplicates += 1
         return False
 
-    def of_earlier_run(self, notes: Sequence[Note], opened: float) -> Settled:
+    def reconcile_earlier_run(self, notes: Sequence[Note], opened: float) -> SettledRows:
         """Return how many of the noted rows an earlier run has stored: the first ones, in order.
 
         That run has ended: at the latest when its ledger was ``opened`` (monotonic).
         """
         self._exchange.pause(opened + self._terms.settle - time.monotonic())
-        question = self._exchange.ask(Patience(self._terms.retry_for), None)
+        question = self._exchange.ask_last_packet(RetryBudget(self._terms.retry_for), None)
         last = question.last
         if last is None:
             doubtful = () if question.is_known else tuple(notes)
         else:
             for place, note in enumerate(() if self._is_held(last) else notes):
                 if is_noted(note, last):
-                    return Settled(place + 1, (), question)
+                    return SettledRows(place + 1, (), question)
             # Rows go out in order of time: none that is newer than the last packet is there.
             doubtful = tuple(note for note in notes if note.instant <= last.instant)
         if doubtful:
             self._stop_if_told(question)
-        return Settled(0, doubtful, question)
+        return SettledRows(0, doubtful, question)
 
-    def _is_held(self, last: Last) -> bool:
+    def _is_held(self, last: LastPacket) -> bool:
         """Tell whether a packet is, or may be, one from before the stream was begun anew."""
         held = self.baseline.held
         return self.baseline.begun is Begun.ANEW or (held is not None and is_noted(held, last))
 
-    def _stop_if_told(self, question: Question) -> None:
+    def _stop_if_told(self, question: LastPacketReply) -> None:
         if self._terms.on_ambiguous == "stop":
             message = (
                 f"it can't be settled whether the packet was stored: {_ambiguity(question)}; "
                 "--on-ambiguous resend sends it again"
             )
-            self._exchange.stop("ambiguous", message, 5)
+            self._exchange.end_stream("ambiguous", message, 5)
 
 
-def _ambiguity(question: Question) -> str:
+def _ambiguity(question: LastPacketReply) -> str:
     if question.last is None:
-        return f"the collector does not tell its last packet ({question.outcome.words})"
+        return f"the collector does not tell its last packet ({question.outcome.detail})"
     return f"the collector's last packet is of {question.last.fields.get('tsISO8601')}"

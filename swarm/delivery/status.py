@@ -9,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, Record
+from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
 from swarm.collector.client import Outcome
-from swarm.collector.retry import Patience, Verdict, backoff
-from swarm.delivery.context import Context, Down, Ended, Halted, halted
+from swarm.collector.retry import RetryBudget, Verdict, backoff
+from swarm.delivery.context import CollectorDown, Context, StopRequested, StreamEnded, stop_problem
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
 from swarm.delivery.resume import changed_series
@@ -29,11 +29,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 #: What an upload does not get over either, but by a fresh session.
 _REFUSALS = frozenset({Verdict.UNAUTHORIZED, Verdict.REDIRECTED, Verdict.UNTRUSTED})
 #: Answers that do not change by asking again.
-_ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.REFUSED, Verdict.REJECTED})
+_ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
 
 
 @dataclass(frozen=True)
-class Standing:
+class StreamStatus:
     """The status of a stream; times as in packets, None where there is none.
 
     ``rows = acknowledged + waiting + rejected + late + filtered``, each as an upload would have
@@ -54,17 +54,17 @@ class Standing:
     problems: tuple[StreamProblem, ...] = ()
 
 
-def look(task: Task, context: Context) -> Standing:
+def read_status(task: Task, context: Context) -> StreamStatus:
     """Return how a stream stands, here and with the collector."""
     standing = _look_here(task, context.scheduler)
     try:
         return replace(standing, collector_last=_ask(task, context))
-    except Ended as end:
+    except StreamEnded as end:
         problem = end.problem
-    except Halted:
-        problem = halted(task, context)
-    except Down as error:
-        message = f"the collector can't be asked for its last packet: {error.words}"
+    except StopRequested:
+        problem = stop_problem(task, context)
+    except CollectorDown as error:
+        message = f"the collector can't be asked for its last packet: {error.detail}"
         problem = StreamProblem("temporary", message, error.exit_code)
     if problem.kind == "unauthorized":
         # In the same words for all of its streams: it is one cause.
@@ -74,13 +74,13 @@ def look(task: Task, context: Context) -> Standing:
     return replace(standing, problems=(*standing.problems, problem))
 
 
-def look_offline(task: Task, _context: Context) -> Standing:
+def read_status_offline(task: Task, _context: Context) -> StreamStatus:
     """Return how a stream stands as far as this machine knows."""
     return _look_here(task, THREADS)
 
 
-def _look_here(task: Task, scheduler: Scheduler) -> Standing:
-    standing = Standing(task.meter.id, task.survey.rows, invalid=invalid(task.survey))
+def _look_here(task: Task, scheduler: Scheduler) -> StreamStatus:
+    standing = StreamStatus(task.meter.id, task.survey.rows, invalid=invalid(task.survey))
     try:
         ledger = Ledger.view(task.ledger, task.meter.id)
         if ledger is None:
@@ -96,8 +96,8 @@ def _look_here(task: Task, scheduler: Scheduler) -> Standing:
 
 
 def _counted(
-    task: Task, standing: Standing, ledger: Ledger | None, scheduler: Scheduler
-) -> Standing:
+    task: Task, standing: StreamStatus, ledger: Ledger | None, scheduler: Scheduler
+) -> StreamStatus:
     if not task.survey.is_sound:
         return standing
     counts = (
@@ -121,10 +121,10 @@ def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
 
     A late row that was sent with other values is ``altered``.
     """
-    record = Record(ledger.entries())
+    record = LedgerCursor(ledger.entries())
     newest = None if task.upload.late == "send" else ledger.newest
     for item in task.items(task.reader(task.window, scheduler)):
-        known = record.at(item.instant, item.digest)
+        known = record.lookup(item.instant, item.digest)
         if known == ACKNOWLEDGED:
             yield "acknowledged"
         elif known == REJECTED:
@@ -151,7 +151,7 @@ def _ask(task: Task, context: Context) -> str | None:
     attempt = 0
     try:
         while True:
-            question = exchange.ask_once()
+            question = exchange.ask_last_packet_once()
             outcome = question.outcome
             if question.is_known:
                 return question.last and as_sent(str(question.last.fields["tsISO8601"]))
@@ -160,18 +160,18 @@ def _ask(task: Task, context: Context) -> str | None:
                 _get_over(exchange, outcome, attempt)
                 attempt += 1
     finally:
-        exchange.leave()
+        exchange.release_slot()
 
 
 def _get_over(exchange: Exchange, outcome: Outcome, attempt: int) -> None:
     """Return when it makes sense to ask again, which is soon; raise `Ended` if never."""
-    words = f"the collector can't be asked for its last packet: {outcome.words}"
+    words = f"the collector can't be asked for its last packet: {outcome.detail}"
     if outcome.verdict in _REFUSALS:
-        exchange.get_over(outcome, Patience(0), None)
+        exchange.recover(outcome, RetryBudget(0), None)
     elif outcome.verdict in _ANSWERS:
-        exchange.stop("refused", words, 4, status=outcome.status)
+        exchange.end_stream("refused", words, 4, status=outcome.status)
     elif attempt + 1 == _TRIES:
-        exchange.stop("temporary", words, 5, status=outcome.status)
+        exchange.end_stream("temporary", words, 5, status=outcome.status)
     else:
         exchange.pause(min(outcome.wait or backoff(attempt), _LONGEST_WAIT))
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from swarm.checkpoint import paths
 from swarm.checkpoint.ledger_format import Note
-from swarm.collector.client import Last
+from swarm.collector.client import LastPacket
 from swarm.collector.transport.base import Access
 from swarm.config.settings import Credentials, Meter, Settings, Upload
 from swarm.config.urls import with_route
-from swarm.csv import MeterReader, Row, Survey, Window
+from swarm.csv import CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import StreamProblem
 from swarm.packet import Mark, body, digest, mark, same_measurements
 from swarm.scheduler import THREADS, Scheduler
@@ -19,7 +19,7 @@ from swarm.scheduler import THREADS, Scheduler
 LOCKED = StreamProblem("locked", "another run is sending this stream", 6)
 
 
-def invalid(survey: Survey) -> StreamProblem | None:
+def invalid(survey: CheckResult) -> StreamProblem | None:
     """Return the first problem of a meter's files, None if they may be sent."""
     if survey.is_sound:
         return None
@@ -32,7 +32,7 @@ class Task:
     """One stream to send, as plain data; ``credential`` is its number on the run's board."""
 
     meter: Meter
-    survey: Survey
+    survey: CheckResult
     upload: Upload
     collector: str
     state: str
@@ -97,7 +97,7 @@ class Target(NamedTuple):
     retry_for: float
 
 
-class Where(NamedTuple):
+class RowPlace(NamedTuple):
     """The row that a problem is about."""
 
     file: str
@@ -114,16 +114,16 @@ class Item:
         self.body = body
 
     @property
-    def where(self) -> Where | None:
+    def where(self) -> RowPlace | None:
         """The row that it comes from, if it comes from a file."""
         return None
 
-    def is_same(self, last: Last) -> bool:
+    def is_same(self, last: LastPacket) -> bool:
         """Tell whether a packet that the collector holds is this one."""
         return self.instant == last.instant and same_measurements(self.body, last.fields)
 
 
-def is_noted(note: Note, last: Last) -> bool:
+def is_noted(note: Note, last: LastPacket) -> bool:
     """Tell whether a packet that the collector holds is of a row that the ledger has a note of."""
     if note.instant != last.instant:
         return False
@@ -148,12 +148,12 @@ class RowItem(Item):
         return Note(self.instant, self.digest, *mark(self.registers, self.row.cells))
 
     @property
-    def where(self) -> Where:
+    def where(self) -> RowPlace:
         """The row in its file."""
-        return Where(str(self.files[self.row.file]), self.row.line)
+        return RowPlace(str(self.files[self.row.file]), self.row.line)
 
 
-def credential_numbers(meters: Sequence[Meter]) -> dict[str, int]:
+def number_credentials(meters: Sequence[Meter]) -> dict[str, int]:
     """Return each credential set's number on the board."""
     names = dict.fromkeys(credential_name(meter) for meter in meters)
     return {name: number for number, name in enumerate(names)}
@@ -164,14 +164,14 @@ def credential_name(meter: Meter) -> str:
     return meter.credentials.name if meter.credentials else ""
 
 
-def tasks_of(
-    settings: Settings, surveys: Mapping[str, Survey], url: str | None = None
+def make_tasks(
+    settings: Settings, surveys: Mapping[str, CheckResult], url: str | None = None
 ) -> list[Task]:
     """Make the tasks of the streams that were surveyed, the longest first: it decides the end.
 
     ``url`` is that of a collector which the run brings.
     """
-    numbers = credential_numbers(settings.meters)
+    numbers = number_credentials(settings.meters)
     tasks = [
         Task(
             meter=replace(meter, url=with_route(url, meter.route)) if url else meter,

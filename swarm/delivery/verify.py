@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger, Record
+from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger, LedgerCursor
 from swarm.checkpoint.ledger_format import Baseline, Begun
-from swarm.collector.client import Last, Question
-from swarm.collector.retry import Patience, Verdict
-from swarm.delivery.context import Down, Ended, Halted
+from swarm.collector.client import LastPacket, LastPacketReply
+from swarm.collector.retry import RetryBudget, Verdict
+from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import Verified
 from swarm.delivery.task import Item, RowItem, Task, is_noted
@@ -28,33 +28,33 @@ _FIRST_WAIT = 0.5
 _NOT_OFFERED = frozenset({405, 501})
 
 
-class First(NamedTuple):
+class CollectorState(NamedTuple):
     """The collector's state of a stream without a checkpoint; ``last`` is None for nothing."""
 
-    last: Last | None
+    last: LastPacket | None
     notice: str | None = None
 
 
-def first(task: Task, exchange: Exchange, rows: Rows) -> First:
+def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorState:
     """Ask what the collector holds of a stream without a checkpoint.
 
     The stream ends where the answer can't be read, and, but for ``--adopt``, where the last packet
     is not older than the first row: only its user knows what was sent.
     """
-    question = exchange.ask(Patience(task.upload.retry_for), None)
+    question = exchange.ask_last_packet(RetryBudget(task.upload.retry_for), None)
     if not question.is_known:
         return _without_answer(task, exchange, question)
     last = question.last
     if last is None or task.upload.adopt:
-        return First(last)
+        return CollectorState(last)
     head = next(iter(rows()), None)
     if head is not None and head.instant <= last.instant:
         message = (
             f"no checkpoint in {task.state} says what was sent, but the collector holds packets of "
             f"this stream up to {_time(last)}, and the files begin at or before that; {_WAYS_ON}"
         )
-        exchange.stop("no checkpoint", message, 3, head.where)
-    return First(last)
+        exchange.end_stream("no checkpoint", message, 3, head.where)
+    return CollectorState(last)
 
 
 _WAYS_ON = (
@@ -64,33 +64,33 @@ _WAYS_ON = (
 )
 
 
-def _without_answer(task: Task, exchange: Exchange, question: Question) -> First:  # noqa: RET503
+def _without_answer(task: Task, exchange: Exchange, question: LastPacketReply) -> CollectorState:  # noqa: RET503
     outcome = question.outcome
-    if outcome.verdict is Verdict.REFUSED and outcome.status not in _NOT_OFFERED:
-        exchange.get_over(outcome, Patience(0), None)
-    if outcome.verdict is Verdict.REFUSED and not task.upload.adopt:
-        return First(
+    if outcome.verdict is Verdict.NOT_ALLOWED and outcome.status not in _NOT_OFFERED:
+        exchange.recover(outcome, RetryBudget(0), None)
+    if outcome.verdict is Verdict.NOT_ALLOWED and not task.upload.adopt:
+        return CollectorState(
             None,
             f"{task.meter.id}: the collector does not offer the question for a stream's last "
-            f"packet ({outcome.words}): no checkpoint says what was sent, nor does it",
+            f"packet ({outcome.detail}): no checkpoint says what was sent, nor does it",
         )
     message = (
         "the collector's answer to the question for the stream's last packet can't be read "
-        f"({outcome.words}), and no checkpoint in {task.state} says what was sent; see whether the "
-        "URL is right and try again, or send all from the first row with --restart"
+        f"({outcome.detail}), and no checkpoint in {task.state} says what was sent; see "
+        "whether the URL is right and try again, or send all from the first row with --restart"
     )
-    exchange.stop("no checkpoint", message, 5, status=outcome.status)
+    exchange.end_stream("no checkpoint", message, 5, status=outcome.status)
 
 
-def baseline(last: Last | None) -> Baseline:
+def baseline(last: LastPacket | None) -> Baseline:
     """Return what is noted of the collector's last packet when a stream is begun anew."""
     if last is None:
         return Baseline()
     return Baseline(Begun.HELD, last.instant, *marked(last.fields))
 
 
-def unknown(
-    task: Task, ledger: Ledger, last: Last | None, head: RowItem, rows: Rows
+def first_unrecorded(
+    task: Task, ledger: Ledger, last: LastPacket | None, head: RowItem, rows: Rows
 ) -> RowItem | None:
     """Return the row of the files that the collector's last packet is, if the ledger has none.
 
@@ -109,7 +109,7 @@ def unknown(
     return row if not is_known or _is_sent_since(ledger, row, last) else None
 
 
-def _is_known(ledger: Ledger, last: Last) -> bool:
+def _is_known(ledger: Ledger, last: LastPacket) -> bool:
     held = ledger.baseline.held
     if ledger.newest == last.instant or (held is not None and is_noted(held, last)):
         return True
@@ -118,7 +118,7 @@ def _is_known(ledger: Ledger, last: Last) -> bool:
     )
 
 
-def _is_sent_since(ledger: Ledger, row: RowItem, last: Last) -> bool:
+def _is_sent_since(ledger: Ledger, row: RowItem, last: LastPacket) -> bool:
     """Tell whether a row is the collector's last packet, where the ledger has older values of it.
 
     What is in doubt, or was there before the stream was begun anew, tells nothing.
@@ -132,29 +132,31 @@ def _is_sent_since(ledger: Ledger, row: RowItem, last: Last) -> bool:
     return bool(there) and all(entry.digest != row.digest for entry in there)
 
 
-def fallen_behind(task: Task, exchange: Exchange, row: RowItem) -> None:
+def end_fallen_behind(task: Task, exchange: Exchange, row: RowItem) -> None:
     """End the stream whose checkpoint has fallen behind: ``row`` is the collector's last packet."""
     message = (
         f"the checkpoint in {task.state} does not know this row, which is the collector's last "
         "packet: it has fallen behind, as one restored from a backup has, or another state folder "
         f"was used since; {_WAYS_ON}"
     )
-    exchange.stop("no checkpoint", message, 3, row.where)
+    exchange.end_stream("no checkpoint", message, 3, row.where)
 
 
-def adopted(last: Last, rows: Iterable[RowItem], record: Record) -> Iterator[tuple[int, int]]:
+def rows_until(
+    last: LastPacket, rows: Iterable[RowItem], record: LedgerCursor
+) -> Iterator[tuple[int, int]]:
     """Yield instant and digest of all rows up to the collector's last packet, but recorded ones."""
     for row in rows:
         if row.instant > last.instant:
             return
-        if record.at(row.instant, row.digest) is None:
+        if record.lookup(row.instant, row.digest) is None:
             yield row.instant, row.digest
 
 
 def verify(exchange: Exchange, expected: Expected) -> Verified:
     """Ask whether the collector's last packet is one that it may be."""
     verified: Verified = "unknown"
-    with suppress(Ended, Halted, Down):
+    with suppress(StreamEnded, StopRequested, CollectorDown):
         for attempt in range(_TRIES if expected else 0):
             verified = _compared(exchange, expected)
             if verified != "no":
@@ -165,7 +167,7 @@ def verify(exchange: Exchange, expected: Expected) -> Verified:
 
 
 def _compared(exchange: Exchange, expected: Expected) -> Verified:
-    question = exchange.ask_once()
+    question = exchange.ask_last_packet_once()
     last = question.last
     if not question.is_known:
         return "unknown"
@@ -177,5 +179,5 @@ def _compared(exchange: Exchange, expected: Expected) -> Verified:
     return "newer" if last.instant > max(expected) else "no"
 
 
-def _time(last: Last) -> object:
+def _time(last: LastPacket) -> object:
     return last.fields.get("tsISO8601")

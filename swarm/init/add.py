@@ -19,7 +19,7 @@ from swarm.init.generate import given_zone, guessed, ids, told_of, with_zone
 from swarm.init.guess import Guess
 from swarm.init.host_zone import host_zone
 from swarm.init.timezone import differing, zones
-from swarm.init.writer import Setting, Written, comment, options, path_text
+from swarm.init.writer import GeneratedIni, Setting, comment, options, path_text
 from swarm.text import printable
 
 _SWARM, _ZONE = "swarm", "timezone"
@@ -50,7 +50,7 @@ class _Ini:
         return entry.value if entry else None
 
 
-def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> Written:
+def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
     """Add a meter to an INI for each CSV that none of its meters has, in place.
 
     Nothing else in it is touched, and it is replaced as a whole or not at all. The text of the
@@ -75,7 +75,7 @@ def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> Writte
             notes.append(f"{found.path}: {doubt}")
     if not named:
         notes.append(f"{path}: nothing was added")
-    return Written("", tuple(notes), tuple(problems))
+    return GeneratedIni("", tuple(notes), tuple(problems))
 
 
 def _read(path: Path, target: Path) -> _Ini:

@@ -7,7 +7,7 @@ from swarm.config.csv_rules import UNITS
 from swarm.errors import GuessError
 from swarm.init.writer import Setting
 from swarm.packet import ATTRIBUTES, REGISTERS, VALUE, unit_of
-from swarm.text import shown
+from swarm.text import quoted
 
 _WITH_UNIT = re.compile(r"(?P<name>[^\[(]*?)\s*[\[(]\s*(?P<unit>[A-Za-z]+)\s*[\])]\s*")
 _QUANTITIES = {
@@ -120,5 +120,5 @@ def _told(header: Sequence[str]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _MOST_NAMES
-    told = ", ".join(shown(name) for name in names[:_MOST_NAMES])
+    told = ", ".join(quoted(name) for name in names[:_MOST_NAMES])
     return f"{told} and {rest} more" if rest > 0 else told

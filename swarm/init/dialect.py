@@ -12,9 +12,9 @@ from swarm.csv.file import READ_ERRORS, open_csv, reason
 from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
 from swarm.csv.timestamp_formats import forms
-from swarm.csv.values import Numbers
+from swarm.csv.values import ValueReader
 from swarm.errors import GuessError
-from swarm.text import shown
+from swarm.text import quoted
 
 #: How much of a file is looked at, unpacked.
 SAMPLE_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
-class Layout:
+class Dialect:
     """The layout of a CSV's lines.
 
     ``rows`` are the cells of the first rows, timestamp included; ``header`` are the names over
@@ -49,7 +49,7 @@ class Layout:
     damaged: tuple[int, str] | None = None
 
 
-def layout(path: Path) -> Layout:
+def detect_dialect(path: Path) -> Dialect:
     """Return how a file is laid out; raises `GuessError` with the reason if that can't be told."""
     lines = _lines(path)
     found = [each for marks in _MARKS if (each := _read(lines, *marks))]
@@ -59,7 +59,7 @@ def layout(path: Path) -> Layout:
     if not first:
         raise GuessError("the file is empty: found no rows, expected at least one")
     raise GuessError(
-        f"no line that begins with a timestamp and a value after it: the first is {shown(first)}, "
+        f"no line that begins with a timestamp and a value after it: the first is {quoted(first)}, "
         "expected lines such as 2023-01-31 10:15:00,12.5"
     )
 
@@ -83,7 +83,7 @@ def _lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Layout | None:
+def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
     """Return the layout under a delimiter and decimal sign; None if no line is a row of data."""
     rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
     rows = list(_cells(lines[:_MOST_HEADER], rules))
@@ -101,7 +101,7 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Layout | None:
     names = [cells for (_, cells), is_row in zip(ahead, like_data, strict=True) if not is_row]
     before = names[-1] if names else []
     last = ahead[-1][0] if like_data and like_data[-1] else None
-    return Layout(
+    return Dialect(
         delimiter,
         decimal,
         skipped if start else 0,
@@ -129,7 +129,7 @@ def _numbers(
     rows: Sequence[Sequence[str]], rules: CsvRules
 ) -> tuple[tuple[bool | None, ...], float]:
     """Return for each measurement column whether it holds numbers, and the share of cells."""
-    is_number = Numbers(rules, Problems("")).is_number
+    is_number = ValueReader(rules, Problems("")).is_number
     columns = [
         [is_number(cell) for cell in column if cell]
         for column in islice(zip(*rows, strict=True), 1, None)

@@ -11,8 +11,16 @@ from swarm.errors import GuessError, SettingsError
 from swarm.init.guess import Guess, guess
 from swarm.init.host_zone import host_zone
 from swarm.init.timezone import differing, zones
-from swarm.init.writer import Setting, Written, comment, is_writable, name_of, options, path_text
-from swarm.text import printable, shown
+from swarm.init.writer import (
+    GeneratedIni,
+    Setting,
+    comment,
+    is_writable,
+    name_of,
+    options,
+    path_text,
+)
+from swarm.text import printable, quoted
 
 _HEAD = comment(
     "Written by 'swarm init'. Look it over, above all where it says CHECK; then, with the name "
@@ -51,7 +59,7 @@ _METERS = [
 _NO_ZONE = "No timezone: the timestamps carry their offsets."
 
 
-def starter(paths: Sequence[Path], timezone: str | None = None) -> Written:
+def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
     """Return an INI with a meter for each CSV, or with a placeholder if there is none.
 
     ``timezone`` is that of the files' timestamps, where the user says it. A file that nothing can
@@ -63,7 +71,7 @@ def starter(paths: Sequence[Path], timezone: str | None = None) -> Written:
     known = [zone for zone in (host, given.text if given else None) if zone]
     guesses, problems = guessed(paths, known)
     if paths and not guesses:
-        return Written("", (), tuple(problems))
+        return GeneratedIni("", (), tuple(problems))
     named = dict(zip(ids([found.path for found in guesses]), guesses, strict=True))
     traces = {name: found.trace for name, found in named.items() if found.trace}
     setting = given
@@ -76,7 +84,7 @@ def starter(paths: Sequence[Path], timezone: str | None = None) -> Written:
     notes = [note for each in named.values() for note in told_of(each)]
     if setting and setting.doubt:
         notes.insert(0, f"timezone = {setting.text}: {setting.doubt}")
-    return Written(_text(named, setting, problems), tuple(notes), tuple(problems))
+    return GeneratedIni(_text(named, setting, problems), tuple(notes), tuple(problems))
 
 
 def with_zone(found: Guess, zone: Setting | None) -> Guess:
@@ -104,7 +112,7 @@ def given_zone(text: str) -> Setting:
     try:
         return Setting("timezone", zone(text))
     except ValueError as error:
-        raise SettingsError(f"--timezone: found {shown(text)}, expected {error}") from None
+        raise SettingsError(f"--timezone: found {quoted(text)}, expected {error}") from None
 
 
 def guessed(paths: Sequence[Path], known: Sequence[str]) -> tuple[list[Guess], list[str]]:

@@ -13,10 +13,10 @@ from swarm.csv import timestamp_formats
 from swarm.csv.zones.fit import Trace
 from swarm.errors import GuessError
 from swarm.init.columns import settings as column_settings
-from swarm.init.dialect import Layout, layout
+from swarm.init.dialect import Dialect, detect_dialect
 from swarm.init.file_times import FileTimes
 from swarm.init.writer import Setting
-from swarm.text import shown
+from swarm.text import quoted
 
 #: How many rows tell the spacing.
 _ROWS = 1000
@@ -46,10 +46,10 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     They come from its first part, however large it is; its times are followed to the end. ``zones``
     are those that are asked for later, whether the times are of them.
     """
-    found = layout(path)
+    found = detect_dialect(path)
     if True not in found.numeric:
         raise GuessError(
-            f"no column of numbers after the timestamp: found {shown(found.rows[0][1])}, expected "
+            f"no column of numbers after the timestamp: found {quoted(found.rows[0][1])}, expected "
             "a number such as 12.5, with nothing between thousands"
         )
     forms = timestamp_formats.fitting(row[0] for row in found.rows)
@@ -71,17 +71,17 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     return Guess(path, settings, trace, notes)
 
 
-def _notes(found: Layout, moments: Sequence[datetime | None]) -> Iterator[str]:
+def _notes(found: Dialect, moments: Sequence[datetime | None]) -> Iterator[str]:
     for row, moment in zip(found.rows, moments, strict=True):
         if moment is None and timestamp_formats.is_midnight(row[0]):
             yield (
-                f"{shown(row[0])}: no time of the day is 24:00, and 'swarm check' refuses such "
+                f"{quoted(row[0])}: no time of the day is 24:00, and 'swarm check' refuses such "
                 "rows; have them exported as 00:00 of the next day"
             )
             return
 
 
-def _check_hour(form: str, found: Layout) -> None:
+def _check_hour(form: str, found: Dialect) -> None:
     second = found.rows[0][1]
     if not timestamp_formats.has_hour(form) and timestamp_formats.is_clock(second):
         raise GuessError(
@@ -100,7 +100,7 @@ def _format(forms: Sequence[str]) -> Iterator[Setting]:
         yield Setting("timestamp_format", form, doubt)
 
 
-def _marks(found: Layout) -> Iterator[Setting]:
+def _marks(found: Dialect) -> Iterator[Setting]:
     if found.delimiter != ",":
         yield Setting("delimiter", _SPELLED.get(found.delimiter, found.delimiter))
     doubt = _thousands(found)
@@ -110,7 +110,7 @@ def _marks(found: Layout) -> Iterator[Setting]:
         yield Setting("skip_rows", str(found.skip_rows), _damaged(found))
 
 
-def _thousands(found: Layout) -> str:
+def _thousands(found: Dialect) -> str:
     """Return what is doubtful of the decimal sign: it may part thousands in all numbers."""
     mark = re.escape(found.decimal)
     parted = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{mark}\d{{3}})+", re.ASCII)
@@ -121,24 +121,24 @@ def _thousands(found: Layout) -> str:
     certain = next((cell for cell in cells if cell.count(found.decimal) > 1), None)
     if certain is not None:
         return (
-            f"{shown(certain)} has '{found.decimal}' between thousands: have the numbers exported "
+            f"{quoted(certain)} has '{found.decimal}' between thousands: have the numbers exported "
             "without it; as they stand, swarm check refuses them"
         )
     first = cells[0]
     return (
-        f"{shown(first)} may be {first.replace(found.decimal, '')} as well: each number with a "
+        f"{quoted(first)} may be {first.replace(found.decimal, '')} as well: each number with a "
         f"'{found.decimal}' has three digits after it. If it parts thousands, have the numbers "
         "exported without it; as it stands, they are sent as decimals"
     )
 
 
-def _damaged(found: Layout) -> str:
+def _damaged(found: Dialect) -> str:
     if found.damaged is None:
         return ""
     line, text = found.damaged
     return (
         f"line {line} looks like a row of data whose time can't be read, and is left out: "
-        f"{shown(text)}. If it is one, mend it, and set skip_rows = {line - 1}"
+        f"{quoted(text)}. If it is one, mend it, and set skip_rows = {line - 1}"
     )
 
 

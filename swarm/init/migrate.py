@@ -9,7 +9,7 @@ from swarm.config.load import load
 from swarm.config.settings import CsvRules, Meter, Settings
 from swarm.config.urls import ENVIRONMENTS
 from swarm.errors import SettingsError
-from swarm.init.writer import Setting, Written, comment, is_id, is_writable, options, path_text
+from swarm.init.writer import GeneratedIni, Setting, comment, is_id, is_writable, options, path_text
 from swarm.text import printable
 
 #: How long the lines of a list get.
@@ -21,7 +21,7 @@ _INLINE = (
 _NOTE = "the INI holds the password, as the original does: chmod 600 the file that you write it to"
 
 
-def migrated(path: Path) -> Written:
+def migrate(path: Path) -> GeneratedIni:
     """Return an INI that sends the same packets, to the same collector, from the same checkpoint.
 
     Raises `SettingsError` if the file is no INI of the original app, has problems, or has an ID
@@ -34,7 +34,7 @@ def migrated(path: Path) -> Written:
     _check(path, meter, settings.log_file)
     parts = (_head(path), _swarm(settings), _credentials(meter), _upload(settings), _meter(meter))
     text = "\n\n".join("\n".join(part) for part in parts if part)
-    return Written(text, (*settings.warnings, _NOTE))
+    return GeneratedIni(text, (*settings.warnings, _NOTE))
 
 
 def _check(path: Path, meter: Meter, log_file: Path | None) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from swarm.csv.zones.check import fixed, listed, stretch, told
+from swarm.csv.zones.check import describe_changes, fixed, listed, stretch
 from swarm.csv.zones.fit import Trace, names
 from swarm.init.writer import Setting
 
@@ -57,7 +57,7 @@ def _common(
     best = [zone for zone in votes if votes[zone] == most]
     zone = own if own in best else best[0]
     trace = next(files[name] for name, each in likely.items() if zone in each)
-    seen = f"{told(trace.likely()[0].followed)}, as clocks in {listed(best)}"
+    seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(best)}"
     if zone == own:
         return zone, f"{_ASKED} {whose}, and {seen}; {_WRONG}."
     return zone, f"{_ASKED} {seen[0].upper()}{seen[1:]}, not in {own}; {_WRONG}."
@@ -75,7 +75,7 @@ def _own(
         against = trace.evidence(zone).against
         if found and zone not in found:
             other = host if host in found else found[0]
-            seen = f"{told(trace.likely()[0].followed)}, as clocks in {listed(found)}"
+            seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(found)}"
             own[name] = Setting(
                 "timezone", other or found[0], f"{_ASKED} Here {seen}, not in {zone}."
             )

@@ -13,7 +13,7 @@ _FILLER = "_"
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedIni:
     """An INI's text, what its user should know of it, and what is missing in it and why."""
 
     text: str

@@ -5,28 +5,30 @@ from pathlib import Path
 
 from swarm.checkpoint.paths import ledger_path
 from swarm.config.settings import Meter, Settings
-from swarm.csv import Survey, Window
+from swarm.csv import CheckResult, Window
 from swarm.delivery.check import CheckTask
-from swarm.run.jobs import results
+from swarm.run.jobs import run_read_only
 from swarm.run.observer import Observer
 from swarm.run.pool import Pool
-from swarm.run.setup import workforce
+from swarm.run.setup import open_pool
 from swarm.run.stop import Stop, stoppable
 
 
 def check(
     settings: Settings, observer: Observer, *, with_quality: bool = False
-) -> tuple[list[Survey], int | None]:
+) -> tuple[list[CheckResult], int | None]:
     """Check every meter's files on all cores; no network, no state.
 
     Returns the surveys, and the signal that ended the check early, if one did.
     """
-    with stoppable() as stop, workforce(settings) as (pool, _):
-        surveys = check_all(checks_of(settings, with_quality=with_quality), pool, observer, stop)
+    with stoppable() as stop, open_pool(settings) as (pool, _):
+        surveys = check_all(
+            make_check_tasks(settings, with_quality=with_quality), pool, observer, stop
+        )
         return surveys, stop.signal
 
 
-def checks_of(
+def make_check_tasks(
     settings: Settings, *, with_quality: bool = False, resumes: bool = False
 ) -> list[CheckTask]:
     """Return what there is to check; ``resumes`` lets rows that were sent keep their reading."""
@@ -43,11 +45,11 @@ def _ledger(settings: Settings, meter: Meter) -> Path:
 
 def check_all(
     tasks: Sequence[CheckTask], pool: Pool, observer: Observer, stop: Stop
-) -> list[Survey]:
+) -> list[CheckResult]:
     """Check the meters in a pool; a word to stop leaves the rest unchecked, with no rows."""
-    surveys = {task.meter.id: Survey(task.meter.id) for task in tasks}
+    surveys = {task.meter.id: CheckResult(task.meter.id) for task in tasks}
     observer.checking(len(tasks))
-    for survey in results(pool, "swarm.delivery.check:check", tasks, observer, stop):
+    for survey in run_read_only(pool, "swarm.delivery.check:check", tasks, observer, stop):
         surveys[survey.meter] = survey
         observer.checked(survey)
     return list(surveys.values())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from swarm.csv import Survey
+from swarm.csv import CheckResult
 from swarm.delivery.result import StreamResult, Tally
 
 
@@ -18,7 +18,7 @@ class Observer(Protocol):
     def checking(self, meters: int) -> None:
         """Hear that so many meters are about to be checked."""
 
-    def checked(self, survey: Survey) -> None:
+    def checked(self, survey: CheckResult) -> None:
         """Hear that one has been."""
 
     def sending(self, rows: Mapping[str, int]) -> None:

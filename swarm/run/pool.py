@@ -20,8 +20,8 @@ from typing import Any
 
 from swarm.collector.transport.base import Engine
 from swarm.delivery.result import Tally
-from swarm.run.context import Brief
-from swarm.run.shared import Board
+from swarm.run.context import WorkerConfig
+from swarm.run.shared import SharedState
 from swarm.run.worker import Job, main
 
 _TICK = 0.1
@@ -40,7 +40,7 @@ class Crew:
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostJob:
     """The result of a job whose worker is gone, or that raised; ``tally`` was last heard."""
 
     message: str
@@ -50,7 +50,7 @@ class Lost:
 
 
 @dataclass
-class _Hand:
+class _WorkerHandle:
     """One worker process, seen from the parent."""
 
     process: SpawnProcess
@@ -60,20 +60,20 @@ class _Hand:
 
     def room(self, job: Job) -> int:
         """Return how many jobs of this kind the worker could begin now."""
-        return self.free if job.needs_place else 1 - len(self.jobs)
+        return self.free if job.needs_slot else 1 - len(self.jobs)
 
 
 class Pool:
     """A pool of spawned workers; use as a context manager."""
 
-    def __init__(self, crew: Crew, board: Board) -> None:
+    def __init__(self, crew: Crew, board: SharedState) -> None:
         self._crew = crew
         self._board = board
         self._context = multiprocessing.get_context("spawn")
-        self._hands: list[_Hand] = []
+        self._workers: list[_WorkerHandle] = []
         self._tallies: dict[str, Tally] = {}
         self._stopping = False
-        self._hired = 0
+        self._spawned = 0
 
     def __enter__(self) -> "Pool":
         return self
@@ -81,24 +81,24 @@ class Pool:
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self._dismiss()
+                self._shut_down()
         finally:
             self.kill()
 
-    def _dismiss(self) -> None:
+    def _shut_down(self) -> None:
         """Let idle workers end by themselves."""
-        for hand in self._hands:
+        for hand in self._workers:
             _send(hand, None)
-        for hand in self._hands:
+        for hand in self._workers:
             hand.process.join(_FAREWELL)
 
     def kill(self) -> None:
         """End all workers at once; what they sent is in their checkpoints, or can be settled."""
-        for hand in self._hands:
+        for hand in self._workers:
             hand.process.kill()
-        while self._hands:
+        while self._workers:
             # Taken out first: a signal may end this, and who comes after goes on with the rest.
-            hand = self._hands.pop()
+            hand = self._workers.pop()
             hand.process.join()
             hand.pipe.close()
             hand.process.close()
@@ -107,7 +107,7 @@ class Pool:
         """Send no new packets, hand out no more jobs; those in flight end."""
         self._stopping = True
         self._board.stop()
-        for hand in self._hands:
+        for hand in self._workers:
             _send(hand, "stop")
 
     def run(
@@ -127,8 +127,8 @@ class Pool:
         waiting = deque(
             Job(number, function, task, need_places) for number, task in enumerate(tasks)
         )
-        while len(self._hands) < min(self._crew.processes, len(waiting)):
-            self._hire()
+        while len(self._workers) < min(self._crew.processes, len(waiting)):
+            self._spawn()
         while True:
             self._hand_out(waiting)
             if not self._is_busy() and (self._stopping or not waiting):
@@ -137,49 +137,49 @@ class Pool:
             tick(self._tallies)
 
     def _is_busy(self) -> bool:
-        return any(hand.jobs for hand in self._hands)
+        return any(hand.jobs for hand in self._workers)
 
     def _share(self, number: int) -> int:
         """Return how many of the places the worker with this number has."""
         places, processes = self._crew.places, self._crew.processes
         return max(places // processes + (number < places % processes), 1)
 
-    def _hire(self) -> None:
+    def _spawn(self) -> None:
         ours, theirs = self._context.Pipe()
-        places = self._share(len(self._hands))
+        places = self._share(len(self._workers))
         crew = self._crew
-        brief = Brief(
-            self._board, places, crew.engine, crew.rate_limit, crew.retry_for, self._hired
+        brief = WorkerConfig(
+            self._board, places, crew.engine, crew.rate_limit, crew.retry_for, self._spawned
         )
-        self._hired += 1
+        self._spawned += 1
         process = self._context.Process(target=main, args=(theirs, brief), daemon=True)
         with _signals_blocked(), _somewhere():
             process.start()
         theirs.close()
-        self._hands.append(_Hand(process, ours, places))
+        self._workers.append(_WorkerHandle(process, ours, places))
 
     def _hand_out(self, waiting: deque[Job]) -> None:
         while waiting and not self._stopping:
-            hand = max(self._hands, key=lambda hand: hand.room(waiting[0]), default=None)
+            hand = max(self._workers, key=lambda hand: hand.room(waiting[0]), default=None)
             if hand is None:
-                self._hire()
+                self._spawn()
             elif hand.room(waiting[0]) < 1:
                 return
             else:
                 job = waiting.popleft()
-                hand.free -= job.needs_place
+                hand.free -= job.needs_slot
                 hand.jobs[job.number] = job
                 _send(hand, job)
 
     def _listen(self) -> Iterator[tuple[int, Any]]:
-        sources = {hand.pipe: hand for hand in self._hands}
-        ready = wait([*sources, *(hand.process.sentinel for hand in self._hands)], _TICK)
+        sources = {hand.pipe: hand for hand in self._workers}
+        ready = wait([*sources, *(hand.process.sentinel for hand in self._workers)], _TICK)
         for hand in [sources[pipe] for pipe in ready if isinstance(pipe, Connection)]:
             yield from self._receive(hand)
-        for hand in [hand for hand in self._hands if not hand.process.is_alive()]:
-            yield from self._bury(hand)
+        for hand in [hand for hand in self._workers if not hand.process.is_alive()]:
+            yield from self._reap(hand)
 
-    def _receive(self, hand: _Hand) -> Iterator[tuple[int, Any]]:
+    def _receive(self, hand: _WorkerHandle) -> Iterator[tuple[int, Any]]:
         try:
             while hand.pipe.poll():
                 kind, content = hand.pipe.recv()
@@ -194,24 +194,24 @@ class Pool:
                 else:
                     number, error, line, trace = content
                     del hand.jobs[number]
-                    yield number, Lost(line, error=error, traceback=trace)
+                    yield number, LostJob(line, error=error, traceback=trace)
         except (EOFError, OSError):
             # Its sentinel tells the same, after all that it said has been read.
             return
 
-    def _bury(self, hand: _Hand) -> Iterator[tuple[int, Any]]:
+    def _reap(self, hand: _WorkerHandle) -> Iterator[tuple[int, Any]]:
         yield from self._receive(hand)
-        self._hands.remove(hand)
+        self._workers.remove(hand)
         code = hand.process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         for number, job in hand.jobs.items():
             tally = self._tallies.get(getattr(getattr(job.task, "meter", None), "id", ""))
-            yield number, Lost(f"its worker process was {how}", tally)
+            yield number, LostJob(f"its worker process was {how}", tally)
         hand.pipe.close()
         hand.process.close()
 
 
-def _send(hand: _Hand, message: Any) -> None:
+def _send(hand: _WorkerHandle, message: Any) -> None:
     try:
         hand.pipe.send(message)
     except OSError:

@@ -11,7 +11,7 @@ from swarm.checkpoint import paths
 from swarm.config.settings import Settings
 from swarm.errors import StateError
 from swarm.run.observer import Observer
-from swarm.text import counted
+from swarm.text import pluralize
 
 if TYPE_CHECKING:
     from swarm.sandbox.server import Running
@@ -43,7 +43,7 @@ def _held(sandbox: "Running", store: Path) -> str:
         packets = sandbox.packets()
     except StateError:
         return f"The sandbox ended during the run; what it took until then is in {store}"
-    return f"The sandbox holds {counted(packets, 'packet')}, in {store}"
+    return f"The sandbox holds {pluralize(packets, 'packet')}, in {store}"
 
 
 def last_times(settings: Settings) -> dict[str, str]:

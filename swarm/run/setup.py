@@ -8,16 +8,18 @@ from contextlib import contextmanager, suppress
 
 from swarm.collector.transport.base import Engine
 from swarm.config.settings import Settings
-from swarm.delivery.task import credential_numbers
+from swarm.delivery.task import number_credentials
 from swarm.run.pool import Crew, Pool
-from swarm.run.shared import Board
+from swarm.run.shared import SharedState
 from swarm.run.slots import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 
 _SPARE_DESCRIPTORS = 256
 
 
 @contextmanager
-def workforce(settings: Settings, engine: Engine = "requests") -> Iterator[tuple[Pool, Board]]:
+def open_pool(
+    settings: Settings, engine: Engine = "requests"
+) -> Iterator[tuple[Pool, SharedState]]:
     """Open a run's pool and board; no worker is left when the block ends.
 
     A pool that sends nothing is best off with the default: nothing is loaded for it.
@@ -25,10 +27,10 @@ def workforce(settings: Settings, engine: Engine = "requests") -> Iterator[tuple
     upload = settings.upload
     processes = _processes(settings)
     _raise_descriptor_limit(upload.connections)
-    board = Board.create(len(credential_numbers(settings.meters)))
+    board = SharedState.create(len(number_credentials(settings.meters)))
     crew = Crew(
         processes=processes,
-        places=_places(upload.connections, processes),
+        places=_slots(upload.connections, processes),
         engine=engine,
         rate_limit=upload.rate_limit,
         retry_for=upload.retry_for,
@@ -47,7 +49,7 @@ def _processes(settings: Settings) -> int:
     return max(min(wanted, len(settings.meters), settings.upload.connections), 1)
 
 
-def _places(connections: int, processes: int) -> int:
+def _slots(connections: int, processes: int) -> int:
     """Return how many streams may send at a time: fewer where the system allows few open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes

@@ -27,13 +27,13 @@ _DOUBLES_LENGTH = 48
 _WORDS, _WORDS_LENGTH = 64, 448
 # Two bytes for each set: processes that write the one must not undo the other.
 _CREDENTIALS = _WORDS + _WORDS_LENGTH
-_ACCEPTED, _CONDEMNED = 0, 1
+_ACCEPTED, _DISABLED = 0, 1
 
 #: How late a request may take up the rate it missed, in seconds.
 _CATCH_UP = 0.1
 
 
-class Board:
+class SharedState:
     """One run's shared facts; ``fd`` is of an unlinked file, made by the parent."""
 
     def __init__(self, fd: int) -> None:
@@ -43,7 +43,7 @@ class Board:
         self._mutex = threading.Lock()
 
     @classmethod
-    def create(cls, credentials: int) -> "Board":
+    def create(cls, credentials: int) -> "SharedState":
         """Make the board of a run with so many sets of credentials."""
         try:
             with tempfile.TemporaryFile() as file:
@@ -77,16 +77,16 @@ class Board:
         """Whether the run has been told to stop."""
         return self._map[_STOP] != 0
 
-    def holds_back(self, credential: int) -> bool:
+    def is_gate_closed(self, credential: int) -> bool:
         """Whether anything here stands in the way of a packet under a credential."""
         facts = self._map
-        return bool(facts[_STOP] or facts[_GATE] or facts[_place(credential, _CONDEMNED)])
+        return bool(facts[_STOP] or facts[_GATE] or facts[_place(credential, _DISABLED)])
 
     def restart_clock(self) -> None:
         """Count the collector's silence from now."""
         self._put(_LAST_ANSWER, time.monotonic())
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """Note that the collector answered: it is not down."""
         self._put(_LAST_ANSWER, time.monotonic())
         if self._map[_GATE]:
@@ -94,7 +94,7 @@ class Board:
                 self._map[_GATE] = 0
                 self._put(_FAILURES, 0.0)
 
-    def silence(self) -> float:
+    def seconds_without_answer(self) -> float:
         """Return for how many seconds no stream got an answer."""
         return time.monotonic() - self._get(_LAST_ANSWER)
 
@@ -103,7 +103,7 @@ class Board:
         """Whether the collector was out of reach at the last try."""
         return self._map[_GATE] != 0
 
-    def unreachable(self, wait: float, words: str) -> None:
+    def record_unreachable(self, wait: float, words: str) -> None:
         """Note that the collector can't be reached; the next probe goes out after ``wait``."""
         with self._locked():
             text = words.encode(errors="replace")[:_WORDS_LENGTH].ljust(_WORDS_LENGTH, b"\0")
@@ -119,7 +119,7 @@ class Board:
         return time.monotonic() - self._get(_DOWN_SINCE)
 
     @property
-    def words(self) -> str:
+    def detail(self) -> str:
         """The reason why the last try to reach the collector failed."""
         text = self._map[_WORDS : _WORDS + _WORDS_LENGTH]
         return text.rstrip(b"\0").decode("utf-8", "ignore")
@@ -154,25 +154,25 @@ class Board:
             self._put(_NEXT_REQUEST, moment + 1 / rate)
             return moment - now
 
-    def accept(self, credential: int) -> None:
+    def accept_credential(self, credential: int) -> None:
         """Note that the collector took a packet under a credential."""
         self._map[_place(credential, _ACCEPTED)] = 1
 
-    def is_accepted(self, credential: int) -> bool:
+    def is_credential_accepted(self, credential: int) -> bool:
         """Whether the collector took a packet under a credential in this run."""
         return self._map[_place(credential, _ACCEPTED)] != 0
 
-    def condemn(self, credential: int) -> bool:
+    def disable_credential(self, credential: int) -> bool:
         """Note that the collector knows a credential not; True for the first to say so."""
         with self._locked():
-            place = _place(credential, _CONDEMNED)
+            place = _place(credential, _DISABLED)
             first = not self._map[place]
             self._map[place] = 1
             return first
 
-    def is_condemned(self, credential: int) -> bool:
+    def is_credential_disabled(self, credential: int) -> bool:
         """Whether a credential's streams are to stop."""
-        return self._map[_place(credential, _CONDEMNED)] != 0
+        return self._map[_place(credential, _DISABLED)] != 0
 
     def _get(self, at: int) -> float:
         return self._doubles[at]
@@ -196,5 +196,5 @@ def _place(credential: int, mark: int) -> int:
     return _CREDENTIALS + 2 * credential + mark
 
 
-def _inherited(duplicate: Any) -> Board:
-    return Board(duplicate.detach())
+def _inherited(duplicate: Any) -> SharedState:
+    return SharedState(duplicate.detach())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 
-from swarm.collector.client import Link
+from swarm.collector.client import CollectorClient
 from swarm.collector.transport.base import Access, Engine
 from swarm.scheduler import THREADS, Event, Scheduler
 
@@ -20,7 +20,7 @@ _SPARE_DESCRIPTORS = 64
 _NAP = 0.05
 
 
-class Places:
+class ConnectionSlots:
     """Places that streams hold while they send, and leave while they wait.
 
     A session stays in its place for the next stream with the same credentials: there are never
@@ -41,7 +41,7 @@ class Places:
         self._tell_free = tell_free
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
-        self._idle: deque[Link] = deque()
+        self._idle: deque[CollectorClient] = deque()
         self._has_entered = ContextVar("has_entered", default=False)
         self._free = count
         self._told = count
@@ -65,7 +65,7 @@ class Places:
                 self._expected -= 1
             self._balance()
 
-    def enter(self, access: Access, check: Callable[[], None]) -> Link:
+    def acquire(self, access: Access, check: Callable[[], None]) -> CollectorClient:
         """Take a place and a session in it; ``check`` is called now and then, and may raise."""
         self._take(check)
         try:
@@ -74,7 +74,7 @@ class Places:
             self._give_back()
             raise
 
-    def leave(self, link: Link) -> None:
+    def release(self, link: CollectorClient) -> None:
         """Give a place back, and the session in it."""
         self._give_back(link)
 
@@ -110,7 +110,7 @@ class Places:
         with self._lock, suppress(ValueError):
             self._waiting.remove(turn)
 
-    def _give_back(self, *session: Link) -> None:
+    def _give_back(self, *session: CollectorClient) -> None:
         with self._lock:
             self._idle.extend(session)
             self._free += 1
@@ -127,7 +127,7 @@ class Places:
             change, self._told = free - self._told, free
             self._tell_free(change)
 
-    def _session(self, access: Access) -> Link:
+    def _session(self, access: Access) -> CollectorClient:
         """Return the place's session, or a fresh one: opened without holding up the others."""
         with self._lock:
             # The one used last: a server closes those that idle for long.
@@ -139,7 +139,7 @@ class Places:
             other = self._idle.popleft() if is_here else None
         if other is not None:
             other.close()
-        return Link(self._engine, access, self._scheduler)
+        return CollectorClient(self._engine, access, self._scheduler)
 
 
 def _room_to_wait(places: int) -> int:

@@ -9,27 +9,27 @@ from dataclasses import replace
 from typing import Protocol
 
 from swarm.checkpoint import paths
-from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, recorded
+from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, count_records
 from swarm.checkpoint.ledger_file import remove
 from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.transport import available
 from swarm.config.settings import Meter, Settings
 from swarm.config.urls import ENVIRONMENTS
-from swarm.csv import Row, Survey
+from swarm.csv import CheckResult, Row
 from swarm.delivery.check import CheckTask
 from swarm.delivery.context import INTERRUPTED
 from swarm.delivery.result import StreamProblem, StreamResult, Tally
-from swarm.delivery.task import LOCKED, Task, invalid, tasks_of
+from swarm.delivery.task import LOCKED, Task, invalid, make_tasks
 from swarm.errors import StateError
 from swarm.packet import body, packet, timestamp
-from swarm.run.check import check_all, checks_of
+from swarm.run.check import check_all, make_check_tasks
 from swarm.run.observer import Observer
-from swarm.run.pool import Lost, Pool
+from swarm.run.pool import LostJob, Pool
 from swarm.run.report import MeterReport, Report
-from swarm.run.setup import workforce
-from swarm.run.shared import Board
+from swarm.run.setup import open_pool
+from swarm.run.shared import SharedState
 from swarm.run.stop import Stop, stoppable
-from swarm.text import counted
+from swarm.text import pluralize
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def upload(
         return _Run(settings, observer, stop, open_sandbox).report()
 
 
-def packet_of(survey: Survey, row: Row) -> bytes:
+def packet_of(survey: CheckResult, row: Row) -> bytes:
     """Return the packet that a row of a survey makes."""
     return packet(survey.meter, row.instant, row.offset, body(survey.registers, row.cells))
 
@@ -126,12 +126,12 @@ class _Run:
             if runs.take(meter.id) and _is_free(senders, meter.id)
         }
 
-    def _go(self, free: set[str]) -> list[Survey]:
+    def _go(self, free: set[str]) -> list[CheckResult]:
         for meter in self.settings.meters:
             if meter.id not in free:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
         engine = available(self.settings.upload.transport)
-        with workforce(self.settings, engine) as (pool, board):
+        with open_pool(self.settings, engine) as (pool, board):
             surveys = check_all(self._checks(), pool, self.observer, self.stop)
             sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
             may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
@@ -140,20 +140,20 @@ class _Run:
         return surveys
 
     def _checks(self) -> list[CheckTask]:
-        return checks_of(self.settings, resumes=not self.settings.upload.restart)
+        return make_check_tasks(self.settings, resumes=not self.settings.upload.restart)
 
-    def _send(self, pool: Pool, board: Board, sound: Mapping[str, Survey]) -> None:
+    def _send(self, pool: Pool, board: SharedState, sound: Mapping[str, CheckResult]) -> None:
         opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
         with opened as sandbox:
-            tasks = tasks_of(self.settings, sound, sandbox.url if sandbox else None)
+            tasks = make_tasks(self.settings, sound, sandbox.url if sandbox else None)
             self.observer.sending({meter: s.packets for meter, s in sound.items()})
             if self.settings.upload.restart:
-                begin_anew(tasks, sandbox)
+                restart_checkpoints(tasks, sandbox)
             board.restart_clock()
             for number, result in pool.run(
                 "swarm.delivery.deliver:deliver", tasks, self._tick(pool, sandbox)
             ):
-                ended = _lost(tasks[number], result) if isinstance(result, Lost) else result
+                ended = _lost(tasks[number], result) if isinstance(result, LostJob) else result
                 self._end(ended)
                 if ended.stops_run and self.cause is None:
                     self.cause = ended.problem
@@ -196,7 +196,7 @@ class _Run:
             self.observer.notice(notice)
         self.observer.ended(result)
 
-    def _meter(self, meter: Meter, survey: Survey) -> MeterReport:
+    def _meter(self, meter: Meter, survey: CheckResult) -> MeterReport:
         """Return what became of a meter."""
         result = self.results.get(meter.id) or self._without_result(survey)
         problem = result.problem
@@ -207,7 +207,7 @@ class _Run:
             result = replace(result, problem=self.lost)
         return meter_report(meter, survey, result)
 
-    def _without_result(self, survey: Survey) -> StreamResult:
+    def _without_result(self, survey: CheckResult) -> StreamResult:
         problem = invalid(survey)
         if problem:
             return StreamResult(survey.meter, "invalid", problem=problem)
@@ -215,7 +215,7 @@ class _Run:
         return StreamResult(survey.meter, "not started", problem=cause)
 
 
-def meter_report(meter: Meter, survey: Survey, result: StreamResult) -> MeterReport:
+def meter_report(meter: Meter, survey: CheckResult, result: StreamResult) -> MeterReport:
     """Return what the report says of a meter."""
     times = [timestamp(row.instant, row.offset) for row in survey.ends]
     return MeterReport(
@@ -231,7 +231,7 @@ def meter_report(meter: Meter, survey: Survey, result: StreamResult) -> MeterRep
     )
 
 
-def begin_anew(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
+def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
     """Begin all checkpoints anew: if the run is interrupted, all its meters are to go on."""
     if sandbox:
         # Who is killed before the store has forgotten has no checkpoint: no row seems sent.
@@ -250,7 +250,7 @@ def _held_back(meters: Sequence[MeterReport]) -> Iterator[str]:
         have = "has" if bad == 1 else "have"
         rest = "the other" if others == 1 else f"the other {others}"
         hint = f"; --keep-going sends {rest}" if others else ""
-        yield f"Nothing was sent: {bad} of {counted(len(meters), 'meter')} {have} problems{hint}"
+        yield f"Nothing was sent: {bad} of {pluralize(len(meters), 'meter')} {have} problems{hint}"
 
 
 def _advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
@@ -263,7 +263,7 @@ def _advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
         yield "Nothing listens on this machine: 'swarm sandbox' is a collector to rehearse with"
 
 
-def _lost(task: Task, lost: Lost) -> StreamResult:
+def _lost(task: Task, lost: LostJob) -> StreamResult:
     """Return the result of a stream whose worker was killed, or that met a bug."""
     tally = _recounted(task, lost.tally) if lost.tally else Tally()
     if lost.traceback is None:
@@ -280,7 +280,7 @@ def _recounted(task: Task, tally: Tally) -> Tally:
     """Count what became of rows since a worker last told: its ledger knows."""
     if tally.base is None:
         return tally
-    found = recorded(task.ledger, tally.base + tally.sent)
+    found = count_records(task.ledger, tally.base + tally.sent)
     return replace(
         tally,
         sent=tally.sent + found[ACKNOWLEDGED],

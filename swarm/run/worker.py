@@ -15,7 +15,7 @@ from typing import Any, Literal
 from swarm.delivery.result import Tally
 from swarm.errors import StateError, SwarmError
 from swarm.open_files import has_too_many, way_out
-from swarm.run.context import Brief, WorkerContext
+from swarm.run.context import WorkerConfig, WorkerContext
 from swarm.scheduler import THREADS
 
 EVENT_SECONDS = 0.1
@@ -31,11 +31,11 @@ class Job:
     number: int
     function: str
     task: Any
-    needs_place: bool
+    needs_slot: bool
 
 
 class _Worker:
-    def __init__(self, pipe: Connection, brief: Brief) -> None:
+    def __init__(self, pipe: Connection, brief: WorkerConfig) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
         self._changes: SimpleQueue[int] = SimpleQueue()
@@ -60,18 +60,18 @@ class _Worker:
 
     def _start(self, job: Job) -> None:
         """Begin a job: one that only works gets a thread, so that the others need not wait."""
-        if job.needs_place:
-            self._context.places.expect()
-            self._context.scheduler.start(self._run, job)
+        if job.needs_slot:
+            self._context.slots.expect()
+            self._context.scheduler.spawn(self._run, job)
         else:
-            THREADS.start(self._run, job)
+            THREADS.spawn(self._run, job)
 
     def _run(self, job: Job) -> None:
         try:
             self._call(job)
         finally:
-            if job.needs_place:
-                self._context.places.done()
+            if job.needs_slot:
+                self._context.slots.done()
 
     def _call(self, job: Job) -> None:
         try:
@@ -123,13 +123,13 @@ def _end(bug: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def main(pipe: Connection, brief: Brief) -> None:
+def main(pipe: Connection, brief: WorkerConfig) -> None:
     """Run a worker process."""
     # A terminal sends Ctrl-C to the whole group: the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.excepthook = _end
-    if brief.places > 1:
+    if brief.slots > 1:
         # From the parent's number on: runs at the same time are not to meet on the first core.
         keep_to_one_core(os.getppid() + brief.number)
     _Worker(pipe, brief).serve()

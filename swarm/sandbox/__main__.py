@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Final
 
 from swarm.errors import SwarmError
-from swarm.sandbox.server import Setup, Stop, run
+from swarm.sandbox.server import SandboxConfig, Stop, run
 
 # How long an orderly end may take (s); all that was answered is stored already.
 _GRACE: Final = 0.5
@@ -29,9 +29,9 @@ class Stdin:
         self._raw = io.FileIO(sys.stdin.fileno(), closefd=False)
         self._stop: Stop = lambda: None
 
-    def settings(self) -> Setup:
+    def settings(self) -> SandboxConfig:
         """Return the settings, then begin to watch for the end."""
-        setup = Setup(*json.loads(self._raw.readline()))
+        setup = SandboxConfig(*json.loads(self._raw.readline()))
         Thread(target=self._watch, daemon=True).start()
         return setup
 

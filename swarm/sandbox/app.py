@@ -76,7 +76,7 @@ class Guard:
         return self._open or any(matches)
 
 
-class Sessions:
+class SandboxSessions:
     """Session cookies: a connection that was given one has to send one back."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Sessions:
         self._made = 0
         self._given: set[Client] = set()
 
-    def meet(self, client: Client, headers: Headers) -> tuple[Breach | None, Pairs]:
+    def get_or_create(self, client: Client, headers: Headers) -> tuple[Breach | None, Pairs]:
         """Return what is wrong with a request's cookie, and the headers that give it one."""
         if self._mark in headers.get(b"cookie", b""):
             return None, []
@@ -103,7 +103,9 @@ class Sessions:
 class Collector:
     """The API, as an ASGI endpoint for each of its routes."""
 
-    def __init__(self, store: Store, guard: Guard, sessions: Sessions, refusals: Refusals) -> None:
+    def __init__(
+        self, store: Store, guard: Guard, sessions: SandboxSessions, refusals: Refusals
+    ) -> None:
         self._store = store
         self._guard = guard
         self._sessions = sessions
@@ -112,7 +114,7 @@ class Collector:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = dict(scope["headers"])
-        astray, cookie = self._sessions.meet(scope["client"], headers)
+        astray, cookie = self._sessions.get_or_create(scope["client"], headers)
         outcome: Breach | bytes | None = self._guard.breach(headers) or astray
         try:
             outcome = outcome or await self._answer(scope, headers, receive)
@@ -178,7 +180,7 @@ async def _send(send: Send, status: int, body: bytes, extra: Pairs) -> None:
 
 def create(
     store: Store,
-    sessions: Sessions,
+    sessions: SandboxSessions,
     credentials: Collection[tuple[str, str]] | None,
     key: str | None = None,
 ) -> Starlette:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from uvicorn import Server
 
-    from swarm.sandbox.app import Sessions
+    from swarm.sandbox.app import SandboxSessions
 
 Credentials = Collection[tuple[str, str]]
 Ready = Callable[[str], None]
@@ -44,7 +44,7 @@ _PATIENCE: Final = 5.0
 _ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
 
 
-class Setup(NamedTuple):
+class SandboxConfig(NamedTuple):
     """The settings of a sandbox: its file, the pairs it accepts (`None` is any), its order rule.
 
     Who has the ``key`` may have it forget streams, and ask for all last packets.
@@ -72,12 +72,12 @@ def serve(
     run(setup, port, on_ready or (lambda url: None), until_signalled)
 
 
-def run(setup: Setup, port: int, on_ready: Ready, until: Until) -> None:
+def run(setup: SandboxConfig, port: int, on_ready: Ready, until: Until) -> None:
     """Serve until what ``until`` makes of it: it is given the function that ends the sandbox."""
     _require_extra()
     from swarm.sandbox import app
 
-    sessions = app.Sessions()
+    sessions = app.SandboxSessions()
     with (
         closing(_listen(port)) as listener,
         closing(Store(Path(setup.store), accept_late=setup.accept_late)) as store,
@@ -115,7 +115,7 @@ class Running:
         self.pid = child.pid
         self.client = Client("", "")
 
-    def begin(self, setup: Setup) -> None:
+    def begin(self, setup: SandboxConfig) -> None:
         """Hand over the settings and wait until the sandbox is ready."""
         # A child that is gone already has left word of it on its stdout.
         with suppress(OSError):
@@ -196,9 +196,9 @@ def _absolute(entry: str) -> str:
     return ""
 
 
-def _setup(store_path: Path, credentials: Credentials | None, accept_late: bool) -> Setup:
+def _setup(store_path: Path, credentials: Credentials | None, accept_late: bool) -> SandboxConfig:
     pairs = None if credentials is None else list(credentials)
-    return Setup(str(Path(store_path).absolute()), pairs, accept_late)
+    return SandboxConfig(str(Path(store_path).absolute()), pairs, accept_late)
 
 
 def _require_extra() -> None:
@@ -222,7 +222,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _server(application: "Starlette", sessions: "Sessions") -> "Server":
+def _server(application: "Starlette", sessions: "SandboxSessions") -> "Server":
     from uvicorn import Config, Server
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -77,7 +77,7 @@ def _check_length(headers: Mapping[bytes, bytes]) -> Breach | None:
     if length is None:
         return Breach(411, "the header Content-Length is missing")
     if not _LENGTH.fullmatch(length):
-        return Breach(400, f"Content-Length must be a whole number, found {_shown(length)}")
+        return Breach(400, f"Content-Length must be a whole number, found {_quoted(length)}")
     if int(length) > LIMIT:
         return Breach(413, f"a packet has at most {LIMIT} bytes, found {int(length)}")
     return None
@@ -86,7 +86,7 @@ def _check_length(headers: Mapping[bytes, bytes]) -> Breach | None:
 def _check_type(headers: Mapping[bytes, bytes]) -> Breach | None:
     found = headers.get(b"content-type", b"")
     if found.partition(b";")[0].strip().lower() != b"application/json":
-        return Breach(415, f"Content-Type must be application/json, found {_shown(found)}")
+        return Breach(415, f"Content-Type must be application/json, found {_quoted(found)}")
     if b"content-encoding" in headers:
         return Breach(415, "Content-Encoding is not supported: send the packet as it is")
     return None
@@ -145,7 +145,7 @@ def _misnamed(names: Sequence[str]) -> str:
         return "the second field must be tsISO8601"
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
-        return f"the field {_shown(repeated)} occurs more than once"
+        return f"the field {_quoted(repeated)} occurs more than once"
     return "" if names[2:] == [VALUE] else _misordered(names[2:])
 
 
@@ -154,7 +154,7 @@ def _misordered(names: Sequence[str]) -> str:
         return "there must be at least one measurement"
     for name in names:
         if name != VALUE and name not in _POSITIONS:
-            return f"there is no field {_shown(name)}"
+            return f"there is no field {_quoted(name)}"
     if VALUE in names:
         return f"{VALUE} must be the only measurement of its packet"
     for before, after in itertools.pairwise(names):
@@ -186,10 +186,10 @@ def _instant(timestamp: object) -> int | None:
 
 def _mistimed(timestamp: object, instant: int | None, *, utc: bool) -> str:
     if instant is None:
-        found = _shown(timestamp) if isinstance(timestamp, str) else _KINDS[type(timestamp)]
+        found = _quoted(timestamp) if isinstance(timestamp, str) else _KINDS[type(timestamp)]
         return f"tsISO8601 must be a real time as YYYY-MM-DDTHH:MM:SS.mmm+hh:mm, found {found}"
     if utc and not str(timestamp).endswith("+00:00"):
-        return f"on this route tsISO8601 must end in +00:00, found {_shown(timestamp)}"
+        return f"on this route tsISO8601 must end in +00:00, found {_quoted(timestamp)}"
     return ""
 
 
@@ -205,7 +205,7 @@ def as_text(instant: int) -> str:
     return (_EPOCH + instant * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
-def _shown(found: object) -> str:
+def _quoted(found: object) -> str:
     """Return foreign text for a reason: quoted, on one line, and not at any length."""
     text = repr(found.decode("latin-1") if isinstance(found, bytes) else found)
     return text if len(text) <= 80 else f"{text[:76]}...{text[-1]}"

@@ -21,20 +21,20 @@ import swarm.delivery.settlement
 import swarm.delivery.task
 from swarm.checkpoint import ledger_format
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
-from swarm.collector.client import Link, Outcome
+from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import Verdict
 from swarm.collector.transport.base import Access
 from swarm.config.settings import CsvRules, Meter, Upload
-from swarm.csv import Survey, Window
+from swarm.csv import CheckResult, Window
 from swarm.delivery.check import CheckTask, check
-from swarm.delivery.context import Down, Halted
+from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.deliver import deliver
 from swarm.delivery.result import StreamResult, Tally
-from swarm.delivery.status import look_offline
+from swarm.delivery.status import read_status_offline
 from swarm.delivery.task import Task, invalid
 from swarm.errors import StateError
 from swarm.run.report import Report
-from swarm.run.upload import begin_anew, meter_report
+from swarm.run.upload import meter_report, restart_checkpoints
 from swarm.scheduler import THREADS
 from tests.simulation.collector import Clock, Collector, Session, Stored
 from tests.simulation.disk import Disk
@@ -130,33 +130,33 @@ class Context:
         self._down_since: float | None = None
         self._failures = 0
 
-    def enter(self, access: Access) -> Link:
+    def acquire_slot(self, access: Access) -> CollectorClient:
         """Return a session to the simulated collector."""
-        self.check()
-        link = Link.__new__(Link)
+        self.raise_if_stopped()
+        link = CollectorClient.__new__(CollectorClient)
         link.access = access
         link._session = Session(self._machine.collector, self._machine.step)
         return link
 
-    def leave(self, link: Link) -> None:
+    def release_slot(self, link: CollectorClient) -> None:
         """Close the session."""
         link.close()
 
-    def may_send(self, credential: int) -> None:
+    def wait_for_turn(self, credential: int) -> None:
         """Wait for a collector that is out of reach."""
-        self.check()
+        self.raise_if_stopped()
         if self._down_since is not None:
             if self._machine.clock.now - self._down_since >= _RETRY_FOR:
-                raise Down(_RETRY_FOR, "connection refused")
+                raise CollectorDown(_RETRY_FOR, "connection refused")
             self.sleep(2.0**self._failures, credential)
 
     def sleep(self, seconds: float, _credential: int) -> None:
         """Let the clock go on."""
         self._machine.clock.sleep(seconds)
         self._machine.step()
-        self.check()
+        self.raise_if_stopped()
 
-    def heard(self, outcome: Outcome, _credential: int) -> None:
+    def record_outcome(self, outcome: Outcome, _credential: int) -> None:
         """Note whether the collector is out of reach."""
         if outcome.verdict is Verdict.UNREACHABLE:
             self._failures += 1
@@ -164,34 +164,34 @@ class Context:
         else:
             self._failures, self._down_since = 0, None
 
-    def gives_up(self, _retry_for: float) -> bool:
+    def is_outage(self, _retry_for: float) -> bool:
         """Tell that each packet is given up by itself."""
         return False
 
-    def is_accepted(self, _credential: int) -> bool:
+    def is_credential_accepted(self, _credential: int) -> bool:
         """Tell that the credential is good."""
         return True
 
-    def condemn(self, _credential: int) -> None:
+    def disable_credential(self, _credential: int) -> None:
         """Do nothing: no credential is refused."""
 
-    def is_condemned(self, _credential: int) -> bool:
+    def is_credential_disabled(self, _credential: int) -> bool:
         """Tell that no credential is refused."""
         return False
 
-    def check(self, _credential: int | None = None) -> None:
+    def raise_if_stopped(self, _credential: int | None = None) -> None:
         """Raise `Halted` once the run was interrupted."""
         if self.is_halted:
-            raise Halted("the run is told to stop")
+            raise StopRequested("the run is told to stop")
 
-    def lock(self, _task: Task) -> bool:
+    def lock_stream(self, _task: Task) -> bool:
         """Lock the stream: one run follows the other here."""
         return True
 
-    def unlock(self, _task: Task) -> None:
+    def unlock_stream(self, _task: Task) -> None:
         """Let go of the stream."""
 
-    def follow(self, _task: Task, tally: Tally) -> None:
+    def publish_tally(self, _task: Task, tally: Tally) -> None:
         """Keep the tally in view."""
         self.tally = tally
 
@@ -316,7 +316,7 @@ class Simulated:
             self.collector.arrive()
 
     def _task(self, meter: Meter, upload: Upload) -> Task:
-        return Task(meter, Survey(STREAM), upload, "c", str(self._state), Access("u", "p"), 0)
+        return Task(meter, CheckResult(STREAM), upload, "c", str(self._state), Access("u", "p"), 0)
 
     def _sent(self, attempt: Attempt) -> Told:
         meter = Meter(STREAM, attempt.files, CsvRules(self._zone), _URL, None)
@@ -340,14 +340,14 @@ class Simulated:
         else:
             self._context = Context(self)
             if upload.restart:
-                begin_anew([task], None)
+                restart_checkpoints([task], None)
             result = deliver(task, self._context)
         return self._told(task, result)
 
     def _told(self, task: Task, result: StreamResult) -> Told:
         meter = meter_report(task.meter, task.survey, result)
         report = Report("", "", 0.0, 0.0, 0.0, (meter,))
-        standing = look_offline(task, None)  # type: ignore[arg-type]
+        standing = read_status_offline(task, None)  # type: ignore[arg-type]
         names = ("acknowledged", "waiting", "rejected", "filtered")
         status = {name: getattr(standing, name) for name in names}
         told = Told(report.exit_code, meter.state, meter.counts, status=status)

@@ -27,7 +27,7 @@ _HEAD_START = 0.25
 _IDLE = float("inf")
 
 
-class Exchange:
+class Deadline:
     """The exchange that a session is in: its time limit, and the socket that is shut at its end.
 
     ``sent`` tells whether the request has begun to go out.
@@ -89,11 +89,11 @@ class _Watchdog:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        self._exchanges: WeakSet[Exchange] = WeakSet()
+        self._exchanges: WeakSet[Deadline] = WeakSet()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def watch(self, exchange: Exchange) -> None:
+    def watch(self, exchange: Deadline) -> None:
         """Watch a session from now on, for as long as it lives."""
         with self._changed:
             self._exchanges.add(exchange)
@@ -141,7 +141,7 @@ class Connection(HTTPConnection):
 
     response_class = _Response
 
-    def __init__(self, exchange: Exchange, *args: Any, **options: Any) -> None:
+    def __init__(self, exchange: Deadline, *args: Any, **options: Any) -> None:
         self._exchange = exchange
         super().__init__(*args, **options)
 

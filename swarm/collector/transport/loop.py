@@ -49,7 +49,7 @@ _SEEN = [
 ]
 
 
-class _Shelf(Generic[_T]):
+class _PrefetchBuffer(Generic[_T]):
     """Where what was made ahead lies until it is asked for.
 
     ``has_given`` tells whether something was made since the maker last gave way.
@@ -63,10 +63,10 @@ class _Shelf(Generic[_T]):
         self.is_last = False
 
 
-class _Maker(greenlet):
+class _Producer(greenlet):
     """Makes a job's items ahead."""
 
-    shelf: _Shelf[Any]
+    buffer: _PrefetchBuffer[Any]
 
 
 class Loop:
@@ -84,10 +84,10 @@ class Loop:
         self._runner = SingleThread(self._run, "swarm")
         self._helpers = ThreadPoolExecutor(_HELPERS, "swarm-aside")
         self._poll = select.poll()
-        self._bell, self._button = os.pipe()
-        os.set_blocking(self._bell, False)
-        os.set_blocking(self._button, False)
-        self._poll.register(self._bell, select.POLLIN)
+        self._wakeup_read, self._wakeup_write = os.pipe()
+        os.set_blocking(self._wakeup_read, False)
+        os.set_blocking(self._wakeup_write, False)
+        self._poll.register(self._wakeup_read, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         # Before those of who has jobs here: what is registered first comes last.
@@ -95,22 +95,22 @@ class Loop:
 
     # For any thread
 
-    def start(self, function: Callable[..., None], *arguments: Any) -> None:
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
         """Begin a job; raises `RuntimeError` where the system grants no thread for the first."""
         self._runner.begin()
-        self.call(self._begin, function, *arguments)
+        self.call_soon(self._begin, function, *arguments)
 
     def event(self) -> "LoopEvent":
         """Return a new event."""
         return LoopEvent(self)
 
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+    def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called in the loop's thread, soon."""
         self._calls.append((function, arguments))
         # The loop says that it will sleep before it looks for calls a last time: `_sleep`.
         if self._is_asleep:
             with suppress(BlockingIOError):  # it has been rung for often enough
-                os.write(self._button, b"\0")
+                os.write(self._wakeup_write, b"\0")
 
     # For jobs
 
@@ -122,36 +122,36 @@ class Loop:
         if failure is not None:
             raise pycurl.error(*failure)
 
-    def aside(self, function: Callable[..., _T], *arguments: Any) -> _T:
+    def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function in a thread beside the loop's."""
         job = getcurrent()
         try:
             future = self._helpers.submit(function, *arguments)
         except RuntimeError:  # the system grants no thread: the others have to wait
             return function(*arguments)
-        future.add_done_callback(lambda _: self.call(job.switch))
+        future.add_done_callback(lambda _: self.call_soon(job.switch))
         self._hub.switch()
         return future.result()
 
-    def breathe(self) -> None:
+    def yield_control(self) -> None:
         """Let the others have their turn; who made items since the last time is the first again.
 
         A stream that sends is not to wait for all that read, each time that it needs a block.
         """
         job = getcurrent()
-        if isinstance(job, _Maker) and job.shelf.has_given:
-            job.shelf.has_given = False
+        if isinstance(job, _Producer) and job.buffer.has_given:
+            job.buffer.has_given = False
             self._breathers.appendleft(job)
         else:
             self._breathers.append(job)
         self._hub.switch()
 
-    def ahead(self, items: Iterator[_T]) -> Iterator[_T]:
+    def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
         """Yield items; each is made after the transfer that follows the one before has begun."""
-        shelf: _Shelf[_T] = _Shelf()
-        maker = _Maker(self._make, self._hub)
-        maker.shelf = shelf
-        self.call(maker.switch, shelf, items)
+        shelf: _PrefetchBuffer[_T] = _PrefetchBuffer()
+        maker = _Producer(self._make, self._hub)
+        maker.buffer = shelf
+        self.call_soon(maker.switch, shelf, items)
         while True:
             if not (shelf.items or shelf.is_last):
                 shelf.asking = getcurrent()
@@ -159,7 +159,7 @@ class Loop:
             if not shelf.items:
                 break
             item = shelf.items.pop()
-            self.call(maker.switch)
+            self.call_soon(maker.switch)
             yield item
         if shelf.error is not None:
             raise shelf.error
@@ -182,12 +182,12 @@ class Loop:
             is_idle = not self._go_on_with_transfers(self._sleep())
             self._finish_transfers()
             if self._breathers and (is_idle or time.monotonic() >= self._breath_due):
-                self._let_one_breathe()
+                self._resume_one_yielded()
 
     def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
-        greenlet(_told).switch(function, *arguments)
+        greenlet(_with_outcome).switch(function, *arguments)
 
-    def _make(self, shelf: _Shelf[_T], items: Iterator[_T]) -> None:
+    def _make(self, shelf: _PrefetchBuffer[_T], items: Iterator[_T]) -> None:
         """Put items on a shelf, one at a time, in a greenlet of their own."""
         try:
             for item in items:
@@ -200,9 +200,9 @@ class Loop:
         shelf.is_last = True
         self._show(shelf)
 
-    def _show(self, shelf: _Shelf[_T]) -> None:
+    def _show(self, shelf: _PrefetchBuffer[_T]) -> None:
         if shelf.asking is not None:
-            self.call(shelf.asking.switch)
+            self.call_soon(shelf.asking.switch)
             shelf.asking = None
 
     def _make_calls(self) -> None:
@@ -232,13 +232,13 @@ class Loop:
     def _go_on_with_transfers(self, ready: list[tuple[int, int]]) -> bool:
         """Go on with the transfers whose sockets are ready; tell whether any was."""
         for number, what in ready:
-            if number == self._bell:
+            if number == self._wakeup_read:
                 os.read(number, 4096)
             else:
                 self._act(number, _SEEN[what & 31])
         return bool(ready)
 
-    def _let_one_breathe(self) -> None:
+    def _resume_one_yielded(self) -> None:
         """Go on with one of those that gave way: they get half of the time while others send."""
         start = time.monotonic()
         self._breathers.popleft().switch()
@@ -269,7 +269,7 @@ class Loop:
         thread = self._runner.thread
         if self._runner.was_begun and (thread is None or thread.is_alive()):
             is_parked = threading.Event()
-            self.call(_stand_still, is_parked)
+            self.call_soon(_stand_still, is_parked)
             is_parked.wait(_SECONDS_AT_EXIT)
 
     def _act(self, number: int, what: int) -> None:
@@ -315,7 +315,7 @@ class LoopEvent:
     def set(self) -> None:
         """Let go on who waits; for any thread."""
         self._is_set = True
-        self._loop.call(self._release)
+        self._loop.call_soon(self._release)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait (s) in a job until it is set; tell whether it is."""
@@ -352,7 +352,7 @@ def _stand_still(is_parked: threading.Event) -> None:
     threading.Event().wait()
 
 
-def _told(function: Callable[..., None], *arguments: Any) -> None:
+def _with_outcome(function: Callable[..., None], *arguments: Any) -> None:
     """Run a job; an error that it lets out ends the job alone, as in a thread."""
     try:
         function(*arguments)

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 from swarm.collector.transport.base import BODY_LIMIT, Access, Answer, headers
-from swarm.collector.transport.connection import CONNECT_LIMIT, Connection, Exchange, TLSConnection
+from swarm.collector.transport.connection import CONNECT_LIMIT, Connection, Deadline, TLSConnection
 from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 
 #: Cookies are kept up to this size of their header, in bytes.
@@ -35,7 +35,7 @@ class RequestsSession:
 
     def __init__(self, access: Access) -> None:
         self._headers = headers(access)
-        self._exchange = Exchange(access.timeout)
+        self._exchange = Deadline(access.timeout)
         self._verify = access.ca_bundle or certifi.where()
         self._adapter = _Adapter(self._exchange, self._verify)
         self._cookies = RequestsCookieJar()
@@ -130,7 +130,7 @@ class RequestsSession:
 class _Adapter(HTTPAdapter):
     """An adapter with one connection, in view of the deadline; it retries nothing."""
 
-    def __init__(self, exchange: Exchange, authorities: str) -> None:
+    def __init__(self, exchange: Deadline, authorities: str) -> None:
         self._authorities = authorities
         self._pools = {
             "http": partial(_pool, urllib3.HTTPConnectionPool, partial(Connection, exchange)),

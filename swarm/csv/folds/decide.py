@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from swarm.csv.folds.direction import Part
 from swarm.csv.folds.evidence import Evidence, Sent
-from swarm.csv.folds.files import FIRST, SECOND, Alone, File, Files, Row, alone, by_wall
+from swarm.csv.folds.files import FIRST, SECOND, Alone, File, Files, FoldRow, alone, by_wall
 from swarm.csv.folds.occurrences import NO_VALUES, Hour
 from swarm.csv.folds.placing import Placing
 
@@ -137,7 +137,7 @@ def _read_both(file: File, readings: Sequence[int], evidence: Evidence) -> None:
         evidence.hold(row, row.reading or FIRST, is_told=True)
 
 
-def _is_certain(row: Row, same: Sequence[Row], evidence: Evidence) -> bool:
+def _is_certain(row: FoldRow, same: Sequence[FoldRow], evidence: Evidence) -> bool:
     """Tell whether what was sent tells of a row of a file that holds both passes."""
     twins = [other for other in same if other is not row]
     if twins:
@@ -146,19 +146,19 @@ def _is_certain(row: Row, same: Sequence[Row], evidence: Evidence) -> bool:
     return evidence.is_certain(row)
 
 
-def _unplaced(file: File, rows: Sequence[Row], evidence: Evidence) -> Misfit:
+def _unplaced(file: File, rows: Sequence[FoldRow], evidence: Evidence) -> Misfit:
     """Return the first row of a file whose time has other values in both passes, or in one."""
     bad = next(row for row in file.rows if evidence.differs(row, evidence.known, FIRST))
     others = [row for row in rows if row.wall == bad.wall and row.reading is not None]
     return Misfit(bad.file, bad.line, tuple((row.file, row.line) for row in others))
 
 
-def _third_values(rows: Sequence[Row]) -> list[Misfit]:
+def _third_values(rows: Sequence[FoldRow]) -> list[Misfit]:
     """Return rows that share time and pass with others, and that nothing but room has put there.
 
     Of rows that evidence has put into one pass, the option ``duplicates`` may choose.
     """
-    groups: defaultdict[tuple[int, int | None], list[Row]] = defaultdict(list)
+    groups: defaultdict[tuple[int, int | None], list[FoldRow]] = defaultdict(list)
     for row in rows:
         if row.digest != NO_VALUES:
             groups[row.wall, row.reading].append(row)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from swarm.csv.folds.files import FIRST, SECOND, File, Row
+from swarm.csv.folds.files import FIRST, SECOND, File, FoldRow
 from swarm.csv.folds.occurrences import NO_VALUES, Hour
 
 #: The digests that are known at each wall time, for each of the two readings.
@@ -36,7 +36,7 @@ class Evidence:
     ``held`` is what is decided of the files, ``known`` that together with what was ``sent``.
     """
 
-    def __init__(self, hour: Hour, rows: Sequence[Row], sent: Sent) -> None:
+    def __init__(self, hour: Hour, rows: Sequence[FoldRow], sent: Sent) -> None:
         self.sent = sent
         self.held = (defaultdict[int, set[int]](set), defaultdict[int, set[int]](set))
         self.known = (defaultdict[int, set[int]](set), defaultdict[int, set[int]](set))
@@ -75,11 +75,11 @@ class Evidence:
         has_one = len({wall for each in walls.values() for wall in each}) == 1
         return {digest for digest, each in walls.items() if has_one or len(each) > 1}
 
-    def is_common(self, row: Row) -> bool:
+    def is_common(self, row: FoldRow) -> bool:
         """Tell whether other times of the hour have a row's values too."""
         return row.digest in self._common
 
-    def is_unique(self, row: Row) -> bool:
+    def is_unique(self, row: FoldRow) -> bool:
         """Tell whether no other row of the files, and no other time, has a row's values."""
         return self._there[row.wall, row.digest] == 1 and not self.is_common(row)
 
@@ -88,7 +88,7 @@ class Evidence:
         """Whether values hardly ever come again by chance: there are many, and all differ."""
         return len(self._values) >= _RICH and not self._common & self._values
 
-    def is_certain(self, row: Row) -> bool:
+    def is_certain(self, row: FoldRow) -> bool:
         """Tell whether it is no chance that a row is the one that was sent.
 
         In an export that has rolled on, a row of the second pass may have the values that a row of
@@ -106,25 +106,25 @@ class Evidence:
         """Tell whether a row stands after the hour."""
         return wall is not None and wall >= self._hour.end
 
-    def same(self, rows: Iterable[Row], known: Known) -> tuple[list[Row], list[Row]]:
+    def same(self, rows: Iterable[FoldRow], known: Known) -> tuple[list[FoldRow], list[FoldRow]]:
         """Return the rows that are known with one reading alone, by it."""
-        same: tuple[list[Row], list[Row]] = ([], [])
+        same: tuple[list[FoldRow], list[FoldRow]] = ([], [])
         for row in rows:
             readings = _matching(known, row)
             if len(readings) == 1:
                 same[readings[0]].append(row)
         return same
 
-    def differing(self, rows: Iterable[Row], known: Known, reading: int) -> int:
+    def differing(self, rows: Iterable[FoldRow], known: Known, reading: int) -> int:
         """Count the rows whose time is known with other values."""
         return sum(self.differs(row, known, reading) for row in rows)
 
-    def differs(self, row: Row, known: Known, reading: int) -> bool:
+    def differs(self, row: FoldRow, known: Known, reading: int) -> bool:
         """Tell whether a row's time is known with other values."""
         digests = known[reading].get(row.wall)
         return bool(digests) and row.digest != NO_VALUES and row.digest not in (digests or ())
 
-    def gone(self, rows: Iterable[Row], reading: int) -> int:
+    def gone(self, rows: Iterable[FoldRow], reading: int) -> int:
         """Count the rows whose time was sent with values that no file has any more."""
         recorded = self.sent.known[reading]
         return sum(
@@ -133,12 +133,12 @@ class Evidence:
             if recorded.get(row.wall)
         )
 
-    def is_single(self, rows: Iterable[Row]) -> bool:
+    def is_single(self, rows: Iterable[FoldRow]) -> bool:
         """Tell whether rows are known of data that have one pass alone."""
         was_sent = self.sent.is_over and not any(self.sent.known[SECOND].values())
         return was_sent or any((row.wall, row.digest) in self._single for row in rows)
 
-    def hold(self, row: Row, reading: int, *, is_told: bool) -> None:
+    def hold(self, row: FoldRow, reading: int, *, is_told: bool) -> None:
         """Take a row for decided."""
         row.reading, row.is_told = reading, is_told
         if row.digest != NO_VALUES:
@@ -155,7 +155,7 @@ class Evidence:
         file.is_decided = True
 
 
-def _matching(known: Known, row: Row) -> list[int]:
+def _matching(known: Known, row: FoldRow) -> list[int]:
     """Return the readings that a row's values are known with."""
     if row.digest == NO_VALUES:
         return []

@@ -11,7 +11,7 @@ FIRST, SECOND = 0, 1
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class FoldRow:
     """A row of the hour; ``follows`` tells that it stands right behind the one before.
 
     ``reading`` is decided in the end, ``is_told`` where evidence, and not a free place, tells it.
@@ -35,7 +35,7 @@ class Edge:
     """The nearest row of the file ahead or behind; ``row`` where it is of the hour."""
 
     wall: int
-    row: Row | None = None
+    row: FoldRow | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +48,7 @@ class File:
     """
 
     number: int
-    rows: list[Row]
+    rows: list[FoldRow]
     before: int | None
     after: int | None
     is_sure: bool
@@ -91,10 +91,10 @@ class Alone:
 
     readings: list[int]
     is_lone: bool = False
-    misfits: list[Row] = field(default_factory=list)
+    misfits: list[FoldRow] = field(default_factory=list)
 
 
-def alone(rows: Sequence[Row]) -> Alone:
+def alone(rows: Sequence[FoldRow]) -> Alone:
     """Read the rows of a file in their order.
 
     Where a time fits neither pass, the count decides: if every time came exactly twice, first is
@@ -113,7 +113,7 @@ def alone(rows: Sequence[Row]) -> Alone:
     return Alone(readings, is_lone, [] if is_lone else misfits)
 
 
-def _in_order(rows: Iterable[Row]) -> tuple[list[int], list[Row]]:
+def _in_order(rows: Iterable[FoldRow]) -> tuple[list[int], list[FoldRow]]:
     """Return the readings in the order of rows, and the rows that fit neither pass.
 
     Repeating a time begins the second pass, and so does going back from one row to the next; a time
@@ -135,9 +135,9 @@ def _in_order(rows: Iterable[Row]) -> tuple[list[int], list[Row]]:
     return readings, misfits
 
 
-def by_wall(rows: Iterable[Row]) -> dict[int, list[Row]]:
+def by_wall(rows: Iterable[FoldRow]) -> dict[int, list[FoldRow]]:
     """Return the rows of each wall time."""
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+    found: defaultdict[int, list[FoldRow]] = defaultdict(list)
     for row in rows:
         found[row.wall].append(row)
     return found
@@ -172,7 +172,7 @@ class Files:
     def _file(self, number: int) -> File:
         part = self._parts[number]
         rows = [
-            Row(wall, number, line, digest, follows=place > 0)
+            FoldRow(wall, number, line, digest, follows=place > 0)
             for run in part.runs
             for place, (wall, line, digest) in enumerate(
                 zip(run.walls, run.lines, run.digests, strict=True)

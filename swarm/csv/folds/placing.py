@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from swarm.csv.folds.evidence import Evidence
-from swarm.csv.folds.files import FIRST, SECOND, File, Row
+from swarm.csv.folds.files import FIRST, SECOND, File, FoldRow
 
 
 class _Tier(NamedTuple):
@@ -227,11 +227,11 @@ class Placing:
         return next((reading for reading in free if self._may_be(file, reading)), None)
 
 
-def _ahead(file: File) -> Row | None:
+def _ahead(file: File) -> FoldRow | None:
     """Return the last row of the file ahead, where it is of the hour and next to this file's."""
     return file.ahead.row if file.ahead is not None and file.before is None else None
 
 
-def _behind(file: File) -> Row | None:
+def _behind(file: File) -> FoldRow | None:
     """Return the first row of the file behind, where it is of the hour and next to this file's."""
     return file.behind.row if file.behind is not None and file.after is None else None

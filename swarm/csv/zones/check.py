@@ -29,8 +29,9 @@ def notices(meter: str, rules: CsvRules, followed: Trace | None) -> Iterator[str
     likely = followed.likely()
     if likely:
         yield (
-            f"{meter}: timezone = {zone} is probably wrong: {told(likely[0].followed)}, as "
-            f"clocks in {listed(names(likely))}; set timezone to the zone of the files' timestamps "
+            f"{meter}: timezone = {zone} is probably wrong: "
+            f"{describe_changes(likely[0].followed)}, as clocks in "
+            f"{listed(names(likely))}; set timezone to the zone of the files' timestamps "
             "(a wrong offset in the platform is for good)"
         )
         return
@@ -71,7 +72,7 @@ def fixed(zone: str, wall: int) -> str:
     return f"timezone = Etc/UTC, or Etc/GMT{-hours:+d} (which is UTC{hours:+03d}:00)"
 
 
-def told(changes: Sequence[Change]) -> str:
+def describe_changes(changes: Sequence[Change]) -> str:
     """Return which hours are skipped and repeated, as a sentence about the files."""
     firsts = {change.is_forward: change for change in reversed(changes)}
     verbs = {True: "skip", False: "repeat"}

@@ -41,7 +41,7 @@ _REACH = 2 * _DAY_MS
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ZoneEvidence:
     """The evidence of rows for a zone: its clock changes that they follow, and those they do not.
 
     ``against`` are those that rows lie in the skipped hour of; ``missed`` those of which the hour
@@ -55,7 +55,7 @@ class Evidence:
     missed: tuple[Change, ...] = ()
     rows: tuple[int, ...] = ()
 
-    def without(self, known: Collection[Change]) -> "Evidence":
+    def without(self, known: Collection[Change]) -> "ZoneEvidence":
         """Return it without clock changes that the zone that the rows are read in makes as well."""
         pairs = [
             pair for pair in zip(self.followed, self.rows, strict=True) if pair[0] not in known
@@ -118,7 +118,7 @@ class Trace:
         self._rows += len(instants)
         self._step = step
 
-    def likely(self) -> tuple[Evidence, ...]:
+    def likely(self) -> tuple[ZoneEvidence, ...]:
         """Return the common zones whose clocks the rows follow against the zone they are read in.
 
         None where that may be chance. Those come first that more of the clock changes speak for.
@@ -130,9 +130,9 @@ class Trace:
         good = [each for each in found if not each.against and self._chance(each) <= _CHANCE]
         return tuple(sorted(good, key=lambda each: -len(each.followed)))
 
-    def evidence(self, zone: str) -> Evidence:
+    def evidence(self, zone: str) -> ZoneEvidence:
         """Return what the rows tell of a zone, one of those that are looked at."""
-        evidence = Evidence(zone)
+        evidence = ZoneEvidence(zone)
         if not self._rows:
             return evidence
         self._settle()
@@ -145,11 +145,11 @@ class Trace:
                 found[verdict].append(change)
             if verdict == "followed":
                 rows.append(usual)
-        return Evidence(
+        return ZoneEvidence(
             zone, rows=tuple(rows), **{name: tuple(listed) for name, listed in found.items()}
         )
 
-    def _chance(self, evidence: Evidence) -> float:
+    def _chance(self, evidence: ZoneEvidence) -> float:
         """Return how likely gaps and repeats like the others in the file look like this one."""
         if not evidence.followed:
             return 1.0
@@ -289,7 +289,7 @@ def _watched(period: range, also: tuple[str, ...]) -> tuple[Change, ...]:
     return tuple(common(period, also))
 
 
-def names(found: Sequence[Evidence]) -> tuple[str, ...]:
+def names(found: Sequence[ZoneEvidence]) -> tuple[str, ...]:
     """Return all zones that the same clock changes speak for, those best known first."""
     followed = [each.followed for each in found if len(each.followed) == len(found[0].followed)]
     return tuple(dict.fromkeys(name for changes in followed for name in alike(changes)))
