@@ -9,9 +9,9 @@ import pytest
 from hypothesis import settings
 
 from swarm.cli.log import LOG, SCREEN, plainly, set_up
-from tests import tracing
-from tests.bench import Bench
-from tests.collector_server import Collector
+from tests.support import tracing
+from tests.support.collector import Collector
+from tests.support.workspace import Workspace
 
 _NOBODY = 65534
 
@@ -50,10 +50,10 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture
-def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
     """Return a folder to run the command in; tests marked so measure what it covers."""
     is_measured = request.node.get_closest_marker("measured") is not None
-    return Bench(tmp_path, is_measured=is_measured)
+    return Workspace(tmp_path, is_measured=is_measured)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import os
 import sys
 import time
 
-from tests import powercut
 from tests.simulation.chunks import chunks, played
 from tests.simulation.play import Figures
+from tests.support import power_cut as powercut
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """The machine of a history for real: the command itself, its workers, sockets, files and signals.
 
-A power cut is one (`tests.powercut`) where the machine allows it, else a kill.
+A power cut is one (`tests.support.power_cut`) where the machine allows it, else a kill.
 """
 
 import json
@@ -17,9 +17,11 @@ from typing import Any
 
 from swarm.localtime import naive_of
 from swarm.packet import instant_of
-from tests import powercut
-from tests.bench import Bench, ended
-from tests.collector_server import (
+from tests.simulation.collector import Fault, Stored
+from tests.simulation.history import History, Run
+from tests.simulation.machine import STREAM, Attempt, Told
+from tests.support import power_cut as powercut
+from tests.support.collector import (
     Behaviour,
     Collector,
     Garbage,
@@ -29,10 +31,8 @@ from tests.collector_server import (
     ResetAfterStoring,
     ResetBeforeStoring,
 )
-from tests.processes import command, group_is_gone
-from tests.simulation.collector import Fault, Stored
-from tests.simulation.history import History, Run
-from tests.simulation.machine import STREAM, Attempt, Told
+from tests.support.processes import command, group_is_gone
+from tests.support.workspace import Workspace, ended
 
 _SETTLE = 0.4
 _STORED_LATER = Raw(end="reset", later=0.2)
@@ -62,7 +62,7 @@ class Real:
         self.faults = 0
         self.rejected: set[int] = set()
         self._history = history
-        self._bench = Bench(folder, is_measured=False)
+        self._workspace = Workspace(folder, is_measured=False)
         self._backup = folder / "backup"
         self._collector = Collector(self._behaviour)
         self._number = 0
@@ -125,18 +125,18 @@ class Real:
     def backup(self) -> None:
         """Make a backup of the state folder."""
         shutil.rmtree(self._backup, ignore_errors=True)
-        if self._bench.state.exists():
-            shutil.copytree(self._bench.state, self._backup)
+        if self._workspace.state.exists():
+            shutil.copytree(self._workspace.state, self._backup)
 
     def lose(self) -> None:
         """Lose the state folder."""
-        shutil.rmtree(self._bench.state, ignore_errors=True)
+        shutil.rmtree(self._workspace.state, ignore_errors=True)
 
     def restore(self) -> None:
         """Put the backup of the state folder in its place, if there is one."""
         if self._backup.exists():
             self.lose()
-            shutil.copytree(self._backup, self._bench.state)
+            shutil.copytree(self._backup, self._workspace.state)
 
     def recorded(self) -> set[int]:
         """Return the instants that the checkpoint has acknowledged: none that is not stored."""
@@ -147,14 +147,14 @@ class Real:
         _ = self.stored  # who sent what came before is known now
         self._number, self._run = number, attempt.run
         self._first = len(self._collector.requests)
-        before = powercut.held(self._bench.state)
-        log = self._bench.folder / "calls"
+        before = powercut.held(self._workspace.state)
+        log = self._workspace.folder / "calls"
         is_cut = attempt.run.end == "power cut" and not powercut.missing()
         line = self._line(attempt)
         if is_cut:
             line = powercut.recorded(line, log)
         if not powercut.missing():
-            line = powercut.in_boot(self._boots, line, self._bench.folder)
+            line = powercut.in_boot(self._boots, line, self._workspace.folder)
         process = subprocess.Popen(
             line,
             stdin=subprocess.DEVNULL,
@@ -162,7 +162,7 @@ class Real:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**self._bench._env(), "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**self._workspace._env(), "PYTHONPATH": str(Path(__file__).parents[2])},
         )
         is_killed = self._interfere(process, attempt.run)
         done = ended(process)
@@ -173,17 +173,17 @@ class Real:
             return _told(done.code, done.out, done.err)
         if is_cut:
             self._boots += 1
-            powercut.cut(self._bench.state, before, log, random.Random(attempt.run.chance))
+            powercut.cut(self._workspace.state, before, log, random.Random(attempt.run.chance))
         # What a killed run had counted is known to nobody: each of these can lead to one.
         self.untold += sum(fault == "garbage" for _, fault in attempt.run.faults)
         self.untold += sum(each.run is None for each in self.stored)
-        for path in self._bench.state.glob("checkpoints/*/*.doubts"):
+        for path in self._workspace.state.glob("checkpoints/*/*.doubts"):
             self.untold += len(json.loads(path.read_text()))
         return None
 
     def _line(self, attempt: Attempt) -> list[str]:
         files = "\n   ".join(map(str, attempt.files))
-        config = self._bench.ini(
+        config = self._workspace.ini(
             self._collector.url,
             {STREAM: files},
             swarm={"timezone": self._history.zone},

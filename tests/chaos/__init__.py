@@ -1,0 +1,1 @@
+"""Kills at random moments while the collector misbehaves."""

@@ -1,0 +1,1 @@
+"""The command itself: real processes, sockets, terminals and files."""

@@ -1,0 +1,127 @@
+"""Shell completion, as the shells ask for it: a real process, and a real bash."""
+
+import os
+import pty
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+
+
+def offered(workspace: Workspace, line: str) -> list[str]:
+    """Return what is offered for the last word of a line: words, and kinds of files as <file>."""
+    words = line.split(" ")
+    variables = {
+        "_SWARM_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = workspace.run(env=variables)
+    assert (0, "") == (done.code, done.err)
+    pairs = (item.partition(",") for item in done.out.split())
+    return [value if kind == "plain" else f"<{kind}>" for kind, _, value in pairs]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("swarm up", ["upload"]),
+        ("swarm c.i", ["<file>"]),
+        ("swarm --vers", ["--version"]),
+        ("swarm --dry", ["--dry-run"]),
+        ("swarm --he", ["--help"]),
+        ("swarm --keep-going c.", ["<file>"]),
+        ("swarm c.ini --late ", ["report", "send"]),
+        ("swarm upload c.ini --on-reject=sk", ["skip"]),
+        ("swarm c.ini --timeout ", []),
+        ("swarm check --si", ["--since"]),
+        ("swarm check ", ["<file>"]),
+        ("swarm init a.csv ", ["<file>"]),
+        ("swarm init --from ", ["<file>"]),
+        ("swarm sandbox --store ", ["<file>"]),
+        ("swarm upload c.ini -m el", ["elec"]),
+        ("swarm c.ini --meter ", ["gas", "elec"]),
+        ("swarm none.ini --meter ", []),
+        ("swarm --meter ", []),
+    ],
+)
+def test_what_is_offered(workspace: Workspace, line: str, expected: list[str]) -> None:
+    """Commands, options, words of options, meters of the INI and files, command named or not."""
+    workspace.ini("sandbox", {"gas": "g.csv", "elec": "e.csv"}, name="c.ini")
+    assert expected == offered(workspace, line)
+
+
+def test_every_command_is_offered(workspace: Workspace) -> None:
+    """Nothing typed yet: all the commands there are."""
+    assert {"upload", "check", "init", "sandbox"} <= set(offered(workspace, "swarm "))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_in_bash(tmp_path: Path) -> None:
+    """The line that the manual gives sets bash up, and the function it defines completes."""
+    (tmp_path / "swarm").write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m swarm "$@"\n'
+    )
+    (tmp_path / "swarm").chmod(0o755)
+    script = (
+        'eval "$(_SWARM_COMPLETE=bash_source swarm)"; complete -p swarm; '
+        'COMP_WORDS=(swarm --dry); COMP_CWORD=1; _swarm_completion swarm; echo "${COMPREPLY[@]}"'
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+    )
+    assert [
+        "complete -o nosort -F _swarm_completion swarm",
+        "--dry-run",
+    ] == done.stdout.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("typed", ["Ill", "'Ill", "Illinois\\ el"])
+def test_an_id_is_quoted_in_bash(workspace: Workspace, typed: str) -> None:
+    """What Tab inserts is one word again: blanks and brackets of an ID are quoted."""
+    stream = "Illinois electricity [kWh]"
+    workspace.ini("sandbox", {stream: "e.csv", "gas": "g.csv"}, name="c.ini")
+    (workspace.folder / "swarm").write_text(
+        f'#!/bin/sh\n[ "$_SWARM_COMPLETE" ] && exec {shlex.quote(sys.executable)} -m swarm "$@"\n'
+        'printf "%s\\n" "$@" >arguments\n'
+    )
+    (workspace.folder / "swarm").chmod(0o755)
+    (workspace.folder / "rc").write_text('eval "$(_SWARM_COMPLETE=bash_source swarm)"\n')
+    (workspace.folder / "Illinois electricity k").touch()  # what the brackets would match
+    path = f"{workspace.folder}{os.pathsep}{os.environ['PATH']}"
+    ours, theirs = pty.openpty()
+    bash = subprocess.Popen(
+        ["bash", "--rcfile", "rc", "-i"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=workspace.folder,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+        start_new_session=True,
+    )
+    os.write(ours, f"swarm status c.ini -m {typed}\t\nexit\n".encode())
+    bash.wait(30)
+    os.close(ours)
+    os.close(theirs)
+    arguments = (workspace.folder / "arguments").read_text().splitlines()
+    assert ["status", "c.ini", "-m", stream] == arguments
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells(workspace: Workspace, shell: str) -> None:
+    """Zsh and fish get a script of their own."""
+    done = workspace.run(env={"_SWARM_COMPLETE": f"{shell}_source"})
+    assert (0, True) == (done.code, "_swarm_completion" in done.out)

@@ -1,0 +1,1 @@
+"""Mutated INIs and CSVs."""

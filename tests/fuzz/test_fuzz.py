@@ -1,0 +1,55 @@
+"""The fuzz command, as long as the test command has time for; and that it finds what is wrong."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm.config import csv_rules
+from tests.fuzz import __main__ as fuzz
+from tests.fuzz.seeds import SECRET, seeds
+
+
+def test_mutated_files_break_nothing(tmp_path: Path) -> None:
+    """Some hundred inputs: refused or sound, never an exception, never a shown secret."""
+    figures = fuzz.Fuzz(tmp_path / "in", 20, tmp_path / "out").run(inputs=200)
+    assert [] == figures.failures
+    assert 200 == figures.inputs == figures.accepted + figures.refused
+    assert min(figures.refused, figures.sound, figures.unsound) > 30
+    assert len(figures.kinds) > 8
+
+
+def test_seeds_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is mutated is accepted to begin with: so it is the mutation that is judged."""
+    monkeypatch.setattr(fuzz, "mutated", lambda files, *_: files)
+    figures = fuzz.Fuzz(tmp_path / "in", 1, tmp_path / "out").run(inputs=4 * len(seeds()))
+    assert ([], 0, 0) == (figures.failures, figures.refused, figures.unsound)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ZeroDivisionError("x"), "ZeroDivisionError: x"),
+        (ValueError(f"not {SECRET}"), "FoundError: a message shows the secret"),
+    ],
+)
+def test_what_is_wrong_is_found_and_kept(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    why: str,
+) -> None:
+    """A bug and a shown secret end the command with 1, and leave the input that showed them."""
+
+    def broken(_text: str) -> str:
+        raise error
+
+    monkeypatch.setattr(csv_rules, "PARSERS", {**csv_rules.PARSERS, "timezone": broken})
+    arguments = ["fuzz", "--minutes", "0.005", "--save", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert 1 == fuzz.main()
+    assert why in capsys.readouterr().out
+    kept = next(iter(tmp_path.iterdir()))
+    assert f"{why}\n" == (kept / "why.txt").read_text()
+    assert list(kept.rglob("*.ini"))

@@ -1,0 +1,1 @@
+"""What tests work with: a workspace, a collector, terminals, processes."""

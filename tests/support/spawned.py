@@ -1,0 +1,213 @@
+"""Processes of the tests' own: a function of this module, started as the pool starts workers."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
+from swarm.checkpoint.ledger_format import Note
+from swarm.checkpoint.locks import StreamLocks
+from swarm.collector.transport.loop import Loop
+from swarm.delivery.deliver import deliver
+from swarm.delivery.task import Task
+from swarm.run.context import WorkerConfig, WorkerContext
+from swarm.run.shared import SharedState
+from tests.support.jobs import in_job
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+_SPAWN = multiprocessing.get_context("spawn")
+_SECONDS = 30
+
+
+class Spawned:
+    """A process that runs a function with a pipe to us as its first argument."""
+
+    def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
+        self.pipe, theirs = _SPAWN.Pipe()
+        self.process: SpawnProcess = _SPAWN.Process(target=function, args=(theirs, *arguments))
+        self.process.start()
+        theirs.close()
+
+    def hear(self) -> Any:
+        """Return the next thing that it says."""
+        assert self.pipe.poll(_SECONDS), "the process says nothing"
+        return self.pipe.recv()
+
+    def tell(self, word: str) -> None:
+        """Say something to it."""
+        self.pipe.send(word)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.process.kill()
+        self.process.join(_SECONDS)
+
+
+@contextmanager
+def spawned(function: Callable[..., None], *arguments: Any) -> Iterator[Spawned]:
+    """Run a process until the block ends."""
+    started = Spawned(function, *arguments)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.process.close()
+        started.pipe.close()
+
+
+def hold_board(pipe: Connection, board: SharedState) -> None:
+    """Take the board's lock and keep it."""
+    with board._locked():
+        pipe.send("held")
+        time.sleep(_SECONDS)
+
+
+def hammer_board(pipe: Connection, board: SharedState) -> None:
+    """Note answers, as fast as it goes, until told otherwise."""
+    pipe.send("ready")
+    while not pipe.poll():
+        for _ in range(1000):
+            board.record_answer()
+
+
+def probe(pipe: Connection, board: SharedState, wait: float, seconds: float) -> None:
+    """Try for the probe of each step; tell how often it was ours."""
+    pipe.send("ready")
+    pipe.recv()
+    taken = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        taken += board.claim_probe(wait)
+    pipe.send(taken)
+
+
+def reserve(pipe: Connection, board: SharedState, rate: float, times: int) -> None:
+    """Reserve requests."""
+    pipe.send("ready")
+    pipe.recv()
+    for _ in range(times):
+        board.reserve_request(rate)
+    pipe.send("done")
+
+
+def accept_all(pipe: Connection, board: SharedState, count: int) -> None:
+    """Accept every credential."""
+    pipe.send("ready")
+    pipe.recv()
+    for number in range(count):
+        board.accept_credential(number)
+    pipe.send("done")
+
+
+def take_locks(pipe: Connection, path: Path, streams: tuple[str, ...]) -> None:
+    """Lock streams, tell which, and keep them until told to let go of the first."""
+    locks = StreamLocks(path)
+    pipe.send([locks.take(stream) for stream in streams])
+    pipe.recv()
+    locks.release(streams[0])
+    pipe.send("released")
+    time.sleep(_SECONDS)
+
+
+def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
+    """Record rows, begin one more, and wait to be killed."""
+    ledger = Ledger.create(path, stream)
+    for number in range(rows + 1):
+        ledger.note([Note(number, number + 1, number + 2, 1)])
+        ledger.mark_in_flight()
+        if number < rows:
+            ledger.record(number, number + 1, ACKNOWLEDGED)
+    pipe.send("sent")
+    time.sleep(_SECONDS)
+
+
+def deliver_counted(pipe: Connection, task: Task) -> None:
+    """Deliver a stream; tell its result, function calls, peak of memory (bytes), words, events."""
+    told = Told()
+    context = WorkerContext(
+        WorkerConfig(SharedState.create(1), 1, "curl"), lambda _: None, told.events.append
+    )
+    context.slots.expect()
+    logging.getLogger().addHandler(told)
+    logging.getLogger().setLevel(logging.DEBUG)
+    tracemalloc.start()
+    threading.setprofile(told.call)
+    result = in_job(context.scheduler, deliver, task, context)
+    threading.setprofile(None)
+    _, peak = tracemalloc.get_traced_memory()
+    pipe.send((result, told.calls, peak, told.words, len(told.events)))
+
+
+class Told(logging.Handler):
+    """Counts what a delivery does on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.words = 0
+        self.events: list[object] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a line of log."""
+        self.words += 1
+
+    def call(self, _frame: object, event: str, _argument: object) -> None:
+        """Count a call of a function, of Python's or of C's."""
+        self.calls += event in {"call", "c_call"}
+
+
+def cores(_task: int, context: WorkerContext) -> frozenset[int]:
+    """Return the cores that a stream's thread may run on, once each worker has one."""
+    time.sleep(0.5)
+    return frozenset(os.sched_getaffinity(0))
+
+
+def answer(task: int, context: WorkerContext) -> int:
+    """Return the double of a task; the worker is slow to tell that its place is free again."""
+    tell = context.slots._tell_free
+
+    def tell_late(change: int) -> None:
+        time.sleep(0.3)
+        tell(change)
+
+    context.slots._tell_free = tell_late
+    return 2 * task
+
+
+def die_once(task: Any, _context: WorkerContext) -> str:
+    """Be killed at the first call; ``task`` names in its ``mark`` the file that tells calls."""
+    with Path(task.mark).open("a") as file:
+        file.write("x")
+        if file.tell() == 1:
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return "looked"
+
+
+def length(task: str, _context: WorkerContext) -> int:
+    """Return the length of a task, at once."""
+    return len(task)
+
+
+def die(_task: Any, _context: WorkerContext) -> None:
+    """Be killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def break_loop(_task: Any, context: WorkerContext) -> None:
+    """Let the loop that runs the jobs fail, and wait."""
+    loop = context.scheduler
+    assert isinstance(loop, Loop)
+    loop.call_soon(divmod, 1, 0)
+    loop.event().wait(_SECONDS)

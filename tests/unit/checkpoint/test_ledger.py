@@ -1,0 +1,812 @@
+"""The ledger: what is recorded stays, what is open is told, damage is never taken for nothing."""
+
+import errno
+import os
+import resource
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm.checkpoint import ledger_format as fmt
+from swarm.checkpoint.ledger import (
+    ACKNOWLEDGED,
+    MOST_NOTES,
+    REJECTED,
+    SYNC_RECORDS,
+    Ledger,
+    count_records,
+)
+from swarm.checkpoint.ledger_format import Baseline, Begun, LedgerEntry, Note
+from swarm.errors import StateError
+from tests.support.jobs import Polite
+from tests.support.spawned import spawned, write_ledger
+
+BOOT, NEXT_BOOT = b"a boot's own id.", b"the next boot's."
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a ledger may lie."""
+    return tmp_path / "checkpoints" / "m.ledger"
+
+
+@pytest.fixture(autouse=True)
+def _boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run under a boot of a known name, also where the kernel gives none."""
+    monkeypatch.setattr(fmt, "boot_id", lambda: BOOT)
+
+
+@pytest.fixture
+def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what starts the machine anew."""
+    return lambda: monkeypatch.setattr(fmt, "boot_id", lambda: NEXT_BOOT)
+
+
+def entry(number: int) -> LedgerEntry:
+    """Return the row with a number."""
+    return LedgerEntry(number * 1000, number * 7 + 1, ACKNOWLEDGED)
+
+
+def note(number: int) -> Note:
+    """Return the note of a row."""
+    return Note(number * 1000, number * 7 + 1, number, 1)
+
+
+def send(ledger: Ledger, *numbers: int) -> None:
+    """Note, begin and record rows."""
+    ledger.note([note(number) for number in numbers])
+    for number in numbers:
+        ledger.mark_in_flight()
+        ledger.record(*entry(number))
+
+
+def begin(ledger: Ledger, number: int) -> None:
+    """Note a row, and begin to send it."""
+    ledger.note([note(number)])
+    ledger.mark_in_flight()
+
+
+def crash(ledger: Ledger) -> None:
+    """Let the process that holds a ledger die."""
+    ledger._file.close()
+
+
+def opened(path: Path) -> Ledger:
+    """Open the ledger that is there."""
+    ledger = Ledger.open(path, "m")
+    assert ledger is not None
+    return ledger
+
+
+def look(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
+    """Return what a later run finds, without leaving a trace."""
+    copy = path.with_name("copy.ledger")
+    shutil.copy(path, copy)
+    ledger = opened(copy)
+    entries = list(ledger.entries())
+    crash(ledger)
+    return entries, list(ledger.in_doubt), ledger.notice
+
+
+def test_others_go_on_during_a_sync_and_while_records_are_read(path: Path) -> None:
+    """Each sync is called aside, and long ledgers are read in parts."""
+    polite = Polite()
+    ledger = Ledger.create(path, "m", scheduler=polite)
+    for start in range(0, 10_000, 1000):
+        send(ledger, *range(start, start + 1000))
+    ledger.close()
+    # Made, noted and filled ten times, closed.
+    assert 1 + 10 + 10_000 // SYNC_RECORDS + 1 == polite.asides
+    again = Polite()
+    opened = Ledger.open(path, "m", scheduler=again)
+    assert opened is not None
+    assert 3 == again.breaths
+    opened.close()
+
+
+def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Path) -> None:
+    """What is adopted is adopted whole: a run that is killed meanwhile leaves no checkpoint."""
+    rows = [entry(number)[:2] for number in range(3)]
+
+    def broken() -> Iterator[tuple[int, int]]:
+        yield from rows
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ledger.create(path, "m", acknowledged=broken())
+    assert Ledger.open(path, "m") is None
+    Ledger.create(path, "m", acknowledged=rows).close()
+    ledger = Ledger.open(path, "m")
+    assert ledger is not None
+    assert ((), entry(2)) == (ledger.in_doubt, ledger.last_acknowledged)
+    assert [entry(number) for number in range(3)] == list(ledger.entries())
+    ledger.close()
+
+
+def test_no_ledger_is_no_error(path: Path) -> None:
+    """A stream without a ledger has none; nothing is made by looking."""
+    assert Ledger.open(path, "m") is None
+    assert (0, False) == (count_records(path, 0).total(), path.parent.exists())
+
+
+def test_what_is_recorded_is_there_again(path: Path) -> None:
+    """Rows come back with what became of them, in order."""
+    ledger = Ledger.create(path, "m")
+    assert ((), None, 0) == (ledger.in_doubt, ledger.opened_at, ledger.count)
+    send(ledger, 1, 2)
+    ledger.record(3000, 5, REJECTED)
+    assert (2000, entry(2)) == (ledger.newest, ledger.last_acknowledged)
+    assert ledger.opened_at is None
+    ledger.close()
+    again = opened(path)
+    assert [entry(1), entry(2), LedgerEntry(3000, 5, REJECTED)] == list(again.entries())
+    assert (3, 2000, 2000) == (again.count, again.opened_at, again.newest)
+    assert (entry(2), (), None) == (again.last_acknowledged, again.in_doubt, again.notice)
+    send(again, 4)
+    assert (2000, 4000) == (again.opened_at, again.newest)
+    assert len(list(again.entries())) == 3  # as it was when it was opened
+    again.freeze()
+    assert (4000, 4) == (again.opened_at, len(list(again.entries())))
+    again.close()
+    assert count_records(path, 0).total() == 4
+
+
+def test_create_begins_anew(path: Path) -> None:
+    """What was there before is gone, and its folder is for its user alone."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    ledger.close()
+    Ledger.create(path, "m").close()
+    assert ([], [], None) == look(path)
+    assert [0o700, 0o600] == [p.stat().st_mode & 0o777 for p in (path.parent, path)]
+
+
+def test_late_rows_are_told_in_order_of_time(path: Path) -> None:
+    """Rows that were sent late, in several runs, are merged with the others."""
+    sent = [[10, 20, 30], [5, 15, 40], [1, 2, 3, 50], [25]]
+    for run in sent:
+        ledger = Ledger.open(path, "m") or Ledger.create(path, "m")
+        send(ledger, *run)
+        ledger.close()
+    ledger = opened(path)
+    assert [entry(number) for number in sorted(chain(*sent))] == list(ledger.entries())
+    assert (50_000, entry(25)) == (ledger.opened_at, ledger.last_acknowledged)
+    ledger.close()
+
+
+def test_a_row_sent_again_with_other_values_stands_twice(path: Path) -> None:
+    """One instant may have several records: the first is first."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.record(1000, 99, ACKNOWLEDGED)
+    ledger.freeze()
+    assert [entry(1), LedgerEntry(1000, 99, ACKNOWLEDGED), entry(2)] == list(ledger.entries())
+    ledger.close()
+
+
+def test_many_records_are_read_in_pieces(path: Path) -> None:
+    """More records than are read at once come back whole."""
+    ledger = Ledger.create(path, "m")
+    for number in range(10_000):
+        ledger.record(*entry(number))
+    ledger.close()
+    assert [entry(number) for number in range(10_000)] == look(path)[0]
+
+
+# What may have been sent unrecorded
+
+
+def test_nothing_is_open_after_a_clean_end(path: Path, power_cut: Callable[[], None]) -> None:
+    """After a clean end nothing is open, whatever happens to the machine."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2, 3)
+    ledger.close()
+    power_cut()
+    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
+
+
+def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
+    """What was begun and not recorded is in doubt, after a crash and after an orderly end."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    ledger.note([note(2), note(3)])
+    ledger.mark_in_flight()
+    ledger.close()
+    for _ in range(2):  # a run that does not get so far leaves the question open
+        again = opened(path)
+        assert (note(2),) == again.in_doubt
+        again.close()
+    again = opened(path)
+    again.settle(1)
+    assert ((), 2) == (again.in_doubt, len(list(again.entries())))
+    again.close()
+    assert ([entry(1), entry(2)], [], None) == look(path)
+
+
+def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `kill -9` all records are there, and the packet in flight is known."""
+    monkeypatch.undo()
+    with spawned(write_ledger, path, "m", 2500) as writer:
+        assert writer.hear() == "sent"
+        writer.kill()
+    ledger = opened(path)
+    assert 2500 == ledger.count == count_records(path, 0).total()
+    assert (2500, 2501, 2502, 1) == ledger.in_doubt[0]
+    if any(fmt.boot_id()):  # else it might have been a power cut
+        assert len(ledger.in_doubt) == 1
+    ledger.close()
+
+
+def test_a_packet_that_was_withdrawn_is_not_in_doubt(path: Path) -> None:
+    """A packet that is known not to be stored leaves no question, also after a crash."""
+    ledger = Ledger.create(path, "m")
+    begin(ledger, 1)
+    ledger.clear_in_flight()
+    crash(ledger)
+    assert ([], [], None) == look(path)
+    ledger = opened(path)
+    send(ledger, 1)
+    begin(ledger, 2)
+    ledger.clear_in_flight()
+    ledger.close()
+    assert ([entry(1)], [], None) == look(path)
+
+
+def test_a_row_that_was_not_noted_may_not_be_sent(path: Path) -> None:
+    """After a power cut nothing could prove that it was about to go out."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    with pytest.raises(RuntimeError, match="not noted"):
+        ledger.mark_in_flight()
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> None:
+    """Where the last records are gone, the notes tell which rows they were of."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2, 3, 4, 5)
+    if is_clean:
+        ledger.close()
+    else:
+        crash(ledger)
+    os.truncate(path, path.stat().st_size - lost * fmt.RECORD_BYTES)
+    entries, in_doubt, notice = look(path)
+    assert ([entry(number) for number in range(1, 6 - lost)], None) == (entries, notice)
+    assert [note(number) for number in range(6 - lost, 6)] == in_doubt
+
+
+def test_more_missing_records_than_the_notes_know_are_damage(path: Path) -> None:
+    """The notes are a ring: of rows that were sent long ago they know nothing."""
+    ledger = Ledger.create(path, "m")
+    for start in range(0, 3000, 500):
+        send(ledger, *range(start, start + 500))
+    ledger.close()
+    whole = path.stat().st_size
+    os.truncate(path, whole - fmt.RING * fmt.RECORD_BYTES)
+    assert fmt.RING == len(look(path)[1])
+    os.truncate(path, whole - (fmt.RING + 1) * fmt.RECORD_BYTES)
+    with pytest.raises(StateError, match=r"the last 2,?049 are missing.*--adopt"):
+        opened(path)
+
+
+def test_after_a_power_cut_all_rows_that_were_noted_are_in_doubt(
+    path: Path, power_cut: Callable[[], None]
+) -> None:
+    """Also those beyond the last record: what says that they were not begun may be lost."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.note([note(3), note(4)])
+    crash(ledger)
+    power_cut()
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1), entry(2)], [note(3), note(4)], None) == (entries, in_doubt, notice)
+
+
+def test_a_question_stays_open_until_it_is_settled(
+    path: Path, power_cut: Callable[[], None]
+) -> None:
+    """A run that ends before it asks leaves the question for the next; the answer ends it."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.note([note(3), note(4), note(5)])
+    crash(ledger)
+    power_cut()
+    for _ in range(2):
+        ledger = opened(path)
+        assert [note(3), note(4), note(5)] == list(ledger.in_doubt)
+        ledger.close()
+    ledger = opened(path)
+    ledger.settle(1)
+    crash(ledger)
+    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
+    ledger = opened(path)
+    send(ledger, 4)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+
+
+def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: Path) -> None:
+    """They outlast runs that do not come to these rows, and a killed one."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2)])
+    ledger.mark_in_flight()
+    crash(ledger)
+    ledger = opened(path)
+    ledger.settle(0, ledger.in_doubt)
+    crash(ledger)
+    ledger = opened(path)
+    assert ((), {(1000, 8)}) == (ledger.in_doubt, ledger.doubts)
+    ledger.close()
+    ledger = opened(path)
+    ledger.doubts.clear()
+    ledger.close()
+    assert set() == opened(path).doubts
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_doubts_go_with_their_ledger(path: Path) -> None:
+    """A stream that is begun anew has none."""
+    ledger = Ledger.create(path, "m")
+    begin(ledger, 1)
+    ledger.close()
+    ledger = opened(path)
+    ledger.settle(0, ledger.in_doubt)
+    ledger.close()
+    Ledger.create(path, "m").close()
+    assert set() == opened(path).doubts
+
+
+def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None]) -> None:
+    """Notes never take the place of one whose record may not be on the disk yet."""
+    ledger = Ledger.create(path, "m")
+    number = 0
+    for size in (700, MOST_NOTES, 1, MOST_NOTES, 999, 3):
+        send(ledger, *range(number, number + size))
+        number += size
+    ledger.note([note(each) for each in range(number, number + 500)])
+    crash(ledger)
+    power_cut()
+    os.truncate(path, path.stat().st_size - 400 * fmt.RECORD_BYTES)
+    _, in_doubt, _ = look(path)
+    assert [note(each) for each in range(number - 400, number + 500)] == in_doubt
+
+
+def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path) -> None:
+    """Until the first packet it is not known yet; then it stays."""
+    ledger = Ledger.create(path, "m", anew=True)
+    assert Begun.ANEW == ledger.baseline.begun
+    ledger.close()
+    ledger = opened(path)
+    assert Begun.ANEW == ledger.baseline.begun
+    held = Baseline(Begun.HELD, -5, 2**64 - 1, 3)
+    ledger.set_baseline(held)
+    send(ledger, 1)
+    ledger.close()
+    assert held == opened(path).baseline
+
+
+def test_a_ledger_can_take_rows_for_acknowledged_later(path: Path) -> None:
+    """Whole or not at all, behind what it has; what is in doubt stays so."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 3)
+    begin(ledger, 5)
+    crash(ledger)
+    ledger = opened(path).rewritten([entry(2)[:2], entry(4)[:2]])
+    assert (4, 4000, (note(5),)) == (ledger.count, ledger.newest, ledger.in_doubt)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], [note(5)], None) == look(path)
+
+
+_OLD_SLOT = struct.Struct("<qqQdQ16sB3x")
+
+
+def old_ledger(path: Path, count: int, number: int, flying: int = 0, *, is_clean: bool) -> None:
+    """Lay a ledger of version 1, with so many rows from 1 on."""
+    head = b"SWARMLDG" + (1).to_bytes(4, "little") + fmt.header("m", Baseline())[12:28] + bytes(32)
+    row = note(flying) if flying else Note(0, 0, 0, 0)
+    slot = _OLD_SLOT.pack(number, row.instant, row.digest, 0.0, 0, BOOT, is_clean)
+    parts = [part + zlib.crc32(part).to_bytes(4, "little") for part in (head, slot)]
+    parts += [fmt.record(number, *entry(number + 1)) for number in range(count)]
+    path.parent.mkdir()
+    path.write_bytes(b"".join(parts))
+
+
+def test_a_ledger_that_can_not_be_rewritten(path: Path) -> None:
+    """The error is the one that its user hears of; the ledger can be closed, and is as it was."""
+    ledger = Ledger.create(path, "m", acknowledged=[entry(1)[:2]])
+    path.with_name(path.name + ".new").mkdir()
+    with pytest.raises(StateError, match=r"m\.ledger"):
+        ledger.rewritten([entry(2)[:2]])
+    ledger.close()
+    reopened = opened(path)
+    assert [entry(1)] == list(reopened.entries())
+    reopened.close()
+
+
+def test_a_ledger_of_the_first_version_is_read_and_rewritten(path: Path) -> None:
+    """Its rows stay; to look at it leaves it as it is."""
+    old_ledger(path, 3, 2, is_clean=True)
+    old = path.read_bytes()
+    view = Ledger.view(path, "m")
+    assert view is not None
+    assert [entry(1), entry(2), entry(3)] == list(view.entries())
+    view.close()
+    assert old == path.read_bytes()
+    ledger = opened(path)
+    send(ledger, 4)
+    ledger.close()
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+
+
+def test_the_packet_in_flight_of_the_first_version(path: Path) -> None:
+    """It is known by its instant alone, also once the ledger is rewritten."""
+    old_ledger(path, 3, 3, 4, is_clean=False)
+    known = Note(4000, 29, 0, 0)
+    for _ in range(2):
+        ledger = opened(path)
+        assert (3, (known,)) == (ledger.count, ledger.in_doubt)
+        ledger.close()
+
+
+def test_missing_records_of_the_first_version_are_damage(path: Path) -> None:
+    """Nothing says which rows they were of."""
+    old_ledger(path, 3, 5, is_clean=True)
+    with pytest.raises(StateError, match="the last 3 are missing"):
+        opened(path)
+
+
+def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> None:
+    """Part of a record, or one of zeros, at the end after a power cut is cut, with a notice."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    power_cut()
+    whole = path.read_bytes()
+    for end in (whole[-24:-3], bytes(24), bytes(4096)):
+        path.write_bytes(whole[:-24] + end)
+        again = opened(path)
+        assert (1, True) == (again.count, "torn end" in (again.notice or ""))
+        again.close()
+        assert [entry(1)] == look(path)[0]
+        assert whole[:-24] == path.read_bytes()
+
+
+def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
+    """A record that a full disk left in part is cut; the packet in flight is known."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    crash(ledger)
+    os.truncate(path, path.stat().st_size - 5)
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1)], [note(2)], True) == (entries, in_doubt, notice is not None)
+
+
+# Damage
+
+
+@contextmanager
+def ledger_file(*, is_clean: bool) -> Iterator[Path]:
+    """Lay a ledger of six rows, of which five are synced for sure."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "m.ledger"
+        ledger = Ledger.create(path, "m")
+        send(ledger, 1, 2, 3, 4, 5)
+        ledger.close()
+        ledger = opened(path)
+        send(ledger, 6)
+        if is_clean:
+            ledger.close()
+        else:
+            crash(ledger)
+        yield path
+
+
+def noticed(path: Path) -> bool:
+    """Tell whether a run notices that a ledger of six rows is not what was written."""
+    before = path.read_bytes()
+    try:
+        ledger = opened(path)
+    except StateError:
+        return before == path.read_bytes()
+    entries = list(ledger.entries())
+    crash(ledger)
+    assert [entry(number) for number in range(1, len(entries) + 1)] == entries
+    return len(entries) < 6 and [*ledger.in_doubt] == [
+        note(at) for at in range(len(entries) + 1, 7)
+    ]
+
+
+def bits(whole: bytes) -> Iterator[int]:
+    """Yield the bits of header, slot and records."""
+    yield from range((fmt.IN_FLIGHT_AT + fmt.IN_FLIGHT_BYTES) * 8)
+    yield from range(fmt.RECORDS_AT[2] * 8, len(whole) * 8)
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_flipped_bit_goes_unnoticed(is_clean: bool) -> None:
+    """Every single bit that turns is an error, and the file is kept as it is."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for bit in bits(whole):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            with pytest.raises(StateError):
+                opened(path)
+            assert damaged == path.read_bytes()
+
+
+def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[], None]) -> None:
+    """After a power cut a bad end may be cut, with a notice; what was synced may not."""
+    with ledger_file(is_clean=False) as path:
+        power_cut()
+        whole = path.read_bytes()
+        synced = fmt.RECORDS_AT[2] + 5 * fmt.RECORD_BYTES
+        for bit in bits(whole):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            if bit < synced * 8:
+                with pytest.raises(StateError):
+                    opened(path)
+            else:
+                entries, in_doubt, notice = look(path)
+                assert [entry(number) for number in range(1, 6)] == entries
+                assert ([note(6)], True) == (in_doubt, notice is not None)
+
+
+def places(whole: bytes) -> Iterator[int]:
+    """Yield the places at which a ledger may end: all but those in its unused middle."""
+    used = fmt.note_at(6)
+    yield from range(used)
+    yield from range(fmt.RECORDS_AT[2], len(whole))
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_missing_end_goes_unnoticed(is_clean: bool) -> None:
+    """A ledger cut at any byte is an error or a question, never a shorter history."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for size in places(whole):
+            path.write_bytes(whole[:size])
+            assert noticed(path), size
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_no_zeroed_part_goes_unnoticed(is_clean: bool) -> None:
+    """A ledger that is zeros from any byte on is an error."""
+    with ledger_file(is_clean=is_clean) as path:
+        whole = path.read_bytes()
+        for size in places(whole):
+            path.write_bytes(whole[:size] + bytes(len(whole) - size))
+            assert path.read_bytes() == whole or noticed(path), size
+
+
+def test_records_that_changed_places_are_damage(path: Path) -> None:
+    """A record is good in its own place alone."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1, 2)
+    ledger.close()
+    whole = path.read_bytes()
+    start = fmt.RECORDS_AT[2]
+    path.write_bytes(whole[:start] + whole[start + 24 : start + 48] + whole[start : start + 24])
+    with pytest.raises(StateError, match="record 1 of 2 is not what was written"):
+        opened(path)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(4096), b"2023-01-01 00:00:00,1\n" * 100])
+def test_what_is_no_ledger_is_kept(path: Path, content: bytes) -> None:
+    """An empty file, zeros, or another file in a ledger's place: exit 7, and it is kept."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="The file is kept"):
+        opened(path)
+    assert content == path.read_bytes()
+
+
+def test_the_ledger_of_another_stream(path: Path) -> None:
+    """A ledger that was copied to another stream's place is not that stream's history."""
+    Ledger.create(path, "n").close()
+    with pytest.raises(StateError, match="another stream"):
+        opened(path)
+
+
+# The disk
+
+
+def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes, every 1,000 records, 5 s, a rejected row and the end put all on the disk."""
+    syncs: list[int] = []
+    monkeypatch.setattr(os, "fsync", syncs.append)
+    now = 100.0
+    ledger = Ledger.create(path, "m", clock=lambda: now)
+    syncs.clear()
+
+    def synced() -> int:
+        count = len(syncs)
+        syncs.clear()
+        return count
+
+    for _ in range(2):
+        ledger.note([note(number) for number in range(MOST_NOTES)])
+        assert synced() == 1
+    for number in range(SYNC_RECORDS - 1):
+        ledger.mark_in_flight()
+        ledger.record(*entry(number))
+    assert synced() == 0
+    ledger.record(*entry(SYNC_RECORDS))
+    assert synced() == 1
+    now += 4.9
+    ledger.record(*entry(2000))
+    assert synced() == 0
+    now += 0.1
+    ledger.record(*entry(2001))
+    ledger.record(*entry(2002))
+    assert synced() == 1
+    ledger.record(2003, 1, REJECTED)
+    assert synced() == 1
+    ledger.close()
+    assert synced() == 1
+    opened(path).close()  # nothing was done: there is nothing to put on the disk
+    assert synced() == 0
+
+
+def test_a_full_disk_stops_the_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room is a state error, for the slot and for a record."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for action in (partial(begin, ledger, 2), partial(ledger.record, 2, 2, ACKNOWLEDGED)):
+        with pytest.raises(StateError, match=r"m\.ledger: .*No space left on device"):
+            action()
+    monkeypatch.undo()
+    ledger.close()
+    assert ([entry(1)], [], None) == look(path)
+
+
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("room", "words"), [(0, "File too large"), (10, "the disk is full")])
+def test_no_room_for_a_record(path: Path, room: int, words: str) -> None:
+    """A record that can't be written, or in part only, stops the stream; its packet stays open."""
+    ledger = Ledger.create(path, "m")
+    send(ledger, 1)
+    begin(ledger, 2)
+    with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=words):
+        ledger.record(*entry(2))
+    ledger.close()
+    entries, in_doubt, notice = look(path)
+    assert ([entry(1)], [note(2)], room > 0) == (entries, in_doubt, notice is not None)
+
+
+def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk does not take when it is synced is a state error: nothing goes on."""
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    ledger = Ledger.create(path, "m")
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(StateError, match="Input/output error"):
+        begin(ledger, 1)
+    with pytest.raises(StateError):
+        Ledger.create(path.with_name("n.ledger"), "n")
+    with pytest.raises(StateError):
+        ledger.close()
+
+
+def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
+    """A ledger in a folder without the right to write is a state error, made or opened."""
+    path = locked_folder / "c" / "m.ledger"
+    with pytest.raises(StateError, match="Permission denied"):
+        Ledger.create(path, "m")
+
+
+def test_a_ledger_that_cannot_be_opened(path: Path) -> None:
+    """Something else in a ledger's place is a state error, not a stream without a ledger."""
+    path.mkdir(parents=True)
+    with pytest.raises(StateError, match="is no regular file"):
+        opened(path)
+
+
+# All together
+
+_ACTIONS = st.lists(
+    st.sampled_from(["send", "late", "reject", "begin", "withdraw", "close", "crash", "reboot"]),
+    max_size=30,
+)
+
+
+@given(_ACTIONS)
+def test_what_was_recorded_is_kept_and_what_is_open_is_told(actions: list[str]) -> None:
+    """Whatever comes, in any order: every record, and exactly the packet whose fate is open."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        _Model(Path(folder) / "m.ledger", patch).play(actions)
+
+
+class _Model:
+    """A ledger, and what has to be in it."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.patch = patch
+        self.ledger = Ledger.create(path, "m")
+        self.entries: list[LedgerEntry] = []
+        self.flying: Note | None = None
+        self.has_begun = False
+        self.boots = 0
+
+    def play(self, actions: list[str]) -> None:
+        for step, action in enumerate([*actions, "close"], 1):
+            if action in ("close", "crash", "reboot"):
+                self.reopen(action)
+            elif action == "withdraw":
+                if self.flying and self.has_begun:
+                    self.ledger.clear_in_flight()
+                    self.flying = None
+                    self.reopen("close")
+            else:
+                kind = REJECTED if action == "reject" else ACKNOWLEDGED
+                self.do(action, LedgerEntry(step * (-1 if action == "late" else 1), step, kind))
+
+    def do(self, action: str, row: LedgerEntry) -> None:
+        if self.flying and not self.has_begun:
+            self.ledger.settle(0)
+        elif self.flying:
+            self.ledger.clear_in_flight()
+            self.flying = None
+            self.reopen("close")
+        self.flying = Note(row.instant, row.digest, row.digest, 1)
+        self.ledger.note([self.flying])
+        self.ledger.mark_in_flight()
+        self.has_begun = True
+        if action != "begin":
+            self.ledger.record(*row)
+            self.entries.append(row)
+            self.flying = None
+
+    def reopen(self, how: str) -> None:
+        if how == "close":
+            self.ledger.close()
+        else:
+            crash(self.ledger)
+        if how == "reboot":
+            self.boots += 1
+            self.patch.setattr(fmt, "boot_id", lambda: bytes([self.boots + 1]) * 16)
+        self.ledger, self.has_begun = opened(self.path), False
+        self.check()
+
+    def check(self) -> None:
+        assert sorted(self.entries) == sorted(self.ledger.entries())
+        times = [row.instant for row in self.ledger.entries()]
+        assert sorted(times) == times
+        if self.flying:
+            assert (self.flying,) == self.ledger.in_doubt
+        elif self.ledger.in_doubt:
+            # After a power cut: withdrawn, but nothing that is synced says so.
+            assert self.boots
+            self.ledger.settle(0)

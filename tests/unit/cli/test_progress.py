@@ -1,0 +1,449 @@
+"""What a run shows while it goes on: bars on real pseudo-terminals, lines elsewhere."""
+
+import io
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from swarm.cli import bars
+from swarm.cli.log import LOG, set_up
+from swarm.cli.progress import BarProgress, LineProgress, SilentProgress, make_progress
+from swarm.csv import CheckResult
+from swarm.csv.problems import Problem
+from swarm.delivery.result import StreamProblem, StreamResult, Tally
+from tests.support.terminal import Screen, Terminal
+
+pytestmark = pytest.mark.usefixtures("own_log")
+
+SIZES = [(24, 80), (10, 40), (6, 30), (5, 200), (3, 80), (60, 100)]
+
+
+@contextmanager
+def drawing(
+    lines: int, columns: int, *, verbose: int = 0, file: Path | None = None
+) -> Iterator[tuple[BarProgress, Terminal]]:
+    """Draw on a terminal of such a size; the bars are closed at the end."""
+    with Terminal(lines, columns) as terminal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal.file)
+        set_up(verbose, file=file)
+        yield (shown := BarProgress()), terminal
+        shown.close()
+        terminal.settle()
+
+
+def names(count: int) -> list[str]:
+    """Return the IDs of streams."""
+    return [f"meter-{number:03}" for number in range(count)]
+
+
+def tick() -> None:
+    """Let so much time pass that bars may be drawn again."""
+    time.sleep(bars._FRAME_SECONDS * 1.1)
+
+
+def whole(screen: Screen) -> list[str]:
+    """Return the lines that are a total bar, drawn whole."""
+    return [line for line in screen.lines if line.startswith("total")]
+
+
+def parts(screen: Screen) -> list[str]:
+    """Return the streams that have a bar on the screen, from top to bottom."""
+    return re.findall(r"^(meter-\d*)[^:\n]*:", "\n".join(screen.lines), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("lines", "columns"), SIZES)
+def test_bars_never_need_more_lines_than_there_are(lines: int, columns: int) -> None:
+    """On any terminal: one total bar, a bar per stream as far as there is room, each once."""
+    with drawing(lines, columns) as (shown, terminal):
+        streams = names(40)
+        shown.sending(dict.fromkeys(streams, 100))
+        room = max(min(lines - 4, 16), 0)
+        tallies = {stream: Tally() for stream in streams[:30]}
+        for _ in range(3):
+            tick()
+            for tally in tallies.values():
+                tally.sent += 10
+            shown.tallies(tallies)
+            screen = terminal.settle()
+            assert (1, room) == (len(whole(screen)), len(parts(screen)))
+            assert len(set(parts(screen))) == room
+            assert screen.history == screen.lines  # nothing scrolled away, so nothing is torn
+
+
+def test_a_stream_that_ends_gives_its_line_to_another() -> None:
+    """Streams in flight have bars; the total counts all; at the end the total stands alone."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(20), 10))
+        tallies = {name: Tally(sent=5, resumed=1) for name in names(18)}
+        shown.tallies(tallies)
+        assert names(16) == parts(terminal.settle())
+        shown.ended(StreamResult("meter-003", "done", Tally(sent=10)))
+        tick()
+        shown.tallies(tallies)
+        screen = terminal.settle()
+        expected = names(18)[:17]
+        expected[3] = expected.pop()
+        assert expected == parts(screen)
+        assert "112/200" in whole(screen)[0]  # 17 streams of 6 rows, one of 10
+        for name in names(20):
+            shown.ended(StreamResult(name, "done", Tally(sent=10)))
+        shown.close()
+        screen = terminal.settle()
+        assert (1, []) == (len(screen.lines), parts(screen))
+        assert re.fullmatch(r"total +: 100%\|█+\| 200/200 \[.*rows/s\]", screen.lines[0])
+
+
+def test_one_stream_has_no_bar_beside_the_total() -> None:
+    """A bar of one stream would say the same as the total."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.sending({"meter-000": 100})
+        tick()
+        shown.tallies({"meter-000": Tally(sent=50)})
+        assert (1, []) == (len(whole(screen := terminal.settle())), parts(screen))
+
+
+def test_lines_of_the_log_stand_above_the_bars() -> None:
+    """Notices, problems and -v lines scroll above the bars, whole, and tear no bar."""
+    with drawing(12, 70, verbose=1) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(5), 100))
+        tallies = {name: Tally(sent=30) for name in names(5)}
+        said = []
+        for number in range(20):
+            shown.tallies(tallies)
+            shown.notice(f"word {number}")
+            said.append(f"notice: word {number}")
+            screen = terminal.settle()
+            assert (1, names(5)) == (len(whole(screen)), parts(screen))
+        shown.stopping("SIGINT received")
+        LOG.error("gas.csv:7:2: not a number")
+        shown.close()
+        history = terminal.settle().history
+        assert said == [line for line in history if line.startswith("notice")]
+        assert ("sending 500 rows of 5 streams", "gas.csv:7:2: not a number") == (
+            history[0],
+            history[-3],
+        )
+        assert history[-2].startswith("total")
+        assert history[-1].startswith("150 of 500 rows (30 %)")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_ctrl_c_leaves_no_remains(columns: int) -> None:
+    """What the terminal itself writes for Ctrl-C, at the cursor, is written over."""
+    with drawing(12, columns) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(3), 100))
+        shown.tallies({name: Tally(sent=30) for name in names(3)})
+        terminal.file.write("^C")
+        shown.stopping("SIGINT received")
+        shown.close()
+        lines = terminal.settle().history
+        assert lines[0].startswith("stopping: SIGINT received")
+        assert (1, False) == (len(whole(terminal.screen)), any("^" in line for line in lines))
+
+
+@pytest.mark.parametrize("columns", [56, 60, 79])
+def test_a_narrow_terminal_has_the_rate(columns: int) -> None:
+    """There is no room for a bar there, but for what it tells."""
+    with drawing(12, columns) as (shown, terminal):
+        streams = {"il-electricity-kwh-hourly": 19_417, "il-gas": 19_417}
+        shown.sending(streams)
+        for sent in (10_000, 10_100):
+            tick()
+            shown.tallies(dict.fromkeys(streams, Tally(sent=sent)))
+        for line in terminal.settle().lines:
+            assert re.search(r": +\d+% \d+/\d+ \S+ .*rows/s$", line), line
+
+
+def test_odd_and_long_names_fit() -> None:
+    """IDs that are long, wide or hold control characters take their columns and no more."""
+    odd = ["x" * 300, "東京" * 40, "a\x1b[2J\tb"]
+    with drawing(24, 100) as (shown, terminal):
+        shown.sending(dict.fromkeys(odd, 10))
+        tick()
+        shown.tallies({name: Tally(sent=5) for name in odd})
+        lines = terminal.settle().lines
+        assert ["x" * 27 + "…", "東京" * 6 + "東… ", "a\\x1b[2J\\tb".ljust(28)] == [
+            line.partition(":")[0] for line in lines[1:]
+        ]
+
+
+def test_the_check_has_a_bar_of_its_own() -> None:
+    """Meters checked are counted by a bar that is gone when sending begins."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.checking(4)
+        tick()
+        shown.checked(CheckResult("a", rows=1))
+        assert re.match(r"checking +:  25%.* 1/4 \[", terminal.settle().lines[0])
+        time.sleep(bars._REFRESH_SECONDS)
+        shown.tallies({})
+        assert re.match(r"checking +:  25%.* 1/4 \[00:01", terminal.settle().lines[0])
+        shown.checked(CheckResult("b", notices=("b: as you should know",)))
+        shown.sending({"a": 1})
+        lines = terminal.settle().lines
+        assert ("notice: b: as you should know", True) == (lines[0], lines[1].startswith("total"))
+
+
+def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all streams wait, the total bar's clock goes on."""
+    with drawing(24, 80) as (shown, terminal):
+        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 1e9)
+        shown.sending({"meter-000": 100})
+        tick()
+        shown.tallies({"meter-000": Tally(sent=50)})
+        terminal.settle()
+        before = len(terminal.text)
+        tick()
+        shown.tallies({"meter-000": Tally(sent=50)})
+        terminal.settle()
+        assert before == len(terminal.text)
+        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 0.0)
+        tick()
+        shown.tallies({"meter-000": Tally(sent=50)})
+        terminal.settle()
+        assert before < len(terminal.text)
+
+
+def test_bars_are_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often facts come, all bars are drawn in one write every quarter of a second."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(16), 10**6))
+        start, sent = time.monotonic(), 0
+        texts: list[str] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(terminal.file, "write", texts.append)
+            while time.monotonic() < start + 0.6:
+                shown.tallies(dict.fromkeys(names(16), Tally(sent=(sent := sent + 1))))
+        assert 2 <= len(texts) <= (time.monotonic() - start) / 0.25 + 1
+        assert (1, 16) == (texts[-1].count("total"), texts[-1].count("meter-"))
+
+
+def test_the_end_is_drawn_however_soon_it_comes() -> None:
+    """A total that is full after the last drawing is shown full when the bars close."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(2), 10))
+        for name in names(2):
+            shown.ended(StreamResult(name, "done", Tally(sent=10)))
+        shown.close()
+        assert "20/20" in whole(terminal.settle())[0]
+
+
+def test_bars_use_no_colour() -> None:
+    """Nothing is coloured: NO_COLOR has nothing to take away."""
+    with drawing(24, 80) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(3), 10))
+        shown.tallies({name: Tally(sent=5) for name in names(3)})
+        shown.notice("as you should know")
+        shown.close()
+        terminal.settle()
+        assert {"\x1b[A"} == set(re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", terminal.text))
+
+
+def test_bars_know_the_terminal_behind_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size is that of stderr's terminal; where there is none, what the environment says."""
+    with Terminal(7, 33) as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal.file)
+        assert (33, 7) == bars._terminal()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("LINES", "9")
+    assert (50, 9) == bars._terminal()
+
+
+# Lines, and nothing
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines at the beginning, one a minute, and one at the end; no control characters."""
+    set_up()
+    shown = LineProgress(clock := Clock())
+    shown.checking(2)
+    shown.sending({"a": 600, "b": 1400})
+    for _ in range(300):  # 150 s
+        clock.now += 0.5
+        shown.tallies({"a": Tally(sent=int(clock.now * 2)), "b": Tally(resumed=10)})
+    shown.close()
+    shown.close()
+    out = capsys.readouterr()
+    assert (
+        "",
+        [
+            "checking 2 meters",
+            "sending 2,000 rows of 2 streams",
+            "130 of 2,000 rows (6 %), 10 of them not sent, 2 rows/s",
+            "250 of 2,000 rows (12 %), 10 of them not sent, 2 rows/s",
+            "310 of 2,000 rows (15 %), 10 of them not sent, 2 rows/s",
+        ],
+    ) == (out.out, out.err.splitlines())
+    assert not re.search(r"[^\x20-\x7e\n]", out.err)
+
+
+def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once a minute at most, and not at once: on a poor line the next try often gets through."""
+    set_up()
+    shown = LineProgress(clock := Clock())
+    shown.sending(dict.fromkeys(names(4), 10))
+    capsys.readouterr()
+    in_vain = Tally(stall_reason="HTTP 503 Service Unavailable")
+    for _ in range(1000):  # 100 s
+        clock.now += 0.1
+        shown.tallies({**dict.fromkeys(names(3), in_vain), "meter-003": Tally(sent=10)})
+    why = "no packet gets through: HTTP 503 Service Unavailable; trying on"
+    told = f"notice: meter-000 and 2 other streams: {why}"
+    assert [told, told] == [s for s in capsys.readouterr().err.splitlines() if "notice" in s]
+    shown.ended(StreamResult("meter-000", "stopped", in_vain))
+    for done in (1, 2):
+        shown.tallies(dict.fromkeys(names(3)[1:], Tally(sent=done)))
+    assert ["notice: packets get through again"] == capsys.readouterr().err.splitlines()
+    # A stream that ends has not got through.
+    for _ in range(2):
+        clock.now += 100
+        shown.tallies({"meter-001": in_vain})
+    shown.ended(StreamResult("meter-001", "stopped", in_vain))
+    assert 1 == len([s for s in capsys.readouterr().err.splitlines() if "notice" in s])
+    # A hiccup is not worth a word.
+    shown.tallies({"meter-002": in_vain})
+    clock.now += 3
+    shown.tallies({"meter-002": Tally(sent=3)})
+    assert "" == capsys.readouterr().err
+
+
+def test_rows_that_need_no_packet_are_not_in_the_rate() -> None:
+    """A run that resumes does not promise its end for the next moment."""
+    with drawing(24, 100) as (shown, terminal):
+        shown.sending(dict.fromkeys(names(2), 1_000_000))
+        for sent in (0, 10, 20):
+            tick()
+            shown.tallies(dict.fromkeys(names(2), Tally(resumed=500_000, sent=sent)))
+        lines = terminal.settle().lines
+        assert 3 == len(lines)
+        for line in lines:
+            rate = re.search(r" ([\d.]+) rows/s", line)
+            assert rate
+            assert 10 < float(rate[1]) < 200, line
+            assert " 50%|" in line
+
+
+def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Minutes that were missed are not made up."""
+    set_up()
+    shown = LineProgress(clock := Clock())
+    shown.sending({"a": 10})
+    capsys.readouterr()
+    clock.now += 3600
+    for _ in range(5):
+        shown.tallies({"a": Tally(sent=5)})
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A check that takes minutes has its line a minute too, also within one file."""
+    set_up()
+    shown = LineProgress(clock := Clock())
+    shown.checking(3)
+    for name in "ab":
+        clock.now += 30
+        shown.checked(CheckResult(name, rows=1))
+        shown.tallies({})
+    for _ in range(700):
+        clock.now += 0.1
+        shown.tallies({})
+    lines = ["checking 3 meters", "checked 2 of 3 meters", "checked 2 of 3 meters"]
+    assert lines == capsys.readouterr().err.splitlines()
+
+
+def play(shown: SilentProgress) -> None:
+    """Let a run say everything that it can say."""
+    shown.checking(2)
+    problem = Problem("bad.csv", 3, 2, "number", "not a number")
+    shown.checked(CheckResult("a", rows=10, notices=("a: rows were put in order",)))
+    shown.checked(CheckResult("bad", rows=3, problems=(problem,), problem_count=2))
+    shown.sending({"a": 10})
+    shown.tallies({"a": Tally(sent=1, retries=1), "gone": Tally(sent=3)})
+    shown.tallies({"a": Tally(sent=2, retries=1)})
+    shown.stopping("SIGINT received")
+    tally = Tally(sent=2, resumed=1, retries=1)
+    reason = StreamProblem("bug", "a bug in swarm", 1)
+    shown.ended(StreamResult("a", "stopped", tally, reason, traceback="Traceback:\n  line\n"))
+    shown.close()
+
+
+PROBLEMS = ["bad.csv:3:2: not a number", "... and 1 more problems"]
+
+
+def test_quiet_shows_only_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    """With -q nothing is shown but what is wrong."""
+    set_up(quiet=True)
+    play(make_progress("auto", quiet=True, is_terminal=True))
+    assert PROBLEMS == capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_no_progress_still_shows_what_should_be_known(
+    capsys: pytest.CaptureFixture[str], verbose: int
+) -> None:
+    """--progress none: notices and problems; how far the run is comes with -v alone."""
+    set_up(verbose)
+    play(make_progress("none", quiet=False, is_terminal=True))
+    expected = [
+        (1, "checking 2 meters"),
+        (1, "a: 10 rows checked"),
+        (0, "notice: a: rows were put in order"),
+        (1, "bad: 3 rows checked"),
+        *((0, line) for line in PROBLEMS),
+        (1, "sending 10 rows of 1 stream"),
+        (2, "a: 1 retry so far"),
+        (0, "stopping: SIGINT received; packets in flight end (a second signal ends at once)"),
+        (1, "a: stopped, 2 sent, 1 resumed, 1 retries, verified: unknown"),
+        (2, "Traceback:"),
+        (2, "  line"),
+        (1, "3 of 10 rows (30 %), 1 of them not sent, "),
+    ]
+    shown = capsys.readouterr().err.splitlines()
+    assert [line for level, line in expected if level <= verbose] == [
+        re.sub(r"[\d,]+ rows/s", "", line) for line in shown
+    ]
+
+
+def test_the_file_gets_the_progress_of_a_run_with_bars(tmp_path: Path) -> None:
+    """A run that draws bars tells its log file as much as one without; nothing is drawn there."""
+    path = tmp_path / "swarm.log"
+    with drawing(24, 80, file=path) as (shown, _):
+        play(shown)
+    lines = path.read_text().splitlines()
+    for word in ("checking 2 meters", "sending 10 rows of 1 stream", "not a number", "stopping: "):
+        assert 1 == sum(word in line for line in lines), word
+    assert "\r" not in path.read_bytes().decode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "quiet", "is_terminal", "kind"),
+    [
+        ("auto", False, True, BarProgress),
+        ("auto", False, False, LineProgress),
+        ("bar", False, False, BarProgress),
+        ("plain", False, True, LineProgress),
+        ("none", False, True, SilentProgress),
+        ("bar", True, True, SilentProgress),
+        ("plain", True, False, SilentProgress),
+    ],
+)
+def test_who_shows_a_run(
+    mode: str, quiet: bool, is_terminal: bool, kind: type[SilentProgress]
+) -> None:
+    """Bars on a terminal, lines elsewhere, what is asked for before both; -q before all."""
+    assert kind is type(make_progress(mode, quiet=quiet, is_terminal=is_terminal))

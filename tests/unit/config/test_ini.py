@@ -1,0 +1,242 @@
+"""The form of an INI: sections, options, their lines, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from swarm.config.document import Document
+from swarm.config.ini import parse, read_text
+from swarm.errors import SettingsError
+from tests.support.ini import ini_text, problems
+
+
+def read(text: str) -> Document:
+    """Return the document of a text."""
+    return parse(Path("x.ini"), text)
+
+
+def values(text: str) -> dict[str, dict[str, str | None]]:
+    """Return what a text says, section by section."""
+    return {
+        section: {name: entry.value for name, entry in options.items()}
+        for section, options in read(text).sections.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a]\nx = 1\ny=2", {"a": {"x": "1", "y": "2"}}),
+        ("[a]\n  x  =  1  ", {"a": {"x": "1"}}),
+        ("[a]\nX = 1", {"a": {"x": "1"}}),
+        ("[ a ]\nx=1\n[ b : c ]", {"a": {"x": "1"}, "b:c": {}}),
+        ("# c\n[a]\n; c\nx = 1\n  # c\n", {"a": {"x": "1"}}),
+        ("[a]\nx = 1 ; no comment # none", {"a": {"x": "1 ; no comment # none"}}),
+        ("[a]\nx = %d %% $HOME ${b} %(c)s", {"a": {"x": "%d %% $HOME ${b} %(c)s"}}),
+        ("[a]\nx = a = b : c", {"a": {"x": "a = b : c"}}),
+        ("[a]\nx =", {"a": {"x": ""}}),
+        ("[a]\nx =\n  1\n\t2", {"a": {"x": "1\n2"}}),
+        ("[a]\nx = 1\n  # c\n  2", {"a": {"x": "1\n2"}}),
+        ("[a]\nx = 1\n\n  y = 2", {"a": {"x": "1", "y": "2"}}),
+        ("[a]\n  x = 1\n  y = 2", {"a": {"x": "1", "y": "2"}}),
+        ("[a]\nx = \N{LINE SEPARATOR}1\N{NEXT LINE}2", {"a": {"x": "1\N{NEXT LINE}2"}}),
+        ("[meters]\nGas = 1\ngas = 2", {"meters": {"Gas": "1", "gas": "2"}}),
+    ],
+)
+def test_values(text: str, expected: object) -> None:
+    """Names fold outside [meters], values keep every character, indented lines go on."""
+    assert expected == values(text)
+    assert [] == read(text).problems
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "a:b",
+        "[x]",
+        "[x] y",
+        "50%",
+        "%(x)s",
+        "two words",
+        "a#b",
+        "a;b",
+        "-",
+        "$x",
+        "ä/ö\\ü",
+        "温度",
+        '"q"',
+        "DEFAULT",
+        "a.b,c",
+        "meter:x]",
+    ],
+)
+def test_stream_ids(stream: str) -> None:
+    """A stream ID may hold any character but '=' and line breaks, and have a section."""
+    text = f"[meters]\n{stream} = data[1].csv\n[meter:{stream}]\nunit = kW\n"
+    assert {"meters": {stream: "data[1].csv"}, f"meter:{stream}": {"unit": "kW"}} == values(text)
+    assert [] == read(text).problems
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = 1\ny\n[a]", ["x.ini:1: a line before the first [section]"]),
+        ("[a]\nhunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        ("[a]\n= hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        ("[a]\nx: hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        ("[a]\n[hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        ("[a]\n[ ]", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        (
+            "[a]\n[b]\n[a]\n[a]",
+            [
+                "x.ini:3: [a]: the section stands twice, first on line 1; make it one",
+                "x.ini:4: [a]: the section stands twice, first on line 1; make it one",
+            ],
+        ),
+    ],
+)
+def test_malformed(text: str, expected: list[str]) -> None:
+    """What is no section and no option is told by its line, and not shown."""
+    assert expected == read(text).problems
+
+
+def test_lines() -> None:
+    """Sections and options know their lines; the rest of a section that is told twice counts."""
+    document = read("\n[a]\nx =\n  1\n[b]\n[a]\ny = 2\nX = 3\n  4")
+    assert {"a": 2, "b": 5} == document.headers
+    x, y = document.sections["a"].values()
+    assert (3, [8], "1") == (x.line, x.repeats, x.value)
+    assert (7, [], "2") == (y.line, y.repeats, y.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
+    """Any line end will do, and a byte order mark."""
+    path = tmp_path / "x.ini"
+    path.write_bytes(bom + end.join(["[a]", "x = ä", "junk"]).encode())
+    document = parse(path, read_text(path))
+    assert "ä" == document.text("a", "x")
+    assert [f"{path}:3: [a]: a line that is no 'option = value'"] == document.problems
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"[a]\nx = hunter2\xe9\n", "{path}:2: not UTF-8; save the file as UTF-8"),
+        (b"\xef\xbb\xbfa\n\n\xff", "{path}:3: not UTF-8; save the file as UTF-8"),
+        ("[a]".encode("utf-16"), "{path}:1: not UTF-8; save the file as UTF-8"),
+        (b"[a]\nhunter2 \0", "{path}:2: a NUL byte; save the file as UTF-8"),
+        (
+            None,
+            (
+                "{path}: can't be read: No such file or directory; name the INI's path, or have "
+                "one written: swarm init FILE.csv ... > meters.ini"
+            ),
+        ),
+    ],
+)
+def test_unreadable(tmp_path: Path, data: bytes | None, expected: str) -> None:
+    """A file that is no text is refused in one line."""
+    path = tmp_path / "x.ini"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(SettingsError) as caught:
+        read_text(path)
+    assert (expected.format(path=path),) == caught.value.problems
+
+
+def test_folder_in_its_place(tmp_path: Path) -> None:
+    """A folder is no INI."""
+    with pytest.raises(SettingsError, match=r"can't be read: Is a directory$"):
+        read_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("swrm", "[swrm]: unknown section; did you mean 'swarm'?"),
+        ("Upload", "[Upload]: unknown section; did you mean 'upload'?"),
+        ("something", "[something]: unknown section"),
+        ("DEFAULT", "[DEFAULT]: unknown section"),
+        ("credential:b", "[credential:b]: unknown section; did you mean 'credentials:b'?"),
+        ("meter", "[meter]: a section without a name; expected [meter:NAME]"),
+        ("meter:", "[meter:]: a section without a name; expected [meter:NAME]"),
+        ("credentials:", "[credentials:]: a section without a name; expected [credentials:NAME]"),
+        ("meter:gs", "[meter:gs]: no such meter under [meters]; did you mean 'gas'?"),
+        ("meter:water", "[meter:water]: no such meter under [meters]"),
+    ],
+)
+def test_unknown_section(tmp_path: Path, section: str, expected: str) -> None:
+    """An unknown section is a problem, with a suggestion where one is close."""
+    assert f"9: {expected}" in problems(tmp_path, ini_text(rest=f"[{section}]"))
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "expected"),
+    [
+        (
+            "upload",
+            "conections",
+            "[upload] conections: unknown option; did you mean 'connections'?",
+        ),
+        ("upload", "xyz", "[upload] xyz: unknown option"),
+        ("upload", "x y; z", "[upload]: unknown option"),
+        ("upload", "restart", "[upload] restart: unknown option; it is a flag only"),
+        ("upload", "columns", "[upload] columns: unknown option; it belongs under [swarm]"),
+        ("upload", "password", "[upload] password: unknown option; it belongs under [credentials]"),
+        ("meter:gas", "time zone", "[meter:gas]: unknown option; did you mean 'timezone'?"),
+        ("meter:gas", "url", "[meter:gas] url: unknown option; it belongs under [swarm]"),
+        ("meter:gas", "late", "[meter:gas] late: unknown option; it belongs under [upload]"),
+    ],
+)
+def test_unknown_option(tmp_path: Path, section: str, option: str, expected: str) -> None:
+    """An unknown option is a problem, with the nearest name, or the section it belongs in."""
+    text = ini_text(rest=f"[{section}]\n{option} = 1")
+    assert f"10: {expected}" == problems(tmp_path, text)[0]
+
+
+def test_misspelt_names_are_taken_for_what_was_meant(tmp_path: Path) -> None:
+    """A misspelt name is one problem: nothing is missing for it, a guess leads to no other."""
+    text = (
+        "[swrm]\nenviroment = sndbox\ntimezne = Mars\n[upload]\ninterval = 1\n"
+        "[credentials]\nusrname = a\nPassword_ = b\n"
+        "[meters]\ngas = gas.csv\n[meter:gsa]\ncolour = red\n"
+    )
+    assert [
+        "1: [swrm]: unknown section; did you mean 'swarm'?",
+        "2: [swarm] enviroment: unknown option; did you mean 'environment'?",
+        "3: [swarm] timezne: unknown option; did you mean 'timezone'?",
+        "5: [upload] interval: unknown option; it belongs under [swarm]",
+        "5: [swarm] interval: found '1', expected a duration such as 90s, 15m, 2h or 1h30m",
+        "7: [credentials] usrname: unknown option; did you mean 'username'?",
+        "8: [credentials]: unknown option; did you mean 'password'?",
+        "11: [meter:gsa]: no such meter under [meters]; did you mean 'gas'?",
+        "12: [meter:gsa] colour: unknown option; did you mean 'columns'?",
+    ] == problems(tmp_path, text)
+
+
+def test_repeats(tmp_path: Path) -> None:
+    """What stands twice is told with both lines; what belongs to it is told no more."""
+    text = ini_text(
+        credentials="username = a\npassword = hunter2\npassword = hunter3\n  hunter4",
+        meters="gas = a.csv\nGas = b.csv\ngas = c.csv\n  d.csv\n  e.csv",
+    )
+    assert [
+        "7: [credentials] password: given twice, first on line 6",
+        "12: [meters] gas: given twice, first on line 10",
+    ] == problems(tmp_path, text)
+
+
+def test_pieces_of_passwords_are_not_shown(tmp_path: Path) -> None:
+    """Lines under [credentials] that look like options may be passwords: they are not shown."""
+    lines = ["password: hunter2=x", "hunter2==", "hunter2==", "hunter2", "[hunter2", "passwd = y"]
+    text = ini_text(credentials="\n".join(["username = a", *lines]))
+    assert [
+        "6: [credentials]: unknown option; did you mean 'password'?",
+        "7: [credentials]: unknown option",
+        "8: [credentials]: given twice, first on line 7",
+        "9: [credentials]: a line that is no 'option = value'",
+        "10: [credentials]: a line that is no 'option = value'",
+        "11: [credentials] passwd: unknown option; did you mean 'password'?",
+    ] == problems(tmp_path, text)

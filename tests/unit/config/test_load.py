@@ -1,0 +1,399 @@
+"""An INI, with flags over it, becomes settings; every problem of it in one go."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as search
+from hypothesis import strategies as st
+
+from swarm.config.load import load
+from swarm.config.urls import ENVIRONMENTS
+from swarm.errors import SettingsError
+from tests.support.ini import SWARM, ini_text, loaded, meters, problems, users
+
+COMMENTS = "comments stand on lines of their own"
+HIDDEN = "found a value that is not shown here (it may hold a password)"
+PLACES = ("production", "development", "demo", "local", "sandbox")
+ANY_PLACE = "production, development, demo, local or sandbox"
+SAMPLES = Path(__file__).parents[3] / "sample_configs"
+
+
+@pytest.mark.parametrize("name", [*ENVIRONMENTS, "Production"])
+def test_environments(tmp_path: Path, name: str) -> None:
+    """An environment's name is its URL."""
+    text = ini_text(swarm=f"environment = {name}\ntimezone = UTC")
+    settings = loaded(tmp_path, text)
+    assert ENVIRONMENTS[name.lower()] == settings.url == settings.meters[0].url
+    assert not settings.sandbox
+
+
+def test_sandbox(tmp_path: Path) -> None:
+    """The sandbox has no URL yet; a meter keeps its route for it, and no proxy leads there."""
+    swarm = f"{SWARM}\nroute = utc\nproxy = http://proxy.example.com:3128"
+    settings = loaded(tmp_path, ini_text(swarm=swarm))
+    assert settings.sandbox
+    assert ("sandbox", "utc") == (settings.meters[0].url, settings.meters[0].route)
+    assert settings.proxy is None
+
+
+def test_route(tmp_path: Path) -> None:
+    """A route of [swarm] holds for all meters but those with one of their own."""
+    text = ini_text(
+        swarm="url = https://h.example/unifiedjson\ntimezone = UTC\nroute = utc",
+        meters="a = a\nb = b",
+        rest="[meter:b]\nroute = partial",
+    )
+    settings = loaded(tmp_path, text)
+    assert {"a": "unifiedjson_utc/", "b": "unifiedjson_partial/"} == {
+        name: meter.url.removeprefix("https://h.example/")
+        for name, meter in meters(settings).items()
+    }
+    assert [True, False] == [meter.rules.utc for meter in settings.meters]
+    assert ("https%3A%2F%2Fh.example", "https://h.example/unifiedjson/") == (
+        settings.collector,
+        settings.url,
+    )
+
+
+@pytest.mark.parametrize(
+    ("swarm", "expected"),
+    [
+        (
+            "",
+            (
+                f"1: [swarm] environment: missing; name one of {', '.join(PLACES)}, or give "
+                "url = https://..."
+            ),
+        ),
+        (
+            "environment = demo\nurl = https://h/",
+            "3: [swarm] url: stands beside environment; keep one of the two",
+        ),
+        ("environment = prod", f"2: [swarm] environment: found 'prod', expected {ANY_PLACE}"),
+        (
+            "environment = Sandbx",
+            (
+                f"2: [swarm] environment: found 'Sandbx', expected {ANY_PLACE}; did you mean "
+                "'sandbox'?"
+            ),
+        ),
+        (
+            "environment = https://u:hunter2@h/",
+            f"2: [swarm] environment: {HIDDEN}, expected {ANY_PLACE}",
+        ),
+        (
+            "url = http://h.example/",
+            (
+                "2: [swarm] url: found 'http://h.example/', expected https:// (http:// would send "
+                "the password in the clear)"
+            ),
+        ),
+        (
+            "url = https://u:hunter2@h.example/",
+            f"2: [swarm] url: {HIDDEN}, expected a URL without user and password",
+        ),
+        (
+            "url = https://h.example/?key=hunter2",
+            (
+                f"2: [swarm] url: {HIDDEN}, expected a URL that ends with its path, without query "
+                "or fragment"
+            ),
+        ),
+        (
+            "environment = demo password = hunter2",
+            f"2: [swarm] environment: {HIDDEN}, expected {ANY_PLACE}",
+        ),
+        ("url =", "2: [swarm] url: empty; give it a value or leave it out"),
+        (
+            "environment = local\nproxy = http://proxy.example.com",
+            (
+                "3: [swarm] proxy: would get the password in the clear; expected no proxy, or "
+                "https:// as the collector's URL"
+            ),
+        ),
+        (
+            "environment = demo\nproxy = proxy.example.com",
+            (
+                "3: [swarm] proxy: found 'proxy.example.com', expected a proxy such as "
+                "http://proxy.example.com:3128"
+            ),
+        ),
+        (
+            "environment = demo\nca_bundle = none.pem",
+            "3: [swarm] ca_bundle: no such file: {folder}/none.pem",
+        ),
+    ],
+)
+def test_collector_refused(tmp_path: Path, swarm: str, expected: str) -> None:
+    """Exactly one place to send to, where the password is safe."""
+    found = problems(tmp_path, ini_text(swarm=f"{swarm}\ntimezone = UTC"))
+    assert [expected.replace("{folder}", str(tmp_path))] == found
+
+
+def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are relative to the INI's folder; a tilde is the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir("/")
+    (tmp_path / "ca.pem").touch()
+    text = ini_text(
+        swarm="environment = demo\ntimezone = UTC\nstate = a b\nlog_file = ~/x.log\n"
+        "ca_bundle = ca.pem\nproxy = http://127.0.0.1:3128"
+    )
+    settings = loaded(tmp_path, text)
+    assert (tmp_path / "a b", tmp_path / "home/x.log") == (settings.state, settings.log_file)
+    assert (str(tmp_path / "ca.pem"), "http://127.0.0.1:3128") == (
+        settings.ca_bundle,
+        settings.proxy,
+    )
+
+
+def test_default_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a state folder the user's own is taken."""
+    monkeypatch.setattr("platformdirs.user_state_path", lambda name: tmp_path / name)
+    assert tmp_path / "swarm" == loaded(tmp_path, ini_text()).state
+
+
+def test_proxy_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy variable is not used; a notice names the option, and nothing of its value."""
+    monkeypatch.setenv("https_proxy", "http://u:hunter2@proxy.example.com")
+    monkeypatch.setenv("NO_PROXY", "x")
+    monkeypatch.setenv("ALL_PROXY", "")
+    text = ini_text(swarm="environment = demo\ntimezone = UTC")
+    warning = "https_proxy is set and not used; to use a proxy, set proxy under [swarm]"
+    assert (warning,) == loaded(tmp_path, text).warnings
+    proxied = text.replace("timezone", "proxy = http://proxy.example.com\ntimezone")
+    for quiet in (proxied, ini_text()):
+        assert () == loaded(tmp_path, quiet).warnings
+    assert () == loaded(tmp_path, text, secrets=False).warnings
+    assert () == loaded(tmp_path, text, {"dry_run": True}).warnings
+
+
+def test_flags_win(tmp_path: Path) -> None:
+    """What is given beats [upload], and that the defaults."""
+    text = ini_text(rest="[upload]\nconnections = 5\nsettle = 1s\nkeep_going = yes\nquiet = no")
+    upload = loaded(tmp_path, text, {"connections": 7, "keep_going": False, "adopt": True}).upload
+    assert (7, 1.0, False, True, 30.0) == (
+        upload.connections,
+        upload.settle,
+        upload.keep_going,
+        upload.adopt,
+        upload.timeout,
+    )
+
+
+@pytest.mark.parametrize(
+    ("upload", "given", "expected"),
+    [
+        (
+            "timeout = 30",
+            {"timeout": 2.0},
+            "10: [upload] timeout: found '30', expected a duration such as 90s, 15m, 2h or 1h30m",
+        ),
+        (
+            "until = 2023-01-01\nsince = 2023-01-01",
+            {},
+            "10: [upload] until: not later than since: no row lies between the two",
+        ),
+        (
+            "until = 1970-01-01",
+            {"since": 1},
+            "10: [upload] until: not later than since: no row lies between the two",
+        ),
+        (
+            "since = 1970-01-02",
+            {"until": 1},
+            "--until: not later than since: no row lies between the two",
+        ),
+        ("quiet = yes\nverbose = 1", {}, "11: [upload] verbose: stands beside quiet; keep one"),
+        ("", {"quiet": True, "verbose": 1}, "--verbose: stands beside quiet; keep one"),
+        ("", {"restart": True, "adopt": True}, "--adopt: stands beside restart; keep one"),
+    ],
+)
+def test_upload_refused(
+    tmp_path: Path, upload: str, given: Mapping[str, Any], expected: str
+) -> None:
+    """Options that make no sense, alone or together, are problems of the INI or the flags."""
+    (found,) = problems(tmp_path, ini_text(rest=f"[upload]\n{upload}"), given)
+    assert expected == found.removesuffix(" of the two")
+
+
+@pytest.mark.parametrize(
+    ("upload", "given", "expected"),
+    [
+        ("verbose = 2", {"quiet": True}, (True, 0)),
+        ("quiet = yes", {"verbose": 1}, (False, 1)),
+        ("quiet = no\nverbose = 1", {}, (False, 1)),
+    ],
+)
+def test_flag_drops_its_contrary(
+    tmp_path: Path, upload: str, given: Mapping[str, Any], expected: tuple[bool, int]
+) -> None:
+    """A flag wins over the INI's contrary as over the same option."""
+    options = loaded(tmp_path, ini_text(rest=f"[upload]\n{upload}"), given).upload
+    assert expected == (options.quiet, options.verbose)
+
+
+def test_all_problems_by_line(tmp_path: Path) -> None:
+    """Every problem is told in one go, in order of lines, each with section and option."""
+    text = (
+        "[upload]\ntimeout = 1\nlat = send\n[meters]\ngas = gas.csv\nwater = w.csv\n"
+        "[meter:water]\nunit = kg\ntimezone = Nowhere\n[credentials]\npassword_env = X\n"
+        "[swarm]\nurl = https://h/\nenvironment = demo\n"
+    )
+    assert [
+        "2: [upload] timeout",
+        "3: [upload] lat",
+        "5: [meters] gas",
+        "8: [meter:water] unit",
+        "9: [meter:water] timezone",
+        "10: [credentials] username",
+        "13: [swarm] url",
+    ] == [re.split(r"(?<=[a-z]): ", line)[0] for line in problems(tmp_path, text)]
+
+
+def test_file_is_read_once(tmp_path: Path) -> None:
+    """An INI may come out of a pipe, which can be read only once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    writer = Thread(target=pipe.write_text, args=(ini_text(), "utf-8"))
+    writer.start()
+    assert ["gas"] == list(meters(load(pipe, {})))
+    writer.join()
+
+
+LINES = st.one_of(
+    st.sampled_from(
+        [
+            *("[swarm]", "[credentials]", "[meters]", "[upload]", "[meter:gas]", "[meter:]"),
+            *("[Web DC]", "[General]", "[Logs]", "[credentials:b]", "[swrm]", "[", "[]", "=", ""),
+            *("environment = demo", "timezone = UTC", "username = a", "gas = gas.csv", "  x"),
+            *("ChannelType: other", "Filename = x", "MinutesShift", "pad_first = yes", "; c"),
+        ]
+    ),
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(
+            [
+                *("environment", "url", "timezone", "state", "columns", "unit", "gas", "  gas"),
+                *("timestamp_format", "interval", "since", "credentials", "password", "URL"),
+                *("ca_bundle", "log_file", "delimiter", "Level", "shift", "MinutesInSlot"),
+            ]
+        ),
+        st.sampled_from(["=", " = ", ":", " ", ""]),
+        st.text(max_size=20),
+    ),
+    st.text(max_size=30),
+)
+
+
+@search(deadline=None)
+@given(st.lists(LINES, max_size=25))
+def test_any_text(lines: list[str]) -> None:
+    """No text whatsoever makes loading fail with anything but a `SettingsError`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.ini"
+        path.write_bytes("\n".join(lines).encode("utf-8", "replace"))
+        try:
+            load(path, {}, secrets=False)
+        except SettingsError as error:
+            told = error.problems
+        else:
+            told = ("sound",)
+    assert told
+    assert all(line and "\n" not in line for line in told)
+
+
+@search(deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes(data: bytes) -> None:
+    """Nor do any bytes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.ini"
+        path.write_bytes(b"[swarm]\n" + data)
+        with pytest.raises(SettingsError):
+            load(path, {})
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.ini")), ids=lambda path: path.stem)
+def test_samples(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sample loads, names files that are there, and warns of nothing it can avoid."""
+    for variable in ("WATTICS_PASSWORD", "DUBLIN_PASSWORD", "CHICAGO_PASSWORD"):
+        monkeypatch.setenv(variable, "x")
+    monkeypatch.chdir(SAMPLES.parent)
+    sample.chmod(sample.stat().st_mode & 0o777)
+    settings = load(sample, {})
+    assert settings.meters
+    assert all(file.is_file() for meter in settings.meters for file in meter.files)
+    has_inline_password = sample.stem == "original-app"
+    assert has_inline_password or () == settings.warnings
+
+
+def test_quickstart() -> None:
+    """The quickstart sends two real meters to a collector of its own."""
+    settings = load(SAMPLES / "quickstart.ini", {})
+    assert settings.sandbox
+    assert {"il-electricity": "demo:demo", "il-gas": "demo:demo"} == users(settings)
+    assert {"America/Chicago"} == {meter.rules.timezone for meter in settings.meters}
+
+
+@pytest.mark.parametrize(
+    ("parts", "hints"),
+    [
+        ({"swarm": "environment = sandbox  # rehearse\ntimezone = UTC"}, [f"2: {COMMENTS}"]),
+        ({"rest": "[meter:gas]\ndecimal = ,   ; as here"}, [f"10: {COMMENTS}"]),
+        (
+            {"rest": "[meter:gas]\ncredentials = a # b\n[credentials:b]"},
+            ["10: there is [credentials], [credentials:b]", f"10: {COMMENTS}"],
+        ),
+        ({"swarm": f"{SWARM}\nca_bundle = a.pem # b"}, [f"4: {COMMENTS}"]),
+        ({"credentials": "username = a\npassword_env = NONE # b"}, [f"6: {COMMENTS}"]),
+        ({"rest": "[meter:gas]\ndelimiter = ;;"}, []),
+        ({"swarm": "timezone = UTC", "rest": "# x ; y # z"}, []),
+        (
+            {"rest": "[meter:gas]\ncolumns = ap_1, P_1, -, , pC_1"},
+            ["10: no register: 'ap_1'; did you mean 'aP_1'?", "10: no register: 'P_1'"],
+        ),
+        ({"rest": "[meter:gas]\ncolumns = password=s3cret"}, []),
+    ],
+)
+def test_what_may_help_is_added(tmp_path: Path, parts: dict[str, str], hints: list[str]) -> None:
+    """After the problems, in notes: where a value ends in a comment, which column is unknown."""
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, ini_text(**parts))
+    notes = getattr(caught.value, "__notes__", [])
+    assert [f"{tmp_path / 'x.ini'}:{hint}" for hint in hints] == notes
+
+
+@pytest.mark.parametrize("wrong", ["meter-{}x", "meter_{}", "metr-{}"])
+def test_many_names_that_are_wrong_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """Each has its hint, and few names are compared with each of a thousand."""
+    compared = 0
+    matches = difflib.get_close_matches
+
+    def counted(word: str, known: Iterable[str], **options: Any) -> list[str]:
+        nonlocal compared
+        candidates = list(known)
+        compared += len(candidates)
+        return matches(word, candidates, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    names = [f"meter-{number:04}" for number in range(1000)]
+    meters = "\n".join(f"{name} = gas.csv" for name in names)
+    sections = "\n".join(
+        f"[meter:{wrong.format(name.removeprefix('meter-'))}]\nroute = utc" for name in names
+    )
+    found = problems(tmp_path, ini_text(meters=meters, rest=sections))
+    assert compared <= 80 * len(names)
+    assert len(found) == 1000
+    hints = [f"did you mean '{name}'?" for name in names]
+    assert all(hint in line for hint, line in zip(hints, found, strict=True))

@@ -1,0 +1,125 @@
+"""Meters: their files, their own settings, and which of them are chosen."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.ini import CREDENTIALS, SWARM, ini_text, loaded, meters, problems
+
+
+def files(folder: Path, meter: str) -> list[str]:
+    """Return the names of a meter's files, as they lie in a folder."""
+    settings = loaded(folder, ini_text(meters=meter))
+    return [str(file.relative_to(folder)) for file in settings.meters[0].files]
+
+
+def test_files(tmp_path: Path) -> None:
+    """A name, several on lines of their own, globs in order; each file once."""
+    for name in ("b-10.csv", "b-2.csv", "c.csv", ".b-3.csv", "sub/d.csv", "sub/x/e.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert ["none.csv"] == files(tmp_path, "m = none.csv")
+    assert ["b-10.csv", "b-2.csv"] == files(tmp_path, "m = b-*.csv")
+    assert ["b-2.csv"] == files(tmp_path, "m = [bc]-[!1]*.csv")
+    assert ["c.csv", "b-10.csv", "b-2.csv"] == files(tmp_path, "m = c.csv\n  b-?*.csv\n  c.csv")
+    assert ["c.csv", "b-2.csv"] == files(tmp_path, "m =\n  c.csv\n  # b-10.csv\n\tb-2.csv")
+    assert ["sub/d.csv", "sub/x/e.csv"] == files(tmp_path, "m = sub/**/*.csv")
+
+
+def test_glob_without_a_match_stays_a_path(tmp_path: Path) -> None:
+    """The check of the file is to say that there is none."""
+    assert ["x-*.csv", "[x].csv"] == files(tmp_path, "m = x-*.csv\n  [x].csv")
+
+
+def test_odd_file_names(tmp_path: Path) -> None:
+    """A file that really has such a name is meant by itself; so are the folders above it."""
+    folder = tmp_path / "a[1] *?"
+    folder.mkdir()
+    for name in ("x[1].csv", "x1.csv", "y;z%#.csv", "a = b.csv"):
+        (folder / name).touch()
+    assert ["x[1].csv"] == files(folder, "m = x[1].csv")
+    assert ["x1.csv", "x[1].csv"] == files(folder, "m = x*.csv")
+    assert ["y;z%#.csv"] == files(folder, "m = y;z%#.csv")
+    assert ["a = b.csv"] == files(folder, "m = a = b.csv")
+
+
+def test_absolute_and_home_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Globs may begin at the root and at home; an unknown user's home is a plain name."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x1.csv").touch()
+    (tmp_path / "inis").mkdir()
+    text = ini_text(meters=f"a = {tmp_path}/x*.csv\nb = ~/x*.csv\nc = ~nobody-here/x*.csv")
+    found = [meter.files for meter in loaded(tmp_path / "inis", text).meters]
+    expected = [tmp_path / "x1.csv"]
+    assert [tuple(expected)] * 2 + [(tmp_path / "inis/~nobody-here/x*.csv",)] == found
+
+
+def test_name_too_long(tmp_path: Path) -> None:
+    """A name that no file can have is a path like others."""
+    assert ["*" + "x" * 300] == files(tmp_path, "m = *" + "x" * 300)
+
+
+def test_own_settings_win(tmp_path: Path) -> None:
+    """What a meter sets wins over [swarm]; the rest it takes from there."""
+    text = ini_text(
+        swarm=f"{SWARM}\ninterval = 1h\nshift = 15m",
+        meters="a = a\nb = b",
+        rest="[meter:b]\ntimezone = America/Chicago\nshift = 0m",
+    )
+    a, b = (meter.rules for meter in loaded(tmp_path, text).meters)
+    assert ("Europe/Dublin", 3600.0, 900.0) == (a.timezone, a.interval, a.shift)
+    assert ("America/Chicago", 3600.0, 0.0) == (b.timezone, b.interval, b.shift)
+
+
+@pytest.mark.parametrize("rest", ["", "[meters]"])
+def test_no_meter(tmp_path: Path, rest: str) -> None:
+    """An INI without a meter says so, and no more, whatever is set for meters."""
+    text = f"[swarm]\n{SWARM}\n[credentials]\n{CREDENTIALS}\n[meter:gas]\nunit = kW\n{rest}"
+    (found,) = problems(tmp_path, text, {"meters": ("gas",)})
+    place = "9: " if rest else ""
+    assert f"{place}[meters]: no meter; add a line such as gas-meter-01 = gas.csv" == found
+
+
+def test_empty_meter(tmp_path: Path) -> None:
+    """A meter without a file is a problem."""
+    found = problems(tmp_path, ini_text(meters="gas =\nwater = w.csv"))
+    assert ["8: [meters] gas: empty; give it a value or leave it out"] == found
+
+
+def test_timezone_is_missing_once_for_each_meter(tmp_path: Path) -> None:
+    """Each meter that lacks a zone is told, at its own line."""
+    text = ini_text(
+        swarm="environment = sandbox\ninterval = x",
+        meters="a = a\nb = b\nc = c",
+        rest="[meter:b]\ntimezone = UTC",
+    )
+    found = problems(tmp_path, text)
+    assert ["3: [swarm] interval", "8: [meters] a", "10: [meters] c"] == [
+        line.rpartition(": timezone: missing")[0] or line.partition(": found")[0] for line in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ((), ["a", "b", "c"]),
+        (("c", "a", "c"), ["a", "c"]),
+        (("[ab]",), ["a", "b"]),
+        (("c", "?"), ["a", "b", "c"]),
+    ],
+)
+def test_chosen_meters(tmp_path: Path, chosen: tuple[str, ...], expected: list[str]) -> None:
+    """``--meter`` chooses; the INI's order stays."""
+    settings = loaded(tmp_path, ini_text(meters="a = a\nb = b\nc = c"), {"meters": chosen})
+    assert expected == list(meters(settings))
+
+
+def test_unknown_meter(tmp_path: Path) -> None:
+    """A meter that the INI does not name is told beside the INI's own problems."""
+    text = ini_text(swarm=f"{SWARM}\nshift = x", meters="gas-01 = a")
+    assert [
+        "4: [swarm] shift: found 'x', expected a duration such as 90s, 15m, 2h or 1h30m",
+        "--meter gas-1: no such meter; did you mean 'gas-01'?",
+        "--meter xyz: no such meter",
+        "--meter w*: no such meter",
+    ] == problems(tmp_path, text, {"meters": ("gas-1", "xyz", "w*", "gas*")})
