@@ -13,8 +13,7 @@ import click
 from click.core import ParameterSource
 
 from swarm.cli.completion import Commands, meters
-from swarm.cli.help import ABOUT, FORMS, Grouped
-from swarm.cli.options import Parsed, options
+from swarm.cli.options import GroupedCommand, Parsed, options
 from swarm.config.options import BY_KEY
 from swarm.version import VERSION
 
@@ -27,6 +26,21 @@ if TYPE_CHECKING:
     from swarm.run.upload import OpenSandbox
 
 
+#: \b keeps click from wrapping the lines below it.
+_ABOUT = """Send meter readings from CSV files to the Wattics collector.
+
+Each stream is sent in order of time, every row once.
+
+\b
+swarm init data/*.csv > meters.ini   write an INI for your files; check what it says
+swarm check meters.ini               check every file, send nothing
+swarm meters.ini                     send what is new; run it again to continue
+"""
+_FORMS = (
+    "CONFIG is the INI: 'swarm init' writes one. T is 2023-01-31 or 2023-01-31T12:30; D is 90s, "
+    "15m, 2h or 1h30m. Most options can also be set in the INI, under [upload], or in a variable "
+    "such as SWARM_KEEP_GOING; a flag wins over both."
+)
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _INI = click.Path(path_type=Path)
 
@@ -48,7 +62,7 @@ _METER = click.option(
     default_if_no_args=False,
     no_args_is_help=True,
     context_settings=_CONTEXT,
-    help=ABOUT,
+    help=_ABOUT,
     epilog="* is meant where no command is named. 'swarm COMMAND --help' has the options.",
 )
 @click.version_option(VERSION, prog_name="swarm")
@@ -71,21 +85,10 @@ def _settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> 
     return settings
 
 
-@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
+@click.command(cls=GroupedCommand, context_settings=_CONTEXT, epilog=_FORMS)
 @click.argument("config", type=_INI)
 @_METER
 @options()
-@click.option(
-    "--restart",
-    is_flag=True,
-    help="Forget the chosen meters' checkpoints and send from the first row.",
-)
-@click.option(
-    "--adopt",
-    is_flag=True,
-    help="Where there is no checkpoint, or it has fallen behind: take the rows up to the "
-    "collector's last packet for acknowledged.",
-)
 def upload(config: Path, **given: Any) -> int:
     """Check every file, then send what is new, in order.
 
@@ -110,7 +113,7 @@ def upload(config: Path, **given: Any) -> int:
     return _tell(settings, result, report.exit_code)
 
 
-@click.command(cls=Grouped, context_settings=_CONTEXT, epilog=FORMS)
+@click.command(cls=GroupedCommand, context_settings=_CONTEXT, epilog=_FORMS)
 @click.argument("config", type=_INI)
 @_METER
 @options("since", "until", "processes", "progress", "json", "quiet", "verbose")

@@ -1,4 +1,4 @@
-"""The options of `swarm.config.options` as click's: one table for flags, variables and the INI."""
+"""The options of `swarm.config.options` as options of click: flags, variables, help in groups."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -7,69 +7,81 @@ import click
 from click.core import ParameterSource
 
 from swarm.cli.completion import words
-from swarm.config.options import OPTIONS, Option
+from swarm.config.options import BY_KEY, GROUPS, OPTIONS, ROWS, Option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_OTHERS = "Options"
 
 
 class Parsed(click.ParamType[Any]):
-    """A click type around a parser of `swarm.config.options`."""
+    """A click type around the parser of an `Option`."""
 
     def __init__(self, option: Option) -> None:
         self.name = option.key
         self._option = option
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value of a text; what is wrong with it is told with where it came from."""
+        """Return the value of a text; an error names the variable that the text came from."""
         if not isinstance(value, str):
             return value
         try:
             return self._option.parse(value)
         except ValueError as error:
-            self.fail(f"{_origin(self._option, ctx)}found '{value}', expected {error}", param, ctx)
+            source = ctx.get_parameter_source(self.name) if ctx else None
+            origin = self._option.variable if source is ParameterSource.ENVIRONMENT else ""
+            place = f"{origin}: " if origin else ""
+            self.fail(f"{place}found '{value}', expected {error}", param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """Return the words that the option takes, where there are but some."""
+        """Return the words that the option takes, if it takes one of a few."""
         return words(self._option.metavar, incomplete)
 
 
 class _Switch(Parsed, click.types.BoolParamType):
-    """The same for a flag, whose variable may say no."""
-
-
-def _origin(option: Option, ctx: click.Context | None) -> str:
-    """Name the variable that a value came from: the user may have forgotten that it is set."""
-    source = ctx.get_parameter_source(option.key) if ctx else None
-    return f"{option.variable}: " if source is ParameterSource.ENVIRONMENT else ""
-
-
-def _given(option: Option) -> Callable[[_F], _F]:
-    default = f"  [default: {option.default}]" if option.default else ""
-    common: dict[str, Any] = {
-        "envvar": option.variable,
-        "default": None,
-        "help": option.help + default,
-        "type": Parsed(option),
-    }
-    if option.counted:
-        return click.option(*option.flags, count=True, **common)
-    if option.flag:
-        return click.option(*option.flags, is_flag=True, **{**common, "type": _Switch(option)})
-    return click.option(*option.flags, metavar=option.metavar, **common)
+    """The same for a flag without a value; its variable may hold ``no``."""
 
 
 def options(*keys: str) -> Callable[[_F], _F]:
-    """Add options of the table to a command: those named, or all."""
+    """Add options of an upload to a command: those named, or all."""
 
     def decorate(command: _F) -> _F:
         for option in reversed(OPTIONS):
-            if not keys or option.key in keys:
-                command = _given(option)(command)
+            if keys and option.key not in keys:
+                continue
+            default = f"  [default: {option.default}]" if option.default else ""
+            command = click.option(
+                *option.flags,
+                metavar=option.metavar or None,
+                is_flag=option.is_switch or None,
+                count=option.is_counted,
+                type=_Switch(option) if option.is_switch else Parsed(option),
+                envvar=None if option.flag_only else option.variable,
+                default=None,
+                help=option.help + default,
+            )(command)
         return command
 
     return decorate
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options in the groups of `swarm.config.options`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group; options without a group come last."""
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, _OTHERS)}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                known = BY_KEY.get(param.name or "")
+                heading = ROWS if param.name == "meters" else known.group if known else _OTHERS
+                groups[heading].append(record)
+        for heading, records in groups.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)

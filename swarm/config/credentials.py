@@ -181,7 +181,7 @@ class CredentialSets:
             expected = ", ".join(SOURCES)
             document.report(section, "password", f"missing; give one of {expected}")
         for other in given[1:]:
-            document.report(section, other, f"stands beside {given[0]}; keep one of the two")
+            document.report(section, other, f"can't be used together with {given[0]}; remove one")
         return given[0] if len(given) == 1 else None
 
     def _read(self, name: str) -> Credentials:

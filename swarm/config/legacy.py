@@ -14,10 +14,11 @@ from typing import Any
 
 from swarm.config.document import Document, current_folder
 from swarm.config.ini import IniSyntax
+from swarm.config.options import Upload
 from swarm.config.parsers import INVALID, Parser, one_of
 from swarm.config.paths import default_state, resolved
 from swarm.config.schema import Schema, unknown_options, unknown_sections
-from swarm.config.settings import Credentials, CsvRules, Meter, Settings, Upload
+from swarm.config.settings import Credentials, CsvRules, Meter, Settings
 from swarm.config.urls import checked_url, collector_name
 from swarm.packet import REGISTERS, VALUE
 

@@ -11,10 +11,11 @@ from typing import Any
 from swarm.config import credentials, ini, legacy, meters
 from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
-from swarm.config.options import PARSERS, SECTION, merge
+from swarm.config.options import PARSERS, SECTION, Upload
+from swarm.config.parsers import INVALID
 from swarm.config.paths import default_state, is_file, resolved
 from swarm.config.schema import Schema, check_names, check_repeats
-from swarm.config.settings import Meter, Settings, Upload, is_chosen
+from swarm.config.settings import Meter, Settings, is_chosen
 from swarm.config.urls import (
     ENVIRONMENTS,
     SANDBOX,
@@ -40,6 +41,8 @@ SCHEMA: Schema = {
 }
 _SECRET = frozenset({credentials.SECTION, legacy.WEB})
 _PLACES = (*ENVIRONMENTS, SANDBOX)
+#: Of each pair, a run can have only one.
+_EXCLUSIVE = (("quiet", "verbose"), ("restart", "adopt"))
 
 
 def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Settings:
@@ -73,7 +76,7 @@ def _legacy(
 ) -> tuple[Document, Settings]:
     document = ini.parse(path, text, legacy.SYNTAX)
     check_repeats(document, legacy.SCHEMA)
-    upload = merge(document, legacy.choices(document), given)
+    upload = _merge(document, legacy.choices(document), given)
     return document, legacy.settings(document, upload)
 
 
@@ -84,8 +87,30 @@ def _native(
     check_names(document, SCHEMA)
     check_repeats(document, SCHEMA)
     said = document.values(SECTION, PARSERS)
-    upload = merge(document, said, given)
+    upload = _merge(document, said, given)
     return document, _settings(document, upload, secrets=secrets and not upload.dry_run)
+
+
+def _merge(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
+    """Return the options of a run: what the INI ``said``, and over it what is ``given``."""
+    overruled = {b if a in given else a for a, b in _EXCLUSIVE if (a in given) != (b in given)}
+    kept = {
+        key: value for key, value in said.items() if value is not INVALID and key not in overruled
+    }
+    upload = Upload(**{**kept, **given})
+    problems = {
+        other: f"can't be used together with {one}; remove one"
+        for one, other in _EXCLUSIVE
+        if getattr(upload, one) and getattr(upload, other)
+    }
+    if upload.since is not None and upload.until is not None and upload.since >= upload.until:
+        problems["until"] = "not later than since: no row lies between the two"
+    for key, problem in problems.items():
+        if key in given:
+            document.report_at(None, f"--{key}: {problem}")
+        else:
+            document.report(SECTION, key, problem)
+    return upload
 
 
 def _chosen(document: Document, settings: Settings) -> tuple[Meter, ...]:
@@ -119,7 +144,7 @@ def _url(document: Document) -> str:
     """Return the collector's URL, or `SANDBOX`; empty where it is not known."""
     values = document.values("swarm", {"environment": _environment, "url": checked_url})
     if len(values) > 1:
-        document.report("swarm", "url", "stands beside environment; keep one of the two")
+        document.report("swarm", "url", "can't be used together with environment; remove one")
     elif not values:
         names = ", ".join(_PLACES)
         document.report(

@@ -1,12 +1,9 @@
-"""The options of an upload, in one table: flag, variable and INI key are read from it."""
+"""The options of an upload: each is a field of `Upload`, with what flag, INI and help need."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal, TypeVar
 
-from swarm.config.document import Document
 from swarm.config.parsers import (
-    INVALID,
     Parser,
     boolean,
     count,
@@ -18,21 +15,41 @@ from swarm.config.parsers import (
     positive_duration,
     rate,
 )
-from swarm.config.settings import Upload
+from swarm.text import format_interval
+
+_T = TypeVar("_T")
+
+#: The section of an INI that holds options of an upload.
+SECTION: Final = "upload"
+
+#: The groups of options in the help of a command, in order.
+ROWS, PREVIEW, SPEED, FAILURES, OUTPUT = GROUPS = (
+    "Rows to send",
+    "Preview",
+    "Speed",
+    "Failures",
+    "Output",
+)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its INI key, parser, and how the command line shows it."""
+    """One option: its INI key, its parser, and its form on the command line.
 
-    key: str
+    ``default`` is the default as help shows it, empty if there is nothing to show. An option that
+    is ``flag_only`` would, in an INI, happen in every run.
+    """
+
     parse: Parser
     metavar: str
     help: str
-    default: str | None = None
+    group: str
+    default: str = ""
     short: str | None = None
-    flag: bool = False
-    counted: bool = False
+    is_switch: bool = False
+    is_counted: bool = False
+    flag_only: bool = False
+    key: str = ""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -42,127 +59,161 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
+        """The environment variable that sets the option."""
         return "SWARM_" + self.key.upper()
 
 
-OPTIONS: tuple[Option, ...] = (
-    Option("since", local_time, "T", "Only rows at or after this local time.", "all"),
-    Option("until", local_time, "T", "Only rows before this local time.", "all"),
-    Option(
-        "dry_run",
-        boolean,
-        "",
-        "Check, then print each meter's first and last packet; no network, no state.",
-        flag=True,
-    ),
-    Option(
-        "keep_going",
-        boolean,
-        "",
-        "Send the meters whose files are sound where others have problems.",
-        short="-k",
-        flag=True,
-    ),
-    Option(
-        "late",
-        one_of("report", "send"),
-        "report|send",
-        "Rows not newer than the last acknowledged that were never sent, or were sent "
-        "with other values: tell, or send them.",
-        "report",
-    ),
-    Option("processes", count, "N", "Worker processes.", "cores, at most the number of meters"),
-    Option("connections", count, "N", "Streams sent at the same time, over all processes.", "32"),
-    Option("rate_limit", rate, "N", "Requests a second, over all processes.", "none"),
-    Option("timeout", positive_duration, "D", "Whole time of one request.", "30s"),
-    Option(
-        "retry_for",
+def _option(  # noqa: PLR0913 - the parts of an option
+    default: _T, parse: Parser, metavar: str, text: str, group: str, *, unset: str = "", **more: Any
+) -> _T:
+    """Declare a field of `Upload` that is an option; ``unset`` describes the default None."""
+    option = Option(parse, metavar, text, group, _shown(default) or unset, **more)
+    declared: _T = field(default=default, metadata={"option": option})
+    return declared
+
+
+def _switch(text: str, group: str, **more: Any) -> bool:
+    return _option(False, boolean, "", text, group, is_switch=True, **more)
+
+
+def _shown(default: object) -> str:
+    """Return a default as help shows it: a float is a number of seconds."""
+    if isinstance(default, float):
+        return format_interval(default)
+    return str(default) if default else ""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """The limit of trying one packet, and the rules for a packet without a clear answer.
+
+    Times are in seconds. Source: "Delivery" in docs/reference.md.
+    """
+
+    retry_for: float = _option(
+        900.0,
         give_up_after,
         "D",
-        "How long one packet is tried before its meter stops; 'forever' is allowed.",
-        "15m",
-    ),
-    Option("max_duration", positive_duration, "D", "Stop cleanly after this long.", "none"),
-    Option(
-        "on_reject",
-        one_of("stop", "skip"),
-        "stop|skip",
-        "A packet that the collector refuses "
-        "for good: stop that meter, or keep the row in the rejects file and go on.",
-        "stop",
-    ),
-    Option(
-        "on_ambiguous",
-        one_of("resend", "stop"),
-        "resend|stop",
-        "When it can't be settled whether a packet was stored.",
-        "resend",
-    ),
-    Option(
-        "settle",
+        "Stop a meter when one packet has been tried for this long; 'forever' is allowed.",
+        FAILURES,
+    )
+    settle: float = _option(
+        2.0,
         duration,
         "D",
-        "How long to wait, from the end of the exchange, before asking "
-        "what became of an unsettled packet.",
-        "2s",
-    ),
-    Option(
-        "transport",
+        "If a packet got no clear answer: wait this long after the exchange, then ask the "
+        "collector whether it was stored.",
+        FAILURES,
+    )
+    on_ambiguous: Literal["resend", "stop"] = _option(
+        "resend",
+        one_of("resend", "stop"),
+        "resend|stop",
+        "If swarm can't find out whether a packet was stored: send it again, or stop the meter.",
+        FAILURES,
+    )
+
+
+@dataclass(frozen=True)
+class Upload(RetryPolicy):
+    """Settings of an upload; durations in seconds, ``since`` and ``until`` as wall times in ms.
+
+    ``meters`` are the IDs and patterns of ``--meter``; none means all.
+    """
+
+    meters: tuple[str, ...] = ()
+    since: int | None = _option(
+        None, local_time, "T", "Only rows at or after this local time.", ROWS, unset="all"
+    )
+    until: int | None = _option(
+        None, local_time, "T", "Only rows before this local time.", ROWS, unset="all"
+    )
+    late: Literal["report", "send"] = _option(
+        "report",
+        one_of("report", "send"),
+        "report|send",
+        "Rows not newer than the last one sent that are new or have changed: report them "
+        "(exit 3), or send them.",
+        ROWS,
+    )
+    restart: bool = _switch(
+        "Forget the chosen meters' checkpoints and send from the first row.", ROWS, flag_only=True
+    )
+    adopt: bool = _switch(
+        "If there is no checkpoint, or it has fallen behind: count the rows up to the collector's "
+        "last packet as acknowledged, and continue after it.",
+        ROWS,
+        flag_only=True,
+    )
+    dry_run: bool = _switch(
+        "Check, then print each meter's first and last packet; no network, no state.", PREVIEW
+    )
+    connections: int = _option(
+        32, count, "N", "Streams sent at the same time, over all processes.", SPEED
+    )
+    processes: int | None = _option(
+        None,
+        count,
+        "N",
+        "Worker processes.",
+        SPEED,
+        unset="cores, at most the number of meters",
+    )
+    rate_limit: float | None = _option(
+        None, rate, "N", "Requests a second, over all processes.", SPEED, unset="none"
+    )
+    transport: Literal["auto", "curl", "requests"] = _option(
+        "auto",
         one_of("auto", "curl", "requests"),
         "auto|curl|requests",
-        "HTTP engine; auto is curl where it is installed.",
+        "HTTP engine; auto is curl if it is installed.",
+        SPEED,
+    )
+    keep_going: bool = _switch(
+        "If files of some meters have problems: send the other meters.", FAILURES, short="-k"
+    )
+    timeout: float = _option(
+        30.0, positive_duration, "D", "Time limit for one request, connection included.", FAILURES
+    )
+    max_duration: float | None = _option(
+        None, positive_duration, "D", "Stop cleanly after this long.", FAILURES, unset="none"
+    )
+    on_reject: Literal["stop", "skip"] = _option(
+        "stop",
+        one_of("stop", "skip"),
+        "stop|skip",
+        "If the collector rejects a packet: stop that meter, or keep the row in the rejects file "
+        "and continue.",
+        FAILURES,
+    )
+    progress: Literal["auto", "bar", "plain", "none"] = _option(
         "auto",
-    ),
-    Option(
-        "progress",
         one_of("auto", "bar", "plain", "none"),
         "auto|bar|plain|none",
         "Bars on a terminal, else a line a minute; always on stderr.",
-        "auto",
-    ),
-    Option("json", boolean, "", "The report as JSON on stdout, in place of the table.", flag=True),
-    Option(
-        "quiet",
-        boolean,
-        "",
-        "Nothing at all where the exit code is 0, else the problems and the table.",
-        short="-q",
-        flag=True,
-    ),
-    Option("verbose", level, "", "More log; twice for still more.", short="-v", counted=True),
+        OUTPUT,
+    )
+    json: bool = _switch("Print the report as JSON on stdout instead of the table.", OUTPUT)
+    quiet: bool = _switch(
+        "Print nothing if the exit code is 0, else the problems and the table.", OUTPUT, short="-q"
+    )
+    verbose: int = _option(
+        0, level, "", "Log more; -vv logs everything.", OUTPUT, short="-v", is_counted=True
+    )
+
+
+#: Every option of an upload, in the order of help.
+OPTIONS: Final[tuple[Option, ...]] = tuple(
+    sorted(
+        (
+            replace(each.metadata["option"], key=each.name)
+            for each in fields(Upload)
+            if "option" in each.metadata
+        ),
+        key=lambda option: GROUPS.index(option.group),
+    )
 )
-
-BY_KEY = {option.key: option for option in OPTIONS}
-
-#: What an INI can't hold: it would happen in every run.
-FLAG_ONLY = frozenset({"meter", "restart", "adopt"})
-
-
-SECTION = "upload"
-PARSERS = {option.key: option.parse for option in OPTIONS}
-
-#: Of each pair only one makes sense.
-_CONTRARY = (("quiet", "verbose"), ("restart", "adopt"))
-
-
-def merge(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
-    """Return the options of a run: what the INI ``said``, and over it what is ``given``."""
-    overruled = {b if a in given else a for a, b in _CONTRARY if (a in given) != (b in given)}
-    kept = {
-        key: value for key, value in said.items() if value is not INVALID and key not in overruled
-    }
-    upload = Upload(**{**kept, **given})
-    for one, other in _CONTRARY:
-        if getattr(upload, one) and getattr(upload, other):
-            _report(document, given, other, f"stands beside {one}; keep one of the two")
-    if upload.since is not None and upload.until is not None and upload.since >= upload.until:
-        _report(document, given, "until", "not later than since: no row lies between the two")
-    return upload
-
-
-def _report(document: Document, given: Mapping[str, Any], key: str, problem: str) -> None:
-    if key in given:
-        document.report_at(None, f"--{key}: {problem}")
-    else:
-        document.report(SECTION, key, problem)
+BY_KEY: Final = {option.key: option for option in OPTIONS}
+#: The options that an INI may hold, with their parsers.
+PARSERS: Final = {option.key: option.parse for option in OPTIONS if not option.flag_only}
+FLAG_ONLY: Final = frozenset({"meter", *BY_KEY}) - PARSERS.keys()

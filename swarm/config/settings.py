@@ -6,37 +6,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
 
+from swarm.config.options import Upload
 from swarm.config.urls import SANDBOX
 from swarm.packet import REGISTERS, VALUE
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Settings of an upload; durations in seconds, ``since`` and ``until`` as wall times in ms."""
-
-    meters: tuple[str, ...] = ()
-    since: int | None = None
-    until: int | None = None
-    dry_run: bool = False
-    keep_going: bool = False
-    restart: bool = False
-    adopt: bool = False
-    late: Literal["report", "send"] = "report"
-    processes: int | None = None
-    connections: int = 32
-    rate_limit: float | None = None
-    timeout: float = 30.0
-    retry_for: float = 900.0
-    max_duration: float | None = None
-    on_reject: Literal["stop", "skip"] = "stop"
-    on_ambiguous: Literal["resend", "stop"] = "resend"
-    settle: float = 2.0
-    transport: Literal["auto", "curl", "requests"] = "auto"
-    progress: Literal["auto", "bar", "plain", "none"] = "auto"
-    json: bool = False
-    quiet: bool = False
-    verbose: int = 0
-
 
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 

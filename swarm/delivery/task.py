@@ -9,7 +9,8 @@ from swarm.checkpoint import paths
 from swarm.checkpoint.ledger_format import Note
 from swarm.collector.client import LastPacket
 from swarm.collector.transport.base import Access
-from swarm.config.settings import Credentials, Meter, Settings, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import Credentials, Meter, Settings
 from swarm.config.urls import with_route
 from swarm.csv import CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import StreamProblem

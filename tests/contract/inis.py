@@ -96,7 +96,7 @@ RULES = (
         _url,
         ENVIRONMENTS["development"],
         {"swarm": f"environment = demo\nurl = https://h.example/\n{_ZONE}"},
-        ("3: [swarm] url: stands beside environment; keep one of the two",),
+        ("3: [swarm] url: can't be used together with environment; remove one",),
     ),
     Rule(
         "required: an environment that there is",
@@ -264,7 +264,7 @@ RULES = (
         _password,
         "a:b",
         {"credentials": "username = a\npassword = hunter2\npassword_env = HUNTER2"},
-        ("7: [credentials] password_env: stands beside password; keep one of the two",),
+        ("7: [credentials] password_env: can't be used together with password; remove one",),
     ),
     Rule(
         "credentials: further named sets",

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from swarm.cli import check_report, status_report, upload_report
-from swarm.config.settings import CsvRules, Meter, Settings, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter, Settings
 from swarm.csv import Window, check_files
 from swarm.csv.problems import Kind
 from swarm.delivery.result import State, StreamKind, StreamProblem, Tally, Verified

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from swarm.collector.transport.base import Access
-from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter
 from swarm.csv import Window, check_files
 from swarm.delivery.result import StreamResult
 from swarm.delivery.task import Task

@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from swarm.checkpoint.ledger import Ledger
 from swarm.collector import retry
 from swarm.collector.transport.base import Access, Engine
-from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter
 from swarm.csv import Window, check_files
 from swarm.delivery.deliver import deliver
 from swarm.delivery.task import Task

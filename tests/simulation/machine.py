@@ -24,7 +24,8 @@ from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
 from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import Verdict
 from swarm.collector.transport.base import Access
-from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter
 from swarm.csv import CheckResult, Window
 from swarm.delivery.check import CheckTask, check
 from swarm.delivery.context import CollectorDown, StopRequested

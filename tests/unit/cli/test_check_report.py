@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from swarm.cli import check_report
-from swarm.config.settings import CsvRules, Meter, Settings, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter, Settings
 from swarm.csv import CheckResult, Window, check_files
 
 

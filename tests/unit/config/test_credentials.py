@@ -58,7 +58,7 @@ NO_PASSWORD = (
         ),
         (
             "username = a\npassword_env = hunter2\npassword = hunter3",
-            "6: [credentials] password_env: stands beside password; keep one of the two",
+            "6: [credentials] password_env: can't be used together with password; remove one",
         ),
     ],
 )

@@ -13,8 +13,7 @@ from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.config import parsers as values
-from swarm.config.options import BY_KEY, FLAG_ONLY, OPTIONS
-from swarm.config.settings import Upload
+from swarm.config.options import BY_KEY, FLAG_ONLY, OPTIONS, PARSERS, Upload
 
 HOUR = 3600.0
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
@@ -27,6 +26,8 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "until": [("1970-01-01 12:30", 45_000_000), ("19700102", 86_400_000)],
     "dry_run": [("yes", True), ("No", False)],
     "keep_going": [("on", True), ("off", False)],
+    "restart": [("yes", True)],
+    "adopt": [("no", False)],
     "late": [("send", "send"), ("REPORT", "report")],
     "processes": [("1", 1), (" 12 ", 12)],
     "connections": [("999999999", 999_999_999)],
@@ -49,6 +50,8 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "until": [("", LOCAL)],
     "dry_run": [("maybe", "yes or no")],
     "keep_going": [("", "yes or no")],
+    "restart": [("now", "yes or no")],
+    "adopt": [("all", "yes or no")],
     "late": [("drop", "report or send")],
     "processes": [("0", WHOLE), ("-1", WHOLE), ("1.5", WHOLE), ("٣", WHOLE)],
     "connections": [("many", WHOLE), ("1" * 10, WHOLE)],
@@ -98,9 +101,10 @@ def test_tables_are_whole() -> None:
 
 
 def test_every_option_has_its_field() -> None:
-    """What the table reads, `Upload` holds; what is a flag only is not in the table."""
+    """Each field of `Upload` but the meters is an option; an INI holds those that may recur."""
     names = {field.name for field in fields(Upload)}
-    assert BY_KEY.keys() == names - FLAG_ONLY - {"meters"}
+    assert BY_KEY.keys() == names - {"meters"}
+    assert FLAG_ONLY == {"meter", "restart", "adopt"} == {"meter", *BY_KEY} - PARSERS.keys()
 
 
 def test_told_defaults_are_true() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from swarm.checkpoint.ledger import REJECTED, Ledger, count_records
 from swarm.collector.transport.base import Access
-from swarm.config.settings import CsvRules, Meter, Upload
+from swarm.config.options import Upload
+from swarm.config.settings import CsvRules, Meter
 from swarm.csv import Window, check_files
 from swarm.delivery.context import StopRequested
 from swarm.delivery.deliver import deliver
