@@ -82,7 +82,7 @@ def _microseconds(check: Callable[[Path, int], None], path: Path, rows: int) -> 
 
 
 def _survey(path: Path, rows: int) -> None:
-    meter = Meter("stream-000", (path,), CsvRules(_ZONE), "http://127.0.0.1:9/", None)
+    meter = Meter("stream-000", (path,), CsvRules(_ZONE))
     found = check_files(meter, Window())
     if not found.is_sound or found.rows != rows:
         raise NotMeasured(f"of {rows} rows {found.rows} were checked")

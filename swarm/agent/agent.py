@@ -22,9 +22,9 @@ from swarm.agent.sender import Sender, SenderConfig, warn_of_late
 from swarm.agent.sessions import IdleSessions
 from swarm.collector.transport import available, open_session, scheduler
 from swarm.collector.transport.base import Access, Engine
+from swarm.config.options import RetryPolicy
 from swarm.config.parsers import FOREVER
 from swarm.delivery.context import StopRequested
-from swarm.delivery.settlement import RetryPolicy
 from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
 from swarm.scheduler import SingleThread
 
@@ -79,9 +79,9 @@ class Agent:
         number = _senders(maximum_parallel_senders)
         self._senders = Dispatcher(number, self._send_one, self._scheduler, lock)
         self._halted = self._scheduler.event()
-        terms = RetryPolicy(settle, "resend", FOREVER if retry_for is None else retry_for)
+        policy = RetryPolicy(retry_for=FOREVER if retry_for is None else retry_for, settle=settle)
         self._sessions = IdleSessions(engine, self._scheduler)
-        self._setup = SenderConfig(terms, self._sessions, self._senders, self._halted)
+        self._setup = SenderConfig(policy, self._sessions, self._senders, self._halted)
         self._last_sent: float | None = None
         self._is_closing = False
         self._closers: list[int] = []

@@ -8,7 +8,7 @@ stopped here: what is refused for good has its answer, and its stream goes on.
 import logging
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -19,10 +19,11 @@ from swarm.agent.thread_log import ThreadLog
 from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import RetryBudget, Verdict
 from swarm.collector.transport.base import Access
+from swarm.config.options import RetryPolicy
 from swarm.delivery.context import StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import Tally
-from swarm.delivery.settlement import RetryPolicy, Settlement
+from swarm.delivery.settlement import Settlement
 from swarm.delivery.task import Item, Target
 from swarm.packet import packet
 from swarm.scheduler import Event
@@ -58,10 +59,12 @@ class Sender:
         self._setup = setup
         self._stream = stream
         self._entry = entry
-        own = entry.config.retry_for
-        self._retry_for = setup.retry_policy.retry_for if own is None else own
-        self._patience = RetryBudget(self._retry_for)
-        self._exchange = Exchange(self._target(), self)
+        config, self._policy = entry.config, setup.retry_policy
+        if config.retry_for is not None:
+            self._policy = replace(self._policy, retry_for=config.retry_for)
+        self._patience = RetryBudget(self._policy.retry_for)
+        target = Target(entry.measurement.id, config.url, config.access, credential=0)
+        self._exchange = Exchange(target, self._policy, self)
         self._last = _NO_OUTCOME
         self._is_unreachable = False
 
@@ -82,12 +85,6 @@ class Sender:
             return None, False
         finally:
             self._exchange.release_slot()
-
-    def _target(self) -> Target:
-        config = self._entry.config
-        return Target(
-            self._entry.measurement.id, config.url, config.access, 0, retry_for=self._retry_for
-        )
 
     def _posted(self) -> tuple[Response | None, bool]:
         entry, exchange = self._entry, self._exchange
@@ -112,7 +109,7 @@ class Sender:
 
     def _is_stored(self, item: Item, outcome: Outcome, ended: float) -> bool:
         tally = Tally()
-        settlement = Settlement(self._exchange, self._setup.retry_policy, tally)
+        settlement = Settlement(self._exchange, self._policy, tally)
         is_stored = settlement.reconcile(item, outcome, ended, self._patience)
         if tally.possible_duplicates:
             _log.warning(
@@ -122,7 +119,7 @@ class Sender:
         return is_stored
 
     def _refused(self, kind: str) -> tuple[Response | None, bool]:
-        how = f", given up after {self._retry_for:g} s" if kind == "temporary" else ""
+        how = f", given up after {self._policy.retry_for:g} s" if kind == "temporary" else ""
         _log.error("Could not send %s%s: %s", self._entry.measurement, how, self._last.detail)
         return _response(self._last), False
 
@@ -158,12 +155,8 @@ class Sender:
         """Tell that each measurement is given up by itself."""
         return False
 
-    def is_credential_accepted(self, _credential: int) -> bool:
-        """Tell that a refused credential concerns this measurement alone."""
-        return True
-
-    def disable_credential(self, _credential: int) -> None:
-        """Stop nothing: other measurements are tried all the same."""
+    def refuse_credential(self, _credential: int) -> None:
+        """Do nothing: a refused credential concerns this measurement alone."""
 
 
 def warn_of_late(stream: StreamQueue, entry: QueuedMeasurement) -> None:

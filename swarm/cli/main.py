@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
     from swarm.csv import CheckResult
-    from swarm.run.upload import OpenSandbox
 
 
 #: \b keeps click from wrapping the lines below it.
@@ -100,11 +99,10 @@ def upload(config: Path, **given: Any) -> int:
     from swarm.cli import upload_report as reports
     from swarm.cli.log import LOG
     from swarm.run import upload as uploads
+    from swarm.run.rehearsal import opened
 
     with _watch(settings, settings.log_file) as observer:
-        open_sandbox = _sandbox(observer) if settings.sandbox else None
-        report = uploads.upload(settings, observer, open_sandbox)
-    report = replace(report, notes=(*report.notes, *observer.notes))
+        report = uploads.upload(settings, observer, opened if settings.sandbox else None)
     for line in reports.problem_lines(report.meters):
         LOG.error("%s", line)
     for line in (*reports.closing(report), f"exit {report.exit_code}"):
@@ -374,12 +372,6 @@ def _print_no_more() -> None:
 
 def _draws(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
-
-
-def _sandbox(observer: "SilentProgress") -> "OpenSandbox":
-    from swarm.run.rehearsal import opened
-
-    return lambda settings: opened(settings, observer)
 
 
 for _command in (upload, check, status, init, sandbox):

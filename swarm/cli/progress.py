@@ -1,4 +1,4 @@
-"""Progress of a run: the log, and on stderr bars, or a line a minute; in the parent alone."""
+"""The progress of a run, in the parent process: the log, and on stderr bars, or a line a minute."""
 
 import logging
 import math
@@ -13,100 +13,98 @@ from swarm.delivery.result import StreamResult, Tally
 from swarm.text import pluralize
 
 LINE_SECONDS = 60.0
+#: The time (s) that a stream waits before the user is told; often the next try succeeds.
+QUIET_SECONDS = 5.0
+_BETWEEN_NOTICES = 60.0
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
 class SilentProgress:
-    """Shows problems and notices; how far the run is stands in the log alone."""
+    """A `swarm.run.observer.Observer` that shows problems and notices; progress goes to the log."""
 
-    #: The log's level of what says how far the run is.
+    #: The log level of progress.
     level = logging.INFO
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        #: The number of rows of each stream that is to be sent, and the streams that have ended.
         self.rows: Mapping[str, int] = {}
         self.over: set[str] = set()
-        self.notes: list[str] = []
+        self.total = 0
+        #: The rows that are settled, and those of them that needed no packet in this run.
+        self.done = 0
+        self.skipped = 0
         self._meters = 0
         self._checked = 0
-        self._latest: dict[str, Tally] = {}
-        self._trouble = StallReasons(self.notice, clock)
+        self._tallies: dict[str, Tally] = {}
+        self._stalls = StallReasons(self.notice, clock)
         self._clock = clock
         self._start = clock()
 
     def checking(self, meters: int) -> None:
-        """Take note of how many meters are checked."""
+        """Note how many meters are checked."""
         self._meters = meters
         self._say(f"checking {pluralize(meters, 'meter')}")
 
-    def checked(self, survey: CheckResult) -> None:
-        """Show what is wrong with a file, and what should be known of it."""
+    def checked(self, result: CheckResult) -> None:
+        """Show the problems and notices of a meter's files."""
         self._checked += 1
-        LOG.info("%s: %s checked", survey.meter, pluralize(survey.rows, "row"))
-        for line in format_problems(survey.problems, survey.problem_count):
+        LOG.info("%s: %s checked", result.meter, pluralize(result.rows, "row"))
+        for line in format_problems(result.problems, result.problem_count):
             LOG.error("%s", line)
-        for notice in survey.notices:
+        for notice in result.notices:
             self.notice(notice)
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Take note of what there is to do."""
+        """Note how many rows each stream has."""
         self.rows = dict(rows)
+        self.total = sum(rows.values())
         self._start = self._clock()
         self._say(f"sending {pluralize(self.total, 'row')} of {pluralize(len(rows), 'stream')}")
 
-    def tallies(self, tallies: Mapping[str, Tally]) -> None:
-        """Take note of what is done."""
-        for stream, tally in tallies.items():
+    def tallies(self, changed: Mapping[str, Tally]) -> None:
+        """Note the tallies that have changed."""
+        for stream, tally in changed.items():
             if stream in self.rows and stream not in self.over:
-                self._note(stream, tally)
-        self._trouble.look()
+                known = self._tallies.get(stream)
+                if tally.retries != (known.retries if known else 0):
+                    why = f": {tally.stall_reason}" if tally.stall_reason else ""
+                    LOG.debug("%s: %s so far%s", stream, pluralize(tally.retries, "retry"), why)
+                self._count(stream, tally)
+                self._stalls.note(stream, tally.stall_reason)
+        self._stalls.report()
 
     def ended(self, result: StreamResult) -> None:
-        """Take note of a stream's end."""
+        """Note a stream's end."""
         self.over.add(result.id)
-        self._trouble.over(result.id)
+        self._stalls.end(result.id)
         if result.id in self.rows:
-            self._latest[result.id] = result.tally
-        LOG.info("%s", _ending(result))
+            self._count(result.id, result.tally)
+        counts = [f"{getattr(result.tally, name)} {name.replace('_', ' ')}" for name in _ROWS]
+        parts = [result.state, *(count for count in counts if not count.startswith("0 "))]
+        LOG.info("%s: %s, verified: %s", result.id, ", ".join(parts), result.verified)
         if result.traceback:
             for line in result.traceback.splitlines():
                 LOG.debug("%s", line)
 
     def notice(self, text: str) -> None:
-        """Tell something that the user should know."""
+        """Show a notice."""
         LOG.log(NOTICE, "notice: %s", text)
 
     def stopping(self, why: str) -> None:
-        """Tell that the run ends early."""
+        """Show that the run ends early."""
         LOG.warning("stopping: %s; packets in flight end (a second signal ends at once)", why)
 
     def close(self) -> None:
-        """Tell how far the run came."""
+        """Show how far the run came."""
         if self.rows:
             self._say(self._position())
             self.rows = {}
 
-    @property
-    def done(self) -> int:
-        """The number of settled rows."""
-        return sum(tally.settled for tally in self._latest.values())
-
-    @property
-    def skipped(self) -> int:
-        """The number of those not sent: acknowledged or rejected before, late, filtered."""
-        return sum(tally.skipped for tally in self._latest.values())
-
-    @property
-    def total(self) -> int:
-        """The number of rows."""
-        return sum(self.rows.values())
-
-    def _note(self, stream: str, tally: Tally) -> None:
-        known = self._latest.get(stream)
-        if tally.retries != (known.retries if known else 0):
-            why = f": {tally.stall_reason}" if tally.stall_reason else ""
-            LOG.debug("%s: %s so far%s", stream, pluralize(tally.retries, "retry"), why)
-        self._latest[stream] = tally
-        self._trouble.hear(stream, tally.stall_reason)
+    def _count(self, stream: str, tally: Tally) -> None:
+        known = self._tallies.get(stream) or Tally()
+        self.done += tally.settled - known.settled
+        self.skipped += tally.skipped - known.skipped
+        self._tallies[stream] = tally
 
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)
@@ -114,17 +112,17 @@ class SilentProgress:
     def _position(self) -> str:
         if not self.rows:
             return f"checked {self._checked:,} of {pluralize(self._meters, 'meter')}"
+        rows = pluralize(self.total, "row")
         share = 100 * self.done // self.total if self.total else 100
-        passed = self.skipped
-        rate = (self.done - passed) / max(self._clock() - self._start, 0.001)
-        new = f", {passed:,} of them not sent" if passed else ""
-        return (
-            f"{self.done:,} of {pluralize(self.total, 'row')} ({share} %){new}, {rate:,.0f} rows/s"
-        )
+        if self.skipped and self.skipped == self.done:
+            return f"{self.done:,} of {rows} ({share} %), none of them new"
+        rate = (self.done - self.skipped) / max(self._clock() - self._start, 0.001)
+        old = f", {self.skipped:,} of them not new" if self.skipped else ""
+        return f"{self.done:,} of {rows} ({share} %){old}, {rate:,.0f} rows/s"
 
 
 class LineProgress(SilentProgress):
-    """A line when something begins, one a minute, and one at the end: fit for a log file."""
+    """Progress as lines: one at each start, one a minute, one at the end; fit for a log file."""
 
     level = NOTICE
 
@@ -133,76 +131,73 @@ class LineProgress(SilentProgress):
         self._due = clock() + LINE_SECONDS
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Say what is sent; the next line comes in a minute."""
+        """Show what is sent; the next line comes in a minute."""
         super().sending(rows)
         self._due = self._clock() + LINE_SECONDS
 
-    def tallies(self, tallies: Mapping[str, Tally]) -> None:
-        """Say once a minute how far the run is."""
-        super().tallies(tallies)
-        if self._is_due():
+    def tallies(self, changed: Mapping[str, Tally]) -> None:
+        """Show a line once a minute."""
+        super().tallies(changed)
+        if self._clock() >= self._due:
+            self._due = self._clock() + LINE_SECONDS
             self._say(self._position())
-
-    def _is_due(self) -> bool:
-        if self._clock() < self._due:
-            return False
-        self._due = self._clock() + LINE_SECONDS
-        return True
 
 
 class BarProgress(SilentProgress):
-    """A total bar with rate and ETA, and a bar for each stream in flight that there is room for."""
+    """Progress as bars: one with rate and ETA for all, and one for each stream that has room."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bars: bars.ProgressBars | None = None
+        self._moved: dict[str, Tally] = {}
 
     def checking(self, meters: int) -> None:
-        """Show a bar of meters checked."""
+        """Show a bar of the meters checked."""
         super().checking(meters)
         self._show(bars.ProgressBars("checking", "meters", meters, leave=False))
 
-    def checked(self, survey: CheckResult) -> None:
-        """Move it."""
-        super().checked(survey)
+    def checked(self, result: CheckResult) -> None:
+        """Move the bar."""
+        super().checked(result)
         self._move()
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Show the bars of sending."""
+        """Show the bars of the streams."""
         self._clear()
         super().sending(rows)
         self._show(bars.ProgressBars("total", "rows", self.total, parts=len(rows)))
 
-    def tallies(self, tallies: Mapping[str, Tally]) -> None:
+    def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Move the bars."""
-        super().tallies(tallies)
+        super().tallies(changed)
+        self._moved.update(changed)
         if self._bars and self._bars.is_due:
-            for stream, tally in tallies.items():
+            for stream, tally in self._moved.items():
                 if stream in self.rows and stream not in self.over:
                     self._bars.show(stream, tally.settled, self.rows[stream], tally.skipped)
+            self._moved.clear()
             self._move()
 
     def ended(self, result: StreamResult) -> None:
-        """Give the bar of a stream that has ended to another."""
+        """Give the line of the stream's bar to another stream."""
         if self._bars:
             self._bars.end(result.id)
         super().ended(result)
 
     def close(self) -> None:
-        """Leave the total bar alone on the screen."""
+        """Leave only the bar of the whole on the screen."""
         self._clear()
         super().close()
 
-    def _show(self, stack: bars.ProgressBars) -> None:
-        self._bars = stack
-        SCREEN.write = stack.print_above
+    def _show(self, shown: bars.ProgressBars) -> None:
+        self._bars = shown
+        SCREEN.write = shown.print_above
 
     def _move(self) -> None:
-        if self._bars:
-            if self.rows:
-                self._bars.move(self.done, self.skipped)
-            else:
-                self._bars.move(self._checked)
+        if self._bars and self.rows:
+            self._bars.move(self.done, self.skipped)
+        elif self._bars:
+            self._bars.move(self._checked)
 
     def _clear(self) -> None:
         SCREEN.write = plainly
@@ -213,7 +208,7 @@ class BarProgress(SilentProgress):
 
 
 def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgress:
-    """Return who shows a run: ``auto`` is bars on a terminal, else lines."""
+    """Return the progress of a mode; ``auto`` is bars on a terminal, else lines."""
     if mode == "auto":
         mode = "bar" if is_terminal else "plain"
     if quiet or mode == "none":
@@ -221,55 +216,43 @@ def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgres
     return BarProgress() if mode == "bar" else LineProgress()
 
 
-def _ending(result: StreamResult) -> str:
-    """Return how a stream ended, in one line; counts of nothing are left out."""
-    counts = [f"{getattr(result.tally, name)} {name.replace('_', ' ')}" for name in _ROWS]
-    said = [count for count in counts if not count.startswith("0 ")]
-    return f"{result.id}: {', '.join([result.state, *said, f'verified: {result.verified}'])}"
-
-
-#: How long a stream may wait without a word; on a poor line the next try often gets through.
-QUIET_SECONDS = 5.0
-_BETWEEN_WORDS = 60.0
-
-
 class StallReasons:
-    """Follows the streams whose packets do not get through; ``tell`` gets what is to be said."""
+    """Follows streams whose packets do not get through; ``notice`` gets what the user must know."""
 
-    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float]) -> None:
-        self._tell = tell
+    def __init__(self, notice: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._notice = notice
         self._clock = clock
         self._since: dict[str, float] = {}
-        self._words = ""
-        self._is_told = False
+        self._reason = ""
+        self._is_reported = False
         self._due = -math.inf
 
-    def hear(self, stream: str, words: str) -> None:
-        """Take note of why a stream waits; without words it goes on."""
-        if words:
+    def note(self, stream: str, reason: str) -> None:
+        """Note why a stream waits; an empty reason means that it continues."""
+        if reason:
             self._since.setdefault(stream, self._clock())
-            self._words = words
-        elif self._since.pop(stream, None) is not None and not self._since and self._is_told:
-            self._tell("packets get through again")
-            self._is_told = False
+            self._reason = reason
+        elif self._since.pop(stream, None) is not None and not self._since and self._is_reported:
+            self._notice("packets get through again")
+            self._is_reported = False
 
-    def over(self, stream: str) -> None:
-        """Take note that a stream has ended, which does not mean that it got through."""
+    def end(self, stream: str) -> None:
+        """Note that a stream has ended, which does not mean that its packets got through."""
         self._since.pop(stream, None)
-        self._is_told = self._is_told and bool(self._since)
+        self._is_reported = self._is_reported and bool(self._since)
 
-    def look(self) -> None:
-        """Tell of streams that have waited for long."""
+    def report(self) -> None:
+        """Report the streams that have waited for long, at most once a minute."""
         now = self._clock()
         waiting = [stream for stream, since in self._since.items() if now - since >= QUIET_SECONDS]
         if waiting and now >= self._due:
-            self._is_told, self._due = True, now + _BETWEEN_WORDS
+            self._is_reported, self._due = True, now + _BETWEEN_NOTICES
             others = f" and {pluralize(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
-            self._tell(f"{waiting[0]}{others}: no packet gets through: {self._words}; trying on")
+            self._notice(f"{waiting[0]}{others}: no packet gets through: {self._reason}; trying on")
 
 
 def format_problems(problems: Iterable[Problem], count: int) -> list[str]:
-    """Return problems as lines, and a last one for those that were only counted."""
+    """Return problems as lines, and a last line for those that were only counted."""
     lines = [str(problem) for problem in problems]
     if count > len(lines):
         lines.append(f"... and {count - len(lines)} more problems")

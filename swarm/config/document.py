@@ -60,21 +60,6 @@ class Document:
             if section.startswith(prefix) and section != prefix
         }
 
-    def rename(self, section: str, name: str) -> None:
-        """Give a section another name, unless there is one of that name."""
-        if name not in self.sections:
-            self.sections[name] = self.sections.pop(section)
-            self.headers[name] = self.headers.pop(section)
-
-    def move(self, section: str, option: str, to: str, name: str) -> None:
-        """Put an option under another section or name, unless something is there.
-
-        Under another name its value is no longer looked at: that name is a guess.
-        """
-        if to in self.sections and not self.entry(to, name):
-            entry = self.sections[to][name] = self.sections[section].pop(option)
-            entry.value = entry.value if name == option else None
-
     def entry(self, section: str, option: str) -> OptionValue | None:
         """Return an option, if it is given."""
         return self.sections.get(section, {}).get(self.key(section, option))

@@ -17,7 +17,7 @@ from swarm.config.ini import IniSyntax
 from swarm.config.options import Upload
 from swarm.config.parsers import INVALID, Parser, one_of
 from swarm.config.paths import default_state, resolved
-from swarm.config.schema import Schema, unknown_options, unknown_sections
+from swarm.config.schema import Schema, unknown_names
 from swarm.config.settings import Credentials, CsvRules, Meter, Settings
 from swarm.config.urls import checked_url, collector_name
 from swarm.packet import REGISTERS, VALUE
@@ -66,13 +66,16 @@ def settings(document: Document, upload: Upload) -> Settings:
         config=document.path,
         collector=collector_name(url),
         url=url,
-        meters=(_meter(document, url),),
+        meters=(_meter(document),),
         upload=upload,
         state=_state(document),
         log_file=resolved(log_file, current_folder(document.path))
         if isinstance(log_file, str)
         else None,
-        warnings=_warnings(document),
+        warnings=tuple(
+            f"{document.path}:{line}: {message}; it is ignored"
+            for line, message in unknown_names(document, SCHEMA)
+        ),
     )
 
 
@@ -87,14 +90,7 @@ def _state(document: Document) -> Path:
     return path or Path()
 
 
-def _warnings(document: Document) -> tuple[str, ...]:
-    unknown = chain(unknown_sections(document, SCHEMA), unknown_options(document, SCHEMA))
-    return tuple(
-        f"{document.path}:{each.line}: {each.message}; it is passed over" for each in unknown
-    )
-
-
-def _meter(document: Document, url: str) -> Meter:
+def _meter(document: Document) -> Meter:
     user = _required(document, WEB, "Username")
     if ":" in user:
         document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
@@ -102,7 +98,6 @@ def _meter(document: Document, url: str) -> Meter:
         id=_required(document, _GENERAL, "ChannelReference"),
         files=(resolved(_required(document, _GENERAL, "Filename"), current_folder(document.path)),),
         rules=_rules(document),
-        url=url,
         credentials=Credentials("", user, _required(document, WEB, "Password")),
     )
 

@@ -40,7 +40,7 @@ SCHEMA: Schema = {
     "meter:": meters.OPTIONS,
 }
 _SECRET = frozenset({credentials.SECTION, legacy.WEB})
-_PLACES = (*ENVIRONMENTS, SANDBOX)
+_NAMES = (*ENVIRONMENTS, SANDBOX)
 #: Of each pair, a run can have only one.
 _EXCLUSIVE = (("quiet", "verbose"), ("restart", "adopt"))
 
@@ -129,9 +129,9 @@ def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
     sets = credentials.CredentialSets(document, secrets=secrets)
     return Settings(
         config=document.path,
-        collector=SANDBOX if url == SANDBOX else collector_name(url),
+        collector=SANDBOX if url is None else collector_name(url),
         url=url,
-        meters=tuple(meters.load(document, url, sets, upload.meters)),
+        meters=tuple(meters.load(document, sets, upload.meters)),
         upload=upload,
         state=_state(document),
         log_file=_path(document, "log_file"),
@@ -140,32 +140,32 @@ def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
     )
 
 
-def _url(document: Document) -> str:
-    """Return the collector's URL, or `SANDBOX`; empty where it is not known."""
+def _url(document: Document) -> str | None:
+    """Return the collector's URL, None for a sandbox of the run's own; empty if it is wrong."""
     values = document.values("swarm", {"environment": _environment, "url": checked_url})
     if len(values) > 1:
         document.report("swarm", "url", "can't be used together with environment; remove one")
     elif not values:
-        names = ", ".join(_PLACES)
+        names = ", ".join(_NAMES)
         document.report(
             "swarm", "environment", f"missing; name one of {names}, or give url = https://..."
         )
     url = next(iter(values.values()), "")
-    return url if isinstance(url, str) else ""
+    return url if url is None or isinstance(url, str) else ""
 
 
-def _environment(text: str) -> str:
+def _environment(text: str) -> str | None:
     name = text.lower()
-    if name not in _PLACES:
-        hint = suggestion(closest(name, _PLACES))
+    if name not in _NAMES:
+        hint = suggestion(closest(name, _NAMES))
         raise ValueError(f"{', '.join(ENVIRONMENTS)} or {SANDBOX}{hint}")
-    return ENVIRONMENTS.get(name, SANDBOX)
+    return ENVIRONMENTS.get(name)
 
 
-def _proxy(document: Document, url: str) -> str | None:
-    """Return the proxy. The sandbox is reached without: its INI may be that of the real run."""
+def _proxy(document: Document, url: str | None) -> str | None:
+    """Return the proxy; the sandbox is reached without one."""
     proxy = document.values("swarm", {"proxy": checked_proxy}).get("proxy")
-    if not isinstance(proxy, str) or url == SANDBOX:
+    if not isinstance(proxy, str) or url is None:
         return None
     if url.startswith("http:") and not is_local(proxy):
         document.report(

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from swarm.config.options import Upload
-from swarm.config.urls import SANDBOX
 from swarm.packet import REGISTERS, VALUE
 
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 
 
 def is_chosen(name: str, chosen: Collection[str]) -> bool:
-    """Tell whether ``--meter`` chooses a stream: by ID, by a pattern such as ``QG*``, or all."""
+    """Return True if ``--meter`` chooses a stream: by ID, by a pattern such as ``QG*``, or all."""
     return not chosen or name in chosen or any(fnmatchcase(name, each) for each in chosen)
 
 
@@ -59,17 +58,15 @@ class CsvRules:
 
 @dataclass(frozen=True)
 class Meter:
-    """One data stream: its ID, its files, where its packets go and who sends them.
+    """One data stream: its ID, its files and their rules, the user, and the route of its packets.
 
-    ``url`` has the route in it already; a run that brings its own collector, whose URL is not
-    known here, takes ``route`` to make it. Without a need for secrets the password may be empty.
+    Without ``credentials`` any user will do. The password is empty if no secrets were asked for.
     """
 
     id: str
     files: tuple[Path, ...]
     rules: CsvRules
-    url: str
-    credentials: Credentials | None
+    credentials: Credentials | None = None
     route: str | None = None
 
     @property
@@ -80,11 +77,15 @@ class Meter:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that one run is told; ``warnings`` are for the user, one line each."""
+    """The settings of one run; ``warnings`` are for the user, one line each.
+
+    ``collector`` names the folder of the checkpoints. ``url`` is None for a run with a sandbox of
+    its own, whose URL is known when it runs.
+    """
 
     config: Path
     collector: str
-    url: str
+    url: str | None
     meters: tuple[Meter, ...]
     upload: Upload
     state: Path
@@ -95,5 +96,5 @@ class Settings:
 
     @property
     def sandbox(self) -> bool:
-        """Whether the run brings its own collector."""
-        return self.collector == SANDBOX
+        """True if the run starts a sandbox of its own."""
+        return self.url is None

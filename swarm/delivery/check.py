@@ -1,8 +1,8 @@
-"""Checking a meter's files in a worker: the first job of every run."""
+"""Checks a meter's files in a worker process: the first job of every run."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, takewhile
@@ -17,9 +17,9 @@ from swarm.packet import body, digest
 
 @dataclass(frozen=True)
 class CheckTask:
-    """One meter to check; ``with_quality`` also looks at how regular its rows are.
+    """One meter to check; ``with_quality`` also measures how regular its rows are.
 
-    ``ledger`` is where it is recorded what was sent; a check by itself goes without.
+    ``ledger`` is the path of the stream's ledger, None for a check that is not part of an upload.
     """
 
     meter: Meter
@@ -30,49 +30,55 @@ class CheckTask:
 
 def check(task: CheckTask, _context: object) -> CheckResult:
     """Check one meter's files."""
-    known = (task.ledger, task.meter.id) if task.ledger else None
-    sent = partial(_sent, *known) if known else None
-    has_begun = partial(_has_begun, *known) if known else None
+    sent = has_begun = None
+    if task.ledger:
+        sent = partial(_sent_rows, task.ledger, task.meter.id)
+        has_begun = partial(_has_begun, task.ledger, task.meter.id)
     return check_files(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
 
 
-def _sent(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> SentRows:
-    """Return what is recorded; a damaged ledger is for the upload to tell."""
+@contextmanager
+def _ledger(path: Path, stream: str) -> Iterator[Ledger | None]:
+    """Open a ledger to read; None if there is none."""
+    ledger = Ledger.view(path, stream)
+    with closing(ledger) if ledger else nullcontext():
+        yield ledger
+
+
+def _sent_rows(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> SentRows:
+    """Return the recorded rows of some periods (ms), which do not overlap."""
     found: dict[int, set[int]] = {}
     oldest: int | None = None
     newest: int | None = None
-    # Periods don't overlap: an instant is in one where an odd number of their ends is behind it.
+    # An instant is in a period if an odd number of the periods' ends is at or before it.
     ends = sorted(end for period in periods for end in period)
-    with suppress(StateError):
-        ledger = Ledger.view(path, stream)
-        if ledger is not None:
-            with closing(ledger):
-                # What an earlier run may have sent keeps its reading as well.
-                for instant, values, *_ in chain(ledger.entries(), ledger.in_doubt):
-                    if newest is None or instant > newest:
-                        newest = instant
-                    if oldest is None or instant < oldest:
-                        oldest = instant
-                    if bisect_right(ends, instant) % 2:
-                        found.setdefault(instant, set()).add(values)
+    # Damage of the ledger is reported by the upload.
+    with suppress(StateError), _ledger(path, stream) as ledger:
+        # Rows that an earlier run may have sent keep their fold as well.
+        for instant, row_digest, *_ in chain(ledger.entries(), ledger.in_doubt) if ledger else ():
+            if newest is None or instant > newest:
+                newest = instant
+            if oldest is None or instant < oldest:
+                oldest = instant
+            if bisect_right(ends, instant) % 2:
+                found.setdefault(instant, set()).add(row_digest)
     return SentRows(found, oldest, newest)
 
 
 def _has_begun(
     path: Path, stream: str, registers: tuple[str, ...], padding: Row, first: Row
 ) -> bool:
-    """Tell whether a stream has begun without the padding packet that the files now ask for.
+    """Return True if a stream has begun without the padding packet that its files now ask for.
 
-    It has where anything at or before its instant was acknowledged, or the packet after it.
+    That is so if the packet after it, or any at or before its instant, was acknowledged.
     """
-    with suppress(StateError):
-        ledger = Ledger.view(path, stream)
-        if ledger is not None:
-            with closing(ledger):
-                start = takewhile(lambda entry: entry.instant <= first.instant, ledger.entries())
-                known = [(row.instant, row.digest) for row in start if row.kind == ACKNOWLEDGED]
-                itself = padding.instant, digest(body(registers, padding.cells))
-                return itself not in known and any(
-                    instant <= padding.instant or instant == first.instant for instant, _ in known
-                )
+    with suppress(StateError), _ledger(path, stream) as ledger:
+        start = takewhile(
+            lambda entry: entry.instant <= first.instant, ledger.entries() if ledger else ()
+        )
+        known = [(row.instant, row.digest) for row in start if row.kind == ACKNOWLEDGED]
+        itself = padding.instant, digest(body(registers, padding.cells))
+        return itself not in known and any(
+            instant <= padding.instant or instant == first.instant for instant, _ in known
+        )
     return False

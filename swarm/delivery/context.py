@@ -1,4 +1,4 @@
-"""The process that a stream is sent in, as delivery needs it, and the ways a stream can end."""
+"""The services that a stream needs of its process, and the ways in which a stream can end early."""
 
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -7,27 +7,31 @@ from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.transport.base import Access
 from swarm.delivery.result import StreamProblem, Tally
 from swarm.delivery.task import Task
-from swarm.errors import SwarmError
+from swarm.errors import ExitCode, SwarmError
 from swarm.scheduler import Scheduler
 
 INTERRUPTED: Final = "interrupted"
 
 
-class StopRequested(SwarmError):  # noqa: N818 - like Ended
-    """The run is told to stop: no new packets."""
+class StopRequested(SwarmError):  # noqa: N818 - a request, not an error
+    """The run, or with ``is_unauthorized`` all streams of the credential, must stop sending."""
 
-    exit_code = 5
+    exit_code = ExitCode.TEMPORARY
+
+    def __init__(self, *, is_unauthorized: bool = False) -> None:
+        super().__init__("the run was asked to stop")
+        self.is_unauthorized = is_unauthorized
 
 
-class CollectorDown(SwarmError):  # noqa: N818 - like Ended
-    """The collector was out of reach for as long (s) as a packet may be tried; ``words`` say so."""
+class CollectorDown(SwarmError):  # noqa: N818 - like StreamEnded
+    """No request reached the collector for as long (s) as a packet may be tried."""
 
-    exit_code = 5
+    exit_code = ExitCode.TEMPORARY
 
-    def __init__(self, seconds: float, words: str) -> None:
-        super().__init__(seconds, words)
+    def __init__(self, seconds: float, detail: str) -> None:
+        super().__init__(seconds, detail)
         self.seconds = seconds
-        self.detail = words
+        self.detail = detail
 
     def __str__(self) -> str:
         return (
@@ -35,8 +39,8 @@ class CollectorDown(SwarmError):  # noqa: N818 - like Ended
         )
 
 
-class StreamEnded(Exception):  # noqa: N818 - the end of a stream, told in its result
-    """A stream ends before its last row; ``stops_run`` if no other stream can do better."""
+class StreamEnded(Exception):  # noqa: N818 - the end of a stream, reported in its result
+    """A stream ends before its last row; ``stops_run`` if the same would stop all others."""
 
     def __init__(self, problem: StreamProblem, *, stops_run: bool = False) -> None:
         super().__init__(problem, stops_run)
@@ -45,70 +49,68 @@ class StreamEnded(Exception):  # noqa: N818 - the end of a stream, told in its r
 
 
 class ExchangeContext(Protocol):
-    """The services of a process that exchanges with a collector need."""
+    """The services that exchanges with the collector need of their process."""
 
     def acquire_slot(self, access: Access) -> CollectorClient:
-        """Wait for a place and return a session in it; raises `Halted`."""
+        """Wait for a connection slot and return a client in it; raises `StopRequested`."""
 
-    def release_slot(self, link: CollectorClient) -> None:
-        """Give the place back, and the session with it."""
+    def release_slot(self, client: CollectorClient) -> None:
+        """Release the slot with its client, for this or another stream."""
 
     def wait_for_turn(self, credential: int) -> None:
-        """Wait for the rate limit and for a collector that is down; raises `Halted`, `Down`."""
+        """Wait for the rate limit and the end of an outage.
+
+        Raises `StopRequested` or `CollectorDown`.
+        """
 
     def sleep(self, seconds: float, credential: int) -> None:
-        """Wait; raises `Halted` soon after the run, or the credential's streams, are to stop."""
+        """Wait; raises `StopRequested` soon after the run or the credential is stopped."""
 
     def record_outcome(self, outcome: Outcome, credential: int) -> None:
-        """Take note of an exchange: for the others, and for the run as a whole."""
+        """Record what an exchange says about the collector, for all streams of the run."""
 
     def is_outage(self, retry_for: float) -> bool:
-        """Tell whether no stream got an answer for so many seconds."""
+        """Return True if no stream got an answer for this many seconds."""
 
-    def is_credential_accepted(self, credential: int) -> bool:
-        """Tell whether the collector took a packet under this credential in this run."""
-
-    def disable_credential(self, credential: int) -> None:
-        """Stop all streams of a credential."""
+    def refuse_credential(self, credential: int) -> None:
+        """Stop all streams of a credential that no packet was accepted under in this run."""
 
 
 class Context(ExchangeContext, Protocol):
-    """The services of a process that a stream from a file needs."""
+    """The services that a stream from a file needs of its process."""
 
     @property
     def scheduler(self) -> Scheduler:
         """The scheduler that runs the streams side by side."""
 
     def raise_if_stopped(self, credential: int) -> None:
-        """Raise `Halted` if the run, or the streams of a credential, are to stop."""
-
-    def is_credential_disabled(self, credential: int) -> bool:
-        """Tell whether a stream found that the collector does not know the credential."""
+        """Raise `StopRequested` if the run, or the streams of a credential, must stop."""
 
     def lock_stream(self, task: Task) -> bool:
-        """Lock the stream for as long as this process may send it; False if another holds it."""
+        """Lock the stream while this process may send it; return False if another process does."""
 
     def unlock_stream(self, task: Task) -> None:
-        """Let go of the stream."""
+        """Unlock the stream."""
 
     def publish_tally(self, task: Task, tally: Tally) -> None:
-        """Let the parent see a stream's tally from now on."""
+        """Report a stream's tally to the parent now, and whenever it changes."""
 
 
-def stop_problem(task: Task, context: Context) -> StreamProblem:
-    """Return why a stream that was told to stop had to."""
-    if context.is_credential_disabled(task.credential):
-        user = task.access.username
-        message = f"not sent: the collector does not accept the credentials of {user}"
-        return StreamProblem("unauthorized", message, 4, status=401)
-    return StreamProblem(INTERRUPTED, "stopped before its last row", 5)
+def unauthorized(username: str) -> str:
+    """Return the message about a username that the collector does not accept."""
+    return f"the collector does not accept the credentials of {username}"
+
+
+def stop_problem(task: Task, stop: StopRequested) -> StreamProblem:
+    """Return the reason why a stream was stopped."""
+    if stop.is_unauthorized:
+        message = f"not sent: {unauthorized(task.access.username)}"
+        return StreamProblem("unauthorized", message, ExitCode.REFUSED, status=401)
+    return StreamProblem(INTERRUPTED, "stopped before its last row", ExitCode.TEMPORARY)
 
 
 class StoppableScheduler:
-    """A scheduler for one job, which hears whether it is to stop each time that it gives way.
-
-    ``check`` raises what ends the job.
-    """
+    """A scheduler for one job that calls ``check`` at every yield point; ``check`` may raise."""
 
     def __init__(self, scheduler: Scheduler, check: Callable[[], None]) -> None:
         self._check = check
@@ -121,6 +123,6 @@ class StoppableScheduler:
         self.prefetch = scheduler.prefetch
 
     def yield_control(self) -> None:
-        """Let the others have their turn, then go on, or end."""
+        """Let other jobs run, then check whether this one must stop."""
         self._yield_control()
         self._check()

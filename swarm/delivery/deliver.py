@@ -1,7 +1,7 @@
-"""One stream, in order, until done or stopped: "Delivery" in docs/reference.md.
+"""Sends one stream, in order: "Delivery" in docs/reference.md.
 
-One job sends one stream as a plain loop: next row, packet, post, settle, record. Nothing of a
-stream is sent while the fate of an earlier packet is open.
+One job sends one stream in a plain loop: next row, packet, post, settle, record. No row is sent
+while it is unknown whether an earlier packet was stored.
 """
 
 import time
@@ -27,39 +27,38 @@ from swarm.delivery.context import (
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
-from swarm.delivery.settlement import RetryPolicy, Settlement
+from swarm.delivery.settlement import Settlement
 from swarm.delivery.task import LOCKED, RowItem, Task
-from swarm.errors import FileChangedError, StateError
+from swarm.errors import ExitCode, FileChangedError, StateError
 from swarm.packet import packet
 from swarm.text import pluralize
 
-#: So many packets refused in a row stop a meter, also with ``on_reject = skip``.
+#: This many rejected rows in succession stop a meter, also with ``on_reject = skip``.
 REJECTS_IN_A_ROW = 100
-
-
+#: The time (s) between two looks at the files that are being read.
 _WATCH_SECONDS = 1.0
 
 
 def deliver(task: Task, context: Context) -> StreamResult:
-    """Send one stream; every way that it can end is in the result."""
+    """Send one stream; the result says how it ended."""
     delivery = _Delivery(task, context)
-    ended: State = "stopped"
+    state: State = "stopped"
     stops_run = False
     try:
-        ended, problem = delivery.run()
+        state, problem = delivery.run()
     except StreamEnded as end:
         problem, stops_run = end.problem, end.stops_run
-    except StopRequested:
-        problem = stop_problem(task, context)
+    except StopRequested as stop:
+        problem = stop_problem(task, stop)
     except CollectorDown as error:
-        problem, stops_run = StreamProblem("temporary", str(error), error.exit_code), True
+        problem, stops_run = StreamProblem.of("temporary", error), True
     except FileChangedError as error:
-        problem = StreamProblem("file changed", str(error), error.exit_code)
+        problem = StreamProblem.of("file changed", error)
     except StateError as error:
-        problem, stops_run = StreamProblem("state", str(error), error.exit_code), True
+        problem, stops_run = StreamProblem.of("state", error), True
     return StreamResult(
         id=task.meter.id,
-        state=ended,
+        state=state,
         tally=delivery.tally,
         problem=problem,
         verified=delivery.verified,
@@ -72,25 +71,23 @@ class _Delivery:
     def __init__(self, task: Task, context: Context) -> None:
         self.task = task
         self.context = context
-        self.scheduler = StoppableScheduler(
-            context.scheduler, partial(context.raise_if_stopped, task.credential)
-        )
+        check = partial(context.raise_if_stopped, task.credential)
+        self.scheduler = StoppableScheduler(context.scheduler, check)
         self.upload = task.upload
-        self.tally = Tally(filtered=task.survey.filtered)
+        self.tally = Tally(filtered=task.checked.filtered)
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
-        self.exchange = Exchange(task.target, context, self.tally)
-        upload = task.upload
-        terms = RetryPolicy(upload.settle, upload.on_ambiguous, upload.retry_for)
-        self.settlement = Settlement(self.exchange, terms, self.tally)
+        self.exchange = Exchange(task.target, task.upload, context, self.tally)
+        self.settlement = Settlement(self.exchange, task.upload, self.tally)
         self.reader = task.reader(task.window, self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
-        self.ledger: Ledger
-        self.resume: Resume | None = None
-        self.question: LastPacketReply | None = None
-        self.is_checked = False
         self.next_watch = 0.0
+        self.ledger: Ledger
+        self.resume: Resume
+        #: What the collector said when the rows in doubt were settled.
+        self.reply: LastPacketReply | None = None
+        self.is_new = False
 
     def run(self) -> tuple[State, StreamProblem | None]:
         """Send the stream under its lock."""
@@ -98,99 +95,106 @@ class _Delivery:
             return "locked", LOCKED
         try:
             self.context.publish_tally(self.task, self.tally)
-            ledger = self._open()
-            if ledger is not None:
-                self._with_ledger(ledger)
+            ledger = Ledger.open(self.task.ledger, self.task.meter.id, scheduler=self.scheduler)
+            if ledger is not None and ledger.notice:
+                self.notices.append(ledger.notice)
+            if ledger is None and (self.task.checked.ends or self.upload.adopt):
+                ledger = self._create_ledger()
+            if ledger is None:
+                return "done", None
+            self.ledger = ledger
+            try:
+                self._send_unsent()
+            finally:
+                self.ledger.close()
             return "done", self._shortcoming()
         finally:
             self.exchange.release_slot()
             self.context.unlock_stream(self.task)
 
-    def _open(self) -> Ledger | None:
-        """Open the stream's ledger, or make it; None where there is nothing to record."""
-        task = self.task
-        ledger = Ledger.open(task.ledger, task.meter.id, scheduler=self.scheduler)
-        if ledger is None:
-            return self._first_ledger()
-        if ledger.notice:
-            self.notices.append(ledger.notice)
+    def _create_ledger(self) -> Ledger:
+        """Ask the collector for its last packet, then create the ledger.
+
+        Rows that ``--adopt`` counts as acknowledged are in the ledger from the start: a ledger
+        with a part of them would be wrong.
+        """
+        self.is_new = True
+        found = verify.check_before_first(self.task, self.exchange, self._all_items)
+        if found.notice:
+            self.notices.append(found.notice)
+        adopted: Iterable[tuple[int, int]] = ()
+        if found.last is not None and self.upload.adopt:
+            adopted = verify.rows_until(found.last, self._all_items(), LedgerCursor(()))
+        ledger = Ledger.create(
+            self.task.ledger,
+            self.task.meter.id,
+            acknowledged=adopted,
+            scheduler=self.scheduler,
+        )
+        if found.last is not None and self.upload.adopt:
+            self._report_adopted(ledger.count)
         return ledger
 
-    def _first_ledger(self) -> Ledger | None:
-        """Ask the collector, then make the ledger, with what is adopted in it from the start."""
-        if not (self.task.survey.ends or self.upload.adopt):
-            return None
-        path, stream = self.task.ledger, self.task.meter.id
-        held = verify.check_before_first(self.task, self.exchange, self._all_items)
-        if held.notice:
-            self.notices.append(held.notice)
-        rows: Iterable[tuple[int, int]] = ()
-        if held.last is not None and self.upload.adopt:
-            rows = verify.rows_until(held.last, self._all_items(), LedgerCursor(()))
-        ledger = Ledger.create(path, stream, acknowledged=rows, scheduler=self.scheduler)
-        if held.last is not None and self.upload.adopt:
-            self._tell_adopted(ledger.count)
-        self.is_checked = True
-        return ledger
-
-    def _with_ledger(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        try:
-            self._settle(ledger, time.monotonic())
-            self._follow()
-            unsent = self._unsent()
-            head = next(unsent, None)
-            if head is not None and not self.is_checked and self._catches_up(head):
-                unsent = self._unsent()
-                head = next(unsent, None)
-            if head is not None:
-                self._refuse_altered()
-                self.settlement.baseline = self.ledger.baseline
-                self._send_all(chain([head], unsent))
-            self.verified = verify.verify(self.exchange, self._resumed().expected())
-        finally:
-            self.ledger.close()
-
-    def _settle(self, ledger: Ledger, opened: float) -> None:
-        """Ask what became of the rows that an earlier run left in doubt."""
+    def _send_unsent(self) -> None:
+        """Settle what an earlier run left in doubt, send the rows that need a packet, verify."""
+        ledger, opened = self.ledger, time.monotonic()
         if ledger.in_doubt:
             self.settlement.baseline = ledger.baseline
             settled = self.settlement.reconcile_earlier_run(ledger.in_doubt, opened)
-            ledger.settle(settled.stored, settled.doubtful)
-            self.question = settled.reply
+            ledger.settle(settled.stored, settled.in_doubt)
+            self.reply = settled.reply
+        self._publish_base()
+        unsent = self._unsent()
+        head = next(unsent, None)
+        if head is not None and not self.is_new and self._catches_up(head):
+            unsent = self._unsent()
+            head = next(unsent, None)
+        if head is not None:
+            # If nearly all that was sent has other values now, the rules have changed.
+            problem = self._changed_series()
+            if problem is not None:
+                raise StreamEnded(problem)
+            self.settlement.baseline = self.ledger.baseline
+            noted = noted_before_sending(self.ledger, chain([head], unsent))
+            for item, data in self.scheduler.prefetch(self._packets(noted)):
+                now = time.monotonic()
+                if now >= self.next_watch:
+                    self.next_watch = now + _WATCH_SECONDS
+                    self.reader.watch()
+                self._send(item, data)
+        self.verified = verify.verify(self.exchange, self.resume.expected())
 
-    def _follow(self) -> None:
-        """Let the parent know what is recorded before anything is sent."""
+    def _publish_base(self) -> None:
+        """Report the number of recorded rows to the parent before anything is sent."""
         self.tally.base = self.ledger.count
         self.context.publish_tally(self.task, self.tally)
 
     def _catches_up(self, head: RowItem) -> bool:
-        """Hold the checkpoint to what the collector holds; tell whether it had to catch up.
+        """Compare the checkpoint with the collector's last packet; return True if it was adopted.
 
-        ``head`` is the first row that needs a packet.
+        ``head`` is the first row that needs a packet. A checkpoint that has fallen behind ends the
+        stream, but for ``--adopt``.
         """
         ledger = self.ledger
-        question = self.question or self.exchange.ask_last_packet(
-            RetryBudget(self.upload.retry_for), None
-        )
+        reply = self.reply or self.exchange.ask_last_packet()
         if ledger.baseline.begun is Begun.ANEW:
-            if question.is_known:
-                ledger.set_baseline(verify.baseline(question.last))
+            if reply.is_known:
+                ledger.set_baseline(verify.baseline(reply.last))
             return False
-        last = question.last
+        last = reply.last
         row = verify.first_unrecorded(self.task, ledger, last, head, self._all_items)
         if last is None or row is None:
             return False
         if not self.upload.adopt:
-            verify.end_fallen_behind(self.task, self.exchange, row)
+            raise verify.fallen_behind(self.task, row)
         before = ledger.count
-        rows = verify.rows_until(last, self._all_items(), LedgerCursor(ledger.entries()))
-        self.ledger = ledger.rewritten(rows)
-        self._tell_adopted(self.ledger.count - before)
-        self._follow()
+        adopted = verify.rows_until(last, self._all_items(), LedgerCursor(ledger.entries()))
+        self.ledger = ledger.rewritten(adopted)
+        self._report_adopted(self.ledger.count - before)
+        self._publish_base()
         return True
 
-    def _tell_adopted(self, count: int) -> None:
+    def _report_adopted(self, count: int) -> None:
         self.notices.append(
             f"{self.task.meter.id}: the collector's last packet is taken as the checkpoint: "
             f"{pluralize(count, 'row')} taken as acknowledged"
@@ -200,55 +204,10 @@ class _Delivery:
         """Begin to read the rows that need a packet."""
         self.tally.resumed = self.tally.rejected = self.tally.late = 0
         self.resume = Resume(self.ledger, self.tally, self.upload.late)
-        return self.resume.to_send(self._items())
-
-    def _refuse_altered(self) -> None:
-        """End the stream where nearly all that was sent has other values: it is another series."""
-        problem = self._changed_series()
-        if problem is not None:
-            raise StreamEnded(problem)
-
-    def _changed_series(self) -> StreamProblem | None:
-        """Return the problem where nearly all that was sent has other values now."""
-        resume = self._resumed()
-        message = changed_series(resume.altered, self.tally.resumed, "nothing was sent")
-        if message is None:
-            return None
-        where = resume.late[0].where
-        return StreamProblem("late", message, 3, where.line, file=where.file)
-
-    def _send_all(self, unsent: Iterator[RowItem]) -> None:
-        ahead = self._packets(noted_before_sending(self.ledger, unsent))
-        for item, data in self.scheduler.prefetch(ahead):
-            self._watch()
-            self._send(self._resumed(), item, data)
-
-    def _resumed(self) -> Resume:
-        if self.resume is None:
-            raise RuntimeError("the rows were not read yet")
-        return self.resume
-
-    def _shortcoming(self) -> StreamProblem | None:
-        """Return what a stream that went through to its end still lacks."""
-        tally = self.tally
-        if tally.rejected:
-            message = (
-                f"{pluralize(tally.rejected, 'row')} rejected by the collector, kept in "
-                f"{self.rejects.path}"
-            )
-            return StreamProblem("rejected", message, 3)
-        if self.resume and self.resume.late:
-            return self._changed_series() or _late(self.resume, tally.late)
-        if self.verified == "no":
-            message = "the collector's last packet is not the last one that it acknowledged"
-            return StreamProblem("not verified", message, 3)
-        return None
-
-    def _items(self) -> Iterator[RowItem]:
-        return self.task.items(self.reader)
+        return self.resume.to_send(self.task.items(self.reader))
 
     def _all_items(self) -> Iterator[RowItem]:
-        """Return the rows that are filtered as well: the collector may hold them."""
+        """Begin to read all rows, also those outside of the window: the collector may hold them."""
         return self.task.items(self.task.reader(Window(), self.scheduler))
 
     def _packets(self, items: Iterator[RowItem]) -> Iterator[tuple[RowItem, bytes]]:
@@ -256,80 +215,90 @@ class _Delivery:
             row = item.row
             yield item, packet(self.task.meter.id, row.instant, row.offset, item.body)
 
-    def _watch(self) -> None:
-        now = time.monotonic()
-        if now >= self.next_watch:
-            self.next_watch = now + _WATCH_SECONDS
-            self.reader.watch()
+    def _changed_series(self) -> StreamProblem | None:
+        altered, resumed = self.resume.altered, self.tally.resumed
+        message = changed_series(altered, resumed, "nothing was sent")
+        if message is None:
+            return None
+        return StreamProblem("late", message, ExitCode.DATA).at(self.resume.late[0].place)
 
-    # One packet
+    def _shortcoming(self) -> StreamProblem | None:
+        """Return what is wrong with a stream whose rows were all read."""
+        tally = self.tally
+        if tally.rejected:
+            message = (
+                f"{pluralize(tally.rejected, 'row')} rejected by the collector, kept in "
+                f"{self.rejects.path}"
+            )
+            return StreamProblem("rejected", message, ExitCode.DATA)
+        if self.resume.late:
+            return self._changed_series() or _late(self.resume, tally.late)
+        if self.verified == "no":
+            message = "the collector's last packet is not the last one that it acknowledged"
+            return StreamProblem("not verified", message, ExitCode.DATA)
+        return None
 
-    def _send(self, resume: Resume, item: RowItem, data: bytes) -> None:
-        """Send one row until it is settled."""
-        ledger = resume.ledger
-        patience = RetryBudget(self.upload.retry_for)
-        is_again = resume.is_in_doubt(item)
+    def _send(self, item: RowItem, data: bytes) -> None:
+        """Send the packet of one row until it is known whether it was stored."""
+        ledger, budget = self.ledger, RetryBudget(self.upload.retry_for)
+        is_again = self.resume.is_in_doubt(item)
         while True:
             self.exchange.wait_until_allowed()
             ledger.mark_in_flight()
-            # Counted before it goes out: of a run that ends here, nothing else tells of it.
+            # Counted before the packet is sent: if the run ends here, nothing else records it.
             self.tally.possible_duplicates += is_again
             began = time.monotonic()
             outcome = self.exchange.post(data)
             ended = time.monotonic()
-            if outcome.verdict is Verdict.ACKNOWLEDGED:
-                return self._acknowledged(resume, item, began)
+            is_stored = outcome.verdict is Verdict.ACKNOWLEDGED
             if outcome.verdict is Verdict.UNSETTLED:
                 is_again = False
-                if self.settlement.reconcile(item, outcome, ended, patience):
-                    return self._acknowledged(resume, item, began)
-            else:
+                is_stored = self.settlement.reconcile(item, outcome, ended, budget)
+            elif not is_stored:
                 ledger.clear_in_flight()
                 self.tally.possible_duplicates -= is_again
                 if outcome.verdict is Verdict.REJECTED:
-                    return self._rejected(ledger, item, outcome)
-                self.exchange.recover(outcome, patience, item.where)
+                    return self._rejected(item, outcome)
+                self.exchange.recover(outcome, budget, item.place)
+            if is_stored:
+                self.resume.acknowledged(item)
+                self.tally.sent += 1
+                self.tally.first = self.tally.first or began
+                self.tally.last = time.monotonic()
+                self.rejected_in_a_row = 0
+                return None
             self.tally.retries += 1
 
-    def _acknowledged(self, resume: Resume, item: RowItem, began: float) -> None:
-        resume.acknowledged(item)
-        tally = self.tally
-        tally.sent += 1
-        tally.first = tally.first or began
-        tally.last = time.monotonic()
-        self.rejected_in_a_row = 0
-
-    def _rejected(self, ledger: Ledger, item: RowItem, outcome: Outcome) -> None:
-        """Stop, or keep the row aside and go on. A stop leaves the row to be tried again."""
+    def _rejected(self, item: RowItem, outcome: Outcome) -> None:
+        """Stop the stream, to try the row again next time, or keep the row aside and continue."""
         self.rejected_in_a_row += 1
-        where, words, status = item.where, outcome.detail, outcome.status
+        detail, status, row = outcome.detail, outcome.status, item.row
         if self.upload.on_reject == "stop":
             self.tally.rejected += 1
-            self.exchange.end_stream(
-                "rejected", f"rejected by the collector: {words}", 3, where, status
-            )
-        row = item.row
-        self.scheduler.run_in_thread(
-            self.rejects.add, where.file, row.line, row.text, status, words
-        )
-        ledger.record(item.instant, item.digest, REJECTED)
-        # Only now, and in this order: whoever looks meanwhile must not count the row twice.
-        self.tally.base = ledger.count - self.tally.sent
-        self.tally.rejected += 1
-        if self.rejected_in_a_row >= REJECTS_IN_A_ROW:
-            message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {words}"
-            self.exchange.end_stream("rejected", message, 3, where, status)
+            message = f"rejected by the collector: {detail}"
+        else:
+            file = item.place.file
+            self.scheduler.run_in_thread(self.rejects.add, file, row.line, row.text, status, detail)
+            self.ledger.record(item.instant, item.digest, REJECTED)
+            # After the record, in this order: a reader meanwhile must not count the row twice.
+            self.tally.base = self.ledger.count - self.tally.sent
+            self.tally.rejected += 1
+            if self.rejected_in_a_row < REJECTS_IN_A_ROW:
+                return
+            message = f"{REJECTS_IN_A_ROW} rows rejected in a row, the last with: {detail}"
+        problem = StreamProblem("rejected", message, ExitCode.DATA, status=status)
+        raise StreamEnded(problem.at(item.place))
 
 
 def _late(resume: Resume, count: int) -> StreamProblem:
-    """Return the problem of rows that are not newer than the last acknowledged."""
+    """Return the problem of late rows; ``count`` is the number of all."""
     kinds = {
         "never sent, older than the last acknowledged": count - resume.altered,
         "sent before with other values": resume.altered,
     }
     which = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items() if number)
-    places = [item.where for item in resume.late]
-    lines = ", ".join(f"{where.file}:{where.line}" for where in places)
+    places = [item.place for item in resume.late]
+    lines = ", ".join(f"{place.file}:{place.line}" for place in places)
     more = ", ..." if count > len(places) else ""
     message = f"{pluralize(count, 'late row')} ({which}): {lines}{more}; --late send sends them"
-    return StreamProblem("late", message, 3, places[0].line)
+    return StreamProblem("late", message, ExitCode.DATA, places[0].line)

@@ -1,39 +1,48 @@
-"""One stream's talk with the collector: its session and place, waits, refusals."""
+"""The requests of one stream: its connection slot, its waits, and the answers that end it."""
 
 from http import HTTPStatus
 from typing import NoReturn
 
 from swarm.collector.client import CollectorClient, LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget, Verdict
-from swarm.delivery.context import ExchangeContext, StreamEnded
-from swarm.delivery.result import StreamKind, StreamProblem, Tally
-from swarm.delivery.task import RowPlace, Target
+from swarm.config.options import RetryPolicy
+from swarm.delivery.context import CollectorDown, ExchangeContext, StreamEnded, unauthorized
+from swarm.delivery.result import RowPlace, StreamProblem, Tally
+from swarm.delivery.task import Target
+from swarm.errors import ExitCode
 
+#: Answers to the question for the last packet that asking again does not change.
 _ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
 
 
 class Exchange:
-    """The exchanges of one stream; what is no answer to go on with ends in waiting or `Ended`.
+    """The exchanges of one stream with the collector.
 
-    A ``tally`` is told why the stream waits, until its next packet is acknowledged.
+    After an answer that does not let the stream continue, `recover` waits or raises `StreamEnded`.
+    While the stream waits, the ``stall_reason`` of its ``tally`` says why.
     """
 
     def __init__(
-        self, target: Target, context: ExchangeContext, tally: Tally | None = None
+        self,
+        target: Target,
+        policy: RetryPolicy,
+        context: ExchangeContext,
+        tally: Tally | None = None,
     ) -> None:
         self._target = target
+        self._policy = policy
         self._context = context
         self._tally = tally
         self._client: CollectorClient | None = None
         self._renewed: CollectorClient | None = None
 
     def wait_until_allowed(self) -> None:
-        """Return when a request may go out: the collector is within reach, a place is free."""
+        """Return when a request may be sent: the collector is reachable, a slot is free."""
         self._context.wait_for_turn(self._target.credential)
         self._acquire_client()
 
     def post(self, packet: bytes) -> Outcome:
-        """Send one packet, once; call `clear` before."""
+        """Post one packet, once; the caller has called `wait_until_allowed` before."""
         outcome = self._acquire_client().post(self._target.url, packet)
         self._context.record_outcome(outcome, self._target.credential)
         if outcome.verdict is Verdict.ACKNOWLEDGED:
@@ -45,102 +54,90 @@ class Exchange:
     def ask_last_packet_once(self) -> LastPacketReply:
         """Ask for the stream's last packet."""
         self.wait_until_allowed()
-        question = self._acquire_client().last_packet(self._target.url, self._target.stream)
-        self._context.record_outcome(question.outcome, self._target.credential)
-        return question
+        reply = self._acquire_client().last_packet(self._target.url, self._target.stream)
+        self._context.record_outcome(reply.outcome, self._target.credential)
+        return reply
 
-    def ask_last_packet(self, patience: RetryBudget, where: RowPlace | None) -> LastPacketReply:
-        """Ask for the stream's last packet until the collector says something of use."""
+    def ask_last_packet(
+        self, budget: RetryBudget | None = None, place: RowPlace | None = None
+    ) -> LastPacketReply:
+        """Ask for the stream's last packet until there is an answer, or the budget is used up."""
+        budget = budget or RetryBudget(self._policy.retry_for)
         while True:
-            question = self.ask_last_packet_once()
-            if question.is_known or question.outcome.verdict in _ANSWERED:
-                return question
-            self.recover(question.outcome, patience, where)
+            reply = self.ask_last_packet_once()
+            if reply.is_known or reply.outcome.verdict in _ANSWERED:
+                return reply
+            self.recover(reply.outcome, budget, place)
 
-    def recover(self, outcome: Outcome, patience: RetryBudget, where: RowPlace | None) -> None:
-        """Return when it makes sense to try again after an outcome; raise `Ended` if never."""
+    def recover(self, outcome: Outcome, budget: RetryBudget, place: RowPlace | None) -> None:
+        """Return when it makes sense to try again; raise `StreamEnded` if it never does."""
         if outcome.verdict is Verdict.UNAUTHORIZED:
-            self._unauthorized(outcome, where)
+            self._renew_session(outcome)
         elif outcome.verdict in {Verdict.NOT_ALLOWED, Verdict.REDIRECTED, Verdict.UNTRUSTED}:
-            self._refused(outcome, where)
+            self._end_refused(outcome, place)
         else:
-            self.wait(outcome, patience, where)
+            self.wait(outcome, budget, place)
 
-    def wait(self, outcome: Outcome, patience: RetryBudget, where: RowPlace | None) -> None:
-        """Wait as the collector asks, or as the backoff says; `Ended` when patience is used up."""
+    def wait(self, outcome: Outcome, budget: RetryBudget, place: RowPlace | None) -> None:
+        """Wait as long as the collector asks, or the backoff; `StreamEnded` if none is left."""
         if self._tally:
             self._tally.stall_reason = outcome.detail
-        if patience.is_used_up():
-            self._give_up(outcome, where)
-        # A collector that is out of reach is probed once for all streams: see `Context.may_send`.
+        if budget.is_used_up():
+            retry_for = self._policy.retry_for
+            message = str(CollectorDown(retry_for, outcome.detail))
+            problem = StreamProblem(
+                "temporary", message, ExitCode.TEMPORARY, status=outcome.status
+            ).at(place)
+            is_outage = outcome.status is None and self._context.is_outage(retry_for)
+            raise StreamEnded(problem, stops_run=is_outage)
+        # During an outage one stream probes for all: `wait_for_turn` waits.
         if outcome.verdict is not Verdict.UNREACHABLE:
-            self.pause(patience.next_wait(outcome.wait))
+            self.pause(budget.next_wait(outcome.wait))
 
     def pause(self, seconds: float) -> None:
-        """Wait with the place free for another stream."""
+        """Wait with the connection slot released, for other streams to use."""
         if seconds > 0:
             self.release_slot()
             self._context.sleep(seconds, self._target.credential)
             self._acquire_client()
 
     def release_slot(self) -> None:
-        """Give the place back."""
+        """Release the connection slot, if the stream has one."""
         if self._client is not None:
-            link, self._client = self._client, None
-            self._context.release_slot(link)
-
-    def end_stream(  # noqa: PLR0913 - the parts of one message
-        self,
-        kind: StreamKind,
-        message: str,
-        exit_code: int,
-        where: RowPlace | None = None,
-        status: int | None = None,
-        *,
-        stops_run: bool = False,
-    ) -> NoReturn:
-        """End the stream with a problem, at a row."""
-        file, line = where or (None, None)
-        problem = StreamProblem(kind, message, exit_code, line, status, file)
-        raise StreamEnded(problem, stops_run=stops_run)
+            client, self._client = self._client, None
+            self._context.release_slot(client)
 
     def _acquire_client(self) -> CollectorClient:
         if self._client is None:
             self._client = self._context.acquire_slot(self._target.access)
         return self._client
 
-    def _give_up(self, outcome: Outcome, where: RowPlace | None) -> NoReturn:
-        retry_for = self._target.retry_for
-        is_silent = outcome.status is None and self._context.is_outage(retry_for)
-        message = (
-            f"given up after {retry_for:g} s: {outcome.detail}; run the same command again to go on"
-        )
-        self.end_stream("temporary", message, 5, where, outcome.status, stops_run=is_silent)
+    def _renew_session(self, outcome: Outcome) -> None:
+        """Renew the session once; if that does not help, the credentials are wrong.
 
-    def _unauthorized(self, outcome: Outcome, where: RowPlace | None) -> None:
-        """Try once more with a fresh session; after that the credentials are wrong.
-
-        After a wait the stream may have another session, as old as the one before.
+        After a wait the stream may have another client, whose session is as old: that one is
+        renewed as well.
         """
-        link = self._acquire_client()
-        if self._renewed is not link:
-            self._renewed = link
-            link.renew()
+        client = self._acquire_client()
+        if self._renewed is not client:
+            self._renewed = client
+            client.renew()
             return
-        if not self._context.is_credential_accepted(self._target.credential):
-            self._context.disable_credential(self._target.credential)
-        message = (
-            "the collector does not accept the credentials of "
-            f"{self._target.access.username}: {outcome.detail}"
+        self._context.refuse_credential(self._target.credential)
+        message = f"{unauthorized(self._target.access.username)}: {outcome.detail}"
+        raise StreamEnded(
+            StreamProblem("unauthorized", message, ExitCode.REFUSED, status=outcome.status)
         )
-        self.end_stream("unauthorized", message, 4, None, outcome.status)
 
-    def _refused(self, outcome: Outcome, where: RowPlace | None) -> NoReturn:
-        words, status = outcome.detail, outcome.status
-        if outcome.verdict is Verdict.REDIRECTED:
-            message = f"the collector redirects, which is never followed: {words}; correct the URL"
-            self.end_stream("redirect", message, 4, where, status, stops_run=True)
+    def _end_refused(self, outcome: Outcome, place: RowPlace | None) -> NoReturn:
+        detail, status, refused = outcome.detail, outcome.status, ExitCode.REFUSED
         if outcome.verdict is Verdict.UNTRUSTED:
-            self.end_stream("tls", f"{words}; no credential was sent", 4, None, stops_run=True)
+            message = f"{detail}; no credential was sent"
+            raise StreamEnded(StreamProblem("tls", message, refused), stops_run=True)
+        if outcome.verdict is Verdict.REDIRECTED:
+            message = f"the collector redirects, which is never followed: {detail}; correct the URL"
+            problem = StreamProblem("redirect", message, refused, status=status)
+            raise StreamEnded(problem.at(place), stops_run=True)
         hint = "; is the URL right?" if status == HTTPStatus.NOT_FOUND else ""
-        self.end_stream("refused", f"refused by the collector: {words}{hint}", 4, where, status)
+        message = f"refused by the collector: {detail}{hint}"
+        raise StreamEnded(StreamProblem("refused", message, refused, status=status).at(place))

@@ -1,15 +1,15 @@
-"""Messages of a worker to its parent: small facts, and each stream's result."""
+"""Messages of a worker process to the parent: the tally of a stream, and its result."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from swarm.csv.problems import Kind
+from swarm.errors import ExitCode, SwarmError
 
 State = Literal["done", "stopped", "invalid", "locked", "not started"]
 Verified = Literal["yes", "newer", "no", "unknown"]
 
-
-#: Why a stream is not done, beyond what is wrong with its files.
+#: The kinds of problems of a stream, beside those of its files (`swarm.csv.problems.Kind`).
 StreamKind = Literal[
     "ambiguous",
     "bug",
@@ -30,26 +30,43 @@ StreamKind = Literal[
 ]
 
 
+class RowPlace(NamedTuple):
+    """The file and line of a row."""
+
+    file: str
+    line: int
+
+
 @dataclass(frozen=True)
 class StreamProblem:
-    """Why a stream is not done; ``kind`` and ``exit_code`` are those of the reference."""
+    """The reason why a stream is not done. Source: "Kinds of problems" in docs/reference.md."""
 
     kind: StreamKind | Kind
     message: str
-    exit_code: int
+    exit_code: ExitCode
     line: int | None = None
     status: int | None = None
     file: str | None = None
 
+    @classmethod
+    def of(cls, kind: StreamKind, error: SwarmError) -> "StreamProblem":
+        """Return the problem that an error makes of a stream."""
+        return cls(kind, str(error), error.exit_code)
+
+    def at(self, place: RowPlace | None) -> "StreamProblem":
+        """Return the problem with the place of the row that it is about, if there is one."""
+        return replace(self, file=place.file, line=place.line) if place else self
+
 
 @dataclass
 class Tally:
-    """The outcome of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
+    """The counts of a stream's rows so far; ``first`` and ``last`` packet on the monotonic clock.
 
-    Written by the job that sends the stream alone, read by others at any time. The ledger holds
-    ``base`` + ``sent`` records: what it holds beyond, a killed worker has sent without telling.
-    ``base`` is None until the ledger is open; ``trouble`` is why the stream's next packet has to
-    wait, in the words of the last try.
+    Only the job that sends the stream writes it; other threads may read it at any time.
+    ``base + sent`` is the number of records in the ledger as far as the parent knows: records
+    beyond that are rows that a killed worker process sent without reporting them. ``base`` is None
+    until the ledger is open. ``stall_reason`` is the detail of the last failed try while the
+    stream waits to try again, else empty.
     """
 
     sent: int = 0
@@ -66,7 +83,7 @@ class Tally:
 
     @property
     def skipped(self) -> int:
-        """The number of rows settled without a packet."""
+        """The number of rows that needed no packet in this run: resumed or late."""
         return self.resumed + self.late
 
     @property
@@ -75,13 +92,13 @@ class Tally:
         return self.sent + self.resumed + self.rejected + self.late
 
     def copy(self) -> "Tally":
-        """Return the facts of this moment."""
+        """Return a snapshot."""
         return replace(self)
 
 
 @dataclass(frozen=True)
 class StreamResult:
-    """The end of one stream. ``stops_run`` means that no other stream can do better."""
+    """The end of one stream; ``stops_run`` means that the same would stop all other streams."""
 
     id: str
     state: State

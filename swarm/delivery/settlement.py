@@ -1,104 +1,98 @@
-"""Unsettled outcomes: finds out whether a packet whose answer never came was stored.
+"""Finds out whether packets without a clear answer were stored.
 
 Source: "Unsettled" in docs/reference.md.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from swarm.checkpoint.ledger_format import WITH_THE_STREAM, Begun, Note
 from swarm.collector.client import LastPacket, LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget
+from swarm.config.options import RetryPolicy
+from swarm.delivery.context import StreamEnded
 from swarm.delivery.exchange import Exchange
-from swarm.delivery.result import Tally
+from swarm.delivery.result import StreamProblem, Tally
 from swarm.delivery.task import Item, is_noted
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """The rules of asking, and of going on where the answer settles nothing; times in seconds."""
-
-    settle: float
-    on_ambiguous: Literal["resend", "stop"]
-    retry_for: float
+from swarm.errors import ExitCode
 
 
 class SettledRows(NamedTuple):
-    """The outcome of rows in doubt: the first ones are ``stored``.
+    """The fate of rows in doubt, from the collector's ``reply``: the first ``stored`` are stored.
 
-    The others are not, but for the ``doubtful`` ones, of which the collector's answer, the
-    ``question``, does not tell.
+    The others are not stored, except for those ``in_doubt`` still: the reply does not tell.
     """
 
     stored: int
-    doubtful: tuple[Note, ...]
+    in_doubt: tuple[Note, ...]
     reply: LastPacketReply
 
 
 class Settlement:
-    """Finds out what became of packets, by asking for the stream's last one."""
+    """Finds out whether packets were stored, by asking for the stream's last packet.
 
-    def __init__(self, exchange: Exchange, terms: RetryPolicy, tally: Tally) -> None:
+    ``baseline`` is what the collector held before ``--restart``: a packet of that time says
+    nothing about the rows of this run.
+    """
+
+    def __init__(self, exchange: Exchange, policy: RetryPolicy, tally: Tally) -> None:
         self._exchange = exchange
-        self._terms = terms
+        self._policy = policy
         self._tally = tally
-        #: What the collector held before the stream was begun anew says nothing of its rows.
         self.baseline = WITH_THE_STREAM
 
-    def reconcile(self, item: Item, outcome: Outcome, ended: float, patience: RetryBudget) -> bool:
-        """Tell what became of a packet; False to send it again.
+    def reconcile(self, item: Item, outcome: Outcome, ended: float, budget: RetryBudget) -> bool:
+        """Return True if a packet without a clear answer was stored, False to send it again.
 
-        ``ended`` is when its exchange did, on the monotonic clock.
+        ``ended`` is the end of its exchange on the monotonic clock.
         """
-        self._exchange.wait(outcome, patience, item.where)
-        self._exchange.pause(ended + self._terms.settle - time.monotonic())
-        question = self._exchange.ask_last_packet(patience, item.where)
-        last = question.last
-        if last is not None and item.is_same(last) and not self._is_held(last):
+        self._exchange.wait(outcome, budget, item.place)
+        self._exchange.pause(ended + self._policy.settle - time.monotonic())
+        reply = self._exchange.ask_last_packet(budget, item.place)
+        last = reply.last
+        if last is not None and item.is_same(last) and not self._may_predate(last):
             return True
-        if question.is_known and (last is None or last.instant < item.instant):
+        if reply.is_known and (last is None or last.instant < item.instant):
             return False
-        self._stop_if_told(question)
+        self._end_if_ambiguous(reply)
         self._tally.possible_duplicates += 1
         return False
 
     def reconcile_earlier_run(self, notes: Sequence[Note], opened: float) -> SettledRows:
-        """Return how many of the noted rows an earlier run has stored: the first ones, in order.
+        """Return which of the noted rows, in the order of sending, an earlier run has stored.
 
-        That run has ended: at the latest when its ledger was ``opened`` (monotonic).
+        That run ended before its ledger was ``opened`` (monotonic clock).
         """
-        self._exchange.pause(opened + self._terms.settle - time.monotonic())
-        question = self._exchange.ask_last_packet(RetryBudget(self._terms.retry_for), None)
-        last = question.last
+        self._exchange.pause(opened + self._policy.settle - time.monotonic())
+        reply = self._exchange.ask_last_packet()
+        last = reply.last
         if last is None:
-            doubtful = () if question.is_known else tuple(notes)
+            in_doubt = () if reply.is_known else tuple(notes)
         else:
-            for place, note in enumerate(() if self._is_held(last) else notes):
+            for index, note in enumerate(() if self._may_predate(last) else notes):
                 if is_noted(note, last):
-                    return SettledRows(place + 1, (), question)
-            # Rows go out in order of time: none that is newer than the last packet is there.
-            doubtful = tuple(note for note in notes if note.instant <= last.instant)
-        if doubtful:
-            self._stop_if_told(question)
-        return SettledRows(0, doubtful, question)
+                    return SettledRows(index + 1, (), reply)
+            # Rows are sent in order of time: no row newer than the last packet is stored.
+            in_doubt = tuple(note for note in notes if note.instant <= last.instant)
+        if in_doubt:
+            self._end_if_ambiguous(reply)
+        return SettledRows(0, in_doubt, reply)
 
-    def _is_held(self, last: LastPacket) -> bool:
-        """Tell whether a packet is, or may be, one from before the stream was begun anew."""
+    def _may_predate(self, last: LastPacket) -> bool:
+        """Return True if a packet is, or may be, older than the ``--restart`` of the stream."""
         held = self.baseline.held
         return self.baseline.begun is Begun.ANEW or (held is not None and is_noted(held, last))
 
-    def _stop_if_told(self, question: LastPacketReply) -> None:
-        if self._terms.on_ambiguous == "stop":
-            message = (
-                f"it can't be settled whether the packet was stored: {_ambiguity(question)}; "
-                "--on-ambiguous resend sends it again"
-            )
-            self._exchange.end_stream("ambiguous", message, 5)
-
-
-def _ambiguity(question: LastPacketReply) -> str:
-    if question.last is None:
-        return f"the collector does not tell its last packet ({question.outcome.detail})"
-    return f"the collector's last packet is of {question.last.fields.get('tsISO8601')}"
+    def _end_if_ambiguous(self, reply: LastPacketReply) -> None:
+        if self._policy.on_ambiguous == "resend":
+            return
+        if reply.last is None:
+            why = f"the collector does not tell its last packet ({reply.outcome.detail})"
+        else:
+            why = f"the collector's last packet is of {reply.last.fields.get('tsISO8601')}"
+        message = (
+            f"it can't be settled whether the packet was stored: {why}; "
+            "--on-ambiguous resend sends it again"
+        )
+        raise StreamEnded(StreamProblem("ambiguous", message, ExitCode.TEMPORARY))

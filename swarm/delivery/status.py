@@ -1,6 +1,6 @@
-"""The status of one stream: its rows against the ledger, and the collector's own last packet.
+"""The status of one stream: its rows compared with the ledger, and the collector's last packet.
 
-Nothing is written and nothing is locked: a run that sends the stream may go on meanwhile.
+Nothing is written and nothing is locked: a run that sends the stream can continue meanwhile.
 """
 
 from collections import Counter
@@ -10,35 +10,42 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
-from swarm.collector.client import Outcome
 from swarm.collector.retry import RetryBudget, Verdict, backoff
-from swarm.delivery.context import CollectorDown, Context, StopRequested, StreamEnded, stop_problem
+from swarm.delivery.context import (
+    CollectorDown,
+    Context,
+    StopRequested,
+    StreamEnded,
+    stop_problem,
+    unauthorized,
+)
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
 from swarm.delivery.resume import changed_series
-from swarm.delivery.task import Task, invalid
-from swarm.errors import FileChangedError, StateError
+from swarm.delivery.task import Task, files_problem
+from swarm.errors import ExitCode, FileChangedError, StateError
 from swarm.localtime import Zone
 from swarm.packet import instant_of, timestamp
 from swarm.scheduler import THREADS, Scheduler
 
 _TRIES = 3
-#: The longest wait (s) before the collector is asked again; a person is looking.
+#: The longest wait (s) before the collector is asked again: a person waits for the result.
 _LONGEST_WAIT = 2.0
 _MILLISECOND = timedelta(milliseconds=1)
-#: What an upload does not get over either, but by a fresh session.
+#: Answers that only a new session can change.
 _REFUSALS = frozenset({Verdict.UNAUTHORIZED, Verdict.REDIRECTED, Verdict.UNTRUSTED})
 #: Answers that do not change by asking again.
 _ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
+_NOT_ASKED = "the collector can't be asked for its last packet"
 
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """The status of a stream; times as in packets, None where there is none.
+    """The status of a stream; times as in packets, None if there is none.
 
-    ``rows = acknowledged + waiting + rejected + late + filtered``, each as an upload would have
-    it; None where that is not known. ``invalid`` is what is wrong with the files, ``problems``
-    what else stood in the way.
+    ``rows = acknowledged + waiting + rejected + late + filtered``, counted as an upload would;
+    None if that is not known. ``invalid`` is what is wrong with the files, ``problems`` are the
+    others.
     """
 
     id: str
@@ -55,125 +62,124 @@ class StreamStatus:
 
 
 def read_status(task: Task, context: Context) -> StreamStatus:
-    """Return how a stream stands, here and with the collector."""
-    standing = _look_here(task, context.scheduler)
+    """Return the status of a stream, with the collector's last packet."""
+    status = _read_checkpoint(task, context.scheduler)
     try:
-        return replace(standing, collector_last=_ask(task, context))
+        return replace(status, collector_last=_ask(task, context))
     except StreamEnded as end:
         problem = end.problem
-    except StopRequested:
-        problem = stop_problem(task, context)
+    except StopRequested as stop:
+        problem = stop_problem(task, stop)
     except CollectorDown as error:
-        message = f"the collector can't be asked for its last packet: {error.detail}"
-        problem = StreamProblem("temporary", message, error.exit_code)
+        problem = StreamProblem("temporary", f"{_NOT_ASKED}: {error.detail}", error.exit_code)
     if problem.kind == "unauthorized":
-        # In the same words for all of its streams: it is one cause.
-        user = task.access.username
-        message = f"the collector does not accept the credentials of {user}"
-        problem = replace(problem, message=message)
-    return replace(standing, problems=(*standing.problems, problem))
+        # The same message for all streams of the user: they have the same cause.
+        problem = replace(problem, message=unauthorized(task.access.username))
+    return replace(status, problems=(*status.problems, problem))
 
 
 def read_status_offline(task: Task, _context: Context) -> StreamStatus:
-    """Return how a stream stands as far as this machine knows."""
-    return _look_here(task, THREADS)
+    """Return the status of a stream as far as this machine knows it."""
+    return _read_checkpoint(task, THREADS)
 
 
-def _look_here(task: Task, scheduler: Scheduler) -> StreamStatus:
-    standing = StreamStatus(task.meter.id, task.survey.rows, invalid=invalid(task.survey))
+def _read_checkpoint(task: Task, scheduler: Scheduler) -> StreamStatus:
+    status = StreamStatus(task.meter.id, task.checked.rows, invalid=files_problem(task.checked))
     try:
         ledger = Ledger.view(task.ledger, task.meter.id)
         if ledger is None:
-            return _counted(task, standing, None, scheduler)
+            return _count(task, status, None, scheduler)
         with closing(ledger):
-            standing = replace(standing, last_acknowledged=_newest(task, ledger))
-            return _counted(task, standing, ledger, scheduler)
+            status = replace(status, last_acknowledged=_newest(task, ledger))
+            return _count(task, status, ledger, scheduler)
     except StateError as error:
-        problem = StreamProblem("state", str(error), error.exit_code)
+        problem = StreamProblem.of("state", error)
     except FileChangedError as error:
-        problem = StreamProblem("file changed", str(error), error.exit_code)
-    return replace(standing, problems=(problem,))
+        problem = StreamProblem.of("file changed", error)
+    return replace(status, problems=(problem,))
 
 
-def _counted(
-    task: Task, standing: StreamStatus, ledger: Ledger | None, scheduler: Scheduler
+def _count(
+    task: Task, status: StreamStatus, ledger: Ledger | None, scheduler: Scheduler
 ) -> StreamStatus:
-    if not task.survey.is_sound:
-        return standing
-    counts = (
-        Counter(_kinds(task, ledger, scheduler)) if ledger else Counter(waiting=task.survey.packets)
-    )
+    if not task.checked.is_sound:
+        return status
+    if ledger is None:
+        counts = Counter(waiting=task.checked.packets)
+    else:
+        counts = Counter(_kinds(task, ledger, scheduler))
     message = changed_series(counts["altered"], counts["acknowledged"], "an upload sends nothing")
-    problems = (StreamProblem("late", message, 3),) if message else ()
     return replace(
-        standing,
+        status,
         acknowledged=counts["acknowledged"],
         waiting=counts["waiting"],
         rejected=counts["rejected"],
         late=counts["late"] + counts["altered"],
-        filtered=task.survey.filtered,
-        problems=problems,
+        filtered=task.checked.filtered,
+        problems=(StreamProblem("late", message, ExitCode.DATA),) if message else (),
     )
 
 
 def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
-    """Yield what an upload would make of each row, in order of time.
+    """Yield what each row is for an upload, in order of time.
 
     A late row that was sent with other values is ``altered``.
     """
-    record = LedgerCursor(ledger.entries())
+    cursor = LedgerCursor(ledger.entries())
     newest = None if task.upload.late == "send" else ledger.newest
     for item in task.items(task.reader(task.window, scheduler)):
-        known = record.lookup(item.instant, item.digest)
-        if known == ACKNOWLEDGED:
+        kind = cursor.lookup(item.instant, item.digest)
+        if kind == ACKNOWLEDGED:
             yield "acknowledged"
-        elif known == REJECTED:
+        elif kind == REJECTED:
             yield "rejected"
+        elif newest is None or item.instant > newest:
+            yield "waiting"
         else:
-            is_waiting = newest is None or item.instant > newest
-            yield "waiting" if is_waiting else "altered" if record.has_other else "late"
+            yield "altered" if cursor.has_other else "late"
 
 
 def _newest(task: Task, ledger: Ledger) -> str | None:
-    """Return the time of the newest row that is acknowledged, also if no file has it any more."""
-    instant, rules, ends = ledger.newest, task.meter.rules, task.survey.ends
+    """Return the time of the newest acknowledged row, even if no file has it any more."""
+    instant, rules, ends = ledger.newest, task.meter.rules, task.checked.ends
     if instant is None:
         return None
     if rules.utc or rules.timezone is None or "%z" in rules.timestamp_format:
-        # Offsets that the CSV brings itself are not in the ledger: that of the last row will do.
+        # The ledger does not hold offsets of the CSV: use that of the last row.
         return timestamp(instant, ends[-1].offset if ends else 0)
     return timestamp(instant, Zone(rules.timezone).offset_at(instant))
 
 
 def _ask(task: Task, context: Context) -> str | None:
-    """Return the time of the collector's last packet; raises `Ended`, `Halted`, `Down`."""
-    exchange = Exchange(task.target, context)
+    """Return the time of the collector's last packet.
+
+    Raises `StreamEnded`, `StopRequested` or `CollectorDown`.
+    """
+    exchange = Exchange(task.target, task.upload, context)
     attempt = 0
     try:
         while True:
-            question = exchange.ask_last_packet_once()
-            outcome = question.outcome
-            if question.is_known:
-                return question.last and as_sent(str(question.last.fields["tsISO8601"]))
-            # A collector that is out of reach is probed once for all streams: see `may_send`.
-            if outcome.verdict is not Verdict.UNREACHABLE:
-                _get_over(exchange, outcome, attempt)
-                attempt += 1
+            reply = exchange.ask_last_packet_once()
+            outcome = reply.outcome
+            detail, status = f"{_NOT_ASKED}: {outcome.detail}", outcome.status
+            if reply.is_known:
+                return reply.last and as_sent(str(reply.last.fields["tsISO8601"]))
+            # During an outage one stream probes for all: `wait_for_turn` waits.
+            if outcome.verdict is Verdict.UNREACHABLE:
+                continue
+            if outcome.verdict in _ANSWERS:
+                refused = StreamProblem("refused", detail, ExitCode.REFUSED, status=status)
+                raise StreamEnded(refused)
+            if outcome.verdict in _REFUSALS:
+                exchange.recover(outcome, RetryBudget(0), None)
+            elif attempt + 1 == _TRIES:
+                failed = StreamProblem("temporary", detail, ExitCode.TEMPORARY, status=status)
+                raise StreamEnded(failed)
+            else:
+                exchange.pause(min(outcome.wait or backoff(attempt), _LONGEST_WAIT))
+            attempt += 1
     finally:
         exchange.release_slot()
-
-
-def _get_over(exchange: Exchange, outcome: Outcome, attempt: int) -> None:
-    """Return when it makes sense to ask again, which is soon; raise `Ended` if never."""
-    words = f"the collector can't be asked for its last packet: {outcome.detail}"
-    if outcome.verdict in _REFUSALS:
-        exchange.recover(outcome, RetryBudget(0), None)
-    elif outcome.verdict in _ANSWERS:
-        exchange.end_stream("refused", words, 4, status=outcome.status)
-    elif attempt + 1 == _TRIES:
-        exchange.end_stream("temporary", words, 5, status=outcome.status)
-    else:
-        exchange.pause(min(outcome.wait or backoff(attempt), _LONGEST_WAIT))
 
 
 def as_sent(text: str) -> str:

@@ -60,8 +60,9 @@ def _head(path: Path) -> list[str]:
 
 def _swarm(settings: Settings) -> list[str]:
     names = {url: name for name, url in ENVIRONMENTS.items()}
-    place = names.get(settings.url)
-    found = [Setting("environment", place) if place else Setting("url", settings.url)]
+    url = settings.url or ""
+    place = names.get(url)
+    found = [Setting("environment", place) if place else Setting("url", url)]
     if settings.log_file:
         found.append(Setting("log_file", str(settings.log_file)))
     zone = comment("The original took all timestamps for UTC.")

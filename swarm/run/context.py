@@ -1,4 +1,4 @@
-"""The context of streams in a worker process."""
+"""The context of the streams in a worker process."""
 
 import threading
 import time
@@ -10,7 +10,8 @@ from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import Verdict, backoff
 from swarm.collector.transport import scheduler
-from swarm.collector.transport.base import Access, Engine
+from swarm.collector.transport.base import Access
+from swarm.config.options import Upload
 from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.result import Tally
 from swarm.delivery.task import Task
@@ -21,7 +22,7 @@ from swarm.run.slots import ConnectionSlots
 if TYPE_CHECKING:
     from pathlib import Path
 
-
+#: The time (s) that a stream's lock is tried, and the time between two tries.
 _LOCK_SECONDS = 3.0
 _LOCK_NAP = 0.05
 _LONGEST_NAP = 1.0
@@ -29,13 +30,14 @@ _LONGEST_NAP = 1.0
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """The facts that a worker is told once; ``number`` tells it from the others of its run."""
+    """The settings of a worker process, sent to it once; ``number`` counts the run's workers.
+
+    ``upload.transport`` is the HTTP engine, ``slots`` the number of connection slots.
+    """
 
     shared: SharedState
     slots: int
-    engine: Engine = "auto"
-    rate_limit: float | None = None
-    retry_for: float = 900.0
+    upload: Upload
     number: int = 0
 
 
@@ -44,15 +46,16 @@ class WorkerContext:
 
     def __init__(
         self,
-        brief: WorkerConfig,
-        tell_free: Callable[[int], None],
-        tell_tallies: Callable[[dict[str, Tally]], None],
+        config: WorkerConfig,
+        report_free: Callable[[int], None],
+        report_tallies: Callable[[dict[str, Tally]], None],
     ) -> None:
-        self._config = brief
-        self._shared = brief.shared
-        self.scheduler = scheduler(brief.engine)
-        self.slots = ConnectionSlots(brief.slots, brief.engine, tell_free, self.scheduler)
-        self._tell_tallies = tell_tallies
+        self._upload = config.upload
+        self._shared = config.shared
+        engine = config.upload.transport
+        self.scheduler = scheduler(engine)
+        self.slots = ConnectionSlots(config.slots, engine, report_free, self.scheduler)
+        self._report_tallies = report_tallies
         self._locks: dict[Path, StreamLocks] = {}
         self._locks_mutex = threading.Lock()
         self._lost_locks: str | None = None
@@ -61,67 +64,66 @@ class WorkerContext:
         self.stopping = self.scheduler.event()
 
     def acquire_slot(self, access: Access) -> CollectorClient:
-        """Wait for a place and return a session in it."""
+        """Wait for a connection slot and return a client in it."""
         return self.slots.acquire(access, self.raise_if_stopped)
 
-    def release_slot(self, link: CollectorClient) -> None:
-        """Give the place and the session back."""
-        self.slots.release(link)
+    def release_slot(self, client: CollectorClient) -> None:
+        """Release the slot with its client."""
+        self.slots.release(client)
 
     def wait_for_turn(self, credential: int) -> None:
-        """Return when a request may go out."""
-        if self._config.rate_limit is None and not self._shared.is_gate_closed(credential):
+        """Return when a request may be sent: the collector is reachable, the rate allows it."""
+        shared, rate = self._shared, self._upload.rate_limit
+        if rate is None and not shared.is_gate_closed(credential):
             return
         self.raise_if_stopped(credential)
-        while not self._has_turn(credential):
-            pass
-
-    def _has_turn(self, credential: int) -> bool:
-        """Wait for the collector, then for the rate; False if it went down meanwhile."""
-        board, rate = self._shared, self._config.rate_limit
-        was_down = board.is_down
-        is_probe = was_down and self._await_probe()
-        wait = 0.0 if rate is None else board.reserve_request(rate)
-        if wait > 0:
-            self.sleep(wait)
-        if was_down or wait > 0:
-            self.raise_if_stopped(credential)
-        return is_probe or not board.is_down
+        while True:
+            was_down = shared.is_down
+            is_probe = was_down and self._await_probe()
+            wait = 0.0 if rate is None else shared.reserve_request(rate)
+            if wait > 0:
+                self.sleep(wait)
+            if was_down or wait > 0:
+                self.raise_if_stopped(credential)
+            # The collector may have become unreachable during the wait.
+            if is_probe or not shared.is_down:
+                return
 
     def _await_probe(self) -> bool:
-        """Wait until the collector is back, or until this job may try whether it is: True."""
-        board = self._shared
-        while board.is_down:
-            left = self._config.retry_for - board.down_for()
+        """Wait for the end of an outage; return True if this job must probe for it."""
+        shared, retry_for = self._shared, self._upload.retry_for
+        while shared.is_down:
+            left = retry_for - shared.down_for()
             if left <= 0:
-                raise CollectorDown(self._config.retry_for, board.detail)
-            wait = min(board.until_probe(), left)
+                raise CollectorDown(retry_for, shared.detail)
+            wait = min(shared.until_probe(), left)
             if wait > 0:
                 self.sleep(min(wait, 0.5))
-            elif board.claim_probe(backoff(board.failures + 1)):
+            elif shared.claim_probe(backoff(shared.failures + 1)):
                 return True
         return False
 
     def sleep(self, seconds: float, credential: int | None = None) -> None:
-        """Wait; the end of the run, or of a credential's streams, cuts it short."""
+        """Wait; raises `StopRequested` soon after the run or the credential is stopped."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.stopping.wait(min(left, _LONGEST_NAP))
             self.raise_if_stopped(credential)
 
     def raise_if_stopped(self, credential: int | None = None) -> None:
-        """Raise `Halted` if the run, or the streams of a credential, are to stop.
+        """Raise `StopRequested` if the run, or the streams of a credential, must stop.
 
-        Where this process found its locks gone, `StateError` says so.
+        Raises `StateError` if this process has lost its locks.
         """
         if self._lost_locks is not None:
             raise StateError(self._lost_locks)
-        is_condemned = credential is not None and self._shared.is_credential_disabled(credential)
-        if self._shared.stopped or is_condemned:
-            raise StopRequested("the run is told to stop")
+        if credential is not None and self._shared.is_credential_disabled(credential):
+            raise StopRequested(is_unauthorized=True)
+        if self._shared.stopped:
+            raise StopRequested
 
     def record_outcome(self, outcome: Outcome, credential: int) -> None:
-        """Note on the board what an exchange says of the collector."""
+        """Record in the shared state what an exchange says about the collector."""
         if outcome.verdict is Verdict.ACKNOWLEDGED:
             self._shared.record_answer()
             if credential not in self._accepted:
@@ -133,23 +135,16 @@ class WorkerContext:
             self._shared.record_answer()
 
     def is_outage(self, retry_for: float) -> bool:
-        """Whether the collector has been silent for so long."""
+        """Return True if no stream got an answer for this many seconds."""
         return self._shared.seconds_without_answer() >= retry_for
 
-    def is_credential_accepted(self, credential: int) -> bool:
-        """Whether the credential had a 2xx in this run."""
-        return self._shared.is_credential_accepted(credential)
-
-    def disable_credential(self, credential: int) -> None:
-        """Stop all streams of a credential."""
-        self._shared.disable_credential(credential)
-
-    def is_credential_disabled(self, credential: int) -> bool:
-        """Whether the credential's streams are to stop."""
-        return self._shared.is_credential_disabled(credential)
+    def refuse_credential(self, credential: int) -> None:
+        """Stop all streams of a credential that no packet was accepted under in this run."""
+        if not self._shared.is_credential_accepted(credential):
+            self._shared.disable_credential(credential)
 
     def lock_stream(self, task: Task) -> bool:
-        """Lock a stream; waits a little for a worker whose parent was killed."""
+        """Lock a stream; wait a little for a worker whose parent was killed."""
         locks = self._locks_of(task)
         deadline = time.monotonic() + _LOCK_SECONDS
         while not locks.take(task.meter.id):
@@ -159,7 +154,7 @@ class WorkerContext:
         return True
 
     def unlock_stream(self, task: Task) -> None:
-        """Let go of a stream."""
+        """Unlock a stream."""
         self._locks_of(task).release(task.meter.id)
 
     def _locks_of(self, task: Task) -> StreamLocks:
@@ -170,7 +165,7 @@ class WorkerContext:
             return self._locks[path]
 
     def watch_locks(self) -> None:
-        """Stop the run if what this process has locked is not what other runs lock any more."""
+        """Stop the run if other runs no longer see the locks of this process."""
         try:
             for locks in list(self._locks.values()):
                 locks.check()
@@ -180,6 +175,6 @@ class WorkerContext:
             self.stopping.set()
 
     def publish_tally(self, task: Task, tally: Tally) -> None:
-        """Show a stream's tally to the parent, now and from now on."""
+        """Report a stream's tally to the parent now, and whenever it changes."""
         self.tallies[task.meter.id] = tally
-        self._tell_tallies({task.meter.id: tally.copy()})
+        self._report_tallies({task.meter.id: tally.copy()})

@@ -1,4 +1,4 @@
-"""The protocol of a run's observer: bars, lines, or nothing. The run itself knows no terminal."""
+"""The protocol of a run's observer, which shows the run's progress: bars, lines, or nothing."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,33 +8,28 @@ from swarm.delivery.result import StreamResult, Tally
 
 
 class Observer(Protocol):
-    """The calls by which a run tells of itself while it goes on.
-
-    ``notes`` are lines that the report of the run is to end with.
-    """
-
-    notes: list[str]
+    """The calls by which a run reports its progress."""
 
     def checking(self, meters: int) -> None:
-        """Hear that so many meters are about to be checked."""
+        """Note that the files of this many meters are about to be checked."""
 
-    def checked(self, survey: CheckResult) -> None:
-        """Hear that one has been."""
+    def checked(self, result: CheckResult) -> None:
+        """Note that the files of a meter have been checked."""
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Hear which meters are about to be sent, with so many rows each."""
+        """Note that streams are about to be sent, each with this many rows."""
 
-    def tallies(self, tallies: Mapping[str, Tally]) -> None:
-        """Hear, some ten times a second, the newest facts of the streams in flight.
+    def tallies(self, changed: Mapping[str, Tally]) -> None:
+        """Note the tallies that have changed since the last call, about ten times a second.
 
-        While files are checked there are none: the run tells only that it is alive.
+        The calls come also if none has changed, and while files are checked.
         """
 
     def ended(self, result: StreamResult) -> None:
-        """Hear that a stream has ended."""
+        """Note that a stream has ended."""
 
     def notice(self, text: str) -> None:
-        """Hear something that the user should know."""
+        """Show a notice to the user."""
 
     def stopping(self, why: str) -> None:
-        """Hear that the run ends early, in order."""
+        """Note that the run ends early, in order."""

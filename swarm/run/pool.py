@@ -1,15 +1,14 @@
-"""Processes and hand-out: the parent's side of a run.
+"""The pool of worker processes: the parent's side of a run.
 
-`multiprocessing.Pool` hangs for ever when a worker is killed, and `ProcessPoolExecutor` gives all
-workers up when one is. Here each worker has a pipe of its own, and the death of one costs the jobs
-that it had in hand and nothing else.
+`multiprocessing.Pool` hangs if a worker is killed, and `ProcessPoolExecutor` gives up all workers.
+Here each worker has a pipe of its own: the death of one costs the jobs that it was running.
 """
 
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -18,30 +17,23 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from swarm.collector.transport.base import Engine
+from swarm.config.options import Upload
 from swarm.delivery.result import Tally
 from swarm.run.context import WorkerConfig
 from swarm.run.shared import SharedState
 from swarm.run.worker import Job, main
 
 _TICK = 0.1
-_FAREWELL = 2.0
-
-
-@dataclass(frozen=True)
-class Crew:
-    """The size of a pool: processes, places in all, and the facts that each worker needs."""
-
-    processes: int
-    places: int
-    engine: Engine = "auto"
-    rate_limit: float | None = None
-    retry_for: float = 900.0
+#: The time (s) that an idle worker has to end by itself.
+_SHUTDOWN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class LostJob:
-    """The result of a job whose worker is gone, or that raised; ``tally`` was last heard."""
+    """The result of a job whose worker was killed, or that raised an exception.
+
+    ``tally`` is the last that the worker reported.
+    """
 
     message: str
     tally: Tally | None = None
@@ -59,21 +51,34 @@ class _WorkerHandle:
     jobs: dict[int, Job] = field(default_factory=dict)
 
     def room(self, job: Job) -> int:
-        """Return how many jobs of this kind the worker could begin now."""
+        """Return how many jobs like this one the worker can begin now."""
         return self.free if job.needs_slot else 1 - len(self.jobs)
+
+    def send(self, message: Job | str | None) -> None:
+        """Send a message; if the worker has ended, its sentinel says so."""
+        try:
+            self.pipe.send(message)
+        except OSError:
+            return
 
 
 class Pool:
-    """A pool of spawned workers; use as a context manager."""
+    """A pool of spawned worker processes; use it as a context manager.
 
-    def __init__(self, crew: Crew, board: SharedState) -> None:
-        self._crew = crew
-        self._board = board
+    ``slots`` are the connection slots of all ``processes`` together.
+    """
+
+    def __init__(self, shared: SharedState, upload: Upload, processes: int, slots: int) -> None:
+        self._shared = shared
+        self._upload = upload
+        self._processes = processes
+        self._slots = slots
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_WorkerHandle] = []
         self._tallies: dict[str, Tally] = {}
-        self._stopping = False
+        self._changed: dict[str, Tally] = {}
         self._spawned = 0
+        self.is_stopping = False
 
     def __enter__(self) -> "Pool":
         return self
@@ -81,149 +86,129 @@ class Pool:
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self._shut_down()
+                for worker in self._workers:
+                    worker.send(None)
+                for worker in self._workers:
+                    worker.process.join(_SHUTDOWN_SECONDS)
         finally:
             self.kill()
 
-    def _shut_down(self) -> None:
-        """Let idle workers end by themselves."""
-        for hand in self._workers:
-            _send(hand, None)
-        for hand in self._workers:
-            hand.process.join(_FAREWELL)
-
     def kill(self) -> None:
-        """End all workers at once; what they sent is in their checkpoints, or can be settled."""
-        for hand in self._workers:
-            hand.process.kill()
+        """Kill all workers; what they sent is in their checkpoints, or can be settled."""
+        for worker in self._workers:
+            worker.process.kill()
         while self._workers:
-            # Taken out first: a signal may end this, and who comes after goes on with the rest.
-            hand = self._workers.pop()
-            hand.process.join()
-            hand.pipe.close()
-            hand.process.close()
+            # Removed first: if a signal interrupts this, the next call continues with the rest.
+            worker = self._workers.pop()
+            worker.process.join()
+            worker.pipe.close()
+            worker.process.close()
 
     def stop(self) -> None:
-        """Send no new packets, hand out no more jobs; those in flight end."""
-        self._stopping = True
-        self._board.stop()
-        for hand in self._workers:
-            _send(hand, "stop")
+        """Send no new packets and begin no more jobs; packets under way are finished."""
+        self.is_stopping = True
+        self._shared.stop()
+        for worker in self._workers:
+            worker.send("stop")
 
     def run(
         self,
         function: str,
         tasks: Sequence[Any],
-        tick: Callable[[dict[str, Tally]], None],
+        tick: Callable[[Mapping[str, Tally]], None],
         *,
-        need_places: bool = True,
+        need_slots: bool = True,
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (number of the task, result) as results come; a `Lost` where there is none.
+        """Yield (number of the task, result) as results come; a `LostJob` if there is none.
 
-        Tasks are handed out in their order as places come free; those that need no place, one to
-        a process. ``tick`` gets the newest tallies about ten times a second. After `stop`, tasks
-        that were not handed out have no result.
+        Tasks are begun in their order as slots become free; those that need no slot, one per
+        process. ``tick`` is called about ten times a second with the tallies that have changed.
+        After `stop`, tasks that were not begun have no result.
         """
         waiting = deque(
-            Job(number, function, task, need_places) for number, task in enumerate(tasks)
+            Job(number, function, task, need_slots) for number, task in enumerate(tasks)
         )
-        while len(self._workers) < min(self._crew.processes, len(waiting)):
+        while len(self._workers) < min(self._processes, len(waiting)):
             self._spawn()
         while True:
             self._hand_out(waiting)
-            if not self._is_busy() and (self._stopping or not waiting):
+            is_busy = any(worker.jobs for worker in self._workers)
+            if not is_busy and (self.is_stopping or not waiting):
                 return
             yield from self._listen()
-            tick(self._tallies)
-
-    def _is_busy(self) -> bool:
-        return any(hand.jobs for hand in self._workers)
-
-    def _share(self, number: int) -> int:
-        """Return how many of the places the worker with this number has."""
-        places, processes = self._crew.places, self._crew.processes
-        return max(places // processes + (number < places % processes), 1)
+            changed, self._changed = self._changed, {}
+            tick(changed)
 
     def _spawn(self) -> None:
         ours, theirs = self._context.Pipe()
-        places = self._share(len(self._workers))
-        crew = self._crew
-        brief = WorkerConfig(
-            self._board, places, crew.engine, crew.rate_limit, crew.retry_for, self._spawned
-        )
+        index = len(self._workers)
+        slots = max(self._slots // self._processes + (index < self._slots % self._processes), 1)
+        config = WorkerConfig(self._shared, slots, self._upload, self._spawned)
         self._spawned += 1
-        process = self._context.Process(target=main, args=(theirs, brief), daemon=True)
-        with _signals_blocked(), _somewhere():
+        process = self._context.Process(target=main, args=(theirs, config), daemon=True)
+        with _signals_blocked(), _existing_folder():
             process.start()
         theirs.close()
-        self._workers.append(_WorkerHandle(process, ours, places))
+        self._workers.append(_WorkerHandle(process, ours, slots))
 
     def _hand_out(self, waiting: deque[Job]) -> None:
-        while waiting and not self._stopping:
-            hand = max(self._workers, key=lambda hand: hand.room(waiting[0]), default=None)
-            if hand is None:
+        while waiting and not self.is_stopping:
+            job = waiting[0]
+            worker = max(self._workers, key=lambda worker: worker.room(job), default=None)
+            if worker is None:
                 self._spawn()
-            elif hand.room(waiting[0]) < 1:
+            elif worker.room(job) < 1:
                 return
             else:
-                job = waiting.popleft()
-                hand.free -= job.needs_slot
-                hand.jobs[job.number] = job
-                _send(hand, job)
+                waiting.popleft()
+                worker.free -= job.needs_slot
+                worker.jobs[job.number] = job
+                worker.send(job)
 
     def _listen(self) -> Iterator[tuple[int, Any]]:
-        sources = {hand.pipe: hand for hand in self._workers}
-        ready = wait([*sources, *(hand.process.sentinel for hand in self._workers)], _TICK)
-        for hand in [sources[pipe] for pipe in ready if isinstance(pipe, Connection)]:
-            yield from self._receive(hand)
-        for hand in [hand for hand in self._workers if not hand.process.is_alive()]:
-            yield from self._reap(hand)
+        """Wait for messages; yield results, also of workers that have ended."""
+        sources = {worker.pipe: worker for worker in self._workers}
+        ready = wait([*sources, *(worker.process.sentinel for worker in self._workers)], _TICK)
+        for worker in [sources[pipe] for pipe in ready if isinstance(pipe, Connection)]:
+            yield from self._receive(worker)
+        for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
+            yield from self._receive(worker)
+            self._workers.remove(worker)
+            code = worker.process.exitcode or 0
+            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+            for number, job in worker.jobs.items():
+                tally = self._tallies.get(getattr(getattr(job.task, "meter", None), "id", ""))
+                yield number, LostJob(f"its worker process was {how}", tally)
+            worker.pipe.close()
+            worker.process.close()
 
-    def _receive(self, hand: _WorkerHandle) -> Iterator[tuple[int, Any]]:
+    def _receive(self, worker: _WorkerHandle) -> Iterator[tuple[int, Any]]:
         try:
-            while hand.pipe.poll():
-                kind, content = hand.pipe.recv()
+            while worker.pipe.poll():
+                kind, content = worker.pipe.recv()
                 if kind == "free":
-                    hand.free += content
+                    worker.free += content
                 elif kind == "tallies":
                     self._tallies.update(content)
+                    self._changed.update(content)
                 elif kind == "result":
                     number, result = content
-                    del hand.jobs[number]
+                    del worker.jobs[number]
                     yield number, result
                 else:
                     number, error, line, trace = content
-                    del hand.jobs[number]
+                    del worker.jobs[number]
                     yield number, LostJob(line, error=error, traceback=trace)
         except (EOFError, OSError):
-            # Its sentinel tells the same, after all that it said has been read.
+            # The worker has ended, and all its messages have been read.
             return
-
-    def _reap(self, hand: _WorkerHandle) -> Iterator[tuple[int, Any]]:
-        yield from self._receive(hand)
-        self._workers.remove(hand)
-        code = hand.process.exitcode or 0
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        for number, job in hand.jobs.items():
-            tally = self._tallies.get(getattr(getattr(job.task, "meter", None), "id", ""))
-            yield number, LostJob(f"its worker process was {how}", tally)
-        hand.pipe.close()
-        hand.process.close()
-
-
-def _send(hand: _WorkerHandle, message: Any) -> None:
-    try:
-        hand.pipe.send(message)
-    except OSError:
-        # A worker that is gone: its sentinel says so.
-        return
 
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Keep Ctrl-C from a worker until it has set its own ways: it inherits what is blocked."""
+    """Block Ctrl-C for a worker, which inherits the mask, until it ignores the signals itself."""
     signals = {signal.SIGINT, signal.SIGTERM}
-    # Starting it unblocks the signals again: so it has to run before they are blocked.
+    # The start of the resource tracker unblocks the signals: start it before they are blocked.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -233,23 +218,17 @@ def _signals_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _somewhere() -> Iterator[None]:
-    """Be in some folder: multiprocessing asks for the current one, which may have been removed."""
+def _existing_folder() -> Iterator[None]:
+    """Change to a folder that exists: multiprocessing fails if the current one was removed."""
     try:
         Path.cwd()
     except FileNotFoundError:
-        with _elsewhere():
+        here = os.open(".", os.O_RDONLY)
+        os.chdir("/")
+        try:
             yield
+        finally:
+            os.chdir(here)
+            os.close(here)
     else:
         yield
-
-
-@contextmanager
-def _elsewhere() -> Iterator[None]:
-    here = os.open(".", os.O_RDONLY)
-    os.chdir("/")
-    try:
-        yield
-    finally:
-        os.chdir(here)
-        os.close(here)

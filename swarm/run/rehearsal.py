@@ -1,7 +1,7 @@
-"""``environment = sandbox``: a collector for one run, whose packets stay for the next."""
+"""``environment = sandbox``: a collector for one run, whose store stays for the next run."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,6 @@ from swarm import files
 from swarm.checkpoint import paths
 from swarm.config.settings import Settings
 from swarm.errors import StateError
-from swarm.run.observer import Observer
 from swarm.text import pluralize
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(settings: Settings, observer: Observer) -> Iterator["Running"]:
-    """Run the sandbox collector, yield it, and note at the end what it holds and where."""
+def opened(settings: Settings, note: Callable[[str], None]) -> Iterator["Running"]:
+    """Run the sandbox and yield it; at the end, ``note`` gets a line on what it holds."""
     from swarm.sandbox.client import announced
     from swarm.sandbox.server import running
 
@@ -35,21 +34,16 @@ def opened(settings: Settings, observer: Observer) -> Iterator["Running"]:
     with running(store, credentials=known) as sandbox:
         with announced(sandbox.client, store):
             yield sandbox
-        observer.notes.append(_held(sandbox, store))
-
-
-def _held(sandbox: "Running", store: Path) -> str:
-    try:
-        packets = sandbox.packets()
-    except StateError:
-        return f"The sandbox ended during the run; what it took until then is in {store}"
-    return f"The sandbox holds {pluralize(packets, 'packet')}, in {store}"
+        try:
+            note(f"The sandbox holds {pluralize(sandbox.packets(), 'packet')}, in {store}")
+        except StateError:
+            note(f"The sandbox ended during the run; what it received until then is in {store}")
 
 
 def last_times(settings: Settings) -> dict[str, str]:
-    """Return the time of the packet of each stream that the sandbox stored last, verbatim.
+    """Return the time of each stream's last packet in the sandbox's store, as it was sent.
 
-    It is not started for that; one that runs is asked. Raises `StateError` where that can't be had.
+    The sandbox is not started for that; one that runs is asked. Raises `StateError`.
     """
     from swarm.sandbox.client import last_packets
 
@@ -58,7 +52,7 @@ def last_times(settings: Settings) -> dict[str, str]:
 
 
 def _store(settings: Settings) -> Path:
-    """Return the sandbox's store; SQLite would follow a link in its place."""
+    """Return the path of the sandbox's store; a link in its place is refused."""
     store = paths.sandbox_store(settings.state)
     files.check_private(store)
     return store

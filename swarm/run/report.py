@@ -1,10 +1,10 @@
-"""Results -> the report: plain data, a table, JSON ("What is printed" in docs/reference.md)."""
+"""The report of a run, as plain data: "What is printed" in docs/reference.md."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
-from swarm.errors import PRECEDENCE
+from swarm.errors import PRECEDENCE, ExitCode
 
 _COUNTS = (
     "rows",
@@ -21,7 +21,7 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class MeterReport:
-    """The outcome of one meter; times as they stand in its packets."""
+    """The outcome of one meter; times as in its packets."""
 
     id: str
     file: str
@@ -66,18 +66,18 @@ class Report:
     notes: tuple[str, ...] = field(default=())
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> ExitCode:
         """The exit code of the run."""
         codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
         if any(meter.tally.rejected or meter.tally.late for meter in self.meters):
-            # Whatever else stopped the meter: time does not mend that.
-            codes.add(3)
+            # Rejected and late rows need action by the user, whatever else stopped the meter.
+            codes.add(ExitCode.DATA)
         if self.signal:
-            codes.add(128 + self.signal)
+            codes.add(ExitCode(128 + self.signal))
         if not codes and any(meter.counts["unsent"] for meter in self.meters):
-            # Zero says that all was acknowledged: without a reason, a row that was not is a bug.
-            codes.add(1)
-        return min(codes, key=PRECEDENCE.index, default=0)
+            # Zero means that all rows are acknowledged: an unsent row without a reason is a bug.
+            codes.add(ExitCode.BUG)
+        return min(codes, key=PRECEDENCE.index, default=ExitCode.OK)
 
     @property
     def totals(self) -> dict[str, Any]:

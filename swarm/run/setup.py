@@ -1,15 +1,16 @@
-"""Settings -> a pool of the right size, the board that its workers share, and their tasks."""
+"""Opens a pool of the right size for the settings of a run."""
 
 import logging
 import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from swarm.collector.transport.base import Engine
 from swarm.config.settings import Settings
 from swarm.delivery.task import number_credentials
-from swarm.run.pool import Crew, Pool
+from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.slots import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 
@@ -20,37 +21,27 @@ _SPARE_DESCRIPTORS = 256
 def open_pool(
     settings: Settings, engine: Engine = "requests"
 ) -> Iterator[tuple[Pool, SharedState]]:
-    """Open a run's pool and board; no worker is left when the block ends.
+    """Open a run's pool and its shared state; no worker process is left when the block ends.
 
-    A pool that sends nothing is best off with the default: nothing is loaded for it.
+    ``engine`` is the HTTP engine of the workers; the default loads nothing if nothing is sent.
     """
     upload = settings.upload
-    processes = _processes(settings)
-    _raise_descriptor_limit(upload.connections)
-    board = SharedState.create(len(number_credentials(settings.meters)))
-    crew = Crew(
-        processes=processes,
-        places=_slots(upload.connections, processes),
-        engine=engine,
-        rate_limit=upload.rate_limit,
-        retry_for=upload.retry_for,
-    )
-    try:
-        with Pool(crew, board) as pool:
-            yield pool, board
-    finally:
-        board.close()
-
-
-def _processes(settings: Settings) -> int:
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    wanted = settings.upload.processes or cores
-    return max(min(wanted, len(settings.meters), settings.upload.connections), 1)
+    most = min(upload.processes or cores, len(settings.meters), upload.connections)
+    processes = max(most, 1)
+    _raise_descriptor_limit(upload.connections)
+    shared = SharedState.create(len(number_credentials(settings.meters)))
+    try:
+        slots = _slots(upload.connections, processes)
+        with Pool(shared, replace(upload, transport=engine), processes, slots) as pool:
+            yield pool, shared
+    finally:
+        shared.close()
 
 
 def _slots(connections: int, processes: int) -> int:
-    """Return how many streams may send at a time: fewer where the system allows few open files."""
+    """Return the number of connection slots: fewer if the system allows few open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes
     if connections > most:
@@ -63,7 +54,7 @@ def _slots(connections: int, processes: int) -> int:
 
 
 def _raise_descriptor_limit(connections: int) -> None:
-    """Allow this process, and the workers that inherit it, the descriptors that it will want."""
+    """Raise the limit of open files for this process and the workers, which inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS_A_STREAM * (connections + MOST_WAITING) + _SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""Why a run ends early: a signal, or the time that it was given."""
+"""The early end of a run: a signal, the time limit, or what stops every stream."""
 
 import signal
 import time
@@ -6,45 +6,70 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import NamedTuple
+
+from swarm.delivery.context import INTERRUPTED
+from swarm.delivery.result import StreamProblem
+from swarm.errors import ExitCode
 
 
 class EndNow(BaseException):
-    """A second signal: end at once."""
+    """A second signal: the run must end at once."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
+class RunEnd(NamedTuple):
+    """The reason why a run ends early, and the problem of each stream that it interrupts."""
+
+    why: str
+    problem: StreamProblem
+
+
+def interruption(why: str) -> RunEnd:
+    """Return the end of a run after which the same command continues."""
+    message = f"stopped: {why}; run the same command again to go on"
+    return RunEnd(why, StreamProblem(INTERRUPTED, message, ExitCode.TEMPORARY))
+
+
 @dataclass
 class Stop:
-    """Whether a run has to stop, and why; ``deadline`` is on the monotonic clock."""
+    """The request to end a run early, if there is one; ``deadline`` is on the monotonic clock.
+
+    ``signal`` is the first signal that came, whatever else ended the run before.
+    """
 
     deadline: float | None = None
     signal: int | None = None
-    why: str | None = None
+    end: RunEnd | None = None
     ends_now: bool = False
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal: the first stops the run in order, the second ends it, once."""
+        """Handle a signal: the first ends the run in order, the second at once."""
         if self.ends_now:
             return
         if self.signal is not None:
             self.ends_now = True
             raise EndNow(self.signal)
         self.signal = number
-        self.why = f"{signal.Signals(number).name} received"
+        self.request(interruption(f"{signal.Signals(number).name} received"))
+
+    def request(self, end: RunEnd) -> None:
+        """Ask for the end of the run; the first reason stays."""
+        self.end = self.end or end
 
     def is_due(self) -> bool:
-        """Tell whether the run has to stop now."""
-        if self.why is None and self.deadline is not None and time.monotonic() >= self.deadline:
-            self.why = "the time of --max-duration is used up"
-        return self.why is not None
+        """Return True if the run must end now."""
+        if self.end is None and self.deadline is not None and time.monotonic() >= self.deadline:
+            self.end = interruption("the time of --max-duration is used up")
+        return self.end is not None
 
 
 @contextmanager
 def stoppable(max_duration: float | None = None) -> Iterator[Stop]:
-    """Take SIGINT and SIGTERM, and the time limit (s), as words to stop."""
+    """Handle SIGINT, SIGTERM and a time limit (s) as requests to end the run."""
     stop = Stop(None if max_duration is None else time.monotonic() + max_duration)
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop.handle) for number in numbers}

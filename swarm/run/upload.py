@@ -1,4 +1,4 @@
-"""A run from end to end, in the parent: lock, check, hand out, gather the results."""
+"""A run from end to end, in the parent process: lock, check, send, collect the results."""
 
 import logging
 import time
@@ -16,11 +16,10 @@ from swarm.collector.transport import available
 from swarm.config.settings import Meter, Settings
 from swarm.config.urls import ENVIRONMENTS
 from swarm.csv import CheckResult, Row
-from swarm.delivery.check import CheckTask
 from swarm.delivery.context import INTERRUPTED
-from swarm.delivery.result import StreamProblem, StreamResult, Tally
-from swarm.delivery.task import LOCKED, Task, invalid, make_tasks
-from swarm.errors import StateError
+from swarm.delivery.result import State, StreamProblem, StreamResult, Tally
+from swarm.delivery.task import LOCKED, Task, files_problem, make_tasks
+from swarm.errors import ExitCode, StateError
 from swarm.packet import body, packet, timestamp
 from swarm.run.check import check_all, make_check_tasks
 from swarm.run.observer import Observer
@@ -28,14 +27,14 @@ from swarm.run.pool import LostJob, Pool
 from swarm.run.report import MeterReport, Report
 from swarm.run.setup import open_pool
 from swarm.run.shared import SharedState
-from swarm.run.stop import Stop, stoppable
+from swarm.run.stop import RunEnd, Stop, interruption, stoppable
 from swarm.text import pluralize
 
 _LOG = logging.getLogger(__name__)
 
 
 class Sandbox(Protocol):
-    """A collector that a run brings."""
+    """A collector that runs for one upload."""
 
     @property
     def url(self) -> str:
@@ -43,26 +42,27 @@ class Sandbox(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether it can still answer."""
+        """True if it can still answer."""
 
     def forget(self, streams: Sequence[str]) -> None:
         """Drop the packets of some streams; raises `StateError`."""
 
 
-OpenSandbox = Callable[[Settings], AbstractContextManager[Sandbox]]
+#: Opens a sandbox; at its end, the function that it is given gets a line for the report.
+OpenSandbox = Callable[[Settings, Callable[[str], None]], AbstractContextManager[Sandbox]]
 
 
 def upload(
     settings: Settings, observer: Observer, open_sandbox: OpenSandbox | None = None
 ) -> Report:
-    """Check every file, then send what is new; ``open_sandbox`` brings a collector of its own."""
+    """Check every file, then send what is new; ``open_sandbox`` brings a collector for the run."""
     with stoppable(settings.upload.max_duration) as stop:
         return _Run(settings, observer, stop, open_sandbox).report()
 
 
-def packet_of(survey: CheckResult, row: Row) -> bytes:
-    """Return the packet that a row of a survey makes."""
-    return packet(survey.meter, row.instant, row.offset, body(survey.registers, row.cells))
+def packet_of(checked: CheckResult, row: Row) -> bytes:
+    """Return the packet of a row."""
+    return packet(checked.meter, row.instant, row.offset, body(checked.registers, row.cells))
 
 
 class _Run:
@@ -78,37 +78,31 @@ class _Run:
         self.stop = stop
         self.open_sandbox = open_sandbox
         self.results: dict[str, StreamResult] = {}
-        self.cause: StreamProblem | None = None
+        self.notes: list[str] = []
         self.locks: list[StreamLocks] = []
-        self.lost: StreamProblem | None = None
+        self.lost_locks: StreamProblem | None = None
 
     def report(self) -> Report:
-        """Do the run, and say what it did."""
+        """Do the run and return its report."""
         started, start = time.time(), time.monotonic()
         with ExitStack() as stack:
-            surveys = self._go(self._lock(stack))
-        pairs = zip(self.settings.meters, surveys, strict=True)
-        meters = tuple(self._meter(*pair) for pair in pairs)
+            checked = self._check_and_send(self._lock(stack))
+        meters = tuple(
+            meter_report(meter, each, self._result(each))
+            for meter, each in zip(self.settings.meters, checked, strict=True)
+        )
         seconds = time.monotonic() - start
         return Report(
             config=str(self.settings.config),
-            collector="sandbox" if self.settings.sandbox else self.settings.url,
+            collector=self.settings.url or "sandbox",
             started=started,
             # The clock may have been set meanwhile.
             finished=max(time.time(), started + seconds),
             seconds=seconds,
             meters=meters,
             signal=self.stop.signal,
-            notes=tuple(self._notes(meters)),
+            notes=(*self._closing_notes(meters), *self.notes),
         )
-
-    def _notes(self, meters: Sequence[MeterReport]) -> Iterator[str]:
-        stopped = any(result.state == "stopped" for result in self.results.values())
-        if self.settings.upload.restart and (stopped or self.stop.why):
-            yield "Begun anew by --restart; to go on, run the command without --restart"
-        if not self.settings.upload.keep_going and self.stop.why is None:
-            yield from _held_back(meters)
-        yield from _advice(self.settings, meters)
 
     def _lock(self, stack: ExitStack) -> set[str]:
         """Lock all streams for this run; return the IDs of those that no other run holds."""
@@ -120,71 +114,69 @@ class _Run:
             self.locks.append(StreamLocks(path))
             stack.callback(self.locks[-1].close)
         runs, senders = self.locks
-        return {
-            meter.id
-            for meter in self.settings.meters
-            if runs.take(meter.id) and _is_free(senders, meter.id)
-        }
+        free = set()
+        for meter in self.settings.meters:
+            # A worker of a run that was killed may still send a stream, and lock it.
+            if runs.take(meter.id) and senders.take(meter.id):
+                senders.release(meter.id)
+                free.add(meter.id)
+        return free
 
-    def _go(self, free: set[str]) -> list[CheckResult]:
+    def _check_and_send(self, free: set[str]) -> list[CheckResult]:
+        upload = self.settings.upload
         for meter in self.settings.meters:
             if meter.id not in free:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
-        engine = available(self.settings.upload.transport)
-        with open_pool(self.settings, engine) as (pool, board):
-            surveys = check_all(self._checks(), pool, self.observer, self.stop)
-            sound = {s.meter: s for s in surveys if s.is_sound and s.meter in free}
-            may_go = self.settings.upload.keep_going or all(s.is_sound for s in surveys)
-            if sound and may_go and self.stop.why is None and self._has_its_locks():
-                self._send(pool, board, sound)
-        return surveys
+        with open_pool(self.settings, available(upload.transport)) as (pool, shared):
+            tasks = make_check_tasks(self.settings, resumes=not upload.restart)
+            checked = check_all(tasks, pool, self.observer, self.stop)
+            sound = {each.meter: each for each in checked if each.is_sound and each.meter in free}
+            may_send = upload.keep_going or all(each.is_sound for each in checked)
+            if sound and may_send and self.stop.end is None and self._has_its_locks():
+                self._send(pool, shared, sound)
+        return checked
 
-    def _checks(self) -> list[CheckTask]:
-        return make_check_tasks(self.settings, resumes=not self.settings.upload.restart)
-
-    def _send(self, pool: Pool, board: SharedState, sound: Mapping[str, CheckResult]) -> None:
-        opened = self.open_sandbox(self.settings) if self.open_sandbox else nullcontext(None)
+    def _send(self, pool: Pool, shared: SharedState, sound: Mapping[str, CheckResult]) -> None:
+        opened: AbstractContextManager[Sandbox | None] = nullcontext()
+        if self.open_sandbox:
+            opened = self.open_sandbox(self.settings, self.notes.append)
         with opened as sandbox:
             tasks = make_tasks(self.settings, sound, sandbox.url if sandbox else None)
-            self.observer.sending({meter: s.packets for meter, s in sound.items()})
+            self.observer.sending({meter: each.packets for meter, each in sound.items()})
             if self.settings.upload.restart:
                 restart_checkpoints(tasks, sandbox)
-            board.restart_clock()
-            for number, result in pool.run(
-                "swarm.delivery.deliver:deliver", tasks, self._tick(pool, sandbox)
-            ):
+            shared.restart_clock()
+
+            def tick(changed: Mapping[str, Tally]) -> None:
+                self._tick(changed, pool, sandbox)
+
+            for number, result in pool.run("swarm.delivery.deliver:deliver", tasks, tick):
                 ended = _lost(tasks[number], result) if isinstance(result, LostJob) else result
                 self._end(ended)
-                if ended.stops_run and self.cause is None:
-                    self.cause = ended.problem
+                if ended.stops_run and ended.problem and self.stop.end is None:
+                    self.stop.request(RunEnd(ended.problem.message, ended.problem))
                     pool.stop()
 
-    def _tick(self, pool: Pool, sandbox: Sandbox | None) -> Callable[[Mapping[str, Tally]], None]:
-        def tick(tallies: Mapping[str, Tally]) -> None:
-            self.observer.tallies(tallies)
-            if self.lost is None and not self._has_its_locks():
-                self.observer.stopping("the state folder was removed or replaced")
-                pool.stop()
-            elif self.cause is None and self.stop.is_due():
-                self._stop(pool, self.stop.why or "")
-            elif self.cause is None and sandbox and not sandbox.is_running:
-                self._stop(pool, "the sandbox has ended")
-
-        return tick
-
-    def _stop(self, pool: Pool, why: str) -> None:
-        self.cause = _interruption(why)
-        self.observer.stopping(why)
-        pool.stop()
+    def _tick(self, changed: Mapping[str, Tally], pool: Pool, sandbox: Sandbox | None) -> None:
+        """Show progress, and end the run early if it has to."""
+        self.observer.tallies(changed)
+        if self.lost_locks is None and not self._has_its_locks():
+            self.observer.stopping("the state folder was removed or replaced")
+            pool.stop()
+        if sandbox and not sandbox.is_running:
+            self.stop.request(interruption("the sandbox has ended"))
+        if self.stop.is_due() and self.stop.end and not pool.is_stopping:
+            self.observer.stopping(self.stop.end.why)
+            pool.stop()
 
     def _has_its_locks(self) -> bool:
-        """Tell whether this run's locks keep others off; if not, that ends the run."""
+        """Return True if this run's locks keep other runs out; if not, the run must end."""
         try:
             for locks in self.locks:
                 locks.check()
         except StateError as error:
-            self.lost = StreamProblem("state", str(error), error.exit_code)
-            self.cause = self.cause or self.lost
+            self.lost_locks = StreamProblem.of("state", error)
+            self.stop.request(RunEnd(str(error), self.lost_locks))
             return False
         return True
 
@@ -196,34 +188,48 @@ class _Run:
             self.observer.notice(notice)
         self.observer.ended(result)
 
-    def _meter(self, meter: Meter, survey: CheckResult) -> MeterReport:
-        """Return what became of a meter."""
-        result = self.results.get(meter.id) or self._without_result(survey)
-        problem = result.problem
-        if problem and problem.kind == INTERRUPTED:
-            result = replace(result, problem=self.cause or problem)
-        if self.lost and result.state == "done":
-            # All was sent, but what records it may be gone.
-            result = replace(result, problem=self.lost)
-        return meter_report(meter, survey, result)
+    def _result(self, checked: CheckResult) -> StreamResult:
+        """Return the result of a meter, with the reason of an early end."""
+        reason = self.stop.end.problem if self.stop.end else None
+        result = self.results.get(checked.meter)
+        if result is None:
+            problem = files_problem(checked)
+            state: State = "invalid" if problem else "not started"
+            return StreamResult(checked.meter, state, problem=problem or reason)
+        if result.problem and result.problem.kind == INTERRUPTED:
+            return replace(result, problem=reason or result.problem)
+        if self.lost_locks and result.state == "done":
+            # All rows were sent, but their records may be lost.
+            return replace(result, problem=self.lost_locks)
+        return result
 
-    def _without_result(self, survey: CheckResult) -> StreamResult:
-        problem = invalid(survey)
-        if problem:
-            return StreamResult(survey.meter, "invalid", problem=problem)
-        cause = self.cause or (_interruption(self.stop.why) if self.stop.why else None)
-        return StreamResult(survey.meter, "not started", problem=cause)
+    def _closing_notes(self, meters: Sequence[MeterReport]) -> Iterator[str]:
+        stopped = any(result.state == "stopped" for result in self.results.values())
+        if self.settings.upload.restart and (stopped or self.stop.end):
+            yield (
+                "This run started over (--restart). To continue it, run the command without "
+                "--restart."
+            )
+        states = Counter(meter.state for meter in meters)
+        bad, others = states["invalid"], states["not started"]
+        if bad and not self.settings.upload.keep_going and self.stop.end is None:
+            have = "has" if bad == 1 else "have"
+            rest = "the other" if others == 1 else f"the other {others}"
+            hint = f"; --keep-going sends {rest}" if others else ""
+            whole = pluralize(len(meters), "meter")
+            yield f"Nothing was sent: {bad} of {whole} {have} problems{hint}"
+        yield from advice(self.settings, meters)
 
 
-def meter_report(meter: Meter, survey: CheckResult, result: StreamResult) -> MeterReport:
-    """Return what the report says of a meter."""
-    times = [timestamp(row.instant, row.offset) for row in survey.ends]
+def meter_report(meter: Meter, checked: CheckResult, result: StreamResult) -> MeterReport:
+    """Return the report of one meter."""
+    times = [timestamp(row.instant, row.offset) for row in checked.ends]
     return MeterReport(
         id=meter.id,
         file=", ".join(map(str, meter.files)),
         state=result.state,
-        rows=survey.rows,
-        tally=replace(result.tally, filtered=survey.filtered if survey.is_sound else 0),
+        rows=checked.rows,
+        tally=replace(result.tally, filtered=checked.filtered if checked.is_sound else 0),
         first=times[0] if times else None,
         last=times[-1] if times else None,
         verified=result.verified,
@@ -231,10 +237,21 @@ def meter_report(meter: Meter, survey: CheckResult, result: StreamResult) -> Met
     )
 
 
+def advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
+    """Yield what the user can do about problems that are not those of a single meter."""
+    problems = [meter.problem for meter in meters if meter.problem]
+    if not settings.ca_bundle and any(problem.kind == "tls" for problem in problems):
+        yield "If a private authority signed the certificate: name its file as 'ca_bundle'"
+    is_refused = any("Connection refused" in problem.message for problem in problems)
+    if is_refused and settings.url == ENVIRONMENTS["local"]:
+        yield "No collector is running on this computer. Start one to rehearse: swarm sandbox"
+
+
 def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
-    """Begin all checkpoints anew: if the run is interrupted, all its meters are to go on."""
+    """Start all checkpoints over, so that an interrupted run can continue with all its meters."""
     if sandbox:
-        # Who is killed before the store has forgotten has no checkpoint: no row seems sent.
+        # Delete the checkpoints first: if the run is killed before the sandbox drops its packets,
+        # no row must count as sent.
         for task in tasks:
             remove(task.ledger)
         sandbox.forget([task.meter.id for task in tasks])
@@ -242,60 +259,20 @@ def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
         Ledger.create(task.ledger, task.meter.id, anew=True).close()
 
 
-def _held_back(meters: Sequence[MeterReport]) -> Iterator[str]:
-    """Yield what meters with problems have kept from being sent, if there are any."""
-    states = Counter(meter.state for meter in meters)
-    bad, others = states["invalid"], states["not started"]
-    if bad:
-        have = "has" if bad == 1 else "have"
-        rest = "the other" if others == 1 else f"the other {others}"
-        hint = f"; --keep-going sends {rest}" if others else ""
-        yield f"Nothing was sent: {bad} of {pluralize(len(meters), 'meter')} {have} problems{hint}"
-
-
-def _advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
-    """Yield what may help with problems that have nothing to do with a meter."""
-    problems = [meter.problem for meter in meters if meter.problem]
-    if not settings.ca_bundle and any(problem.kind == "tls" for problem in problems):
-        yield "Where a certificate is of an authority of your own: name its file as 'ca_bundle'"
-    is_away = any("Connection refused" in problem.message for problem in problems)
-    if is_away and settings.url == ENVIRONMENTS["local"]:
-        yield "Nothing listens on this machine: 'swarm sandbox' is a collector to rehearse with"
-
-
 def _lost(task: Task, lost: LostJob) -> StreamResult:
-    """Return the result of a stream whose worker was killed, or that met a bug."""
-    tally = _recounted(task, lost.tally) if lost.tally else Tally()
+    """Return the result of a stream whose worker was killed, or that raised an exception."""
+    tally = lost.tally or Tally()
+    if tally.base is not None:
+        # The ledger has the rows that the worker sent since its last report.
+        found = count_records(task.ledger, tally.base + tally.sent)
+        sent, rejected = tally.sent + found[ACKNOWLEDGED], tally.rejected + found[REJECTED]
+        tally = replace(tally, sent=sent, rejected=rejected)
     if lost.traceback is None:
         message = f"{lost.message}; run the same command again to go on"
-        return StreamResult(task.meter.id, "stopped", tally, StreamProblem("worker", message, 5))
-    if isinstance(lost.error, StateError):
-        problem = StreamProblem("state", str(lost.error), lost.error.exit_code)
-        return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
-    problem = StreamProblem("bug", f"a bug in swarm: {lost.message}; -vv shows where", 1)
+        problem = StreamProblem("worker", message, ExitCode.TEMPORARY)
+    elif isinstance(lost.error, StateError):
+        problem = StreamProblem.of("state", lost.error)
+    else:
+        message = f"a bug in swarm: {lost.message}; -vv shows where"
+        problem = StreamProblem("bug", message, ExitCode.BUG)
     return StreamResult(task.meter.id, "stopped", tally, problem, traceback=lost.traceback)
-
-
-def _recounted(task: Task, tally: Tally) -> Tally:
-    """Count what became of rows since a worker last told: its ledger knows."""
-    if tally.base is None:
-        return tally
-    found = count_records(task.ledger, tally.base + tally.sent)
-    return replace(
-        tally,
-        sent=tally.sent + found[ACKNOWLEDGED],
-        rejected=tally.rejected + found[REJECTED],
-    )
-
-
-def _interruption(why: str) -> StreamProblem:
-    message = f"stopped: {why}; run the same command again to go on"
-    return StreamProblem(INTERRUPTED, message, 5)
-
-
-def _is_free(senders: StreamLocks, stream: str) -> bool:
-    """Tell whether no worker of a run that was killed can still send a stream."""
-    if not senders.take(stream):
-        return False
-    senders.release(stream)
-    return True

@@ -1,4 +1,4 @@
-"""A worker process: jobs that send streams, in places, for a parent that it does not outlive."""
+"""A worker process: it runs jobs for the parent, and ends when the parent does."""
 
 import os
 import signal
@@ -18,15 +18,15 @@ from swarm.open_files import has_too_many, way_out
 from swarm.run.context import WorkerConfig, WorkerContext
 from swarm.scheduler import THREADS
 
-EVENT_SECONDS = 0.1
-
+#: The time (s) between two reports of changed tallies.
+REPORT_SECONDS = 0.1
 
 Kind = Literal["free", "tallies", "result", "crash"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call of a function, by its name ``module:function``; ``number`` names its result."""
+    """One call of a function, by its name ``module:function``; ``number`` is that of its task."""
 
     number: int
     function: str
@@ -35,81 +35,76 @@ class Job:
 
 
 class _Worker:
-    def __init__(self, pipe: Connection, brief: WorkerConfig) -> None:
+    def __init__(self, pipe: Connection, config: WorkerConfig) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
         self._changes: SimpleQueue[int] = SimpleQueue()
-        self._context = WorkerContext(brief, self._changes.put, self._tell_tallies)
+        self._context = WorkerContext(config, self._changes.put, self._report_tallies)
 
     def serve(self) -> None:
-        """Take jobs until the parent is done, or gone."""
-        threading.Thread(target=self._report, daemon=True).start()
-        threading.Thread(target=self._tell_free, daemon=True).start()
+        """Take jobs until the parent says that there are no more, or has ended."""
+        threading.Thread(target=self._report_changes, daemon=True).start()
+        threading.Thread(target=self._report_free, daemon=True).start()
         while True:
             try:
                 message = self._pipe.recv()
             except (EOFError, OSError):
-                # The parent is gone: nothing may be sent any more, by any thread.
+                # The parent has ended: no thread may send anything more.
                 os._exit(1)
             if message is None:
                 os._exit(0)
             if message == "stop":
                 self._context.stopping.set()
+            elif message.needs_slot:
+                self._context.slots.expect()
+                self._context.scheduler.spawn(self._run, message)
             else:
-                self._start(message)
-
-    def _start(self, job: Job) -> None:
-        """Begin a job: one that only works gets a thread, so that the others need not wait."""
-        if job.needs_slot:
-            self._context.slots.expect()
-            self._context.scheduler.spawn(self._run, job)
-        else:
-            THREADS.spawn(self._run, job)
+                # A job that computes gets a thread, so that streams need not wait for it.
+                THREADS.spawn(self._run, message)
 
     def _run(self, job: Job) -> None:
         try:
-            self._call(job)
-        finally:
-            if job.needs_slot:
-                self._context.slots.done()
-
-    def _call(self, job: Job) -> None:
-        try:
             module, _, name = job.function.partition(":")
             result = getattr(import_module(module), name)(job.task, self._context)
-            self._tell("result", (job.number, result))
+            self._send("result", (job.number, result))
         except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
             if has_too_many(error):
                 own = StateError(way_out())
             line = traceback.format_exception_only(error)[-1].strip()
-            self._tell("crash", (job.number, own, line, traceback.format_exc()))
+            self._send("crash", (job.number, own, line, traceback.format_exc()))
+        finally:
+            if job.needs_slot:
+                self._context.slots.done()
 
-    def _tell_free(self) -> None:
-        """Tell the parent of places, for who must not wait until it hears: it may be talking."""
-        while True:
-            self._tell("free", self._changes.get())
+    def _report_free(self) -> None:
+        """Report changes in the number of free slots, for threads that must not wait for the pipe.
 
-    def _tell_tallies(self, tallies: dict[str, Tally]) -> None:
-        self._tell("tallies", tallies)
-
-    def _report(self) -> None:
-        """Tell the parent the newest facts, ten times a second at most; watch the locks as often.
-
-        The parent watches its own as well, but may be stopped, or wait for a terminal.
+        The parent may itself be writing to the pipe, and read only after that.
         """
-        told: dict[str, Tally] = {}
         while True:
-            time.sleep(EVENT_SECONDS)
-            self._context.watch_locks()
-            facts = {}
-            for stream, tally in list(self._context.tallies.items()):
-                if told.get(stream) != tally:
-                    facts[stream] = told[stream] = tally.copy()
-            if facts:
-                self._tell_tallies(facts)
+            self._send("free", self._changes.get())
 
-    def _tell(self, kind: Kind, content: Any) -> None:
+    def _report_tallies(self, tallies: dict[str, Tally]) -> None:
+        self._send("tallies", tallies)
+
+    def _report_changes(self) -> None:
+        """Report the tallies that have changed, ten times a second, and check the locks as often.
+
+        The parent checks its own locks as well, but may be stopped, or wait for a terminal.
+        """
+        reported: dict[str, Tally] = {}
+        while True:
+            time.sleep(REPORT_SECONDS)
+            self._context.watch_locks()
+            changed = {}
+            for stream, tally in list(self._context.tallies.items()):
+                if reported.get(stream) != tally:
+                    changed[stream] = reported[stream] = tally.copy()
+            if changed:
+                self._report_tallies(changed)
+
+    def _send(self, kind: Kind, content: Any) -> None:
         try:
             with self._send_mutex:
                 self._pipe.send((kind, content))
@@ -117,30 +112,30 @@ class _Worker:
             os._exit(1)
 
 
-def _end(bug: threading.ExceptHookArgs) -> None:
-    """End the process, as one of its threads has: the parent is told, and nobody waits for ever."""
+def _end_process(bug: threading.ExceptHookArgs) -> None:
+    """End the process if one of its threads failed, so that the parent does not wait for it."""
     threading.__excepthook__(bug)
     os._exit(1)
 
 
-def main(pipe: Connection, brief: WorkerConfig) -> None:
+def main(pipe: Connection, config: WorkerConfig) -> None:
     """Run a worker process."""
-    # A terminal sends Ctrl-C to the whole group: the parent alone decides what it means.
+    # A terminal sends Ctrl-C to the whole process group: only the parent acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.excepthook = _end
-    if brief.slots > 1:
-        # From the parent's number on: runs at the same time are not to meet on the first core.
-        keep_to_one_core(os.getppid() + brief.number)
-    _Worker(pipe, brief).serve()
+    threading.excepthook = _end_process
+    if config.slots > 1:
+        # Offset by the parent's PID, so that concurrent runs do not pin to the same cores.
+        keep_to_one_core(os.getppid() + config.number)
+    _Worker(pipe, config).serve()
 
 
 def keep_to_one_core(number: int) -> None:
-    """Keep this thread, and those that it starts, to one of the cores; ``number`` picks it.
+    """Pin this thread, and those that it starts, to one core; ``number`` chooses it.
 
-    Left to the system, a worker's thread moves between cores and finds their caches cold; many
-    threads of one process spend more time on waking one another for the interpreter lock than on
-    packets (figures in docs/performance.md). Where the system does not offer it, nothing happens.
+    Otherwise the threads of a worker move between cores and find their caches cold, and spend more
+    time on waking one another for the interpreter lock than on packets (docs/performance.md). If
+    the system does not offer it, nothing happens.
     """
     if not hasattr(os, "sched_setaffinity"):
         return

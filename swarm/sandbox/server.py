@@ -41,7 +41,9 @@ _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
 # How long a sandbox may take to end before it is killed (s).
 _PATIENCE: Final = 5.0
-_ERRORS: Final = {error.exit_code: error for error in (SettingsError, StateError)}
+_ERRORS: Final[dict[int, type[SwarmError]]] = {
+    error.exit_code: error for error in (SettingsError, StateError)
+}
 
 
 class SandboxConfig(NamedTuple):

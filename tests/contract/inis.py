@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from swarm.config.settings import Settings
-from swarm.config.urls import ENVIRONMENTS
+from swarm.config.urls import ENVIRONMENTS, with_route
 from tests.support.ini import CREDENTIALS, SWARM, meters, users
 
 Parts = Mapping[str, str]
@@ -47,7 +47,7 @@ class Rule(NamedTuple):
     problems: tuple[str, ...]
 
 
-def _url(settings: Settings) -> str:
+def _url(settings: Settings) -> str | None:
     return settings.url
 
 
@@ -415,7 +415,7 @@ RULES = (
     Rule(
         "[meter:] route",
         {"swarm": f"url = https://h.example/x/\n{_ZONE}", "rest": "[meter:gas]\nroute = utc"},
-        lambda settings: settings.meters[0].url,
+        lambda settings: with_route(settings.url or "", settings.meters[0].route),
         "https://h.example/unifiedjson_utc/",
         {"rest": "[meter:gas]\nroute = local"},
         ("10: [meter:gas] route: found 'local', expected utc or partial",),

@@ -14,11 +14,11 @@ from swarm.csv import Window, check_files
 from swarm.csv.problems import Kind
 from swarm.delivery.result import State, StreamKind, StreamProblem, Tally, Verified
 from swarm.delivery.status import StreamStatus
-from swarm.errors import PRECEDENCE
+from swarm.errors import PRECEDENCE, ExitCode
 from swarm.run import report
 from tests.docs.test_reference import code, section, table
 
-PROBLEM = StreamProblem("late", "m", 3, 1, 200)
+PROBLEM = StreamProblem("late", "m", ExitCode.DATA, 1, 200)
 TIME = "2023-01-01T00:00:00.000+00:00"
 
 
@@ -36,7 +36,7 @@ def check(folder: Path) -> tuple[str, dict[str, Any]]:
     sound.write_text("".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 3, 7, 8)))
     bad.write_text("2023-07-01 00:00:00,x\n")
     rules = CsvRules("UTC")
-    meters = tuple(Meter(p.stem, (p,), rules, "https://c", None) for p in (sound, bad))
+    meters = tuple(Meter(p.stem, (p,), rules) for p in (sound, bad))
     surveys = [check_files(meter, Window(), with_quality=True) for meter in meters]
     settings = Settings(Path("c.ini"), "c", "https://c", meters, Upload(), Path("state"))
     told = json.loads(check_report.as_json(settings, surveys, 10.0))

@@ -37,9 +37,9 @@ def cost(folder: Path, url: str, lines: list[str]) -> Cost:
     path = folder / f"{len(lines)}.csv"
     path.write_text("".join(f"{line}\n" for line in lines))
     os.utime(path, (1, 1))
-    meter = Meter(f"m{len(lines)}", (path,), CsvRules("UTC"), url, None)
+    meter = Meter(f"m{len(lines)}", (path,), CsvRules("UTC"))
     found = check_files(meter, Window())
-    task = Task(meter, found, Upload(), "c", str(folder / "state"), Access("u", "p"), 0)
+    task = Task(meter, found, Upload(), url, "c", str(folder / "state"), Access("u", "p"), 0)
     with spawned(deliver_counted, task) as process:
         return Cost(*process.hear())
 

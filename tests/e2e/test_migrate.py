@@ -49,7 +49,7 @@ def test_the_settings_are_the_same(
     old, new, _ = both(tmp_path, text(changes, logs))
     (before,), (after,) = old.meters, new.meters
     assert before.credentials == after.credentials
-    assert (before.id, before.url, before.rules) == (after.id, after.url, after.rules)
+    assert (before.id, old.url, before.rules) == (after.id, new.url, after.rules)
     assert (old.collector, old.state, old.upload) == (new.collector, new.state, new.upload)
     assert old.log_file == new.log_file
     assert [path.name for path in before.files] == [

@@ -113,12 +113,12 @@ class Delivery(RuleBasedStateMachine):
 
     def task(self) -> Task:
         """Check the file and return the stream's task."""
-        meter = Meter("m", (self.path,), CsvRules("UTC"), self.collector.url, None)
+        meter = Meter("m", (self.path,), CsvRules("UTC"))
         os.utime(self.path, (1, 1))
         found = check_files(meter, Window())
         options = Upload(settle=0.0, retry_for=5.0, timeout=5.0)
         state = str(Path(self.folder.name) / "state")
-        return Task(meter, found, options, "c", state, Access("u", "p"), 0)
+        return Task(meter, found, options, self.collector.url, "c", state, Access("u", "p"), 0)
 
 
 def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
@@ -143,7 +143,9 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
         patched.setattr(Ledger, "mark_in_flight", mortal(Ledger.mark_in_flight, dies_before=True))
         patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
         context = WorkerContext(
-            WorkerConfig(SharedState.create(1), 1, engine), lambda _: None, lambda _: None
+            WorkerConfig(SharedState.create(1), 1, Upload(transport=engine)),
+            lambda _: None,
+            lambda _: None,
         )
         context.slots.expect()
         in_job(context.scheduler, deliver, task, context)

@@ -84,7 +84,7 @@ def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
     monkeypatch.setattr(Running, "forget", killed)
     settings = load(config, {"restart": True})
     with pytest.raises(Killed):
-        upload(settings, SilentProgress(), lambda settings: opened(settings, SilentProgress()))
+        upload(settings, SilentProgress(), opened)
     asked = workspace.run(config)
     assert (3, True) == (asked.code, "says what was sent" in asked.err)
     assert workspace.run(config, "--restart").code == 0

@@ -15,7 +15,7 @@ from swarm.cli.progress import SilentProgress
 from swarm.config.load import load
 from swarm.delivery.result import StreamProblem
 from swarm.delivery.status import StreamStatus
-from swarm.errors import StateError
+from swarm.errors import ExitCode, StateError
 from swarm.run.status import status
 from swarm.sandbox.client import last_packets
 from swarm.sandbox.store import Store
@@ -23,7 +23,7 @@ from tests.support.collector import Collector, Reply, Request
 from tests.support.processes import until
 from tests.support.workspace import Finished, Workspace, ended, packet, rows
 
-DOWN = StreamProblem("temporary", "down", 5)
+DOWN = StreamProblem("temporary", "down", ExitCode.TEMPORARY)
 LATEST = "2023-07-01T00:15:00.000+01:00"
 
 
@@ -55,10 +55,12 @@ def test_the_json_is_as_promised() -> None:
 
 def test_the_gravest_problem_is_the_exit_code() -> None:
     """In the order of the reference; all are told, each cause once."""
-    bad = StreamStatus("a", 3, invalid=StreamProblem("number", "x", 3), problems=(DOWN,))
+    bad = StreamStatus(
+        "a", 3, invalid=StreamProblem("number", "x", ExitCode.DATA), problems=(DOWN,)
+    )
     assert 5 == status_report.exit_code([StreamStatus("b", 1, problems=(DOWN,))])
     assert 3 == status_report.exit_code([bad])
-    state = replace(bad, problems=(DOWN, StreamProblem("state", "damaged", 7)))
+    state = replace(bad, problems=(DOWN, StreamProblem("state", "damaged", ExitCode.STATE)))
     assert 7 == status_report.exit_code([bad, state])
     assert 0 == status_report.exit_code([StreamStatus("c", 1)])
     assert ["a, b: down"] == status_report.problem_lines([bad, replace(bad, id="b", invalid=None)])

@@ -13,8 +13,9 @@ import pytest
 from swarm.config.load import load
 from swarm.config.settings import Settings
 from swarm.delivery.result import StreamProblem, Tally
+from swarm.errors import ExitCode
+from swarm.run import upload as uploads
 from swarm.run.report import MeterReport
-from swarm.run.upload import _advice
 from tests.support.collector import Collector, Reply, Request
 from tests.support.workspace import Workspace, packets, rows
 
@@ -174,11 +175,15 @@ def test_what_may_help_is_added(workspace: Workspace) -> None:
 
     def advice(settings: Settings, *problem: Any) -> str:
         found = MeterReport("m", "m.csv", "stopped", 1, Tally(), problem=StreamProblem(*problem))
-        return " ".join(_advice(settings, [found]))
+        return " ".join(uploads.advice(settings, [found]))
 
-    away = ("temporary", "could not connect to localhost:8080: Connection refused", 5)
-    tls = ("tls", "the certificate was not accepted", 4)
-    assert ("'swarm sandbox'" in advice(local, *away), advice(demo, *away)) == (True, "")
+    away = (
+        "temporary",
+        "could not connect to localhost:8080: Connection refused",
+        ExitCode.TEMPORARY,
+    )
+    tls = ("tls", "the certificate was not accepted", ExitCode.REFUSED)
+    assert ("swarm sandbox" in advice(local, *away), advice(demo, *away)) == (True, "")
     assert "'ca_bundle'" in advice(demo, *tls)
     assert advice(replace(demo, ca_bundle="x"), *tls) == ""
 

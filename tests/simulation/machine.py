@@ -32,7 +32,7 @@ from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.deliver import deliver
 from swarm.delivery.result import StreamResult, Tally
 from swarm.delivery.status import read_status_offline
-from swarm.delivery.task import Task, invalid
+from swarm.delivery.task import Task, files_problem
 from swarm.errors import StateError
 from swarm.run.report import Report
 from swarm.run.upload import meter_report, restart_checkpoints
@@ -169,21 +169,13 @@ class Context:
         """Tell that each packet is given up by itself."""
         return False
 
-    def is_credential_accepted(self, _credential: int) -> bool:
-        """Tell that the credential is good."""
-        return True
-
-    def disable_credential(self, _credential: int) -> None:
+    def refuse_credential(self, _credential: int) -> None:
         """Do nothing: no credential is refused."""
-
-    def is_credential_disabled(self, _credential: int) -> bool:
-        """Tell that no credential is refused."""
-        return False
 
     def raise_if_stopped(self, _credential: int | None = None) -> None:
         """Raise `Halted` once the run was interrupted."""
         if self.is_halted:
-            raise StopRequested("the run is told to stop")
+            raise StopRequested
 
     def lock_stream(self, _task: Task) -> bool:
         """Lock the stream: one run follows the other here."""
@@ -289,7 +281,7 @@ class Simulated:
 
     def recorded(self) -> set[int]:
         """Return the instants that the checkpoint has acknowledged."""
-        path = self._task(Meter(STREAM, (), CsvRules("UTC"), _URL, None), Upload()).ledger
+        path = self._task(Meter(STREAM, (), CsvRules("UTC")), Upload()).ledger
         with suppress(StateError):
             ledger = Ledger.view(path, STREAM)
             if ledger is not None:
@@ -317,10 +309,12 @@ class Simulated:
             self.collector.arrive()
 
     def _task(self, meter: Meter, upload: Upload) -> Task:
-        return Task(meter, CheckResult(STREAM), upload, "c", str(self._state), Access("u", "p"), 0)
+        return Task(
+            meter, CheckResult(STREAM), upload, _URL, "c", str(self._state), Access("u", "p"), 0
+        )
 
     def _sent(self, attempt: Attempt) -> Told:
-        meter = Meter(STREAM, attempt.files, CsvRules(self._zone), _URL, None)
+        meter = Meter(STREAM, attempt.files, CsvRules(self._zone))
         upload = Upload(
             since=attempt.since,
             until=attempt.until,
@@ -333,9 +327,9 @@ class Simulated:
         )
         task = self._task(meter, upload)
         ledger = None if upload.restart else task.ledger
-        survey = check(CheckTask(meter, Window(upload.since, upload.until), ledger=ledger), None)
-        task = replace(task, survey=survey)
-        problem = invalid(survey)
+        checked = check(CheckTask(meter, Window(upload.since, upload.until), ledger=ledger), None)
+        task = replace(task, checked=checked)
+        problem = files_problem(checked)
         if problem is not None:
             result = StreamResult(STREAM, "invalid", problem=problem)
         else:
@@ -346,7 +340,7 @@ class Simulated:
         return self._told(task, result)
 
     def _told(self, task: Task, result: StreamResult) -> Told:
-        meter = meter_report(task.meter, task.survey, result)
+        meter = meter_report(task.meter, task.checked, result)
         report = Report("", "", 0.0, 0.0, 0.0, (meter,))
         standing = read_status_offline(task, None)  # type: ignore[arg-type]
         names = ("acknowledged", "waiting", "rejected", "filtered")

@@ -28,7 +28,7 @@ def aged(path: Path, age: float) -> None:
 
 def meter_of(*files: Path, **rules: Any) -> Meter:
     """Return a meter in UTC, or as the rules say."""
-    return Meter("m", files, CsvRules(**{"timezone": "UTC", **rules}), "", None)
+    return Meter("m", files, CsvRules(**{"timezone": "UTC", **rules}))
 
 
 def looked_at(*files: Path, window: Window | None = None, **rules: Any) -> CheckResult:

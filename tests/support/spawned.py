@@ -17,6 +17,7 @@ from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
 from swarm.checkpoint.ledger_format import Note
 from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.transport.loop import Loop
+from swarm.config.options import Upload
 from swarm.delivery.deliver import deliver
 from swarm.delivery.task import Task
 from swarm.run.context import WorkerConfig, WorkerContext
@@ -136,7 +137,9 @@ def deliver_counted(pipe: Connection, task: Task) -> None:
     """Deliver a stream; tell its result, function calls, peak of memory (bytes), words, events."""
     told = Told()
     context = WorkerContext(
-        WorkerConfig(SharedState.create(1), 1, "curl"), lambda _: None, told.events.append
+        WorkerConfig(SharedState.create(1), 1, Upload(transport="curl")),
+        lambda _: None,
+        told.events.append,
     )
     context.slots.expect()
     logging.getLogger().addHandler(told)

@@ -21,7 +21,7 @@ def meter(folder: Path, name: str, content: str) -> Meter:
     """Return a meter with one file."""
     path = folder / f"{len(name)}.csv"
     path.write_text(content)
-    return Meter(name, (path,), CsvRules("Europe/Dublin"), "https://c", None)
+    return Meter(name, (path,), CsvRules("Europe/Dublin"))
 
 
 @pytest.fixture

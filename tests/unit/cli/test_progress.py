@@ -16,6 +16,7 @@ from swarm.cli.progress import BarProgress, LineProgress, SilentProgress, make_p
 from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamProblem, StreamResult, Tally
+from swarm.errors import ExitCode
 from tests.support.terminal import Screen, Terminal
 
 pytestmark = pytest.mark.usefixtures("own_log")
@@ -377,7 +378,7 @@ def play(shown: SilentProgress) -> None:
     shown.tallies({"a": Tally(sent=2, retries=1)})
     shown.stopping("SIGINT received")
     tally = Tally(sent=2, resumed=1, retries=1)
-    reason = StreamProblem("bug", "a bug in swarm", 1)
+    reason = StreamProblem("bug", "a bug in swarm", ExitCode.BUG)
     shown.ended(StreamResult("a", "stopped", tally, reason, traceback="Traceback:\n  line\n"))
     shown.close()
 

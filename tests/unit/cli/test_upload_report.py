@@ -7,7 +7,7 @@ import pytest
 
 from swarm.cli.upload_report import as_json, as_table, problem_lines
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
-from swarm.errors import PRECEDENCE
+from swarm.errors import PRECEDENCE, ExitCode
 from swarm.run.report import MeterReport, Report
 from swarm.version import VERSION
 
@@ -16,7 +16,9 @@ PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
 
 def problem(code: int, message: str = "it failed", line: int | None = None) -> StreamProblem:
     """Return a problem with an exit code."""
-    return StreamProblem("temporary", message, code, line=line, status=503, file="gas.csv")
+    return StreamProblem(
+        "temporary", message, ExitCode(code), line=line, status=503, file="gas.csv"
+    )
 
 
 def meter(
@@ -219,5 +221,5 @@ def test_problems_are_told_once_for_all_who_have_them() -> None:
 
 def test_a_line_without_its_file_is_not_shown() -> None:
     """The message of late rows names the places itself."""
-    late = StreamProblem("late", "2 rows are older: gas.csv:7, gas.csv:9", 3, line=7)
+    late = StreamProblem("late", "2 rows are older: gas.csv:7, gas.csv:9", ExitCode.DATA, line=7)
     assert ["gas: 2 rows are older: gas.csv:7, gas.csv:9"] == problem_lines([meter(problem=late)])

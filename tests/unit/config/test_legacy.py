@@ -50,7 +50,7 @@ def test_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = loaded(tmp_path, text(logs="Level=DEBUG\nFilename=logs/swarm.log"))
     only = meter(settings)
-    assert ("gas-01", (tmp_path / "data.csv",), URL) == (only.id, only.files, only.url)
+    assert ("gas-01", (tmp_path / "data.csv",), URL) == (only.id, only.files, settings.url)
     assert only.credentials is not None
     assert ("acme", "s3cr%et") == (only.credentials.username, only.credentials.password)
     assert "https%3A%2F%2Fweb-collector.wattics.com%2Fmeasurements%2Fv2" == settings.collector
@@ -139,11 +139,12 @@ def test_names_and_delimiters(tmp_path: Path) -> None:
         "  # user\r\n  USERNAME = a%%b\r\n  password:p=1:2;3#4%%%%\r\n\r\n[General]\r\n"
         "fileName:x:y=z.csv\r\nCHANNELTYPE = other\r\nchannelreference:a:b = %%\r\n"
     )
-    only = meter(loaded(tmp_path, ini))
+    settings = loaded(tmp_path, ini)
+    only = meter(settings)
     assert only.credentials is not None
     assert ("a%b", "p=1:2;3#4%%") == (only.credentials.username, only.credentials.password)
     assert ("a:b = %", "x:y=z.csv") == (only.id, only.files[0].name)
-    assert "https://x.example/unifiedjson/" == only.url
+    assert "https://x.example/unifiedjson/" == settings.url
 
 
 @pytest.mark.parametrize(
@@ -249,11 +250,11 @@ def test_unknown_names_are_passed_over(tmp_path: Path) -> None:
     settings = loaded(tmp_path, ini)
     path = tmp_path / "x.ini"
     assert (
-        f"{path}:13: [Notes]: unknown section; it is passed over",
-        f"{path}:3: [Web DC]: unknown option; it is passed over",
+        f"{path}:13: [Notes]: unknown section; it is ignored",
+        f"{path}:3: [Web DC]: unknown option; it is ignored",
         (
             f"{path}:12: [General] minuteshift: unknown option; did you mean 'minutesshift'?; "
-            "it is passed over"
+            "it is ignored"
         ),
     ) == settings.warnings
 

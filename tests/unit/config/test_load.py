@@ -15,7 +15,7 @@ from hypothesis import settings as search
 from hypothesis import strategies as st
 
 from swarm.config.load import load
-from swarm.config.urls import ENVIRONMENTS
+from swarm.config.urls import ENVIRONMENTS, with_route
 from swarm.errors import SettingsError
 from tests.support.ini import SWARM, ini_text, loaded, meters, problems, users
 
@@ -31,7 +31,7 @@ def test_environments(tmp_path: Path, name: str) -> None:
     """An environment's name is its URL."""
     text = ini_text(swarm=f"environment = {name}\ntimezone = UTC")
     settings = loaded(tmp_path, text)
-    assert ENVIRONMENTS[name.lower()] == settings.url == settings.meters[0].url
+    assert ENVIRONMENTS[name.lower()] == settings.url
     assert not settings.sandbox
 
 
@@ -40,7 +40,7 @@ def test_sandbox(tmp_path: Path) -> None:
     swarm = f"{SWARM}\nroute = utc\nproxy = http://proxy.example.com:3128"
     settings = loaded(tmp_path, ini_text(swarm=swarm))
     assert settings.sandbox
-    assert ("sandbox", "utc") == (settings.meters[0].url, settings.meters[0].route)
+    assert ("sandbox", None, "utc") == (settings.collector, settings.url, settings.meters[0].route)
     assert settings.proxy is None
 
 
@@ -53,7 +53,7 @@ def test_route(tmp_path: Path) -> None:
     )
     settings = loaded(tmp_path, text)
     assert {"a": "unifiedjson_utc/", "b": "unifiedjson_partial/"} == {
-        name: meter.url.removeprefix("https://h.example/")
+        name: with_route(settings.url or "", meter.route).removeprefix("https://h.example/")
         for name, meter in meters(settings).items()
     }
     assert [True, False] == [meter.rules.utc for meter in settings.meters]

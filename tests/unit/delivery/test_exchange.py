@@ -8,6 +8,7 @@ import pytest
 from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import RetryBudget, verdict_of
 from swarm.collector.transport.base import Access
+from swarm.config.options import RetryPolicy
 from swarm.delivery.context import StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.task import Target
@@ -46,7 +47,9 @@ class Context:
 
 def posted(*sessions: Session) -> int | None:
     """Post until the packet is acknowledged, or the stream ends; return the last status."""
-    exchange = Exchange(Target("m", "", Access("u", "p"), 0, 60.0), cast(Any, Context(sessions)))
+    exchange = Exchange(
+        Target("m", "", Access("u", "p"), 0), RetryPolicy(60.0), cast(Any, Context(sessions))
+    )
     patience = RetryBudget(60.0)
     while (outcome := exchange.post(b"")).status != 200:
         exchange.recover(outcome, patience, None)

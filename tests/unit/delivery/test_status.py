@@ -9,6 +9,7 @@ import pytest
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.config.load import load
+from swarm.config.options import Upload
 from swarm.csv import MeterReader, Window, check_files
 from swarm.delivery.status import StreamStatus, read_status, read_status_offline
 from swarm.delivery.task import RowItem, Task, make_tasks
@@ -45,8 +46,8 @@ def task(workspace: Workspace, lines: list[str] = LINES, url: str = NOWHERE, **m
 def items(found: Task) -> list[RowItem]:
     """Return what is sent of a stream."""
     files = found.meter.files
-    reader = MeterReader(found.meter, found.survey.spans, Window())
-    return [RowItem(row, found.survey.registers, files) for row in reader.rows()]
+    reader = MeterReader(found.meter, found.checked.spans, Window())
+    return [RowItem(row, found.checked.registers, files) for row in reader.rows()]
 
 
 def send(found: Task, *numbers: int, kind: int = ACKNOWLEDGED) -> None:
@@ -64,8 +65,8 @@ def context(retry_for: float = 0.3) -> WorkerContext:
     """Return the context of a worker with one place."""
     board = SharedState.create(1)
     board.restart_clock()
-    brief = WorkerConfig(board, 1, "requests", retry_for=retry_for)
-    return WorkerContext(brief, lambda _: None, lambda _: None)
+    config = WorkerConfig(board, 1, Upload(transport="requests", retry_for=retry_for))
+    return WorkerContext(config, lambda _: None, lambda _: None)
 
 
 def offline(found: Task) -> StreamStatus:
@@ -327,7 +328,7 @@ def test_a_collector_out_of_reach_is_told(workspace: Workspace) -> None:
 def refused(workspace: Workspace) -> StreamStatus:
     """Return how a stream stands whose credentials were refused to another."""
     worker = context()
-    worker.disable_credential(0)
+    worker.refuse_credential(0)
     return read_status(task(workspace), worker)
 
 

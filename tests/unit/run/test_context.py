@@ -35,7 +35,9 @@ def board() -> Iterator[SharedState]:
 def context(board: SharedState) -> WorkerContext:
     """Return the context of a worker that keeps to 20 requests a second."""
     return WorkerContext(
-        WorkerConfig(board, 1, "requests", rate_limit=20), lambda _: None, lambda _: None
+        WorkerConfig(board, 1, Upload(transport="requests", rate_limit=20)),
+        lambda _: None,
+        lambda _: None,
     )
 
 
@@ -87,10 +89,10 @@ def test_a_rejected_row_is_never_counted_twice(
 
     monkeypatch.setattr(Ledger, "record", looked_at)
     with Collector(lambda request, _: Reply(422) if request.body else None) as collector:
-        meter = Meter("m", (workspace.csv("m.csv", rows(1)),), CsvRules("UTC"), collector.url, None)
+        meter = Meter("m", (workspace.csv("m.csv", rows(1)),), CsvRules("UTC"))
         options, state = Upload(on_reject="skip"), str(workspace.state)
         found = check_files(meter, Window())
-        task = Task(meter, found, options, "c", state, Access("u", "p"), 0)
+        task = Task(meter, found, options, collector.url, "c", state, Access("u", "p"), 0)
         worker.slots.expect()
         result = deliver(task, worker)
     assert (0, 1) == (result.tally.sent, result.tally.rejected)
@@ -118,11 +120,18 @@ def test_a_stream_that_skips_what_was_sent_hears_that_it_is_to_stop(
     """Nor does it read a long file to its end when there is nothing to send."""
     worker, stop = context(board), Interrupted(board)
     monkeypatch.setattr(worker, "scheduler", stop)
-    meter = Meter(
-        "m", (workspace.csv("m.csv", rows(20_000)),), CsvRules("UTC"), "http://[::1]:1", None
-    )
+    meter = Meter("m", (workspace.csv("m.csv", rows(20_000)),), CsvRules("UTC"))
     state = str(workspace.state)
-    task = Task(meter, check_files(meter, Window()), Upload(), "c", state, Access("u", "p"), 0)
+    task = Task(
+        meter,
+        check_files(meter, Window()),
+        Upload(),
+        "http://[::1]:1",
+        "c",
+        state,
+        Access("u", "p"),
+        0,
+    )
     sent = [(item.instant, item.digest) for item in task.items(task.reader(Window()))]
     Ledger.create(task.ledger, "m", acknowledged=sent).close()
     worker.slots.expect()

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from swarm.cli.progress import SilentProgress
+from swarm.config.options import Upload
 from swarm.run.jobs import WorkerLostError, run_read_only
-from swarm.run.pool import Crew, Pool
+from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import Stop
 
@@ -20,7 +21,7 @@ def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
         SimpleNamespace(meter=SimpleNamespace(id=name), mark=str(tmp_path / name)) for name in "ab"
     ]
     board = SharedState.create(1)
-    with Pool(Crew(processes=2, places=2), board) as pool:
+    with Pool(board, Upload(transport="requests"), 2, 2) as pool:
         found = list(run_read_only(pool, f"{_SPAWNED}:die_once", tasks, SilentProgress(), Stop()))
         with pytest.raises(WorkerLostError, match=r"a: not checked: .*SIGKILL") as caught:
             list(

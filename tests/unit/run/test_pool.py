@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from swarm.run.pool import Crew, Pool
+from swarm.config.options import Upload
+from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import EndNow
 
@@ -14,7 +15,7 @@ from swarm.run.stop import EndNow
 def test_a_place_that_is_told_late_is_waited_for() -> None:
     """Tasks wait for the word that a place is free, also when nothing is in hand."""
     board = SharedState.create(1)
-    with Pool(Crew(processes=1, places=1), board) as pool:
+    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
         results = dict(pool.run("tests.support.spawned:answer", [1, 2, 3], lambda _: None))
     board.close()
     assert {0: 2, 1: 4, 2: 6} == results
@@ -29,7 +30,7 @@ def test_parent_and_worker_never_wait_for_each_other() -> None:
     def run() -> None:
         results.update(pool.run("tests.support.spawned:length", tasks, lambda _: None))
 
-    with Pool(Crew(processes=1, places=300), board) as pool:
+    with Pool(board, Upload(transport="requests"), 1, 300) as pool:
         runner = threading.Thread(target=run, daemon=True)
         runner.start()
         runner.join(30)
@@ -45,7 +46,7 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
         raise EndNow(2)
 
     def go(place: str) -> None:
-        with Pool(Crew(processes=1, places=1), board) as pool:
+        with Pool(board, Upload(transport="requests"), 1, 1) as pool:
             assert {0: 1} == dict(pool.run("tests.support.spawned:length", ["x"], lambda _: None))
             monkeypatch.setattr(place, signalled)
 
@@ -62,7 +63,7 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
     """The threads of a worker share a core; the parent has all that it had."""
     ours = os.sched_getaffinity(0)
     board = SharedState.create(1)
-    with Pool(Crew(processes=2, places=4), board) as pool:
+    with Pool(board, Upload(transport="requests"), 2, 4) as pool:
         found = dict(pool.run("tests.support.spawned:cores", [1, 2, 3, 4], lambda _: None))
     board.close()
     assert {1} == set(map(len, found.values()))
@@ -73,7 +74,7 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
 def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
     """A bug in it is told, and nobody waits for ever."""
     board = SharedState.create(1)
-    with Pool(Crew(processes=1, places=2, engine="curl"), board) as pool:
+    with Pool(board, Upload(transport="curl"), 1, 2) as pool:
         (lost,) = dict(pool.run("tests.support.spawned:break_loop", [1], lambda _: None)).values()
     board.close()
     assert "its worker process was ended with 1" == lost.message

@@ -102,7 +102,7 @@ class Stream:
 
     def _check(self) -> None:
         if self.told_to_stop:
-            raise StopRequested("told to stop")
+            raise StopRequested()
 
 
 class Parent:
