@@ -1,52 +1,44 @@
-"""An INI's text -> sections and options, with their lines; what is wrong with its form.
+"""An INI's text -> sections and options with their lines, and what is wrong with its form.
 
-configparser reads the values. It forgets where one stood, ends at the first repeated option, and
-quotes whole lines in its messages, passwords too: so each line is looked at here first, and
-configparser gets those that are in order.
+configparser reads the INI. It forgets the lines, stops at a repeated option, and quotes whole
+lines in its messages, with passwords. Therefore its hooks for headers and option names note each
+line, and every problem is reported here.
 """
 
 import re
 from collections.abc import Iterator
-from configparser import ConfigParser, Interpolation, InterpolationError
+from configparser import ConfigParser, Interpolation, InterpolationError, ParsingError
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from swarm.config.document import Document, OptionValue
 from swarm.errors import SettingsError
 
+#: The section of lines before the first header; no header of an INI has this name.
+_NO_SECTION = "="
+_NO_INI = "; name the INI's path, or have one written: swarm init FILE.csv ... > meters.ini"
+
 
 @dataclass(frozen=True)
 class IniSyntax:
-    """The syntax of an INI: patterns of a header and of the start of an option.
+    """The syntax of an INI: the pattern of a header, and what separates name and value.
 
-    ``bare`` names the options that may stand without ``=``.
+    ``bare`` are the options, in lower case, that may have no value.
     """
 
     header: re.Pattern[str]
-    option: re.Pattern[str]
+    delimiters: tuple[str, ...] = ("=",)
     interpolation: Interpolation | None = None
     bare: frozenset[str] = frozenset()
 
 
-#: Nothing but ``=`` parts name and value, and a header holds none: ``[x] = a.csv`` is an option.
-SWARM_SYNTAX = IniSyntax(
-    header=re.compile(r"\[(?P<name>[^=]+)\]$"),
-    option=re.compile(r"(?P<name>[^=]+?)\s*=\s*(?P<value>.*)"),
-)
-
-
-class _Parser(ConfigParser):
-    SECTCRE = re.compile(r"\[(?P<header>[^=]+)\]$")
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
-
-
-_NO_INI = "; name the INI's path, or have one written: swarm init FILE.csv ... > meters.ini"
+#: A header holds no ``=``: ``[x] = a.csv`` is an option.
+SWARM_SYNTAX = IniSyntax(header=re.compile(r"\[(?P<header>[^=]+)\]$"))
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text; `SettingsError` says in one line why it can't be read."""
+    """Return a file's text; a file that can't be read raises `SettingsError`."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -61,104 +53,114 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse(path: Path, text: str, dialect: IniSyntax = SWARM_SYNTAX) -> Document:
-    """Return what an INI says; the document holds the problems of its form."""
+def parse(path: Path, text: str, syntax: IniSyntax = SWARM_SYNTAX) -> Document:
+    """Return the contents of an INI; the document holds the problems of its form."""
     document = Document(path)
-    parser = _Parser(
-        interpolation=dialect.interpolation,
-        delimiters=("=",),
-        comment_prefixes=(),
-        empty_lines_in_values=False,
-        default_section="",
-        strict=False,
-    )
-    parser.read_file(_Survey(document, dialect).lines(text.split("\n")), source=str(path))
+    parser = _Parser(document, syntax)
+    try:
+        parser.read_file(parser.lines(text), source=str(path))
+    except ParsingError as error:
+        for number, _ in error.errors:
+            parser.report_line(number)
+    if parser.strays:
+        document.report_at(min(parser.strays), "a line before the first [section]")
     for section, options in document.sections.items():
         for name, entry in options.items():
             try:
-                entry.value = parser.get(section, name, fallback="").strip()
+                value = parser.get(section, name, fallback="")
             except InterpolationError:
                 document.report(section, name, "a single '%'; write it as %% in this kind of INI")
+            else:
+                entry.value = value.strip()
     return document
 
 
-class _Survey:
-    """Goes over the lines, notes what stands where, and hands on those that are in order."""
+class _Parser(ConfigParser):
+    """A configparser that notes sections, options and their lines in a document."""
 
-    def __init__(self, document: Document, dialect: IniSyntax) -> None:
+    def __init__(self, document: Document, syntax: IniSyntax) -> None:
+        super().__init__(
+            interpolation=syntax.interpolation,
+            delimiters=syntax.delimiters,
+            comment_prefixes=(),
+            empty_lines_in_values=False,
+            default_section="",
+            strict=False,
+        )
+        # configparser calls `SECTCRE.match` for each line that continues no value.
+        self.SECTCRE: Any = self
         self._document = document
-        self._dialect = dialect
+        self._syntax = syntax
+        self._numbers: list[int] = []
         self._section: str | None = None
-        # Of the option whose value may go on: how far in it stands, and whether it is handed on.
-        self._depth: int | None = None
-        self._is_kept = False
-        self._is_lost = False
+        self._headers: list[tuple[int, str]] = []
+        self._is_read = False
+        self.strays: list[int] = []
 
-    def lines(self, lines: list[str]) -> Iterator[str]:
-        """Yield the lines for the parser, each in one plain form."""
-        for number, line in enumerate(lines, 1):
-            text = line.strip()
-            depth = len(line) - len(line.lstrip())
-            if not text:
-                self._depth = None
-                yield ""
-            elif text[0] in "#;":
-                continue  # configparser would end a value at a comment
-            elif self._depth is not None and depth > self._depth:
-                if self._is_kept:
-                    yield f" {text}"
-            else:
-                yield self._opened(text, number, depth)
+    def lines(self, text: str) -> Iterator[str]:
+        """Yield the lines of a text for `read_file`: a header first, and no comments."""
+        self._numbers.append(0)
+        yield _NO_SECTION
+        for number, line in enumerate(text.split("\n"), 1):
+            content = line.strip()
+            # A comment would end the value of several lines that it stands in.
+            if not content.startswith(("#", ";")):
+                self._numbers.append(number)
+                yield f"{line} =" if content.lower() in self._syntax.bare else line
+        self._is_read = True
 
-    def _opened(self, text: str, line: int, depth: int) -> str:
-        """Take a line that begins something; return its plain form, empty if it is none."""
-        self._depth = None
-        header = self._dialect.header.match(text)
-        if header and header["name"].strip():
-            return self._header(_normal(header["name"]), line)
-        if self._section is None:
-            return self._astray(line)
-        match = self._dialect.option.match(text)
-        if match:
-            self._depth = depth
-            return self._option(match["name"], match["value"], line)
-        if text.lower() in self._dialect.bare:
-            return self._option(text, "", line)
-        # The text may be a secret: it is not shown.
-        self._document.report_at(line, f"[{self._section}]: a line that is no 'option = value'")
-        return ""
-
-    def _header(self, name: str, line: int) -> str:
-        document = self._document
-        if name in document.headers:
-            document.report_at(
-                line,
-                f"[{name}]: the section stands twice, first on line {document.headers[name]}; "
-                "make it one",
-            )
-        document.open_section(name, line)
+    def match(self, line: str) -> "_Header | None":
+        """Return the name of a header; None for another line."""
+        if len(self._numbers) == 1:
+            return _Header(_NO_SECTION)
+        found = self._syntax.header.match(line)
+        kind, colon, rest = found["header"].partition(":") if found else ("", "", "")
+        name = kind.strip() + colon + rest.strip()
+        if not name:
+            return None
+        number = self._numbers[-1]
+        first = self._document.headers.get(name)
+        if first is not None:
+            message = f"[{name}]: the section stands twice, first on line {first}; make it one"
+            self._document.report_at(number, message)
+        self._document.open_section(name, number)
+        self._headers.append((number, name))
         self._section = name
-        return f"[{name}]"
+        return _Header(name)
 
-    def _astray(self, line: int) -> str:
-        """Report a line before the first header, once."""
-        if not self._is_lost:
-            self._document.report_at(line, "a line before the first [section]")
-        self._is_lost = True
-        return ""
+    def optionxform(self, optionstr: str) -> str:
+        """Return the key of an option; while the text is read, note its line."""
+        if self._is_read or not optionstr:
+            return optionstr
+        number = self._numbers[-1]
+        if self._section is None:
+            self.report_line(len(self._numbers))
+            return optionstr
+        options = self._document.sections[self._section]
+        key = self._document.key(self._section, optionstr)
+        if key in options:
+            options[key].repeats.append(number)
+            return f"{key}\0{number}"  # the first value stays
+        options[key] = OptionValue(number)
+        return key
 
-    def _option(self, name: str, value: str, line: int) -> str:
-        options = self._document.sections[self._section or ""]
-        key = self._document.key(self._section or "", name)
-        self._is_kept = key not in options
-        if not self._is_kept:
-            options[key].repeats.append(line)
-            return ""
-        options[key] = OptionValue(line)
-        return f"{key}={value}"
+    def report_line(self, index: int) -> None:
+        """Report a line that is no option, by its number among the lines read."""
+        number = self._numbers[index - 1]
+        section = next((name for line, name in reversed(self._headers) if line < number), None)
+        if section is not None:
+            # The line may be secret: it is not shown.
+            self._document.report_at(number, f"[{section}]: a line that is no 'option = value'")
+        else:
+            self.strays.append(number)
 
 
-def _normal(name: str) -> str:
-    """Return a section's name without needless blanks: ``meter : gas`` is ``meter:gas``."""
-    kind, colon, rest = name.partition(":")
-    return kind.strip() + colon + rest.strip()
+class _Header:
+    """A match of `SECTCRE`, of which configparser asks the group ``header``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def group(self, _: str) -> str:
+        """Return the name of the section."""
+        return self._name

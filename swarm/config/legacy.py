@@ -32,8 +32,8 @@ SCHEMA: Schema = {
     _LOGS: ("level", "filename"),
 }
 SYNTAX = IniSyntax(
-    header=re.compile(r"\[(?P<name>[^]=]+)\]"),
-    option=re.compile(r"(?P<name>[^=:]+?)\s*[=:]\s*(?P<value>.*)"),
+    header=re.compile(r"\[(?P<header>[^]=]+)\]"),
+    delimiters=("=", ":"),
     interpolation=BasicInterpolation(),
     bare=frozenset(chain.from_iterable(options or () for options in SCHEMA.values())),
 )

@@ -441,9 +441,17 @@ skip_rows = x
 connections = 0
 """
 EVERY_PROBLEM = (
+    (
+        "1: [swarm] environment: missing; name one of production, development, demo, local, "
+        "sandbox, or give url = https://..."
+    ),
     "2: [swarm] environmnt: unknown option; did you mean 'environment'?",
     f"3: [swarm] timezone: found 'Europe/Dubln', expected {_IANA}; did you mean 'Europe/Dublin'?",
     "4: [credentials] username: missing",
+    (
+        "4: [credentials] password: missing; give one of password, password_env, password_file, "
+        "password_command"
+    ),
     "5: [credentials] pasword: unknown option; did you mean 'password'?",
     "8: [meters] gas: given twice, first on line 7",
     "9: [meters]: a line that is no 'option = value'",

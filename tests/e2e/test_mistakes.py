@@ -19,8 +19,8 @@ _CELLS = (
 #: Sections that are not as above, and the lines of stderr.
 INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "a misspelt option": (
-        {"swarm": {"environment": "sandbox", "timezon": "Europe/Dublin"}},
-        "{ini}:3: [swarm] timezon: unknown option; did you mean 'timezone'?",
+        {"swarm": {**SWARM, "intervall": "15m"}},
+        "{ini}:4: [swarm] intervall: unknown option; did you mean 'interval'?",
     ),
     "no timezone": (
         {"swarm": {"environment": "sandbox"}},

@@ -285,9 +285,9 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
         [
             "checking 2 meters",
             "sending 2,000 rows of 2 streams",
-            "130 of 2,000 rows (6 %), 10 of them not sent, 2 rows/s",
-            "250 of 2,000 rows (12 %), 10 of them not sent, 2 rows/s",
-            "310 of 2,000 rows (15 %), 10 of them not sent, 2 rows/s",
+            "130 of 2,000 rows (6 %), 10 of them not new, 2 rows/s",
+            "250 of 2,000 rows (12 %), 10 of them not new, 2 rows/s",
+            "310 of 2,000 rows (15 %), 10 of them not new, 2 rows/s",
         ],
     ) == (out.out, out.err.splitlines())
     assert not re.search(r"[^\x20-\x7e\n]", out.err)
@@ -412,7 +412,7 @@ def test_no_progress_still_shows_what_should_be_known(
         (1, "a: stopped, 2 sent, 1 resumed, 1 retries, verified: unknown"),
         (2, "Traceback:"),
         (2, "  line"),
-        (1, "3 of 10 rows (30 %), 1 of them not sent, "),
+        (1, "3 of 10 rows (30 %), 1 of them not new, "),
     ]
     shown = capsys.readouterr().err.splitlines()
     assert [line for level, line in expected if level <= verbose] == [

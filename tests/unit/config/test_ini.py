@@ -9,6 +9,18 @@ from swarm.config.ini import parse, read_text
 from swarm.errors import SettingsError
 from tests.support.ini import ini_text, problems
 
+NO_PASSWORD = (
+    "password: missing; give one of password, password_env, password_file, password_command"
+)
+NO_ENVIRONMENT = (
+    "environment: missing; name one of production, development, demo, local, sandbox, or give "
+    "url = https://..."
+)
+NO_ZONE = (
+    "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
+    "(a wrong offset in the platform is for good)"
+)
+
 
 def read(text: str) -> Document:
     """Return the document of a text."""
@@ -196,8 +208,8 @@ def test_unknown_option(tmp_path: Path, section: str, option: str, expected: str
     assert f"10: {expected}" == problems(tmp_path, text)[0]
 
 
-def test_misspelt_names_are_taken_for_what_was_meant(tmp_path: Path) -> None:
-    """A misspelt name is one problem: nothing is missing for it, a guess leads to no other."""
+def test_misspelt_names(tmp_path: Path) -> None:
+    """An unknown name is reported with the known one that is close."""
     text = (
         "[swrm]\nenviroment = sndbox\ntimezne = Mars\n[upload]\ninterval = 1\n"
         "[credentials]\nusrname = a\nPassword_ = b\n"
@@ -205,14 +217,15 @@ def test_misspelt_names_are_taken_for_what_was_meant(tmp_path: Path) -> None:
     )
     assert [
         "1: [swrm]: unknown section; did you mean 'swarm'?",
-        "2: [swarm] enviroment: unknown option; did you mean 'environment'?",
-        "3: [swarm] timezne: unknown option; did you mean 'timezone'?",
         "5: [upload] interval: unknown option; it belongs under [swarm]",
-        "5: [swarm] interval: found '1', expected a duration such as 90s, 15m, 2h or 1h30m",
+        "6: [credentials] username: missing",
+        f"6: [credentials] {NO_PASSWORD}",
         "7: [credentials] usrname: unknown option; did you mean 'username'?",
         "8: [credentials]: unknown option; did you mean 'password'?",
+        f"10: [meters] gas: {NO_ZONE}",
         "11: [meter:gsa]: no such meter under [meters]; did you mean 'gas'?",
         "12: [meter:gsa] colour: unknown option; did you mean 'columns'?",
+        f"[swarm] {NO_ENVIRONMENT}",
     ] == problems(tmp_path, text)
 
 
@@ -233,6 +246,7 @@ def test_pieces_of_passwords_are_not_shown(tmp_path: Path) -> None:
     lines = ["password: hunter2=x", "hunter2==", "hunter2==", "hunter2", "[hunter2", "passwd = y"]
     text = ini_text(credentials="\n".join(["username = a", *lines]))
     assert [
+        f"4: [credentials] {NO_PASSWORD}",
         "6: [credentials]: unknown option; did you mean 'password'?",
         "7: [credentials]: unknown option",
         "8: [credentials]: given twice, first on line 7",

@@ -51,7 +51,7 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setattr(place, signalled)
 
     board = SharedState.create(1)
-    for place in ("swarm.run.pool._send", "multiprocessing.process.BaseProcess.join"):
+    for place in ("swarm.run.pool._WorkerHandle.send", "multiprocessing.process.BaseProcess.join"):
         with pytest.raises(EndNow):
             go(place)
         assert not multiprocessing.active_children()
