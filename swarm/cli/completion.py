@@ -1,66 +1,69 @@
-"""Shell completion beyond what click does by itself: meters, and options of the default command."""
+"""The group of commands, of which one needs no name, and shell completion for it and for meters."""
 
 from pathlib import Path
 
 import click
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class
-from click_default_group import DefaultGroup
+from click.shell_completion import CompletionItem
 
-# How like a command's name (0..1) a word is that is taken for it, rather than for an INI.
-_ALIKE = 0.7
-# Bash quotes what stands for a file, as an ID with blanks or brackets needs, too.
-_QUOTED = """COMPREPLY+=("$value")
-            if [[ $value == *[^[:alnum:]_./=@:+-]* ]]; then
-                compopt -o filenames 2>/dev/null
-            fi"""
+DEFAULT = "upload"
+# A word this similar (0..1) to the name of a command is a misspelt command, not a file.
+_SIMILAR = 0.7
 
 
-@add_completion_class
-class Bash(BashComplete):
-    """Bash, which click would have insert an ID as bare words and patterns."""
+class Commands(click.Group):
+    """Commands; without the name of one, arguments are for `DEFAULT`."""
 
-    source_template = BashComplete.source_template.replace("COMPREPLY+=($value)", _QUOTED).replace(
-        "read type value", "read -r type value"
-    )
-
-
-class Commands(DefaultGroup):
-    """The commands, of which one may go unnamed: its options and files are offered as well."""
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands and options that begin so; where none does, any file may."""
-        found = super().shell_complete(ctx, incomplete)
-        default = self.commands.get(self.default_cmd_name or "")
-        if default is not None and incomplete.startswith("-"):
-            known = {item.value for item in found}
-            offered = default.shell_complete(ctx, incomplete)
-            found += [item for item in offered if item.value not in known]
-        return found or [CompletionItem(incomplete, type="file")]
+    # The options before an INI are those of the default command.
+    ignore_unknown_options = True
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is meant, the unnamed one too; a misspelt one is refused."""
-        word = args[0]
-        if not ctx.resilient_parsing and word not in self.commands and word.isalpha():
-            self._refuse_misspelt(word)
-        return super().resolve_command(ctx, args)
-
-    def _refuse_misspelt(self, word: str) -> None:
+        """Return the command that is named, or the default; refuse a misspelt name."""
         from swarm.text import closest
 
-        close = closest(word, self.commands, _ALIKE)
-        if close and not Path(word).exists():
-            raise click.UsageError(f"no command and no file: '{word}'; did you mean '{close}'?")
+        word = args[0]
+        if word in self.commands:
+            return super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and word.isalpha() and not Path(word).exists():
+            close = closest(word, self.commands, _SIMILAR)
+            if close:
+                raise click.UsageError(f"no command and no file: '{word}'; did you mean '{close}'?")
+        return DEFAULT, self.commands[DEFAULT], args
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; a star marks the default."""
+        names = {name: f"{name}*" if name == DEFAULT else name for name in self.list_commands(ctx)}
+        limit = formatter.width - 6 - max(map(len, names.values()))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (shown, self.commands[name].get_short_help_str(limit))
+                    for name, shown in names.items()
+                ]
+            )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, the default first."""
+        return sorted(self.commands, key=lambda name: (name != DEFAULT, name))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, else any file."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            known = {item.value for item in found}
+            offered = self.commands[DEFAULT].shell_complete(ctx, incomplete)
+            found += [item for item in offered if item.value not in known]
+        return found or [CompletionItem(incomplete, type="file")]
 
 
 def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the IDs of the meters in the INI that the command line names, if it does already."""
+    """Return the IDs of the meters in the INI, if the command line names one already."""
     from swarm.config import ini
     from swarm.config.document import METERS
     from swarm.errors import SettingsError
 
-    # An option that has no value yet ends click's reading: the INI may be among what is left.
+    # An option without its value ends click's parsing: the INI may be among the remaining words.
     config = ctx.params.get("config") or next(iter(ctx.args), None)
     if config is None:
         return []

@@ -57,12 +57,10 @@ _METER = click.option(
 
 @click.group(
     cls=Commands,
-    default="upload",
-    default_if_no_args=False,
     no_args_is_help=True,
     context_settings=_CONTEXT,
     help=_ABOUT,
-    epilog="* is meant where no command is named. 'swarm COMMAND --help' has the options.",
+    epilog="* default: used when no command is given. 'swarm COMMAND --help' lists its options.",
 )
 @click.version_option(VERSION, prog_name="swarm")
 def swarm() -> None:

@@ -1,7 +1,6 @@
 """Shell completion, as the shells ask for it: a real process, and a real bash."""
 
 import os
-import pty
 import shlex
 import shutil
 import subprocess
@@ -86,38 +85,6 @@ def test_in_bash(tmp_path: Path) -> None:
         "complete -o nosort -F _swarm_completion swarm",
         "--dry-run",
     ] == done.stdout.splitlines()
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize("typed", ["Ill", "'Ill", "Illinois\\ el"])
-def test_an_id_is_quoted_in_bash(workspace: Workspace, typed: str) -> None:
-    """What Tab inserts is one word again: blanks and brackets of an ID are quoted."""
-    stream = "Illinois electricity [kWh]"
-    workspace.ini("sandbox", {stream: "e.csv", "gas": "g.csv"}, name="c.ini")
-    (workspace.folder / "swarm").write_text(
-        f'#!/bin/sh\n[ "$_SWARM_COMPLETE" ] && exec {shlex.quote(sys.executable)} -m swarm "$@"\n'
-        'printf "%s\\n" "$@" >arguments\n'
-    )
-    (workspace.folder / "swarm").chmod(0o755)
-    (workspace.folder / "rc").write_text('eval "$(_SWARM_COMPLETE=bash_source swarm)"\n')
-    (workspace.folder / "Illinois electricity k").touch()  # what the brackets would match
-    path = f"{workspace.folder}{os.pathsep}{os.environ['PATH']}"
-    ours, theirs = pty.openpty()
-    bash = subprocess.Popen(
-        ["bash", "--rcfile", "rc", "-i"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=workspace.folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "TERM": "dumb"},
-        start_new_session=True,
-    )
-    os.write(ours, f"swarm status c.ini -m {typed}\t\nexit\n".encode())
-    bash.wait(30)
-    os.close(ours)
-    os.close(theirs)
-    arguments = (workspace.folder / "arguments").read_text().splitlines()
-    assert ["status", "c.ini", "-m", stream] == arguments
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
