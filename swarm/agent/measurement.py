@@ -7,18 +7,20 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from numbers import Integral
 from typing import ClassVar
 
 from swarm.errors import MeasurementError
 from swarm.localtime import Zone, wall_of
-from swarm.packet import _NUMBERS, ATTRIBUTES, REGISTERS, VALUE, body, packet
+from swarm.packet import ATTRIBUTES, REGISTERS, VALUE, body, packet
 from swarm.packet import timestamp as on_the_wire
 from swarm.text import printable
 
-#: What a measured value may be; every digit goes on the wire.
+#: The type of a measured value; all its digits are sent.
 Number = int | float | Decimal
 
-
+#: Numbers of numpy are `Integral`, but no `int`.
+_NUMBER_TYPES = (int, float, Decimal, Integral)
 _MILLISECOND = timedelta(milliseconds=1)
 #: Between these instants there is a date at any offset.
 _FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
@@ -199,7 +201,7 @@ def _is_time(value: object) -> bool:
 
 
 def _check_number(stream: str, name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER_TYPES):
         raise MeasurementError(
             f"{name} of {stream}: found {value!r}, expected an int, float or Decimal"
         )
