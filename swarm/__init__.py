@@ -31,8 +31,8 @@ __all__ = [
     "__version__",
 ]
 
-# Loaded when they are asked for: the command needs none of them, and `--help` has to be quick.
-_HOMES = {
+# Each name is imported on first use: the command needs none of them, and `--help` must be quick.
+_MODULES = {
     "Agent": "agent.agent",
     "AgentError": "errors",
     "Config": "agent.config",
@@ -50,11 +50,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'swarm' has no attribute {name!r}")
-    found = getattr(import_module(f"swarm.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f"swarm.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

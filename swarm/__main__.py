@@ -1,4 +1,4 @@
-"""The one place where errors become text and an exit status."""
+"""The entry point of the command: it turns every error into a message and an exit code."""
 
 import errno
 import io
@@ -8,21 +8,22 @@ import sys
 from swarm.errors import SettingsError, StateError, SwarmError
 from swarm.open_files import has_too_many, way_out
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+#: Errors of a write to a full or broken disk.
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main() -> None:
-    """Run the command line; no traceback reaches a user unless ``-vv`` asks for it."""
+    """Run the command line; the user sees a traceback only with ``-vv``."""
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A stream's ID may hold what the terminal's encoding lacks.
+        # A stream's ID may contain characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from swarm.cli.main import swarm
 
         code = swarm.main(prog_name="swarm", standalone_mode=False)
     except SystemExit:
-        # How click ends when the reader of a help text has gone: not an error of ours.
+        # Raised by click if the pipe that reads a help text is closed: not an error.
         code = 0
     except BaseException as error:
         code = _report_error(error)
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 def _report_error(error: BaseException) -> int:
-    """Say what went wrong; return the exit status."""
+    """Print what went wrong; return the exit code."""
     import click
 
     from swarm.cli.log import LOG
@@ -56,8 +57,8 @@ def _report_error(error: BaseException) -> int:
     if has_too_many(error):
         LOG.error("swarm: %s", way_out())
         return StateError.exit_code
-    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
-        # Of all that is written, stdout alone has nobody who says so in better words.
+    if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_ERRORS:
+        # An error of any other file names the file, or is a StateError: this is standard output.
         LOG.error("swarm: can't write to standard output: %s", error.strerror)
     else:
         LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
@@ -65,7 +66,7 @@ def _report_error(error: BaseException) -> int:
 
 
 def _print_error_json(message: str, exit_code: int) -> None:
-    """Print what was wrong with usage or INI as one JSON object, where JSON is asked for."""
+    """Print problems of the usage or the INI as one JSON object if the user asked for JSON."""
     import json
     from contextlib import suppress
 
@@ -74,25 +75,27 @@ def _print_error_json(message: str, exit_code: int) -> None:
     from swarm.config.parsers import boolean
     from swarm.version import VERSION
 
-    is_asked = "--json" in sys.argv[1:]
+    wants_json = "--json" in sys.argv[1:]
     with suppress(ValueError):
-        is_asked = is_asked or boolean(os.environ.get("SWARM_JSON", "no"))
-    if is_asked and exit_code == SettingsError.exit_code:
+        wants_json = wants_json or boolean(os.environ.get("SWARM_JSON", "no"))
+    if wants_json and exit_code == SettingsError.exit_code:
         problems = message.splitlines()
-        facts = {"swarm": VERSION, "exit_code": exit_code, "problems": problems}
+        document = {"swarm": VERSION, "exit_code": exit_code, "problems": problems}
         with suppress(OSError):
-            click.echo(json.dumps(facts, indent=1))
+            click.echo(json.dumps(document, indent=1))
 
 
 def _open_closed_streams() -> None:
-    """Open what the caller has closed: a file of ours must not become stdout by accident."""
-    for number, mode in ((0, "r"), (1, "w"), (2, "w")):
+    """Open the null device for each standard stream that the calling process has closed.
+
+    Otherwise the next file that swarm opens would get descriptor 0, 1 or 2.
+    """
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
-            os.fstat(number)
+            os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-            name = ("stdin", "stdout", "stderr")[number]
-            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
 
 
 if __name__ == "__main__":

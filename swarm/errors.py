@@ -1,6 +1,6 @@
-"""The tree of errors: one root, the exit code on the class, every error picklable.
+"""The exceptions of swarm: one base class, an exit code on each class, all picklable.
 
-An error's text is one line for a person: what was wrong, where, what was found, what to do.
+The text of an error is one line for the user: what was wrong, where, what was found, what to do.
 """
 
 from enum import IntEnum
@@ -50,7 +50,7 @@ class SwarmError(Exception):
 
 
 class SettingsError(SwarmError):
-    """Usage or INI: nothing was sent. ``problems`` holds one line each."""
+    """The usage or the INI is wrong, and nothing was sent; ``problems`` has one line for each."""
 
     exit_code = ExitCode.USAGE
 
@@ -59,7 +59,7 @@ class SettingsError(SwarmError):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Every problem that was found, one line each."""
+        """All problems that were found, one line each."""
         return self.args
 
     def __str__(self) -> str:
@@ -67,55 +67,55 @@ class SettingsError(SwarmError):
 
 
 class FileChangedError(SwarmError):
-    """A meter's file is no longer what was checked."""
+    """A meter's file has changed since it was checked."""
 
     exit_code = ExitCode.DATA
 
 
 class GuessError(SwarmError):
-    """A CSV whose settings can't be guessed: it can't be read, or looks like no meter's."""
+    """The settings of a CSV can't be guessed: it is unreadable, or not like a meter's file."""
 
     exit_code = ExitCode.DATA
 
 
 class StateError(SwarmError):
-    """The checkpoint, lock or rejects file can't be read or written; nothing goes on without it."""
+    """A checkpoint, lock or rejects file can't be read or written, so that the run must end."""
 
     exit_code = ExitCode.STATE
 
 
-class TransportFault(SwarmError):  # noqa: N818 - what happened, not who is to blame
-    """An exchange with the collector that brought no answer."""
+class TransportFault(SwarmError):  # noqa: N818 - the name says what happened
+    """A request to the collector got no answer."""
 
     exit_code = ExitCode.TEMPORARY
 
 
 class Unreachable(TransportFault):
-    """No connection came about (DNS, refused, connect timeout): nothing was sent."""
+    """No connection was made (DNS, refused, connect timeout): nothing was sent."""
 
 
 class Unanswered(TransportFault):
-    """The request was sent, in part or whole, and no complete answer header came back.
+    """The request was sent, in part or whole, and no complete response header was received.
 
     Whether the collector stored the packet is unknown.
     """
 
 
 class Untrusted(TransportFault):
-    """The collector's TLS certificate was not accepted: nothing was sent, no credential either."""
+    """The collector's TLS certificate was not accepted: nothing was sent, not even a credential."""
 
     exit_code = ExitCode.REFUSED
 
 
 class MeasurementError(SwarmError, ValueError):
-    """A measurement that can't be sent: its id, its time or a number."""
+    """A measurement can't be sent: its ID, its timestamp or a value is wrong."""
 
     exit_code = ExitCode.DATA
 
 
 class ConfigError(SettingsError, ValueError):
-    """Wrong arguments of the library's `Agent` or `Config`; ``problems`` holds one line each."""
+    """An argument of `Agent` or `Config` is wrong; ``problems`` has one line for each."""
 
 
 class AgentError(SwarmError, RuntimeError):
-    """An `Agent` is asked for what it can't do: it is closed, or of another process."""
+    """An `Agent` can't do what was called: it is closed, or belongs to another process."""

@@ -1,28 +1,25 @@
-"""Optional packages: how to install those of an extra into the environment that swarm runs in."""
+"""Optional packages: the command that installs those of an extra next to swarm."""
 
 import shlex
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 
-_NAME = "wattics-swarm"
+_DISTRIBUTION = "wattics-swarm"
 
 
 def install(extra: str) -> str:
-    """Return the pip command for an extra.
+    """Return the pip command that installs the packages of an extra.
 
-    It names the packages, as swarm itself may have come from a folder or a file.
+    It names these packages, because swarm itself may not come from a package index.
     """
-    wanted = list(_packages(extra)) or [f"{_NAME}[{extra}]"]
-    return shlex.join([sys.executable, "-m", "pip", "install", *wanted])
-
-
-def _packages(extra: str) -> Iterator[str]:
     try:
-        lines = metadata.requires(_NAME) or []
-    except metadata.PackageNotFoundError:  # it runs from a checkout
-        return
-    for line in lines:
-        package, _, condition = line.partition(";")
+        requirements = metadata.requires(_DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # swarm runs from a checkout
+        requirements = []
+    packages = []
+    for requirement in requirements:
+        package, _, condition = requirement.partition(";")
         if condition.replace("'", '"').strip() == f'extra == "{extra}"':
-            yield package.strip()
+            packages.append(package.strip())
+    packages = packages or [f"{_DISTRIBUTION}[{extra}]"]
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])

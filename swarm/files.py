@@ -1,4 +1,4 @@
-"""Files and folders that belong to the user alone: opened, made and checked."""
+"""Files and folders that only this user may write: create, open and check them."""
 
 import os
 import shlex
@@ -10,7 +10,10 @@ from swarm.errors import StateError
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, for this user alone, durably; raises OSError."""
+    """Create a folder and its parents with access for this user only, and sync them to the disk.
+
+    Raises OSError if that is not possible.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -19,7 +22,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's names on the disk."""
+    """Sync the entries of a folder to the disk; raises OSError."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -28,14 +31,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
-    """Open a file of swarm's own and return its descriptor, which no other program inherits.
+    """Open one of swarm's own files and return its descriptor, which no child process inherits.
 
-    Raises OSError where it can't be opened, and `StateError` where it is not the regular file of
-    this user or root that it should be, or lies in a folder that check_folder would refuse.
+    Raises OSError if the file can't be opened. Raises `StateError` if it is not a regular file of
+    this user or root, or if `folder_status` rejects its folder.
     """
-    folder = _checked(path.parent)
+    folder = folder_status(path.parent)
     try:
-        # Without O_NONBLOCK, a pipe in the file's place would be waited for.
+        # O_NONBLOCK: if the path is a named pipe, do not wait for its other end.
         extra = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         fd = os.open(path, flags | extra, mode)
     except OSError:
@@ -46,7 +49,7 @@ def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
         status = os.fstat(fd)
         _check_file(path, status)
         if folder is not None and folder.st_mode & stat.S_IWGRP and status.st_nlink > 1:
-            raise _refused(path, "has a second name (a hard link), and a group can make those")
+            raise _rejected(path, "has a second name (a hard link), and a group can make those")
     except BaseException:
         os.close(fd)
         raise
@@ -54,7 +57,7 @@ def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
 
 
 def check_private(path: Path) -> None:
-    """Raise `StateError` where `open_private` would, for who opens a file by its name alone."""
+    """Raise `StateError` as `open_private` does, for a library that opens the file by its name."""
     if os.name != "posix":
         return
     with suppress(FileNotFoundError):
@@ -62,23 +65,28 @@ def check_private(path: Path) -> None:
 
 
 def open_fresh(path: Path) -> int:
-    """Open a new file of swarm's own in place of whatever has its name, as `open_private` does."""
+    """Open a new file as `open_private` does; delete first what has its name."""
     path.unlink(missing_ok=True)
     return open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
 
 def is_still_there(fd: int, path: Path) -> bool:
-    """Tell whether an open file is still the one that a path names; raises OSError."""
-    ours = os.fstat(fd)
+    """Return True if a path still names the file that is open as ``fd``; raises OSError."""
+    opened = os.fstat(fd)
     try:
-        there = path.lstat()
+        named = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return ours.st_nlink > 0 and os.path.samestat(ours, there)
+    return opened.st_nlink > 0 and os.path.samestat(opened, named)
 
 
-def _checked(folder: Path, *, may_be_link: bool = False) -> os.stat_result | None:
-    """Return a folder's status, None if it is not there; raises `StateError` as `check_folder`."""
+def folder_status(folder: Path, *, may_be_link: bool = False) -> os.stat_result | None:
+    """Return the status of a state folder, None if it does not exist.
+
+    Raises `StateError` if it belongs to another user than this one or root, everybody can write to
+    it, it is no folder, or it is a link; if ``may_be_link``, a link of this user or root is
+    followed.
+    """
     try:
         status = folder.lstat()
         if may_be_link and stat.S_ISLNK(status.st_mode):
@@ -87,11 +95,11 @@ def _checked(folder: Path, *, may_be_link: bool = False) -> os.stat_result | Non
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unusable(folder, error) from None
+        raise unusable_folder(folder, error) from None
     if stat.S_ISLNK(status.st_mode):
-        raise _refused(folder, "is a link, and links in the state folder are not followed")
+        raise _rejected(folder, "is a link, and links in the state folder are not followed")
     if not stat.S_ISDIR(status.st_mode):
-        raise _refused(folder, "is no folder")
+        raise _rejected(folder, "is no folder")
     _check_owner(folder, status, "it")
     if status.st_mode & stat.S_IWOTH:
         mode = stat.S_IMODE(status.st_mode)
@@ -103,59 +111,58 @@ def _checked(folder: Path, *, may_be_link: bool = False) -> os.stat_result | Non
     return status
 
 
-def _check_file(path: Path, status: os.stat_result) -> None:
-    if stat.S_ISLNK(status.st_mode):
-        raise _refused(path, "is a link, and links in the state folder are not followed")
-    if not stat.S_ISREG(status.st_mode):
-        raise _refused(path, "is no regular file")
-    _check_owner(path, status, "it")
-
-
-def _check_owner(path: Path, status: os.stat_result, what: str) -> None:
-    if status.st_uid in {0, os.geteuid()}:
-        return
-    owner = _user(status.st_uid)
-    raise StateError(
-        f"{path}: {what} belongs to {owner}, who could change what counts as sent, and "
-        f"{_user(os.geteuid())} runs swarm; run it as {owner}, or name another folder with 'state' "
-        "under [swarm]"
-    )
-
-
-def _warning(folder: Path, status: os.stat_result | None) -> str | None:
+def group_warning(folder: Path, status: os.stat_result | None) -> str | None:
+    """Return a warning if a group can write to a folder, else None."""
     if status is None or not status.st_mode & stat.S_IWGRP:
         return None
+    import grp
+
+    group = str(status.st_gid)
+    with suppress(KeyError):
+        group = grp.getgrgid(status.st_gid).gr_name
     mode = stat.S_IMODE(status.st_mode)
     return (
-        f"{folder}: the group {_group(status.st_gid)} can write to it (mode {mode:04o}), and so "
-        f"change what counts as sent; run: chmod g-w {shlex.quote(str(folder))}"
+        f"{folder}: the group {group} can write to it (mode {mode:04o}), and so change what counts "
+        f"as sent; run: chmod g-w {shlex.quote(str(folder))}"
     )
 
 
-def _refused(path: Path, why: str) -> StateError:
-    return StateError(
-        f"{path}: {why}; move it away, or name another folder with 'state' under [swarm]"
-    )
-
-
-def _unusable(folder: Path, error: OSError) -> StateError:
+def unusable_folder(folder: Path, error: OSError) -> StateError:
+    """Return the error for a state folder that the system does not let swarm use."""
     return StateError(
         f"{folder}: can't be used as the state folder: {error.strerror}; make it writable, or name "
         "another with 'state' under [swarm]"
     )
 
 
-def _user(number: int) -> str:
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise _rejected(path, "is a link, and links in the state folder are not followed")
+    if not stat.S_ISREG(status.st_mode):
+        raise _rejected(path, "is no regular file")
+    _check_owner(path, status, "it")
+
+
+def _check_owner(path: Path, status: os.stat_result, what: str) -> None:
+    if status.st_uid in {0, os.geteuid()}:
+        return
+    owner = _user_name(status.st_uid)
+    raise StateError(
+        f"{path}: {what} belongs to {owner}, who could change what counts as sent, and "
+        f"{_user_name(os.geteuid())} runs swarm; run it as {owner}, or name another folder with "
+        "'state' under [swarm]"
+    )
+
+
+def _rejected(path: Path, reason: str) -> StateError:
+    return StateError(
+        f"{path}: {reason}; move it away, or name another folder with 'state' under [swarm]"
+    )
+
+
+def _user_name(uid: int) -> str:
     import pwd
 
     with suppress(KeyError):
-        return pwd.getpwuid(number).pw_name
-    return f"user {number}"
-
-
-def _group(number: int) -> str:
-    import grp
-
-    with suppress(KeyError):
-        return grp.getgrgid(number).gr_name
-    return str(number)
+        return pwd.getpwuid(uid).pw_name
+    return f"user {uid}"

@@ -1,7 +1,7 @@
-"""Naive local time in a zone -> instant and offset; clock changes.
+"""Local times of a zone, their instants and offsets, and clock changes.
 
-A *wall* time is a naive local time, in milliseconds since 1970-01-01 00:00 as the clock on the
-wall shows it. An *instant* is in milliseconds since the Unix epoch. ``instant = wall - offset``.
+A *wall* time is a local time without offset, in milliseconds since 1970-01-01 00:00 local time.
+An *instant* is in milliseconds since the Unix epoch. ``instant = wall - offset``.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ValidOffsets:
-    """The instants that a wall time can mean: none (skipped), one, or two (repeated), in order.
+    """The offsets (ms) of a wall time: none if it is skipped, one, or two if it is repeated.
 
-    ``change`` names the clock change that repeats the wall time: the wall time, in ms, at which
-    the repeated stretch begins.
+    Two offsets are in order of their instants. Then ``change`` is the wall time (ms) at which the
+    repeated period begins.
     """
 
     offsets: tuple[()] | tuple[int] | tuple[int, int]
@@ -29,32 +29,33 @@ class ValidOffsets:
 
 
 def wall_of(naive: datetime) -> int:
-    """Return a naive datetime's wall time, cut to the millisecond."""
+    """Return the wall time of a naive datetime; microseconds are cut off."""
     return (naive - _EPOCH) // _MILLISECOND
 
 
 def naive_of(wall: int) -> datetime:
-    """Return the naive datetime of a wall time."""
+    """Return the naive datetime of a wall time; OverflowError outside the years 1 to 9999."""
     return _EPOCH + timedelta(milliseconds=wall)
 
 
 def midnight(text: str) -> int:
-    """Return the wall time at which the day ``YYYY-MM-DD`` begins; ValueError if there is none."""
+    """Return the wall time at which a day ``YYYY-MM-DD`` begins; ValueError for a wrong day."""
     return (date.fromisoformat(text).toordinal() - _EPOCH_DAY) * DAY_MS
 
 
 class Zone:
-    """One IANA time zone. Offsets are in milliseconds, east of Greenwich positive."""
+    """An IANA time zone; offsets are in milliseconds, positive east of Greenwich."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._zone = ZoneInfo(name)
 
     def single_offset(self, wall: int) -> int | None:
-        """Return the one offset of the whole day that begins at ``wall``, or None if it changes.
+        """Return the offset of the day that begins at ``wall``, or None if it changes in the day.
 
-        Its two ends tell: no zone has changed its clocks twice within three days. A time that is
-        skipped or repeated there shows as well, read as before (fold 0) and after a change.
+        It is enough to compare the two ends of the day: no zone has changed its clocks twice within
+        three days. The start is read with fold 0 and the end with fold 1, so that a change at
+        either of them is found too.
         """
         start = naive_of(wall)
         try:
@@ -65,31 +66,15 @@ class Zone:
         return first if first == last else None
 
     def valid_offsets(self, wall: int) -> ValidOffsets:
-        """Return what a wall time can mean in this zone."""
+        """Return the offsets that a wall time can have in this zone."""
         naive = naive_of(wall)
         first, second = self._offset(naive), self._offset(naive.replace(fold=1))
         if first == second:
             return ValidOffsets((first,))
         if first < second:
             return ValidOffsets(())
-        return ValidOffsets((first, second), self._change(wall, first, second))
-
-    def offset_at(self, instant: int) -> int:
-        """Return the offset that is in force at an instant."""
-        moment = datetime.fromtimestamp(instant // 1000, UTC).astimezone(self._zone)
-        return self._ms(moment.utcoffset())
-
-    def _offset(self, naive: datetime) -> int:
-        return self._ms(self._zone.utcoffset(naive))
-
-    @staticmethod
-    def _ms(offset: timedelta | None) -> int:
-        return 0 if offset is None else offset // _SECOND * 1000
-
-    def _change(self, wall: int, first: int, second: int) -> int:
-        """Find the wall time at which the repeated stretch that holds ``wall`` begins."""
-        earliest = wall - (first - second)
-        low, high = earliest // 1000, wall // 1000
+        # Binary search, in seconds, for the beginning of the repeated period.
+        low, high = (wall - (first - second)) // 1000, wall // 1000
         while low < high:
             middle = (low + high) // 2
             naive = naive_of(middle * 1000)
@@ -97,4 +82,12 @@ class Zone:
                 high = middle
             else:
                 low = middle + 1
-        return low * 1000
+        return ValidOffsets((first, second), low * 1000)
+
+    def offset_at(self, instant: int) -> int:
+        """Return the offset that applies at an instant."""
+        return self._offset(datetime.fromtimestamp(instant // 1000, UTC).astimezone(self._zone))
+
+    def _offset(self, local: datetime) -> int:
+        offset = self._zone.utcoffset(local)
+        return 0 if offset is None else offset // _SECOND * 1000

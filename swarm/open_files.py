@@ -1,4 +1,4 @@
-"""Too many open files: told as what it is, with the way out, wherever it shows."""
+"""The error "too many open files", and the message that tells the user how to fix it."""
 
 import errno
 
@@ -6,12 +6,12 @@ _ERRORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def has_too_many(error: BaseException) -> bool:
-    """Tell whether an error says that no more files may be open, here or on the whole system."""
+    """Return True if an error means that the process or the system has too many open files."""
     return isinstance(error, OSError) and error.errno in _ERRORS
 
 
 def way_out() -> str:
-    """Return what is wrong then, and what to do."""
+    """Return the message for such an error: the limit, and how to raise it."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

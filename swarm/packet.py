@@ -1,7 +1,7 @@
-"""A row or measurement -> the packet's bytes; sole owner of the wire format.
+"""The wire format: the packet of a row or measurement, and comparisons with stored packets.
 
-Source: "The packet" in docs/reference.md. Numbers travel as text from the CSV's cell to the
-wire: nothing here goes through binary floating point, except to compare and to refuse infinities.
+Source: "The packet" in docs/reference.md. No other module knows the format. A number stays text
+from the CSV's cell to the packet: it becomes a double only to be compared with a stored one.
 """
 
 import json
@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from numbers import Integral
 from typing import Final, NamedTuple
 
 from swarm.localtime import DAY_MS, naive_of
 
-#: The one measurement of a single-value stream.
+#: The only register of a single-value stream.
 VALUE: Final = "value"
 
 #: The 21 electrical registers, in the order of the CSV's columns and of the packet.
@@ -27,16 +26,54 @@ REGISTERS: Final[tuple[str, ...]] = (
     "v_13",
     "v_23",
 )
+
+#: The attributes of `ElectricityMeasurement`, in the order of the registers.
+ATTRIBUTES: Final[tuple[str, ...]] = (
+    *(
+        f"{quantity}_phase_{phase}"
+        for quantity in (
+            "active_power",
+            "reactive_power",
+            "apparent_power",
+            "voltage",
+            "current",
+            "active_energy",
+        )
+        for phase in "abc"
+    ),
+    "line_to_line_voltage_phase_ab",
+    "line_to_line_voltage_phase_ac",
+    "line_to_line_voltage_phase_bc",
+)
+
+#: The unit of each quantity in a packet.
+UNITS: Final[dict[str, str]] = {
+    "aP": "W",
+    "rP": "var",
+    "apP": "VA",
+    "v": "V",
+    "c": "A",
+    "pC": "Wh",
+}
+
+#: The register of each bit of `Mark.registers`.
+_MARK_REGISTERS = (*REGISTERS, VALUE)
+#: Below 10 to the minus this, `digest` writes a number with an exponent.
+_LARGEST_EXPONENT = 400
 _NOT_CANONICAL = re.compile(r"\.[0-9]*0(?![0-9])|[0-9.][eE]|-0(?![.0-9])")
 _NUMBER_IN_BODY = re.compile(r"(?<=:)[^,]+")
 _MINUTE_MS = 60_000
 
 
-LARGEST_EXPONENT = 400
+def unit_of(register: str) -> str:
+    """Return the unit of a register in a packet: ``pC_1`` is in ``Wh``."""
+    return UNITS[register.partition("_")[0]]
 
 
 def body(registers: Sequence[str], cells: str) -> str:
-    """Return the measurements of a packet; ``cells`` are JSON numbers parted by commas, or empty.
+    """Return the part of a packet with the measurements.
+
+    ``cells`` has a JSON number, or nothing, for each register, separated by commas.
 
     >>> body(("aP_1", "aP_2", "c_1"), "1.50,,3")
     '"aP_1":1.50,"c_1":3'
@@ -48,9 +85,10 @@ def body(registers: Sequence[str], cells: str) -> str:
 
 
 def digest(measurements: str) -> int:
-    """Return 64 bits that stand for the values of a packet's `body`, however they are written.
+    """Return a 64-bit digest of the values of a packet's `body`.
 
-    ``1.5`` and ``1.50`` are one value: an export that pads its decimals is not a changed one.
+    It does not depend on how a value is written: ``1.5`` and ``1.50`` have the same digest, so that
+    a file exported again with padded decimals does not count as changed.
     """
     if _NOT_CANONICAL.search(measurements):
         measurements = _NUMBER_IN_BODY.sub(_canonical, measurements)
@@ -58,22 +96,24 @@ def digest(measurements: str) -> int:
 
 
 def _canonical(match: re.Match[str]) -> str:
+    """Return a number in the one form that is digested."""
     value = Decimal(match[0])
     if value == 0:
         return "0"
-    if value.adjusted() < -LARGEST_EXPONENT:
+    if value.adjusted() < -_LARGEST_EXPONENT:
         sign, digits, exponent = value.as_tuple()
-        plain = "".join(map(str, digits))
-        return f"{'-' * sign}{plain.rstrip('0')}e{int(exponent) + len(plain)}"
+        mantissa = "".join(map(str, digits))
+        return f"{'-' * sign}{mantissa.rstrip('0')}e{int(exponent) + len(mantissa)}"
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def timestamp(instant: int, offset: int) -> str:
-    """Return ``tsISO8601`` of an instant (ms) in local time with its offset (ms).
+    """Return the ``tsISO8601`` of an instant (ms) in local time at an offset (ms).
 
-    The wire has whole minutes of offset. Historical offsets with seconds are cut to the minute,
-    and the local time moves with them: the instant stays exact.
+    A packet has offsets in whole minutes. A historical offset with seconds is cut to the minute;
+    the local time changes with it, so that the instant stays exact. Raises OverflowError if the
+    local time is not in the years 1 to 9999.
     """
     minutes = int(offset / _MINUTE_MS)
     day, rest = divmod(instant + minutes * _MINUTE_MS, DAY_MS)
@@ -102,87 +142,85 @@ def _head(stream: str) -> str:
 
 
 def packet(stream: str, instant: int, offset: int, measurements: str) -> bytes:
-    """Return the packet: one JSON object on one line, in UTF-8."""
+    """Return a packet: one JSON object on one line, in UTF-8; times are in ms."""
     return f'{_head(stream)}{timestamp(instant, offset)}",{measurements}}}'.encode()
 
 
 def instant_of(text: str) -> int:
-    """Return the instant (ms) of an ISO 8601 time with offset; ValueError if it is none."""
-    moment = datetime.fromisoformat(text)
-    offset = moment.utcoffset()
+    """Return the instant (ms) of an ISO 8601 time; ValueError if it is wrong or has no offset."""
+    local = datetime.fromisoformat(text)
+    offset = local.utcoffset()
     if offset is None:
         raise ValueError("a time without offset")
-    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo) + offset
-    return (moment - epoch) // timedelta(milliseconds=1)
+    epoch = datetime(1970, 1, 1, tzinfo=local.tzinfo) + offset
+    return (local - epoch) // timedelta(milliseconds=1)
 
 
 class Mark(NamedTuple):
-    """A packet's measurements as a collector may give them back: rounded to doubles, or quoted.
+    """A digest of a packet's measurements that survives rounding to doubles, and quotes.
 
-    ``values`` is a digest of the doubles, or the one double's own bits; ``registers`` has a bit for
-    each register that is there.
+    The collector may return numbers in either form. ``values`` is a digest of the doubles, or the
+    bits of a single double; ``registers`` has a bit for each register with a value.
     """
 
     values: int
     registers: int
 
     def is_of(self, stored: Mapping[str, object]) -> bool:
-        """Tell whether a stored packet holds these measurements, equal as doubles.
+        """Return True if a stored packet has these measurements, equal as doubles.
 
-        It may hold fields besides.
+        It may have other fields too.
         """
         doubles = []
-        for place, register in enumerate(_MARKED):
-            if self.registers >> place & 1:
+        for index, register in enumerate(_MARK_REGISTERS):
+            if self.registers >> index & 1:
                 double = _as_double(stored.get(register))
                 if double is None:
                     return False
                 doubles.append(double)
-        return _values(doubles) == self.values
+        return _digest_of_doubles(doubles) == self.values
 
 
 def mark(registers: Sequence[str], cells: str) -> Mark:
     """Return the mark of a packet; ``cells`` are as for `body`."""
-    order = _in_order_of_marks(tuple(registers))
-    if len(order) == 1:
-        return Mark(_values([float(cells)]), order[0][0])
+    bits = _bits_in_order(tuple(registers))
+    if len(bits) == 1:
+        return Mark(_digest_of_doubles([float(cells)]), bits[0][0])
     parts = cells.split(",")
-    there = [(bit, parts[place]) for bit, place in order if parts[place]]
-    return Mark(_values([float(part) for _, part in there]), sum(bit for bit, _ in there))
+    present = [(bit, parts[index]) for bit, index in bits if parts[index]]
+    doubles = [float(part) for _, part in present]
+    return Mark(_digest_of_doubles(doubles), sum(bit for bit, _ in present))
 
 
 def marked(stored: Mapping[str, object]) -> Mark:
-    """Return the mark of a packet as a collector gave it back, with all registers that it has."""
-    doubles = [_as_double(stored.get(register)) for register in _MARKED]
-    bits = sum(1 << place for place, double in enumerate(doubles) if double is not None)
-    return Mark(_values([each for each in doubles if each is not None]), bits)
-
-
-_MARKED = (*REGISTERS, VALUE)
-
-
-@lru_cache(maxsize=64)
-def _in_order_of_marks(registers: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return the bit of each register and its place among the cells, in the order of the bits."""
-    return sorted((1 << _MARKED.index(name), place) for place, name in enumerate(registers))
-
-
-def _values(doubles: Sequence[float]) -> int:
-    # A zero is added as -0.0 equals 0.0, and is to have the same bytes.
-    data = struct.pack(f"<{len(doubles)}d", *[double + 0.0 for double in doubles])
-    if len(doubles) > 1:
-        data = blake2b(data, digest_size=8).digest()
-    return int.from_bytes(data, "little")
+    """Return the mark of a packet that the collector returned, with all registers in it."""
+    doubles = [_as_double(stored.get(register)) for register in _MARK_REGISTERS]
+    bits = sum(1 << index for index, double in enumerate(doubles) if double is not None)
+    return Mark(_digest_of_doubles([double for double in doubles if double is not None]), bits)
 
 
 def same_measurements(measurements: str, stored: dict[str, object]) -> bool:
-    """Tell whether a stored packet holds every measurement of a `body`, equal as a double.
+    """Return True if a stored packet has every measurement of a `body`, equal as a double.
 
     The collector may quote numbers, round them to doubles and add fields: "The packet" in
     docs/reference.md.
     """
-    ours: dict[str, object] = json.loads(f"{{{measurements}}}", parse_int=float)
-    return all(_as_double(stored.get(register)) == value for register, value in ours.items())
+    sent: dict[str, object] = json.loads(f"{{{measurements}}}", parse_int=float)
+    return all(_as_double(stored.get(register)) == value for register, value in sent.items())
+
+
+@lru_cache(maxsize=64)
+def _bits_in_order(registers: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return each register's bit of a mark and its index in the cells, in the order of the bits."""
+    return sorted((1 << _MARK_REGISTERS.index(name), index) for index, name in enumerate(registers))
+
+
+def _digest_of_doubles(doubles: Sequence[float]) -> int:
+    # Adding zero turns -0.0 into 0.0: both are equal, and must have the same bytes.
+    data = struct.pack(f"<{len(doubles)}d", *[double + 0.0 for double in doubles])
+    if len(doubles) > 1:
+        data = blake2b(data, digest_size=8).digest()
+    return int.from_bytes(data, "little")
 
 
 def _as_double(value: object) -> float | None:
@@ -192,40 +230,3 @@ def _as_double(value: object) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
-
-
-#: What the collector takes each quantity in.
-UNITS: Final[dict[str, str]] = {
-    "aP": "W",
-    "rP": "var",
-    "apP": "VA",
-    "v": "V",
-    "c": "A",
-    "pC": "Wh",
-}
-
-#: The attributes of `ElectricityMeasurement`, one for each of the registers.
-ATTRIBUTES: Final[tuple[str, ...]] = (
-    *(
-        f"{quantity}_phase_{phase}"
-        for quantity in (
-            "active_power",
-            "reactive_power",
-            "apparent_power",
-            "voltage",
-            "current",
-            "active_energy",
-        )
-        for phase in "abc"
-    ),
-    "line_to_line_voltage_phase_ab",
-    "line_to_line_voltage_phase_ac",
-    "line_to_line_voltage_phase_bc",
-)
-
-_NUMBERS = (int, float, Decimal, Integral)
-
-
-def unit_of(register: str) -> str:
-    """Return the unit of a register on the wire: ``pC_1`` is in ``Wh``."""
-    return UNITS[register.partition("_")[0]]

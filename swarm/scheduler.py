@@ -1,4 +1,4 @@
-"""Runs the jobs of one process side by side: in threads, each of which may block."""
+"""Schedulers run the jobs of a process concurrently: the interface, and the one with threads."""
 
 import os
 import threading
@@ -14,110 +14,108 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: What an RLock and a Lock say that are released and not held.
+#: Messages of the RuntimeError when an RLock or a Lock is released that is not held.
 _NOT_HELD = frozenset({"cannot release un-acquired lock", "release unlocked lock"})
 
 
 class Event(Protocol):
-    """An event that a job waits for; any thread may set it."""
+    """An event that jobs wait for; any thread may set it."""
 
     def is_set(self) -> bool:
-        """Tell whether it was set."""
+        """Return True if it was set."""
 
     def set(self) -> None:
-        """Let go on who waits, now and from now on."""
+        """Set the event for all later calls too, and wake the jobs that wait for it."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait (s) until it is set; tell whether it is."""
+        """Wait (s) until it is set; return True if it is."""
 
 
 class Scheduler(Protocol):
-    """Runs jobs side by side; all but ``start``, ``call`` and ``event`` are called in a job."""
+    """Runs jobs concurrently; jobs call its methods, and any thread the first three."""
 
     def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Begin a job; any thread may. Raises `RuntimeError` where the system grants no thread."""
+        """Start a job; for any thread. Raises `RuntimeError` if the system grants no thread."""
 
     def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have a function called soon, after those before it; any thread may.
+        """Have a function called soon, in the order of these calls; for any thread.
 
-        What a signal's handler raises meanwhile leaves nothing half done: it is called or not. The
-        function may not wait, and has to see to its errors.
+        If a signal handler raises during this call, the function is called completely or not at
+        all. The function must neither wait nor raise.
         """
 
     def event(self) -> Event:
-        """Return a new event, for jobs to wait for."""
+        """Return a new event."""
 
     def transfer(self, handle: "pycurl.Curl") -> None:
-        """Run the transfer of a libcurl handle, as its ``perform``; others go on meanwhile."""
+        """Run the transfer of a libcurl handle, as its ``perform``, while other jobs run."""
 
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        """Call what works for long without the interpreter; others go on meanwhile."""
+        """Call a slow function that releases the interpreter lock, while other jobs run."""
 
     def yield_control(self) -> None:
-        """Let the others have their turn; called now and then by who works for long."""
+        """Let other jobs run; a job that computes for long calls this regularly."""
 
     def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
-        """Yield items; where it can be, the next is made while this job waits."""
+        """Yield the items; if possible, the next one is made while this job waits."""
 
 
 def unmasked(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let out an error that a signal's handler raises in a function that waits for a `Condition`.
+    """Let an error of a signal handler out of a function that waits for a `Condition`.
 
-    `Condition.wait` lets go of its lock a moment before it sees to getting it back. An error that
-    is raised there meets a ``with`` that releases the lock once more, whose own takes its place.
+    `Condition.wait` releases its lock shortly before the ``try`` that acquires it again. If a
+    signal handler raises in between, the ``with`` around the wait releases the lock a second time,
+    and the RuntimeError of that would replace the handler's error.
     """
 
     @wraps(function)
-    def inner(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
-            raised = _raised_first(error)
-            if raised is error:
+            first: BaseException = error
+            while isinstance(first, RuntimeError) and str(first) in _NOT_HELD and first.__context__:
+                first = first.__context__
+            if first is error:
                 raise
-            raise raised from None
+            raise first from None
 
-    return inner
-
-
-def _raised_first(error: BaseException) -> BaseException:
-    while isinstance(error, RuntimeError) and str(error) in _NOT_HELD and error.__context__:
-        error = error.__context__
-    return error
+    return wrapper
 
 
 def start_thread(name: str, function: Callable[..., None], *arguments: Any) -> None:
-    """Begin a daemon thread; raises `RuntimeError` where the system grants none.
+    """Start a daemon thread; raises `RuntimeError` if the system grants none.
 
-    An error that a signal's handler raises within `threading.Thread.start` leaves a thread half
-    begun, or comes out as another one. Handlers run in the main thread: so another starts it.
+    If a signal handler raises within `threading.Thread.start`, the thread is left half started, or
+    another error is raised. Signal handlers run in the main thread only. So there, a helper thread
+    starts the thread.
     """
     thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
     if threading.current_thread() is not threading.main_thread():
         thread.start()
         return
     outcome: SimpleQueue[BaseException | None] = SimpleQueue()
-    start_new_thread(_start, (thread, outcome))
+
+    def start() -> None:
+        try:
+            thread.start()
+        except BaseException as error:
+            outcome.put(error)
+        else:
+            outcome.put(None)
+
+    start_new_thread(start, ())
     error = outcome.get()
     if error is not None:
         raise error
 
 
-def _start(thread: threading.Thread, outcome: "SimpleQueue[BaseException | None]") -> None:
-    try:
-        thread.start()
-    except BaseException as error:
-        outcome.put(error)
-    else:
-        outcome.put(None)
-
-
 class SingleThread:
-    """A daemon thread for one function, begun once, whatever a signal's handler raises meanwhile.
+    """A daemon thread that runs one function once, even if signal handlers raise meanwhile.
 
-    A caller may be interrupted before it knows whether the thread runs. So each thread claims the
-    function for itself, and one that comes too late ends at once. There is no lock to wait for: a
-    signal's handler may begin it, whatever it has interrupted.
+    A signal handler may interrupt a caller before it knows whether the thread runs. So there may be
+    several threads: the first one claims the function, and the others end at once. No caller waits
+    for a lock, so a signal handler may call `begin`, whatever it has interrupted.
     """
 
     def __init__(self, function: Callable[[], None], name: str) -> None:
@@ -128,7 +126,7 @@ class SingleThread:
         self._claim = threading.Lock()
 
     def begin(self) -> None:
-        """Begin the thread if it was not; raises `RuntimeError` where the system grants none."""
+        """Start the thread if it does not run; raises `RuntimeError` if the system grants none."""
         if self.thread is None:
             self.was_begun = True
             start_thread(self._name, self.run)
@@ -141,10 +139,10 @@ class SingleThread:
 
 
 class _Caller:
-    """Calls functions one after the other in a thread of its own, which begins with the first."""
+    """Calls functions, one after the other, in a thread of its own that the first call starts."""
 
     def __init__(self) -> None:
-        # Unlike a lock, it can be used in a signal's handler, whatever that has interrupted.
+        # Unlike a lock, a SimpleQueue can be used in a signal handler, whatever that interrupts.
         self._calls: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
         self._runner = SingleThread(self._run, "swarm-calls")
 
@@ -161,38 +159,38 @@ class _Caller:
 
 @cache
 def _caller(_process: int) -> _Caller:
-    """Return the caller of this process: a fork has no threads of its parent's."""
+    """Return the caller of this process; a forked process does not have its parent's thread."""
     return _Caller()
 
 
 class Threads:
-    """A thread for each job."""
+    """A scheduler with a thread for each job."""
 
     def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Begin a job in a thread of its own."""
+        """Start a job in a thread of its own."""
         start_thread("swarm", function, *arguments)
 
     def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have a function called in a thread that is there for this."""
+        """Have a function called in a thread that exists for this purpose."""
         _caller(os.getpid()).call(function, *arguments)
 
     def event(self) -> Event:
-        """Return an event of threads."""
+        """Return an event of `threading`."""
         return threading.Event()
 
     def transfer(self, handle: "pycurl.Curl") -> None:
-        """Run a transfer."""
+        """Run a transfer in this thread."""
         handle.perform()
 
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        """Call a function: the system sees to the others."""
+        """Call a function in this thread: other jobs have threads of their own."""
         return function(*arguments)
 
     def yield_control(self) -> None:
-        """Do nothing: the interpreter sees to the others."""
+        """Do nothing: the interpreter switches between threads."""
 
     def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
-        """Yield items as they are asked for."""
+        """Return the items as they are: nothing is made in advance."""
         return items
 
 

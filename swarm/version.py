@@ -1,3 +1,3 @@
-"""The version of this distribution, in the one place where it is written."""
+"""The version of this distribution; no other file contains it."""
 
 VERSION = "1.0.0"

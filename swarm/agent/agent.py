@@ -1,4 +1,4 @@
-"""The library's door: an `Agent` takes measurements and sends them, many streams at once."""
+"""The entry point of the library: an `Agent` queues measurements and sends them in parallel."""
 
 import atexit
 import logging
@@ -28,14 +28,14 @@ from swarm.delivery.context import StopRequested
 from swarm.errors import AgentError, ConfigError, MeasurementError, SettingsError, SwarmError
 from swarm.scheduler import SingleThread
 
-#: More senders than this gain nothing, whatever the machine.
+#: More parallel senders gain nothing on any machine.
 MOST_SENDERS = 256
-#: How long (s) what is under way at the end may take to be answered.
+#: How long (s) the agent waits at its end for packets in flight.
 _GRACE = 1.0
 #: How long (s) the end of the interpreter waits for the handlers of one measurement.
-_PATIENCE_AT_EXIT = 5.0
-#: How often (s) a thread that waits for another to close an agent looks whether it still does.
-_LOOK_AGAIN = 0.5
+_HANDLER_TIMEOUT_AT_EXIT = 5.0
+#: How often (s) a thread that waits for the end of an agent checks that another one closes it.
+_CLOSER_CHECK = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -43,16 +43,18 @@ _log = logging.getLogger(__name__)
 class Agent:
     """Sends measurements: per stream in order of time and one at a time, streams in parallel.
 
-    ``maximum_parallel_senders`` streams are sent at the same time, 0 stands for twice the number of
-    processors. `send` waits while ``queue_size`` measurements wait for their answers. A measurement
-    is tried for ``retry_for`` seconds, for ever where that is None; what became of one that was not
-    answered is asked ``settle`` seconds after it was sent. A context manager: leaving it waits.
+    ``maximum_parallel_senders`` streams are sent at the same time; 0 is twice the number of
+    processors. `send` waits while ``queue_size`` measurements have no answer. A measurement is
+    tried for ``retry_for`` seconds, or forever if that is None. If there is no answer, the agent
+    asks the collector for the measurement ``settle`` seconds after the request ended. Raises
+    `ConfigError` for wrong arguments. An agent is a context manager: the end of the ``with`` block
+    waits until all measurements have their final answer.
     """
 
-    # Also one that is closed: there is no moment at which two of them send.
+    # It stays here, also when it is closed, until it has ended: two agents must never send at once.
     _shared: ClassVar["Agent | None"] = None
-    # Held while an agent is made: a process that is forked meanwhile could import no engine.
-    _making: ClassVar[ForkLock] = ForkLock()
+    # Held while an agent is created: a process forked meanwhile could not import an engine.
+    _creation: ClassVar[ForkLock] = ForkLock()
 
     def __init__(
         self,
@@ -69,56 +71,53 @@ class Agent:
         if problems:
             raise ConfigError(*problems)
         self._process = os.getpid()
-        # One for both: a signal's handler that waits lets go of all that its thread has locked.
+        # The queue and the dispatcher share one lock, so that a signal handler that waits releases
+        # all that its thread has locked.
         lock = threading.RLock()
-        self._backlog = MeasurementQueue(queue_size, self._may_wait, lock)
-        self._handlers = Handlers(self._backlog.done)
-        with self._making.lock:
-            engine = _engine(transport)
+        self._queue = MeasurementQueue(queue_size, self._may_wait, lock)
+        self._handlers = Handlers(self._queue.done)
+        with self._creation.lock:
+            engine = _loaded_engine(transport)
             self._scheduler = scheduler(engine)
-        number = _senders(maximum_parallel_senders)
-        self._senders = Dispatcher(number, self._send_one, self._scheduler, lock)
-        self._halted = self._scheduler.event()
+        slots = sender_count(maximum_parallel_senders)
+        self._dispatcher = Dispatcher(slots, self._send_one, self._scheduler, lock)
+        self._stopped = self._scheduler.event()
         policy = RetryPolicy(retry_for=FOREVER if retry_for is None else retry_for, settle=settle)
         self._sessions = IdleSessions(engine, self._scheduler)
-        self._setup = SenderConfig(policy, self._sessions, self._senders, self._halted)
+        self._sender_config = SenderConfig(policy, self._sessions, self._dispatcher, self._stopped)
         self._last_sent: float | None = None
         self._is_closing = False
         self._closers: list[int] = []
-        self._ender = SingleThread(self._finish, "swarm-end")
-        self._patience: float | None = None
-        self._is_rest_told = False
+        self._end_thread = SingleThread(self._finish, "swarm-end")
+        self._handler_timeout: float | None = None
+        self._is_rest_logged = False
         atexit.register(self._at_exit)
 
     @classmethod
     def get_instance(cls, maximum_parallel_senders: int = 0) -> "Agent":
-        """Return the process's one shared agent; the number counts for the first call.
+        """Return the one shared agent of the process; the number counts for the first call only.
 
-        While it is closed, wait until it has ended, and return a new one: two would send the same
-        streams side by side. A thread that the end waits for, such as a handler's, gets the one
-        that is being closed as long as that takes measurements, then an `AgentError`.
+        If that agent is being closed, wait until it has ended and return a new one: two agents
+        could send the same stream at the same time. A thread that the end itself waits for, such as
+        that of the handlers, gets the agent that is being closed as long as it takes measurements,
+        and an `AgentError` after that.
         """
         while True:
             shared = Agent._shared
-            if shared is not None and shared._is_to_be_used():
+            if shared is not None and shared._is_usable():
                 return shared
-            cls._replace(shared, maximum_parallel_senders)
-
-    @classmethod
-    def _replace(cls, shared: "Agent | None", maximum_parallel_senders: int) -> None:
-        """Make a new shared agent in place of one that has ended."""
-        with cls._making.lock:
-            if Agent._shared is not shared:
-                return
-            made = Agent(maximum_parallel_senders)
-            if Agent._shared is shared:
-                Agent._shared = made
-                return
-        made.close(0)  # a signal's handler has made one meanwhile
+            with cls._creation.lock:
+                if Agent._shared is not shared:
+                    continue
+                created = Agent(maximum_parallel_senders)
+                if Agent._shared is shared:
+                    Agent._shared = created
+                    continue
+            created.close(0)  # a signal handler has created one in between
 
     @classmethod
     def dispose(cls, timeout: float | None = None) -> None:
-        """End the shared agent, if there is one: `close` it."""
+        """End the shared agent, if there is one, with `close`."""
         shared = Agent._shared
         if shared is not None:
             shared.close(timeout)
@@ -126,81 +125,90 @@ class Agent:
     @property
     def sent(self) -> int:
         """The number of measurements that the collector took."""
-        return self._backlog.sent
+        return self._queue.sent
 
     @property
     def refused(self) -> int:
-        """The number of measurements refused for good, or given up after ``retry_for``."""
-        return self._backlog.refused
+        """The number of measurements that were refused, or given up after ``retry_for``."""
+        return self._queue.refused
 
     @property
     def waiting(self) -> int:
         """The number of measurements without a final answer."""
-        return self._backlog.waiting
+        return self._queue.waiting
 
     @property
     def last_measurement_sent_time(self) -> datetime | None:
-        """When the collector last took a measurement, in UTC; None if it took none yet."""
+        """The time in UTC at which the collector last took a measurement; None if it took none."""
         return None if self._last_sent is None else datetime.fromtimestamp(self._last_sent, UTC)
 
     def send(self, measurement: Measurement | Iterable[Measurement], config: Config) -> None:
         """Queue a measurement, or any number of them; wait while the queue is full.
 
-        A group such as a list is put in order first, as a whole. What a generator yields is put in
-        order with what waits of its stream.
+        A collection such as a list is sorted first, as a whole. The measurements of a generator are
+        sorted into those that wait in their stream. Raises `MeasurementError` if a measurement
+        can't be sent with this config, and `AgentError` if the agent is closed.
         """
         self._check_process()
         if isinstance(measurement, Measurement):
-            self._put(measurement, config, self._senders.enqueue)
+            self._put(measurement, config, self._dispatcher.enqueue)
         elif isinstance(measurement, Collection):
             group = map(_checked, measurement)
             for each in sorted(group, key=lambda each: config.moment(each)[0]):
-                self._put(each, config, self._senders.enqueue)
+                self._put(each, config, self._dispatcher.enqueue)
         else:
-            self._put_stepwise(measurement, config)
+            # A stream that was idle rests a moment, for measurements that belong before.
+            try:
+                for each in measurement:
+                    self._put(_checked(each), config, self._dispatcher.enqueue_later)
+            finally:
+                self._dispatcher.wake()
 
     def add_measurement_sent_handler(self, handler: Function) -> SentHandler:
         """Call a function with each measurement and its final answer; usable as a decorator.
 
-        Handlers run one after the other in a thread of their own. The answer is None where there
-        is none: the measurement was given up, or the agent ended first. ``remove()`` of what is
-        returned ends the calls.
+        Handlers run one after the other in a thread of their own. The answer is None if there is
+        none: the measurement was given up, or the agent ended first. ``remove()`` of the returned
+        object ends the calls.
         """
         self._check_process()
         return self._handlers.add(handler)
 
     def wait_until_last(self, timeout: float | None = None) -> bool:
-        """Wait (s) until all has its final answer, and its handlers ran; tell whether it has."""
+        """Wait (s) until all measurements have their final answer and all handlers have run.
+
+        Return True if that is so. Raises `AgentError` in a thread that would wait for itself, such
+        as that of the handlers.
+        """
         self._check_process()
         self._check_may_wait()
         self._hand_over_again()
-        return self._backlog.wait_empty(timeout)
+        return self._queue.wait_for(lambda: not self._queue.unhandled, timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Wait (s) until all has its final answer, then end; what was not sent is logged.
+        """Wait (s) until all measurements have their final answer, then end; log the others.
 
-        What is under way then has one more second. Handlers get None for what has no answer. Of
-        several threads that close an agent, the one whose time is up first ends it; the others
-        return with it. In a process that was forked it does nothing.
+        Packets in flight then have one more second. Handlers get None for measurements without an
+        answer. If several threads close an agent, the first timeout that expires ends it, and the
+        other threads return too. In a forked process, `close` does nothing.
         """
-        if self._backlog.is_ended or self._process != os.getpid():
+        if self._queue.is_ended or self._process != os.getpid():
             return
         self._check_may_wait()
         self._is_closing = True
         me = threading.get_ident()
         try:
             self._closers.append(me)
-            self._wait_and_end(timeout)
+            try:
+                self._hand_over_again()
+                self._queue.wait_for(
+                    lambda: not self._queue.unhandled or self._queue.is_closed, timeout
+                )
+            finally:
+                self._end()
         finally:
-            if me in self._closers:  # else a signal's handler raised before it was noted
+            if me in self._closers:  # not if a signal handler raised before it was added
                 self._closers.remove(me)
-
-    def _wait_and_end(self, timeout: float | None) -> None:
-        try:
-            self._hand_over_again()
-            self._backlog.wait_empty(timeout, or_closed=True)
-        finally:
-            self._end(None)
 
     def __enter__(self) -> Self:
         return self
@@ -208,33 +216,29 @@ class Agent:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        # Whoever presses Ctrl-C does not want to wait for a collector that may be down.
+        # After Ctrl-C, do not wait for a collector that may be down.
         self.close(0.0 if kind is KeyboardInterrupt else None)
 
     def __repr__(self) -> str:
         return f"<Agent: {self.sent} sent, {self.refused} refused, {self.waiting} waiting>"
 
-    def _is_to_be_used(self) -> bool:
-        """Tell whether this shared agent may be used; wait for its end where it is closed."""
+    def _is_usable(self) -> bool:
+        """Return True if the shared agent may be returned; wait for its end if it is closed."""
         if self._process != os.getpid():
             return False
         if not self._is_closing:
             return True
-        if self._backlog.is_ended and not self._senders.are_under_way:
+        if self._queue.is_ended and not self._dispatcher.has_senders:
             return False
         if threading.get_ident() in self._closers or not self._may_wait():
-            if self._backlog.is_closed:
+            if self._queue.is_closed:
                 raise AgentError("the shared agent is being closed, and this thread can't wait")
             return True
-        self._wait_ended()
-        return False
-
-    def _wait_ended(self) -> None:
-        """Wait for the threads that close this agent, and for what they left under way."""
-        while not self._backlog.wait_for(lambda: self._backlog.is_ended, _LOOK_AGAIN):
-            if not self._closers:  # a signal's handler raised before it was ended
+        while not self._queue.wait_for(lambda: self._queue.is_ended, _CLOSER_CHECK):
+            if not self._closers:  # a signal handler raised in the closing thread
                 self.close()
-        self._senders.wait_ended()
+        self._dispatcher.wait_ended()
+        return False
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
@@ -247,115 +251,110 @@ class Agent:
             raise AgentError("what a sender calls, such as a logging handler, can't wait for it")
 
     def _may_wait(self) -> bool:
-        """Tell whether this is no thread that makes room: such a one would wait for itself."""
+        """Return False in threads that send or call handlers: these would wait for themselves."""
         return not (self._handlers.is_own_thread() or is_in_sender())
 
     def _put(
-        self, measurement: Measurement, config: Config, hand_over: Callable[[StreamQueue], None]
+        self, measurement: Measurement, config: Config, enqueue: Callable[[StreamQueue], None]
     ) -> None:
         try:
-            stream = self._backlog.put(measurement, config)
+            stream = self._queue.put(measurement, config)
             if stream is not None:
-                hand_over(stream)
+                enqueue(stream)
         except SwarmError:
             raise
-        except BaseException:  # a signal's handler raised between any two steps of this
+        except BaseException:  # a signal handler raised, perhaps between the two calls
             self._hand_over_again()
             raise
 
     def _hand_over_again(self) -> None:
-        """Hand the senders all that they have not, as a signal may have come before it was done."""
-        for stream in self._backlog.left():
-            with suppress(RuntimeError):  # no thread is granted, as `send` has said
-                self._senders.enqueue(stream)
-
-    def _put_stepwise(self, measurements: Iterable[Measurement], config: Config) -> None:
-        """Queue what comes; a stream that was idle rests a moment, for what belongs before."""
-        try:
-            for each in measurements:
-                self._put(_checked(each), config, self._senders.enqueue_later)
-        finally:
-            self._senders.wake()
+        """Enqueue all streams that a signal may have kept from the dispatcher."""
+        for stream in self._queue.unscheduled():
+            with suppress(RuntimeError):  # no thread for a sender: `send` has raised that already
+                self._dispatcher.enqueue(stream)
 
     def _send_one(self, stream: StreamQueue) -> bool:
-        """Send a stream's earliest measurement; tell whether more waits in it."""
-        entry = self._backlog.take(stream)
+        """Send the earliest measurement of a stream; return True if more waits in it."""
+        entry = self._queue.take(stream)
         if entry is None:
             return False
         warn_of_late(stream, entry)
         try:
-            response, is_sent = Sender(self._setup, stream, entry).run()
+            response, is_sent = Sender(self._sender_config, stream, entry).run()
         except StopRequested:
-            self._backlog.give_back(stream)
+            self._queue.give_back(stream)
             return False
         if is_sent:
             self._last_sent = time.time()
             stream.newest = max(entry.instant, stream.newest or entry.instant)
-        has_more = self._backlog.answered(stream, is_sent=is_sent)
+        has_more = self._queue.answered(stream, is_sent=is_sent)
         if has_more is None:
             return False
-        self._handlers.tell(entry.measurement, response)
+        self._handlers.enqueue(entry.measurement, response)
         return has_more
 
-    def _end(self, patience: float | None) -> None:
-        """End the agent; give up where one measurement's handlers take longer than this (s)."""
+    def _end(self, handler_timeout: float | None = None) -> None:
+        """End the agent and log the rest; give up if one measurement's handlers take longer (s)."""
         try:
-            self._ender.begin()
+            self._end_thread.begin()
         except RuntimeError:  # the system grants no thread
-            self._ender.run()
-        self._backlog.wait_for(lambda: self._backlog.rest is not None or self._backlog.is_ended)
-        self._tell_rest()
-        self._backlog.wait_ended(patience)
-        if untold := self._backlog.unhandled:
+            self._end_thread.run()
+        self._queue.wait_for(lambda: self._queue.rest is not None or self._queue.is_ended)
+        if not self._is_rest_logged and self._queue.rest is not None:
+            self._is_rest_logged = True
+            unsent, in_flight = self._queue.rest
+            if unsent:
+                _log.error("%d measurements were not sent: the agent ended before", unsent)
+            if in_flight:
+                _log.error(
+                    "%d measurements were sent, but not answered before the agent ended: "
+                    "the collector may hold them",
+                    in_flight,
+                )
+        self._queue.wait_while_progress(lambda: self._queue.is_ended, handler_timeout)
+        if unhandled := self._queue.unhandled:
             _log.error(
                 "the handlers of %d measurements did not end before the program did: those of one "
                 "took longer than %g s",
-                untold,
-                _PATIENCE_AT_EXIT,
+                unhandled,
+                _HANDLER_TIMEOUT_AT_EXIT,
             )
         atexit.unregister(self._at_exit)
 
     def _finish(self) -> None:
-        """Do all that is to be done at the end; in a thread that no signal interrupts.
+        """Do the work of the end, in a thread that no signal interrupts.
 
-        Logging is left to the threads that wait: one of them may have been interrupted in it.
+        The threads that wait for it do the logging: a signal may have interrupted one of them while
+        it held a lock of `logging`.
         """
-        backlog = self._backlog
+        queue = self._queue
         try:
-            # Send nothing more, and wait a little for what is under way.
-            backlog.close()
-            self._halted.set()
-            self._senders.stop(_GRACE)
-            backlog.count_rest()
-            for measurement in backlog.drain():
-                self._handlers.tell(measurement, None)
-            # A sender that outlasted the grace may be about to tell of an answer.
-            if backlog.wait_handled(self._patience):
+            # Send nothing more, and wait a little for packets in flight.
+            queue.close()
+            self._stopped.set()
+            self._dispatcher.stop(_GRACE)
+            queue.count_rest()
+            for measurement in queue.drain():
+                self._handlers.enqueue(measurement, None)
+            # A sender that took longer may still be about to queue an answer for the handlers.
+            if queue.wait_while_progress(lambda: not queue.unhandled, self._handler_timeout):
                 self._handlers.stop()
             self._sessions.close()
         finally:
-            backlog.end()
-
-    def _tell_rest(self) -> None:
-        """Log what was not sent, once."""
-        if self._is_rest_told or self._backlog.rest is None:
-            return
-        self._is_rest_told = True
-        unsent, under_way = self._backlog.rest
-        if unsent:
-            _log.error("%d measurements were not sent: the agent ended before", unsent)
-        if under_way:
-            _log.error(
-                "%d measurements were sent, but not answered before the agent ended: "
-                "the collector may hold them",
-                under_way,
-            )
+            queue.end()
 
     def _at_exit(self) -> None:
         if self._process == os.getpid():
             self._is_closing = True
-            self._patience = _PATIENCE_AT_EXIT
-            self._end(_PATIENCE_AT_EXIT)
+            self._handler_timeout = _HANDLER_TIMEOUT_AT_EXIT
+            self._end(_HANDLER_TIMEOUT_AT_EXIT)
+
+
+def sender_count(requested: int) -> int:
+    """Return the number of parallel senders: 0 is twice the processors, and 256 is the most."""
+    if requested > MOST_SENDERS:
+        _log.warning("%d parallel senders are too many: cut to %d", requested, MOST_SENDERS)
+    return min(requested or 2 * (os.cpu_count() or 1), MOST_SENDERS)
 
 
 def _problems(
@@ -373,11 +372,11 @@ def _problems(
         yield f"transport: found {transport!r}, expected {', '.join(get_args(Engine))}"
 
 
-def _engine(transport: Engine) -> Engine:
-    """Return the engine to use, loaded."""
+def _loaded_engine(transport: Engine) -> Engine:
+    """Return the engine to use, with its modules imported."""
     try:
         engine = available(transport)
-    except SettingsError as error:  # which speaks of the command's option
+    except SettingsError as error:  # its message names the option of the command, --transport
         raise ConfigError(str(error).removeprefix("--")) from None
     _load(engine)
     return engine
@@ -385,14 +384,8 @@ def _engine(transport: Engine) -> Engine:
 
 @cache
 def _load(engine: Engine) -> None:
-    """Import all that a session imports on its way, rather than in the senders."""
+    """Import the modules that a session needs here, rather than in the senders."""
     open_session(engine, Access("", "")).close()
-
-
-def _senders(number: int) -> int:
-    if number > MOST_SENDERS:
-        _log.warning("%d parallel senders are too many: cut to %d", number, MOST_SENDERS)
-    return min(number or 2 * (os.cpu_count() or 1), MOST_SENDERS)
 
 
 def _checked(measurement: Measurement) -> Measurement:

@@ -1,4 +1,4 @@
-"""Where measurements go and by whom they are sent: the library's `Environment` and `Config`."""
+"""The library's `Environment` and `Config`: a collector, credentials, and how to send to it."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class _Lazy(Generic[_T]):
+class _CachedProperty(Generic[_T]):
     """A `functools.cached_property` without the lock that it has before Python 3.12.
 
-    In a forked process such a lock may be held for ever, by a thread that is not there.
+    In a forked process, such a lock may be held forever by a thread that was not forked.
     """
 
     def __init__(self, function: Callable[[Any], _T]) -> None:
@@ -51,7 +51,7 @@ class _Lazy(Generic[_T]):
 
 
 class Environment(StrEnum):
-    """The collector's environments; each is its URL."""
+    """The collector's environments; each member is a URL."""
 
     PRODUCTION = ENVIRONMENTS["production"]
     DEVELOPMENT = ENVIRONMENTS["development"]
@@ -61,13 +61,13 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True)
 class Config:
-    """A collector, the credentials for it, and how measurements are sent there.
+    """A collector, the credentials for it, and how measurements are sent to it.
 
-    ``environment_or_url`` is an `Environment` or a URL; ``http://`` is for this machine alone.
+    ``environment_or_url`` is an `Environment` or a URL; ``http://`` is for this machine only.
     Timestamps without offset are read in ``timezone``. ``route`` is ``utc`` (the collector converts
-    to the meter's local time) or ``partial`` (it takes partial data). ``timeout`` is the whole time
-    of one request (s), ``retry_for`` how long (s) a measurement is tried, where that is not to be
-    the agent's. Every problem is reported in one `ConfigError`.
+    to the meter's local time) or ``partial`` (it takes partial data). ``timeout`` (s) limits one
+    request as a whole. ``retry_for`` (s) is the time for which a measurement is tried; None is the
+    agent's own. Raises one `ConfigError` with all problems.
     """
 
     environment_or_url: str
@@ -85,28 +85,32 @@ class Config:
         if problems:
             raise ConfigError(*problems)
 
-    @_Lazy
+    @_CachedProperty
     def url(self) -> str:
-        """Return where packets are posted to."""
+        """Return the URL that packets are posted to."""
         return with_route(checked_url(self.environment_or_url), self.route)
 
-    @_Lazy
+    @_CachedProperty
     def collector(self) -> str:
-        """Return what all configs of one collector have in common."""
+        """Return the collector's name, the same for all configs of one collector."""
         return collector_name(self.url)
 
-    @_Lazy
+    @_CachedProperty
     def access(self) -> Access:
-        """Return how the collector is reached."""
+        """Return the credentials and the options of connections to the collector."""
         proxy = None if self.proxy is None else checked_proxy(self.proxy)
-        for notice in _notices(has_proxy=proxy is not None):
-            _tell_once(notice)
+        notices = list(key_log_notice())
+        if proxy is None:
+            notices += proxy_notices("name it as the config's 'proxy'")
+        for notice in notices:
+            warn_once(notice)
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
 
     def moment(self, measurement: Measurement) -> tuple[int, int]:
-        """Return a measurement's instant and its offset on the wire (ms).
+        """Return a measurement's instant and the offset of its packet (ms).
 
-        MeasurementError if a clock change skips it, or it is out of the calendar there.
+        Raises `MeasurementError` if a clock change skips its timestamp, or the packet's local time
+        is not in the years 1 to 9999.
         """
         instant, offset = moment(measurement.timestamp, self._zone)
         if self.route == "utc":
@@ -114,18 +118,19 @@ class Config:
         check_year(measurement.timestamp, instant, offset)
         return instant, offset
 
-    @_Lazy
+    @_CachedProperty
     def _zone(self) -> Zone | None:
         return None if self.timezone == "UTC" else Zone(self.timezone)
 
     def _problems(self) -> Iterator[str]:
         yield from _problem("environment_or_url", checked_url, self.environment_or_url)
-        if self.timezone != "UTC":  # which needs no database of time zones
+        if self.timezone != "UTC":  # UTC needs no time zone database
             yield from _problem("timezone", zone, self.timezone)
         if self.proxy is not None:
             yield from _problem("proxy", checked_proxy, self.proxy)
         yield from _username_problem(self.username)
-        if not _is_text(self.password):
+        is_text = isinstance(self.password, str) and is_encodable(self.password)
+        if not (is_text and self.password):
             yield "password: expected a text that is not empty"
         if self.route not in (None, *ROUTES):
             yield f"route: found {self.route!r}, expected {', '.join(ROUTES)} or None"
@@ -134,41 +139,32 @@ class Config:
         if self.retry_for is not None and not is_seconds(self.retry_for, FOREVER):
             yield f"retry_for: found {self.retry_for!r}, expected seconds or None"
         if self.ca_bundle is not None:
-            yield from _problem("ca_bundle", _file, self.ca_bundle)
+            yield from _problem("ca_bundle", _existing_file, self.ca_bundle)
 
 
-def _notices(*, has_proxy: bool) -> Iterator[str]:
-    yield from key_log_notice()
-    if not has_proxy:
-        yield from proxy_notices("name it as the config's 'proxy'")
+_warned: dict[str, object] = {}
 
 
-_told: dict[str, object] = {}
-
-
-def _tell_once(notice: str) -> None:
-    me = object()
-    # Of threads that come at the same time one is the first.
-    if _told.setdefault(notice, me) is me:
+def warn_once(notice: str) -> None:
+    """Log a warning, unless this process has logged it before."""
+    token = object()
+    # setdefault is atomic: of several threads, only one finds its own token.
+    if _warned.setdefault(notice, token) is token:
         _log.warning("%s", notice)
 
 
 def is_seconds(value: object, most: float = LONGEST) -> bool:
-    """Tell whether a value is a time (s) from 0 up to the most."""
+    """Return True if a value is a number of seconds from 0 to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
-    return not value < 0 and value <= most  # NaN is neither
+    return not value < 0 and value <= most  # False for NaN
 
 
 def is_whole(value: object, least: int) -> bool:
-    """Tell whether a value is a whole number that is not less than the least."""
+    """Return True if a value is a whole number that is not less than ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         return False
     return int(value) >= least
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and is_encodable(value)
 
 
 def _username_problem(username: object) -> Iterator[str]:
@@ -179,11 +175,11 @@ def _username_problem(username: object) -> Iterator[str]:
     elif not is_encodable(username):
         yield "username: found a text that can't be encoded, expected one without lone surrogates"
     elif ":" in username:
-        # What stands behind it may be the password.
+        # The part after the colon may be the password: do not show it.
         yield "username: found a text with ':', which basic auth can't carry"
 
 
-def _file(name: str) -> str:
+def _existing_file(name: str) -> str:
     if not Path(name).is_file():
         raise ValueError(f"the name of a file, found {name!r}")
     return name
@@ -191,7 +187,7 @@ def _file(name: str) -> str:
 
 def _problem(name: str, parse: Callable[[str], object], text: object) -> Iterator[str]:
     if not isinstance(text, str):
-        # Its repr may hold a secret.
+        # The repr may contain a secret: show the type only.
         yield f"{name}: found {type(text).__name__}, expected a text"
         return
     try:

@@ -1,19 +1,19 @@
-"""Locks in a process that may be forked: a child has not the thread that holds them."""
+"""Locks in a process that may be forked: the child does not have the thread that holds them."""
 
 import os
 import threading
 from functools import partial
 
-#: How long (s) a fork waits for another thread to let go.
+#: How long (s) a fork waits for another thread to release the lock.
 _LONGEST_WAIT = 5.0
 
 
 class ForkLock:
-    """A lock for what no forked process is to find half done, such as the import of a module.
+    """A lock for work that a forked process must not find half done, such as an import.
 
-    A fork waits until no other thread holds it, for a while; the child has it free. The ``lock`` is
-    used as it is, and by the fork as well: around functions of Python, an error that a signal's
-    handler raises could leave it held.
+    A fork waits for a limited time until no other thread holds the lock; in the child it is free.
+    The ``lock`` itself is used, also by the fork: with a Python function around it, an error of a
+    signal handler could leave it locked.
     """
 
     def __init__(self) -> None:
@@ -27,5 +27,5 @@ class ForkLock:
     def _free(self) -> None:
         try:
             self.lock.release()
-        except RuntimeError:  # it was waited for in vain
+        except RuntimeError:  # the fork did not get the lock in time
             self.lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""Calls the handlers of final answers, one after the other, in a thread of their own."""
+"""Handlers of final answers, called one after the other in a thread of their own."""
 
 import functools
 import logging
@@ -14,10 +14,10 @@ from swarm.scheduler import SingleThread
 
 @dataclass(frozen=True)
 class Response:
-    """The final answer: its HTTP status, and in ``text`` one line of what the collector said.
+    """The final answer: an HTTP status, and in ``text`` one line of the collector's own text.
 
-    A measurement whose own answer never came, and that the collector was then found to hold, has
-    the status of that finding. No secret is in ``text``.
+    If the answer was lost, and the collector has the measurement, ``code`` is 200. ``text`` never
+    contains a credential.
     """
 
     code: int
@@ -25,7 +25,7 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """Whether the collector took the measurement."""
+        """True if the collector took the measurement."""
         return 200 <= self.code < 300
 
 
@@ -35,55 +35,55 @@ Function = Callable[[Measurement, Response | None], object]
 
 
 class SentHandler:
-    """A function that is called with each measurement and its final answer, until removed.
+    """A function that is called with each measurement and its final answer, until it is removed.
 
-    It can be called as the function itself, so that a decorated name stays of use.
+    The object can be called like the function, so that a decorated function stays usable.
     """
 
-    def __init__(self, function: Function, remove: Callable[["SentHandler"], None]) -> None:
+    def __init__(self, function: Function, handlers: dict["SentHandler", None]) -> None:
         functools.update_wrapper(self, function)
         self._function = function
-        self._remove = remove
+        self._handlers = handlers
 
     def __call__(self, measurement: Measurement, response: Response | None) -> object:
         """Call the function."""
         return self._function(measurement, response)
 
     def remove(self) -> None:
-        """Call it no more; a call that has begun ends."""
-        self._remove(self)
+        """End the calls; a call that has begun runs to its end."""
+        self._handlers.pop(self, None)
 
 
 class Handlers:
-    """All handlers of an agent; ``done`` is called after those of a measurement were called."""
+    """All handlers of an agent; ``done`` is called when all have run for a measurement."""
 
     def __init__(self, done: Callable[[], None]) -> None:
         self._done = done
-        # Each change is one step, also for a signal's handler: there is no lock to wait for.
+        # Changes of the dict are atomic, so signal handlers can make them too: no lock is needed.
         self._handlers: dict[SentHandler, None] = {}
         self._answers: SimpleQueue[tuple[Measurement, Response | None] | None] = SimpleQueue()
         self._runner = SingleThread(self._run, "swarm")
 
     def add(self, function: Function) -> SentHandler:
-        """Call a function from now on; raises `RuntimeError` where the system grants no thread."""
-        handler = SentHandler(function, self._remove)
+        """Call a function from now on; raises `RuntimeError` if the system grants no thread."""
+        handler = SentHandler(function, self._handlers)
         self._runner.begin()
         self._handlers[handler] = None
         return handler
 
-    def tell(self, measurement: Measurement, response: Response | None) -> None:
-        """Have the handlers called with a final answer."""
+    def enqueue(self, measurement: Measurement, response: Response | None) -> None:
+        """Queue a final answer for the handlers."""
         if self._handlers:
             self._answers.put((measurement, response))
         else:
             self._done()
 
     def is_own_thread(self) -> bool:
-        """Tell whether this is the thread that the handlers are called in."""
+        """Return True in the thread that calls the handlers."""
         return threading.current_thread() is self._runner.thread
 
     def stop(self) -> None:
-        """End the thread, once the handlers were told all."""
+        """End the thread after the calls for all queued answers, and wait for its end."""
         self._answers.put(None)
         if self._runner.thread is not None:
             self._runner.thread.join()
@@ -91,16 +91,8 @@ class Handlers:
     def _run(self) -> None:
         while (answer := self._answers.get()) is not None:
             for handler in tuple(self._handlers):
-                self._call(handler, *answer)
+                try:
+                    handler(*answer)
+                except BaseException:  # sys.exit in a handler must not end this thread
+                    _log.exception("A handler failed with %s", answer[0])
             self._done()
-
-    def _call(
-        self, handler: SentHandler, measurement: Measurement, response: Response | None
-    ) -> None:
-        try:
-            handler(measurement, response)
-        except BaseException:  # `sys.exit` in a handler must not end the calling of them all
-            _log.exception("A handler failed with %s", measurement)
-
-    def _remove(self, handler: SentHandler) -> None:
-        self._handlers.pop(handler, None)

@@ -1,4 +1,4 @@
-"""Measurements, their attributes and units.
+"""Measurements: their attributes and units, their packets, their order.
 
 Source: "The packet" in docs/reference.md.
 """
@@ -7,20 +7,22 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from numbers import Integral
 from typing import ClassVar
 
 from swarm.errors import MeasurementError
 from swarm.localtime import Zone, wall_of
-from swarm.packet import _NUMBERS, ATTRIBUTES, REGISTERS, VALUE, body, packet
+from swarm.packet import ATTRIBUTES, REGISTERS, VALUE, body, packet
 from swarm.packet import timestamp as on_the_wire
 from swarm.text import printable
 
-#: What a measured value may be; every digit goes on the wire.
+#: The type of a measured value; all its digits are sent.
 Number = int | float | Decimal
 
-
+#: Numbers of numpy are `Integral`, but no `int`.
+_NUMBER_TYPES = (int, float, Decimal, Integral)
 _MILLISECOND = timedelta(milliseconds=1)
-#: Between these instants there is a date at any offset.
+#: Instants (ms) between which the local time has a date at any offset.
 _FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
 
 
@@ -28,8 +30,9 @@ _FIRST, _LAST = (wall_of(datetime(year, 1, 1)) for year in (2, 9999))
 class Measurement:
     """The measurements of a meter at one time; compared by value, ordered by time.
 
-    A timestamp without offset is local time in the zone of the `Config` that it is sent with. The
-    classes below name the registers, and the attributes that hold them, in the packet's order.
+    A timestamp without offset is local time in the zone of the `Config` that it is sent with.
+    Subclasses list the packet's registers and the attributes with their values, in one order.
+    Raises `MeasurementError` if the ID, the timestamp or a value can't be sent, or no value is set.
     """
 
     id: str
@@ -42,9 +45,11 @@ class Measurement:
         if not isinstance(self.id, str) or not self.id or not is_encodable(self.id):
             raise MeasurementError(f"id: found {self.id!r}, expected the ID of a data stream")
         if type(self.id) is not str:
-            # One of a subclass, such as an enum's, may differ from a str of the same letters.
+            # A subclass such as an enum may print or compare differently than the same str.
             object.__setattr__(self, "id", str.__str__(self.id))
-        if not _is_time(self.timestamp):
+        # NaT of pandas is a datetime too, but not equal to itself.
+        is_time = isinstance(self.timestamp, datetime) and self.timestamp == self.timestamp
+        if not is_time:
             raise MeasurementError(
                 f"timestamp of {printable(self.id)}: found {self.timestamp!r}, expected a datetime"
             )
@@ -59,20 +64,23 @@ class Measurement:
 
     @property
     def body(self) -> str:
-        """The packet's part with the values, those that are unset left out."""
+        """The part of the packet with the values; values that are not set are left out."""
         cells = [_text(getattr(self, name)) for name in self.attributes]
         return body(self.registers, ",".join(cells))
 
     @property
     def json(self) -> str:
-        """The packet, as JSON on one line; a timestamp without offset is read as UTC."""
+        """The packet as JSON on one line; a timestamp without offset is read as UTC."""
         instant, offset = moment(self.timestamp)
         check_year(self.timestamp, instant, offset)
         return packet(self.id, instant, offset, self.body).decode()
 
     def __str__(self) -> str:
-        # An ID may hold anything; in a log it is to begin no line.
+        # An ID may contain line breaks, which must not begin a new line in a log.
         return f"{printable(self.id)} at {self.timestamp.isoformat()}: {self.body}"
+
+    # Not by functools.total_ordering: it derives <= from the equality by value, so that of two
+    # different measurements of the same time neither would be <= the other.
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, Measurement):
@@ -107,9 +115,9 @@ class SimpleMeasurement(Measurement):
 
 @dataclass(frozen=True, slots=True)
 class ElectricityMeasurement(Measurement):
-    """The measurements of an electricity meter; what is left unset is left out of the packet.
+    """The measurements of an electricity meter; values that are not set are left out of the packet.
 
-    Power in W, var and VA, voltage in V, current in A, active energy since the beginning in Wh.
+    Power is in W, var and VA, voltage in V, current in A, the total of active energy in Wh.
     """
 
     _: KW_ONLY
@@ -140,29 +148,35 @@ class ElectricityMeasurement(Measurement):
 
     def __repr__(self) -> str:
         names = ("id", "timestamp", *self.attributes)
-        pairs = ((name, getattr(self, name)) for name in names)
-        given = (f"{name}={value!r}" for name, value in pairs if value is not None)
-        return f"ElectricityMeasurement({', '.join(given)})"
+        values = ((name, getattr(self, name)) for name in names)
+        arguments = (f"{name}={value!r}" for name, value in values if value is not None)
+        return f"ElectricityMeasurement({', '.join(arguments)})"
 
 
 def moment(timestamp: datetime, zone: Zone | None = None) -> tuple[int, int]:
     """Return a timestamp's instant and offset (ms); one without offset is read in ``zone`` or UTC.
 
-    MeasurementError if a clock change skips it.
+    Raises `MeasurementError` if a clock change skips it.
     """
     wall = wall_of(timestamp.replace(tzinfo=None))
-    given = timestamp.utcoffset()
-    if given is not None:
-        offset = given // _MILLISECOND
+    utc_offset = timestamp.utcoffset()
+    if utc_offset is not None:
+        offset = utc_offset // _MILLISECOND
     elif zone is None:
         offset = 0
     else:
-        offset = _offset_in(zone, wall, timestamp)
+        offsets = zone.valid_offsets(wall).offsets
+        if not offsets:
+            raise MeasurementError(
+                f"timestamp {timestamp.isoformat()}: a clock change skips this local time in "
+                f"{zone.name}; expected a time that exists, or one with its offset"
+            )
+        offset = offsets[min(timestamp.fold, len(offsets) - 1)]
     return wall - offset, offset
 
 
 def check_year(timestamp: datetime, instant: int, offset: int) -> None:
-    """Raise MeasurementError if an instant has no date at an offset (ms), as the wire has it."""
+    """Raise `MeasurementError` if an instant (ms) has no date in local time at an offset (ms)."""
     if _FIRST <= instant <= _LAST:
         return
     try:
@@ -174,18 +188,8 @@ def check_year(timestamp: datetime, instant: int, offset: int) -> None:
         ) from None
 
 
-def _offset_in(zone: Zone, wall: int, timestamp: datetime) -> int:
-    offsets = zone.valid_offsets(wall).offsets
-    if not offsets:
-        raise MeasurementError(
-            f"timestamp {timestamp.isoformat()}: a clock change skips this local time in "
-            f"{zone.name}; expected a time that exists, or one with its offset"
-        )
-    return offsets[min(timestamp.fold, len(offsets) - 1)]
-
-
 def is_encodable(text: str) -> bool:
-    """Tell whether a text can be sent; a lone surrogate can't."""
+    """Return True if a text can be sent: it has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -193,29 +197,24 @@ def is_encodable(text: str) -> bool:
     return True
 
 
-def _is_time(value: object) -> bool:
-    """Tell whether a value is a datetime; the NaT of pandas is one too, but not equal to itself."""
-    return isinstance(value, datetime) and value == value  # noqa: PLR0124
-
-
 def _check_number(stream: str, name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER_TYPES):
         raise MeasurementError(
             f"{name} of {stream}: found {value!r}, expected an int, float or Decimal"
         )
     try:
         is_finite = math.isfinite(value)
-    except (OverflowError, ValueError):  # an int beyond all doubles, a signalling NaN
+    except (OverflowError, ValueError):  # an int too large for a double, a signalling NaN
         is_finite = False
     if not is_finite:
         raise MeasurementError(f"{name} of {stream}: expected a finite number")
 
 
 def _text(value: Number | None) -> str:
-    """Return a number with every digit as legal JSON, a float as its shortest decimal."""
+    """Return a number as JSON with all its digits, a float as its shortest decimal."""
     if value is None:
         return ""
-    # Subclasses, such as those of numpy and of enums, may have a text of their own.
+    # Subclasses, such as those of numpy and of enums, may override __str__ and __repr__.
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, Decimal):

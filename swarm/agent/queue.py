@@ -1,4 +1,4 @@
-"""The measurements of an agent without a final answer: per stream in order of time, and bounded."""
+"""The queue of an agent: measurements without a final answer, by stream and in order of time."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ from swarm.agent.measurement import Measurement
 from swarm.errors import AgentError
 from swarm.scheduler import unmasked
 
-#: Of so many streams in which nothing waits it is remembered what they sent last.
+#: Number of idle streams whose newest instant is remembered.
 MOST_REMEMBERED = 10_000
 
 #: A stream's collector and its ID.
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 
 class QueuedMeasurement(NamedTuple):
-    """A measurement that waits; ``number`` keeps those of one instant in the order they came."""
+    """A measurement that waits; ``number`` keeps the order of arrival within one instant (ms)."""
 
     instant: int
     number: int
@@ -32,9 +32,10 @@ class QueuedMeasurement(NamedTuple):
 class StreamQueue:
     """The waiting measurements of one stream, the earliest first.
 
-    ``is_offered`` once somebody hands it to the senders, ``is_out`` while they have it: then they
-    find by themselves what is added. ``in_hand`` is what was taken out and has no answer yet,
-    ``newest`` the latest instant that was sent.
+    ``is_offered`` is True from the moment that a thread takes it on to hand the stream to the
+    dispatcher, ``is_scheduled`` while the dispatcher has it and finds new measurements without
+    being called. ``in_flight`` is the measurement that was taken out and has no answer yet;
+    ``newest`` is the latest instant (ms) that was sent.
     """
 
     __slots__ = (
@@ -55,7 +56,7 @@ class StreamQueue:
         self.is_offered = False
         self.is_scheduled = False
         self.in_flight: QueuedMeasurement | None = None
-        # Most come in order: those need no heap.
+        # Most measurements arrive in order and do not need the heap of the others.
         self.in_order: deque[QueuedMeasurement] = deque()
         self.others: list[QueuedMeasurement] = []
 
@@ -63,7 +64,7 @@ class StreamQueue:
         return bool(self.in_order or self.others)
 
     def pop(self) -> QueuedMeasurement:
-        """Take the earliest entry out."""
+        """Remove and return the earliest measurement."""
         others = self.others
         if others and not (self.in_order and self.in_order[0] < others[0]):
             return heappop(others)
@@ -71,25 +72,26 @@ class StreamQueue:
 
 
 class MeasurementQueue:
-    """The streams and what waits in them, never more than ``size``; all its methods are atomic.
+    """All streams and their waiting measurements, at most ``size``; all methods are atomic.
 
-    A thread that may not wait for room is not held to that; ``may_wait`` tells, and is asked when
-    it is full. ``rest`` is counted when the agent ends: how many were not sent, and how many were
-    sent and not answered.
+    The limit does not apply to threads that must not wait; ``may_wait`` is called for this when the
+    queue is full. ``unhandled`` is the number of measurements whose handlers have not run yet.
+    ``rest`` is set when the agent ends: the number of measurements that were not sent, and of those
+    that were sent and not answered.
     """
 
     def __init__(self, size: int, may_wait: Callable[[], bool], lock: threading.RLock) -> None:
         self.sent = 0
         self.refused = 0
+        self.unhandled = 0
         self._size = size
         self._may_wait = may_wait
-        # Who waits for room is not woken for every single place: that would cost more than sending.
+        # Waking the threads that wait for room at every answer would cost more than sending.
         self._low_water = size - max(1, size // 10)
         self._streams: dict[Key, StreamQueue] = {}
         self._newest: OrderedDict[Key, int] = OrderedDict()
         self._numbers = itertools.count()
-        self._given = 0
-        self._open = 0
+        self._accepted = 0
         self.is_closed = False
         self.rest: tuple[int, int] | None = None
         self.is_ended = False
@@ -100,61 +102,53 @@ class MeasurementQueue:
     @property
     def waiting(self) -> int:
         """The number of measurements without an answer."""
-        # Without the lock: a forked process may ask, which has not the thread that holds it. What
-        # is subtracted is read first, as it never exceeds what is read later.
+        # No lock, as a forked process may call this and lack the thread that holds the lock.
+        # Answers are read first, so that they never exceed the number that is read after them.
         answered = self.sent + self.refused
-        return self._given - answered
-
-    @property
-    def unhandled(self) -> int:
-        """The number of measurements whose end the handlers have not heard of."""
-        return self._open
+        return self._accepted - answered
 
     @unmasked
     def put(self, measurement: Measurement, config: Config) -> StreamQueue | None:
-        """Add a measurement, once there is room; return its stream if it is not with the senders.
+        """Add a measurement, once there is room.
 
-        Whoever gets the stream has to hand it to them.
+        Return its stream if the caller has to hand that to the dispatcher, else None. Raises
+        `AgentError` after `close`.
         """
         instant, offset = config.moment(measurement)
+        key = config.collector, measurement.id
         with self._lock:
-            if self._open >= self._size and self._may_wait():
-                self._room.wait_for(lambda: self._open <= self._low_water or self.is_closed)
+            if self.unhandled >= self._size and self._may_wait():
+                self._room.wait_for(lambda: self.unhandled <= self._low_water or self.is_closed)
             number = next(self._numbers)
             entry = QueuedMeasurement(instant, number, offset, measurement, config)
-            return self._add((config.collector, measurement.id), entry)
+            # The rest must be atomic also for signal handlers, which run when something is called:
+            # once there is a stream, the only call is the last one. A handler that waits may let
+            # the stream become idle and be forgotten before that.
+            spare = None
+            while spare is None and key not in self._streams:
+                spare = StreamQueue(key, self._newest.get(key))
+            if self.is_closed:
+                raise AgentError("the agent is closed; nothing more can be sent with it")
+            if spare is not None and key not in self._streams:
+                self._streams[key] = spare
+            stream = self._streams[key]
+            self._accepted += 1
+            self.unhandled += 1
+            to_hand_over = None if stream.is_offered else stream
+            stream.is_offered = True
+            if not stream.in_order or entry > stream.in_order[-1]:
+                stream.in_order.append(entry)
+            else:
+                heappush(stream.others, entry)
+            return to_hand_over
 
-    def _add(self, key: Key, entry: QueuedMeasurement) -> StreamQueue | None:
-        """Add an entry in one step.
-
-        Handlers of signals run when something is called: once there is a stream, the only call is
-        the last thing done. A handler that waits may have seen the stream fall idle before that.
-        """
-        spare = None
-        while spare is None and key not in self._streams:
-            spare = StreamQueue(key, self._newest.get(key))
-        if self.is_closed:
-            raise AgentError("the agent is closed; nothing more can be sent with it")
-        if spare is not None and key not in self._streams:
-            self._streams[key] = spare
-        stream = self._streams[key]
-        self._given += 1
-        self._open += 1
-        offered = None if stream.is_offered else stream
-        stream.is_offered = True
-        if not stream.in_order or entry > stream.in_order[-1]:
-            stream.in_order.append(entry)
-        else:
-            heappush(stream.others, entry)
-        return offered
-
-    def left(self) -> list[StreamQueue]:
-        """Return the streams in which something waits and that are not with the senders."""
+    def unscheduled(self) -> list[StreamQueue]:
+        """Return the streams with waiting measurements that the dispatcher does not have."""
         with self._lock:
             return [each for each in self._streams.values() if each and not each.is_scheduled]
 
     def take(self, stream: StreamQueue) -> QueuedMeasurement | None:
-        """Take the earliest of a stream that is out; None where nothing waits any more."""
+        """Take the earliest measurement of a scheduled stream; None if nothing waits."""
         with self._lock:
             stream.is_offered = stream.is_scheduled = bool(stream)
             stream.in_flight = stream.pop() if stream.is_scheduled else None
@@ -163,16 +157,16 @@ class MeasurementQueue:
             return stream.in_flight
 
     def give_back(self, stream: StreamQueue) -> None:
-        """Put back what was taken and not sent."""
+        """Put back the measurement that was taken and not sent."""
         with self._lock:
             if stream.in_flight is not None:
                 heappush(stream.others, stream.in_flight)
                 stream.in_flight = None
 
     def answered(self, stream: StreamQueue, *, is_sent: bool) -> bool | None:
-        """Note the final answer to what was taken; tell whether more waits in the stream.
+        """Record the final answer to the measurement in flight; return True if more waits.
 
-        None where it comes after `drain`: then the measurement counts as not answered.
+        Return None after `drain`: then the measurement counts as not answered.
         """
         with self._lock:
             if stream.in_flight is None:
@@ -186,7 +180,7 @@ class MeasurementQueue:
             return stream.is_scheduled
 
     def _forget(self, stream: StreamQueue) -> None:
-        """Forget an idle stream, but for the time that it sent last: there may be millions."""
+        """Drop an idle stream but for its newest instant: there may be millions of streams."""
         if self._streams.get(stream.key) is not stream:
             return
         del self._streams[stream.key]
@@ -197,69 +191,62 @@ class MeasurementQueue:
                 self._newest.popitem(last=False)
 
     def done(self) -> None:
-        """Note that a measurement was answered and its handlers called: there is room for more."""
+        """Record that all handlers of a measurement have run; that makes room for another one."""
         with self._lock:
-            self._open -= 1
-            if self._open == self._low_water:
+            self.unhandled -= 1
+            if self.unhandled == self._low_water:
                 self._room.notify_all()
-            if not self._open:
+            if not self.unhandled:
                 self._changed.notify_all()
-
-    def wait_empty(self, timeout: float | None, *, or_closed: bool = False) -> bool:
-        """Wait until nothing is left, or nothing is taken any more; tell whether that is so."""
-        return self.wait_for(lambda: not self._open or (or_closed and self.is_closed), timeout)
 
     @unmasked
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait (s) until something holds; tell whether it does."""
+        """Wait (s) for a condition; return True if it holds."""
         with self._lock:
             return self._changed.wait_for(condition, timeout)
 
-    def wait_handled(self, patience: float | None) -> bool:
-        """Wait until nothing is left; give up where none was done for so many seconds."""
-        return self._wait_patiently(lambda: not self._open, patience)
+    def wait_while_progress(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait for a condition as long as handlers finish; return True if it holds.
 
-    def wait_ended(self, patience: float | None) -> None:
-        """Wait for `end`; give up where no measurement was done for so many seconds."""
-        self._wait_patiently(lambda: self.is_ended, patience)
-
-    def _wait_patiently(self, condition: Callable[[], bool], patience: float | None) -> bool:
-        left = None
-        while left != self._open:
-            left = self._open
-            if self.wait_for(condition, patience):
+        Give up if the handlers of one measurement take longer than the timeout (s).
+        """
+        before = None
+        while before != self.unhandled:
+            before = self.unhandled
+            if self.wait_for(condition, timeout):
                 return True
         return condition()
 
     # The end
 
     def close(self) -> None:
-        """Take nothing more; a thread that waits for room gets an `AgentError`."""
+        """Accept no more measurements; threads that wait for room get an `AgentError`."""
         with self._lock:
             self.is_closed = True
             self._room.notify_all()
             self._changed.notify_all()
 
     def count_rest(self) -> None:
-        """Count what has no answer, before it is drained."""
+        """Set ``rest``; must be called before `drain`."""
         with self._lock:
-            under_way = sum(stream.in_flight is not None for stream in self._streams.values())
-            self.rest = self.waiting - under_way, under_way
+            in_flight = sum(stream.in_flight is not None for stream in self._streams.values())
+            self.rest = self.waiting - in_flight, in_flight
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Note that all is done that is to be done at the end."""
+        """Record that the agent has ended."""
         with self._lock:
             self.is_ended = True
             self._changed.notify_all()
 
     def drain(self) -> Iterator[Measurement]:
-        """Take out all that has no answer, also what is in the senders' hands, one by one."""
+        """Remove and yield all measurements without an answer, also those in flight."""
         for stream in tuple(self._streams.values()):
-            while (entry := self._dropped(stream)) is not None:
+            while True:
+                with self._lock:
+                    entry, stream.in_flight = stream.in_flight, None
+                    if entry is None and stream:
+                        entry = stream.pop()
+                if entry is None:
+                    break
                 yield entry.measurement
-
-    def _dropped(self, stream: StreamQueue) -> QueuedMeasurement | None:
-        with self._lock:
-            entry, stream.in_flight = stream.in_flight, None
-            return stream.pop() if entry is None and stream else entry

@@ -1,4 +1,4 @@
-"""The sessions that an agent's senders take and bring back: per credentials, kept open."""
+"""Idle sessions of an agent, by credentials: senders acquire and release them."""
 
 import threading
 
@@ -6,12 +6,12 @@ from swarm.collector.client import CollectorClient
 from swarm.collector.transport.base import Access, Engine
 from swarm.scheduler import THREADS, Scheduler
 
-#: So many sessions may lie idle; of more, those of the credentials used longest ago are closed.
+#: Most idle sessions; above this, a session of the least recently used credentials is closed.
 MOST_IDLE = 256
 
 
 class IdleSessions:
-    """Open sessions of many credentials, each in one hand at a time."""
+    """Open sessions that no sender uses at the moment."""
 
     def __init__(self, engine: Engine, scheduler: Scheduler = THREADS) -> None:
         self._engine = engine
@@ -21,45 +21,43 @@ class IdleSessions:
         self._is_closed = False
         self._lock = threading.Lock()
 
-    def take(self, access: Access) -> CollectorClient:
-        """Return a session: the one used last (a server closes those that idle), or a new one."""
+    def acquire(self, access: Access) -> CollectorClient:
+        """Return the session used last, as servers close those that idle for long, or a new one."""
         with self._lock:
-            # Taken out and put back, the dictionary keeps its keys in order of use.
+            # Removing a key and adding it again keeps the dictionary in the order of use.
             idle = self._idle.pop(access, None)
             if idle:
-                link = idle.pop()
+                client = idle.pop()
                 self._count -= 1
                 if idle:
                     self._idle[access] = idle
-                return link
+                return client
         return CollectorClient(self._engine, access, self._scheduler)
 
-    def bring(self, link: CollectorClient) -> None:
-        """Keep a session for the next."""
+    def release(self, client: CollectorClient) -> None:
+        """Keep a session for the next sender; after `close`, close it."""
         if self._is_closed:
-            link.close()
+            client.close()
             return
+        surplus = None
         with self._lock:
-            self._idle.setdefault(link.access, []).append(link)
+            self._idle.setdefault(client.access, []).append(client)
             self._count += 1
-            surplus = self._oldest() if self._count > MOST_IDLE else None
+            if self._count > MOST_IDLE:
+                access, idle = next(iter(self._idle.items()))
+                surplus = idle.pop(0)
+                self._count -= 1
+                if not idle:
+                    del self._idle[access]
         if surplus is not None:
             surplus.close()
 
     def close(self) -> None:
-        """Close the sessions that lie idle, and those that are brought from now on."""
+        """Close all idle sessions, and those that are released later."""
         with self._lock:
             self._is_closed = True
-            links = [link for idle in self._idle.values() for link in idle]
+            clients = [client for idle in self._idle.values() for client in idle]
             self._idle.clear()
             self._count = 0
-        for link in links:
-            link.close()
-
-    def _oldest(self) -> CollectorClient:
-        access, idle = next(iter(self._idle.items()))
-        link = idle.pop(0)
-        self._count -= 1
-        if not idle:
-            del self._idle[access]
-        return link
+        for client in clients:
+            client.close()

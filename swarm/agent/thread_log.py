@@ -1,4 +1,4 @@
-"""The log of threads that have to go on: a logging handler that raises ends none of them."""
+"""A logger for threads that must go on when a logging handler raises."""
 
 import logging
 import sys
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class ThreadLog(logging.LoggerAdapter[logging.Logger]):
-    """A logger for swarm's own threads, on which streams and handlers of users depend.
+    """A logger for swarm's own threads, which all streams and all handlers of an agent depend on.
 
-    The handlers of `logging` see to their own errors; those that users write may not. No signal's
-    handler runs in these threads: whatever is raised comes from the log.
+    The handlers of `logging` catch their own errors; those of the program may not. No signal
+    handler runs in these threads, so whatever is raised comes from a logging handler.
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log; an error on the way goes to stderr, as those of `logging` do."""
+        """Log a message; print an error of a handler to stderr, as `logging` does."""
         try:
             super().log(level, msg, *args, **kwargs)
         except BaseException:
@@ -27,5 +27,5 @@ class ThreadLog(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Name the caller's line as the one that logs, not this class's."""
+        """Record the line of the caller, not that of this class."""
         return msg, {"stacklevel": 2, **kwargs}

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 
-from swarm.files import _checked, _unusable, _warning, make_folder
+from swarm.files import folder_status, group_warning, make_folder, unusable_folder
 
 _LONGEST_NAME = 200
 #: The folders in a state folder that hold one for each collector.
@@ -69,7 +69,7 @@ def open_folder(state: Path, collector: str) -> str | None:
     try:
         make_folder(state)
     except OSError as error:
-        raise _unusable(state, error) from None
+        raise unusable_folder(state, error) from None
     return check_folder(state, collector)
 
 
@@ -82,9 +82,9 @@ def check_folder(state: Path, collector: str) -> str | None:
     """
     if os.name != "posix":
         return None  # there owner and mode say nothing
-    found = [_checked(state, may_be_link=True)]
-    found += [_checked(folder) for folder in _folders(state, collector)]
-    return next(filter(None, map(_warning, (state, *_folders(state, collector)), found)), None)
+    found = [folder_status(state, may_be_link=True)]
+    found += [folder_status(folder) for folder in _folders(state, collector)]
+    return next(filter(None, map(group_warning, (state, *_folders(state, collector)), found)), None)
 
 
 def _folders(state: Path, collector: str) -> Iterator[Path]:

@@ -72,7 +72,7 @@ def columns(text: str) -> tuple[str, ...]:
 
 def _meant(name: str) -> str:
     # Only the letter case: another letter is another quantity.
-    return suggestion(closest(name, _COLUMNS_KNOWN, alike=1))
+    return suggestion(closest(name, _COLUMNS_KNOWN, cutoff=1))
 
 
 def units(text: str) -> tuple[str, ...]:

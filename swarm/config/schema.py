@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from swarm.config.document import Document
 from swarm.config.options import FLAG_ONLY
-from swarm.text import _ALIKE, closest, suggestion
+from swarm.text import STRICT_CUTOFF, closest, suggestion
 
 #: The options of each kind of section, None for any. ``meter:`` stands for all ``[meter:NAME]``.
 Schema = Mapping[str, tuple[str, ...] | None]
@@ -68,7 +68,7 @@ def _shown(option: str, section: str, schema: Schema) -> str:
     is_known = allowed is None or any(option in (options or ()) for options in schema.values())
     is_name = _NAME.fullmatch(option) is not None
     if "password" in (allowed or ()):
-        is_name = option.isalpha() and closest(option, allowed or (), _ALIKE) is not None
+        is_name = option.isalpha() and closest(option, allowed or (), STRICT_CUTOFF) is not None
     return f" {option}" if is_known or is_name else ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from swarm.agent.config import _tell_once
+from swarm.agent.config import warn_once
 from swarm.collector.transport import libcurl, open_session
 from swarm.collector.transport.base import Access, Engine
 from swarm.config.ignored import key_log_hidden
@@ -173,7 +173,7 @@ def test_threads_that_come_at_once(caplog: pytest.LogCaptureFixture) -> None:
     def tell() -> None:
         for number in range(200):
             barrier.wait()
-            _tell_once(f"notice {number}")
+            warn_once(f"notice {number}")
 
     threads = [threading.Thread(target=tell) for _ in range(8)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The advice for what is not installed."""
+"""The pip command for an extra."""
 
 import shlex
 import sys
@@ -11,15 +11,15 @@ from swarm.extras import install
 
 @pytest.mark.parametrize("extra", ["fast", "sandbox"])
 def test_the_command_names_the_packages(extra: str) -> None:
-    """They are those of the extra, and go where swarm runs."""
+    """It installs the packages of the extra into the environment that swarm runs in."""
     words = shlex.split(install(extra))
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
-    wanted = metadata.metadata("wattics-swarm").get_all("Requires-Dist") or []
-    assert words[4:] == [each.partition(";")[0].strip() for each in wanted if extra in each][:2]
+    required = metadata.metadata("wattics-swarm").get_all("Requires-Dist") or []
+    assert words[4:] == [each.partition(";")[0].strip() for each in required if extra in each][:2]
 
 
 def test_from_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing tells the packages, the extra is named."""
+    """Without metadata of the distribution, the command names the extra."""
 
     def unknown(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)

@@ -1,4 +1,4 @@
-"""Naive local time in a zone -> instant and offset."""
+"""Local times of a zone, their instants and offsets."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,14 +16,14 @@ def wall(text: str) -> int:
 
 
 def test_a_wall_time_goes_to_milliseconds_and_back() -> None:
-    """Microseconds are cut, everything else survives."""
-    moment = datetime.fromisoformat("1969-12-31T23:59:59.123999")
-    assert wall_of(moment) == -877
-    assert naive_of(-877) == moment.replace(microsecond=123000)
+    """Only microseconds are cut off."""
+    local = datetime.fromisoformat("1969-12-31T23:59:59.123999")
+    assert wall_of(local) == -877
+    assert naive_of(-877) == local.replace(microsecond=123000)
 
 
 def test_midnight_knows_the_calendar() -> None:
-    """A day that no calendar has is a ValueError."""
+    """A day that does not exist is a ValueError."""
     assert midnight("1970-01-02") == DAY_MS
     for text in ("2023-02-29", "0000-01-01", "2023-13-01"):
         with pytest.raises(ValueError, match=r"day|month|year"):
@@ -52,13 +52,13 @@ def test_midnight_knows_the_calendar() -> None:
 def test_a_wall_time_can_mean_none_one_or_two_instants(
     zone: str, time: str, offsets: tuple[int, ...]
 ) -> None:
-    """Clock changes, half hours, lost days and historical seconds are all known."""
+    """Clock changes, also by half an hour or a day, and historical seconds are supported."""
     found = Zone(zone).valid_offsets(wall(time))
     assert found.offsets == offsets
 
 
 def test_a_repeated_time_names_its_clock_change() -> None:
-    """All times of a repeated stretch name the wall time at which it begins."""
+    """All times of a repeated period have the wall time at which it begins."""
     begin = wall("2023-04-02T01:30")
     zone = Zone("Australia/Lord_Howe")
     for minutes in (0, 1, 29):
@@ -79,28 +79,28 @@ def test_a_repeated_time_names_its_clock_change() -> None:
         ("UTC", "2023-03-26", 0),
     ],
 )
-def test_days_on_which_the_clocks_change_have_no_steady_offset(
+def test_days_on_which_the_clocks_change_have_no_single_offset(
     zone: str, day: str, offset: int | None
 ) -> None:
-    """The dictionary of days holds none that has more than one offset."""
+    """None is returned for a day with more than one offset."""
     assert Zone(zone).single_offset(midnight(day)) == offset
 
 
 @pytest.mark.parametrize("zone", ["Europe/Dublin", "America/Sao_Paulo", "Asia/Amman", "Asia/Gaza"])
-def test_a_steady_day_is_steady_to_the_minute(zone: str) -> None:
-    """Every quarter of every day agrees with what the zone says of the day."""
+def test_a_single_offset_holds_all_day(zone: str) -> None:
+    """Each quarter of an hour of the day has the offset of the day."""
     known = ZoneInfo(zone)
     for day in range(midnight("2012-01-01"), midnight("2013-01-01"), DAY_MS):
-        steady = Zone(zone).single_offset(day)
-        minutes = [naive_of(day) + timedelta(minutes=minute) for minute in range(0, 1440, 15)]
+        single = Zone(zone).single_offset(day)
+        times = [naive_of(day) + timedelta(minutes=minute) for minute in range(0, 1440, 15)]
         offsets = {
-            m.replace(fold=fold, tzinfo=known).utcoffset() for m in minutes for fold in (0, 1)
+            time.replace(fold=fold, tzinfo=known).utcoffset() for time in times for fold in (0, 1)
         }
-        assert steady is None or offsets == {timedelta(milliseconds=steady)}
+        assert single is None or offsets == {timedelta(milliseconds=single)}
 
 
 def test_offset_at_an_instant() -> None:
-    """The offset changes at the instant of the change, not around it."""
+    """The offset changes exactly at the instant of the clock change."""
     change = int(datetime(2023, 10, 29, 1, tzinfo=UTC).timestamp()) * 1000
     zone = Zone("Europe/Dublin")
     assert (zone.offset_at(change - 1), zone.offset_at(change)) == (HOUR, 0)

@@ -1,4 +1,4 @@
-"""A row -> the packet's bytes."""
+"""Packets: their form, their digests, comparisons with stored ones."""
 
 import json
 from datetime import datetime
@@ -23,7 +23,7 @@ MINUTE = 60_000
 
 
 def test_the_packet_of_the_reference() -> None:
-    """The example of the reference, to the letter."""
+    """The packet is exactly the example in the reference."""
     instant = instant_of("2016-02-10T21:45:31.070+11:00")
     measurements = body(("aP_1", "c_1"), "1819.1300048828,10000")
     assert packet("my_stream_id", instant, 660 * MINUTE, measurements) == (
@@ -33,7 +33,7 @@ def test_the_packet_of_the_reference() -> None:
 
 
 def test_a_packet_is_one_line_whatever_the_stream_is_called() -> None:
-    """Quotes, breaks and letters of any language are escaped, or stay."""
+    """Quotes and line breaks are escaped, letters of any language are not."""
     name = 'a"b\\c\n é✓'
     data = packet(name, 0, 0, body(("value",), "1"))
     assert b"\n" not in data
@@ -42,7 +42,7 @@ def test_a_packet_is_one_line_whatever_the_stream_is_called() -> None:
 
 
 def test_there_are_21_registers_in_order() -> None:
-    """The order of the CSV's columns is that of the packet."""
+    """They are in the order of the CSV's columns, and each has a unit."""
     assert " ".join(REGISTERS) == (
         "aP_1 aP_2 aP_3 rP_1 rP_2 rP_3 apP_1 apP_2 apP_3 v_1 v_2 v_3 c_1 c_2 c_3 pC_1 pC_2 pC_3 "
         "v_12 v_13 v_23"
@@ -74,7 +74,7 @@ def test_there_are_21_registers_in_order() -> None:
     ],
 )
 def test_a_number_keeps_its_digits(cell: str, text: str) -> None:
-    """A legal JSON number goes verbatim, another as the same value in legal form."""
+    """A JSON number is unchanged; another number becomes a JSON number of the same value."""
     assert number(cell) == text
     assert Decimal(number(cell)) == Decimal(cell)
 
@@ -88,13 +88,13 @@ def test_a_number_keeps_its_digits(cell: str, text: str) -> None:
     ],
 )
 def test_what_is_no_finite_decimal_number_is_refused(cell: str) -> None:
-    """`float` would take many of these."""
+    """Many of these would be accepted by `float`."""
     with pytest.raises(ValueError, match="number"):
         number(cell)
 
 
 def test_an_empty_cell_is_left_out() -> None:
-    """The packet has the registers that have a value."""
+    """A packet contains only the registers with a value."""
     assert body(("aP_1", "aP_2", "c_1"), "1,,3") == '"aP_1":1,"c_1":3'
 
 
@@ -112,12 +112,12 @@ def test_an_empty_cell_is_left_out() -> None:
     ],
 )
 def test_scaling_is_exact(value: str, power: int, text: str) -> None:
-    """However many digits there are, none is lost."""
+    """No digit is lost, however many there are."""
     assert scaled(value, power) == text
 
 
 def test_scaling_beyond_what_a_double_holds_is_refused() -> None:
-    """A finite number in kW can be none in W."""
+    """A number that is finite in kW may be infinite in W."""
     with pytest.raises(ValueError, match="finite"):
         scaled("1e307", 3)
 
@@ -138,7 +138,7 @@ def test_scaling_beyond_what_a_double_holds_is_refused() -> None:
     ],
 )
 def test_one_value_has_one_digest_however_it_is_written(one: str, other: str) -> None:
-    """An export that pads its decimals is not a changed one."""
+    """A file that is exported again with padded decimals does not count as changed."""
     assert digest(body(("aP_1", "c_1"), f"{one},7")) == digest(body(("aP_1", "c_1"), f"{other},7"))
 
 
@@ -153,12 +153,12 @@ def test_one_value_has_one_digest_however_it_is_written(one: str, other: str) ->
     ],
 )
 def test_other_values_have_other_digests(one: str, other: str) -> None:
-    """Also where doubles would be the same."""
+    """That holds even if the doubles are the same."""
     assert digest(body(("value",), one)) != digest(body(("value",), other))
 
 
 def test_a_value_in_another_register_has_another_digest() -> None:
-    """The registers count, not the values alone."""
+    """The digest includes the names of the registers."""
     registers = ("aP_1", "aP_2")
     assert digest(body(registers, "1,")) != digest(body(registers, ",1"))
 
@@ -177,19 +177,19 @@ def test_a_value_in_another_register_has_another_digest() -> None:
 def test_a_timestamp_has_three_decimals_and_whole_minutes(
     instant: int, offset: int, text: str
 ) -> None:
-    """Offsets with seconds are cut, and the local time with them: the instant is exact."""
+    """Seconds of an offset are cut, and the local time changes with it: the instant stays exact."""
     assert timestamp(instant, offset) == text
     assert instant_of(text) == instant
 
 
 def test_a_timestamp_past_the_calendar_is_an_error() -> None:
-    """The row reader makes a problem of it."""
+    """The reader of rows reports it as a problem."""
     with pytest.raises(OverflowError):
         timestamp(253_402_300_800_000, 0)
 
 
 def test_the_instant_of_a_time_without_offset_is_unknown() -> None:
-    """Only the collector's last packet is read so."""
+    """A timestamp of the collector without offset is a ValueError."""
     assert instant_of("1970-01-01T00:00:01Z") == 1000
     with pytest.raises(ValueError, match="offset"):
         instant_of("1970-01-01T00:00:00")
@@ -199,27 +199,27 @@ def test_the_instant_of_a_time_without_offset_is_unknown() -> None:
 
 @pytest.mark.parametrize("stored", ["1.5", 1.5, "1.50", "15e-1"])
 def test_stored_values_are_compared_as_doubles(stored: object) -> None:
-    """Quoted or not, with other fields beside them."""
+    """Quotes and other fields make no difference."""
     fields = {"id": "m", "value": stored, "extra": None}
     assert same_measurements(body(("value",), "1.50"), fields)
 
 
 @pytest.mark.parametrize("stored", [None, True, "one", "", [], 2, "nan", 10**400])
 def test_other_stored_values_differ(stored: object) -> None:
-    """Whatever the collector returns, it is no error."""
+    """Nothing that the collector may return raises an error."""
     assert not same_measurements(body(("value",), "1"), {"value": stored})
     assert not same_measurements(body(("value",), "1"), {})
 
 
 def test_a_long_number_equals_its_double() -> None:
-    """The collector may round."""
+    """The collector may round numbers to doubles."""
     stored: dict[str, object] = {"value": 0.1, "pC_1": 12345678901234567890.0}
     assert same_measurements(body(("value",), "0." + "1" + "0" * 20 + "1"), stored)
     assert same_measurements(body(("pC_1",), "12345678901234567890"), stored)
 
 
 def test_the_date_of_a_timestamp_agrees_with_datetime() -> None:
-    """The calendar is Python's."""
+    """Both have the same calendar."""
     for day in range(0, 40_000, 777):
         text = timestamp(day * 86_400_000, 0)
         assert datetime.fromisoformat(text).timestamp() == day * 86_400

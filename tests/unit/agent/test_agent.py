@@ -31,7 +31,7 @@ from swarm import (
     Response,
     SimpleMeasurement,
 )
-from swarm.agent.agent import _senders
+from swarm.agent.agent import sender_count
 from swarm.collector.transport import _loop
 from swarm.collector.transport.base import Engine
 from tests.support.collector import (
@@ -1256,7 +1256,7 @@ def test_what_idle_streams_sent_is_remembered(
         for name in ("a", "b", "a", "c"):
             agent.send(at(5, name=name), config)
             assert agent.wait_until_last(5)
-        assert not agent._backlog._streams
+        assert not agent._queue._streams
         caplog.clear()
         for name in ("a", "b", "c"):
             agent.send(at(3, name=name), config)
@@ -1340,7 +1340,7 @@ def test_no_secret_is_told(
 
 def test_the_number_of_senders(caplog: pytest.LogCaptureFixture) -> None:
     """0 is twice the processors; above 256 it is cut, with a warning."""
-    assert _senders(0) == min(2 * (os.cpu_count() or 1), 256)
+    assert sender_count(0) == min(2 * (os.cpu_count() or 1), 256)
     assert not caplog.text
     with Agent(300):
         assert "300 parallel senders are too many: cut to 256" in caplog.text
@@ -1465,7 +1465,7 @@ def test_the_end_does_not_wait_for_an_answer(
     assert time.monotonic() - started < 1
     assert sorted([at(0), at(1), at(0, name="b")]) == sorted(each for each, _ in answers)
     gate.set()
-    until(lambda: not agent._senders._count)
+    until(lambda: not agent._dispatcher._count)
     assert [None] * 3 == codes(answers)
     assert (0, 0, 3) == (agent.sent, agent.refused, agent.waiting)
     assert "1 measurements were not sent" in caplog.text
@@ -1715,7 +1715,7 @@ shared = Agent.get_instance(1)
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    with shared._backlog._lock:
+    with shared._queue._lock:
         held.set()
         done.wait()
 

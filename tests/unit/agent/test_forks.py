@@ -1,4 +1,4 @@
-"""Locks and forks: what a child finds, in real processes."""
+"""Locks and forks, in real processes."""
 
 import subprocess
 import sys
@@ -9,59 +9,59 @@ _PROGRAM = """
 import os, signal, sys, threading, time
 import swarm.agent.forks
 swarm.agent.forks._LONGEST_WAIT = float(sys.argv[1])
-making = swarm.agent.forks.ForkLock()
+creation = swarm.agent.forks.ForkLock()
 held, done = threading.Event(), threading.Event()
-is_whole = True
+is_complete = True
 
-def make():
-    global is_whole
-    with making.lock:
-        is_whole = False
+def create():
+    global is_complete
+    with creation.lock:
+        is_complete = False
         held.set()
         done.wait(float(sys.argv[2]))
-        is_whole = True
+        is_complete = True
 
 def fork():
     child = os.fork()
     if not child:
         signal.alarm(10)
-        with making.lock:
-            print("child", is_whole, flush=True)
+        with creation.lock:
+            print("child", is_complete, flush=True)
         child = os.fork()
         if not child:
-            with making.lock:
-                print("grandchild", is_whole, flush=True)
+            with creation.lock:
+                print("grandchild", is_complete, flush=True)
             os._exit(0)
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     print("ended", os.waitpid(child, 0)[1], flush=True)
 
-thread = threading.Thread(target=make)
+thread = threading.Thread(target=create)
 thread.start()
 held.wait()
 fork()
 done.set()
 thread.join()
-with making.lock:
+with creation.lock:
     fork()
 """
 
 
 @pytest.mark.parametrize(
-    ("longest_wait", "held_for", "found"), [("20", "0.3", True), ("0.2", "20", False)]
+    ("longest_wait", "held_for", "is_complete"), [("20", "0.3", True), ("0.2", "20", False)]
 )
-def test_a_fork_waits_for_a_while(longest_wait: str, held_for: str, found: bool) -> None:
-    """The child finds what was made whole, if that takes no longer; the lock is free in any case.
+def test_a_fork_waits_for_a_while(longest_wait: str, held_for: str, is_complete: bool) -> None:
+    """The child finds the work complete if the thread finishes in time; its lock is always free.
 
-    So it is where the thread that forks holds it, and in a child's child.
+    That also holds if the forking thread itself has the lock, and for a child of the child.
     """
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", _PROGRAM, longest_wait, held_for],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    first = [f"child {found}", f"grandchild {found}", "ended 0"]
-    assert [*first, "child True", "grandchild True", "ended 0"] == done.stdout.splitlines(), (
-        done.stderr
+    first = [f"child {is_complete}", f"grandchild {is_complete}", "ended 0"]
+    assert [*first, "child True", "grandchild True", "ended 0"] == finished.stdout.splitlines(), (
+        finished.stderr
     )

@@ -1,4 +1,4 @@
-"""Measurements and configs: what can be made, what is refused, and the packets that come of it."""
+"""Measurements and configs: valid and invalid ones, and the packets of measurements."""
 
 import json
 import pickle
@@ -41,7 +41,7 @@ def config(**options: Any) -> Config:
 
 
 def test_the_packet_of_the_reference() -> None:
-    """The example of the reference, to the letter."""
+    """The packet is exactly the example in the reference."""
     moment = datetime(2016, 2, 10, 21, 45, 31, 70_999, tzinfo=SYDNEY)
     measurement = ElectricityMeasurement(
         id="my_stream_id",
@@ -56,13 +56,13 @@ def test_the_packet_of_the_reference() -> None:
 
 
 def test_a_simple_packet() -> None:
-    """A single-value measurement has its value alone."""
+    """The packet of a single-value measurement has one value."""
     expected = '{"id":"gas","tsISO8601":"2023-06-01T12:00:00.000+00:00","value":12.3}'
     assert expected == simple(12.3).json
 
 
 def test_every_attribute_has_its_register() -> None:
-    """The 21 attributes are the 21 registers, in the packet's order."""
+    """The 21 attributes are those of the 21 registers, in the order of the packet."""
     values = dict(zip(ATTRIBUTES, range(21), strict=True))
     packet = json.loads(ElectricityMeasurement("e", NOON, **values).json)
     assert list(zip(REGISTERS, range(21), strict=True)) == list(packet.items())[2:]
@@ -84,7 +84,7 @@ def test_every_attribute_has_its_register() -> None:
     ],
 )
 def test_numbers_keep_their_digits(value: Any, text: str) -> None:
-    """Int and Decimal are sent as they are, a float as its shortest decimal."""
+    """An int or Decimal is sent with all its digits, a float as its shortest decimal."""
     assert f'"value":{text}}}' == simple(value).json.partition(",")[2].partition(",")[2]
 
 
@@ -94,13 +94,13 @@ def test_numbers_keep_their_digits(value: Any, text: str) -> None:
     | st.integers(-(10**300), 10**300)
 )
 def test_any_finite_number_is_legal_json(value: float | Decimal) -> None:
-    """What an exact reader makes of the packet is the same number."""
+    """A parser with exact numbers reads the same number from the packet."""
     packet = json.loads(simple(value).json, parse_float=Decimal, parse_int=Decimal)
     assert Decimal(str(value)) == packet["value"]
 
 
 def test_subclasses_of_float_are_floats() -> None:
-    """Numbers such as those of numpy, whose repr is another, are sent as floats."""
+    """Numbers with a repr of their own, such as those of numpy, are sent as floats."""
 
     class Other(float):
         def __repr__(self) -> str:
@@ -139,7 +139,7 @@ class _Rate(Decimal, Enum):
     ],
 )
 def test_subclasses_are_the_numbers_that_they_are(value: Any, text: str) -> None:
-    """However they show themselves: the packet is JSON."""
+    """Their own repr and str are not used: the packet must be JSON."""
     assert f'"value":{text}}}' == simple(value).json.partition(",")[2].partition(",")[2]
     assert json.loads(simple(value).json)["value"] == float(text)
 
@@ -149,7 +149,7 @@ class _Meter(StrEnum):
 
 
 def test_an_id_of_an_enum_is_the_text_that_it_is() -> None:
-    """It is the same stream as that of the plain text, in every place."""
+    """It is the same stream as that of the plain str, everywhere."""
     assert simple(name=_Meter.GAS) == simple(name="gas")
     assert hash(simple(name=_Meter.GAS)) == hash(simple(name="gas"))
     assert type(simple(name=_Meter.GAS).id) is str
@@ -174,7 +174,7 @@ def test_an_id_of_an_enum_is_the_text_that_it_is() -> None:
     ],
 )
 def test_other_values_are_refused(value: Any) -> None:
-    """What is no finite int, float or Decimal is refused when the measurement is made."""
+    """Only finite ints, floats and Decimals are accepted; the constructor raises."""
     with pytest.raises(MeasurementError, match="gas"):
         simple(value)
     with pytest.raises(MeasurementError, match="gas"):
@@ -183,20 +183,20 @@ def test_other_values_are_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("name", ["", 7, None, "lone \ud800"])
 def test_other_ids_are_refused(name: Any) -> None:
-    """An ID is a text that can be sent."""
+    """An ID must be a str that is not empty and can be encoded."""
     with pytest.raises(MeasurementError, match="id: "):
         simple(name=name)
 
 
 @pytest.mark.parametrize("moment", ["2023-01-01", None, 1.0, NOON.date()])
 def test_other_timestamps_are_refused(moment: Any) -> None:
-    """A timestamp is a datetime."""
+    """A timestamp must be a datetime."""
     with pytest.raises(MeasurementError, match="timestamp of gas: "):
         simple(timestamp=moment)
 
 
 def test_a_missing_time_of_pandas_is_refused() -> None:
-    """NaT is a datetime by type, and not equal to itself."""
+    """NaT is a subclass of datetime, and not equal to itself."""
 
     class NaT(datetime):
         def __eq__(self, other: object) -> bool:
@@ -209,13 +209,13 @@ def test_a_missing_time_of_pandas_is_refused() -> None:
 
 
 def test_a_measurement_without_values_is_refused() -> None:
-    """An electricity measurement has at least one value."""
+    """An electricity measurement needs at least one value."""
     with pytest.raises(MeasurementError, match="no value"):
         ElectricityMeasurement("e", NOON)
 
 
 def test_measurements_are_values() -> None:
-    """Frozen, equal by value, usable in sets, and they survive pickling."""
+    """They are frozen, equal by value, hashable and can be pickled."""
     one: Measurement = simple(1)
     with pytest.raises(FrozenInstanceError):
         one.id = "other"  # type: ignore[misc]
@@ -228,7 +228,7 @@ def test_measurements_are_values() -> None:
 
 
 def test_measurements_are_ordered_by_time() -> None:
-    """Whatever the id, the kind and the value."""
+    """ID, class and value make no difference to the order."""
     early: Measurement = simple(9, NOON, "z")
     late: Measurement = ElectricityMeasurement("a", NOON + timedelta(1), current_phase_a=1)
     assert [early, late] == sorted([late, early])
@@ -241,7 +241,7 @@ def test_measurements_are_ordered_by_time() -> None:
 
 
 def test_what_measurements_look_like() -> None:
-    """A log line names id, time and values; the repr makes the measurement again."""
+    """Their str has ID, time and values; their repr evaluates to an equal measurement."""
     electricity = ElectricityMeasurement("e", NOON, voltage_phase_a=230.5)
     assert str(electricity) == 'e at 2023-06-01T12:00:00+00:00: "v_1":230.5'
     scope = {"datetime": __import__("datetime"), "ElectricityMeasurement": ElectricityMeasurement}
@@ -249,7 +249,7 @@ def test_what_measurements_look_like() -> None:
 
 
 def test_an_id_can_forge_no_line_of_a_log() -> None:
-    """Nor move a cursor: in a log line and in an error it is escaped, in the packet it is not."""
+    """Control characters are escaped in the str and in errors, and sent as they are."""
     forged = "a\nERROR root\x1b[2J\u202e"
     measurement = simple(name=forged)
     assert str(measurement).startswith("a\\nERROR root\\x1b[2J\\u202e at 2023-06-01T12:00")
@@ -274,7 +274,7 @@ def test_an_id_can_forge_no_line_of_a_log() -> None:
     ],
 )
 def test_a_time_out_of_the_calendar(timestamp: datetime, options: dict[str, Any]) -> None:
-    """It has no date in the time that is sent: it is refused before it is queued."""
+    """If the packet's local time has no date, the measurement is refused before it is queued."""
     with pytest.raises(MeasurementError, match=r"timestamp .*: found no date .*1 to 9999"):
         config(**options).moment(simple(timestamp=timestamp))
     if not options:
@@ -284,7 +284,7 @@ def test_a_time_out_of_the_calendar(timestamp: datetime, options: dict[str, Any]
 
 @pytest.mark.parametrize("zone", ["Etc/GMT+6", "Etc/GMT-9", "UTC"])
 def test_the_first_and_the_last_year(zone: str) -> None:
-    """They are sent in local time."""
+    """Both can be sent in local time."""
     from swarm.packet import timestamp as on_the_wire
 
     for moment in (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)):
@@ -302,7 +302,7 @@ def test_the_first_and_the_last_year(zone: str) -> None:
     ],
 )
 def test_naive_timestamps_are_local(timestamp: datetime, expected: str) -> None:
-    """They are read in the config's zone; those with an offset keep it."""
+    """They are in the config's zone; a timestamp with an offset keeps that."""
     from swarm.packet import timestamp as on_the_wire
 
     chicago = config(timezone="America/Chicago")
@@ -310,21 +310,21 @@ def test_naive_timestamps_are_local(timestamp: datetime, expected: str) -> None:
 
 
 def test_naive_timestamps_are_utc_by_default() -> None:
-    """Without a timezone, and in ``json``, which knows no config."""
+    """That applies to a config without timezone, and to ``json``, which has no config."""
     naive = simple(timestamp=datetime(2023, 6, 1, 12))
     assert config().moment(naive) == config().moment(simple())
     assert naive.json == simple().json
 
 
 def test_a_time_that_a_clock_change_skips() -> None:
-    """It is refused: a wrong offset in the platform is for good."""
+    """It is refused: data with a wrong offset could not be corrected in the platform."""
     skipped = simple(timestamp=datetime(2016, 3, 13, 2, 30))
     with pytest.raises(MeasurementError, match="skips this local time in America/Chicago"):
         config(timezone="America/Chicago").moment(skipped)
 
 
 def test_the_route_utc() -> None:
-    """It goes to another URL, in UTC; the collector's name is the same without it."""
+    """It has another URL and times in UTC, but the same collector's name."""
     utc = config(route="utc")
     assert utc.url == "https://demo-dc.wattics.com/measurements/v2/unifiedjson_utc/"
     instant, offset = utc.moment(simple(timestamp=NOON.astimezone(SYDNEY)))
@@ -334,7 +334,7 @@ def test_the_route_utc() -> None:
 
 
 def test_environments_are_urls() -> None:
-    """The four that the reference names."""
+    """They are the four of the reference."""
     assert [each.name for each in Environment] == ["PRODUCTION", "DEVELOPMENT", "DEMO", "LOCAL"]
     path = "/measurements/v2/unifiedjson/"
     assert f"https://web-collector.wattics.com{path}" == Environment.PRODUCTION
@@ -344,13 +344,13 @@ def test_environments_are_urls() -> None:
 
 
 def test_a_config_shows_no_password() -> None:
-    """Neither in its repr, nor in that of what it makes."""
+    """The password is in the repr neither of the config nor of its access."""
     assert "s3cr" not in repr(config())
     assert "s3cr" not in repr(config().access)
 
 
 def test_configs_are_values() -> None:
-    """Frozen, equal by value, usable as keys."""
+    """They are equal by value and hashable."""
     assert config() == config()
     assert len({config(), config(), config(timezone="Europe/Dublin")}) == 2
 
@@ -365,7 +365,7 @@ def test_configs_are_values() -> None:
     ],
 )
 def test_urls_that_are_refused(url: Any, message: str) -> None:
-    """Credentials go over HTTPS, or stay on this machine; no message shows them."""
+    """Without HTTPS, only this machine is allowed; no message shows a credential."""
     with pytest.raises(ConfigError, match=message) as caught:
         Config(url, "acme", "s3cr%et")
     assert "s3cr" not in str(caught.value)
@@ -390,19 +390,19 @@ def test_urls_that_are_refused(url: Any, message: str) -> None:
     ],
 )
 def test_what_a_config_can_not_be(options: dict[str, Any], problem: str) -> None:
-    """The parameter is named, with what was found and what is expected."""
+    """The message has the parameter, what was found and what is expected."""
     with pytest.raises(ConfigError) as caught:
         config(**options)
     assert (problem,) == caught.value.problems
 
 
 def test_a_config_that_tries_for_ever() -> None:
-    """Also where its agent gives up."""
+    """``retry_for`` may be infinite, whatever the agent's is."""
     assert config(retry_for=float("inf")).retry_for == float("inf")
 
 
 def test_all_problems_of_a_config_at_once() -> None:
-    """One error has them all; it is a ValueError and one of swarm's."""
+    """One error has all of them; it is a ValueError and a SwarmError."""
     with pytest.raises(ConfigError) as caught:
         Config(
             "example.com",
@@ -433,7 +433,7 @@ def test_all_problems_of_a_config_at_once() -> None:
 
 
 def test_a_proxy_and_a_ca_bundle() -> None:
-    """They are handed to the transport."""
+    """They are passed on in the config's access."""
     access = config(proxy="http://proxy.example.com:3128", ca_bundle=__file__, timeout=5).access
     assert access.proxy == "http://proxy.example.com:3128"
     assert (access.ca_bundle, access.timeout) == (__file__, 5)
