@@ -40,10 +40,10 @@ class FileScan:
 
     def part(self, hour: Hour) -> Part:
         """Return what tells how the file's rows of an hour are read."""
-        back = self.steps_back - sum(run.steps_back(run.readings) for run in self.runs)
+        back = self.steps_back - sum(run.steps_back(run.folds) for run in self.runs)
         forward = self.steps - self.steps_back
         for run in self.runs:
-            forward -= run.steps - run.steps_back(run.readings)
+            forward -= run.steps - run.steps_back(run.folds)
         return Part(
             tuple(run for run in self.runs if run.hour == hour),
             *self.walls,
@@ -54,11 +54,9 @@ class FileScan:
         """Return the scan with its rows of repeated hours read so."""
         span = replace(self.span, readings=readings)
         decided = list(_by_run(self.runs, readings))
-        if all(run.readings == read for run, read in decided):
+        if all(run.folds == read for run, read in decided):
             return replace(self, span=span)
-        more_back = sum(
-            run.steps_back(read) - run.steps_back(run.readings) for run, read in decided
-        )
+        more_back = sum(run.steps_back(read) - run.steps_back(run.folds) for run, read in decided)
         instants = [instant for run, read in decided for instant in run.instants(read)]
         span = replace(
             span,

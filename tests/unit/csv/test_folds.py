@@ -37,13 +37,13 @@ def part(*lines: str | Line, apart: bool = False) -> Part:
         clock, value = (line, 1000 + number) if isinstance(line, str) else line
         walls.append(wall(clock))
         if HOUR.start <= walls[-1] < HOUR.end:
-            recorder.reading(number, walls[-1], HOUR)
+            recorder.fold(number, walls[-1], HOUR)
             if value is not None:
-                recorder.values(value + 1)
+                recorder.note_digest(value + 1)
         else:
-            recorder.pass_by(walls[-1], walls[-1])
+            recorder.note_outside(walls[-1], walls[-1])
         if apart:
-            recorder.pass_by(HOUR.end + wall("20:00"), HOUR.end + wall("20:00"))
+            recorder.note_outside(HOUR.end + wall("20:00"), HOUR.end + wall("20:00"))
     rest = [each for each in walls if not HOUR.start <= each < HOUR.end]
     steps = Steps() if apart else _steps(rest)
     return Part(recorder.runs, recorder.first, recorder.last, steps)
@@ -71,13 +71,13 @@ def read(*parts: Part, sent: Sent | None = None) -> list[list[int]]:
     """Return the readings of files in which every row fits."""
     found = decide(HOUR, parts, sent)
     assert found.misfits == ()
-    return [list(each) for each in found.readings]
+    return [list(each) for each in found.folds]
 
 
 def passes(*clocks: str, apart: bool = False) -> tuple[list[int], list[int]]:
     """Return the reading of each row of one file, and the lines of those that fit neither pass."""
     found = decide(HOUR, [part(*clocks, apart=apart)])
-    return list(found.readings[0]), [misfit.line for misfit in found.misfits]
+    return list(found.folds[0]), [misfit.line for misfit in found.misfits]
 
 
 # One file
@@ -300,13 +300,13 @@ def test_notes_of_two_hours_stay_apart() -> None:
     """The hour of one year says nothing of the next year's."""
     later = Hour(HOUR.start + 10**9, HOUR.offsets)
     recorder = Recorder()
-    assert [recorder.reading(1, HOUR.start, HOUR), recorder.reading(2, HOUR.start, HOUR)] == [0, 1]
-    assert recorder.reading(3, later.start, later) == 0
+    assert [recorder.fold(1, HOUR.start, HOUR), recorder.fold(2, HOUR.start, HOUR)] == [0, 1]
+    assert recorder.fold(3, later.start, later) == 0
     first, second = recorder.runs
     assert (first.after, second.before, second.after) == (later.start, HOUR.start, None)
     replay = Replay({HOUR.start: b"\1\0", later.start: b"\1"})
     hours = (HOUR, later, HOUR)
-    assert [replay.reading(1, each.start, each) for each in hours] == [1, 1, 0]
+    assert [replay.fold(1, each.start, each) for each in hours] == [1, 1, 0]
 
 
 def test_steps_back_are_counted_as_the_rows_are_read() -> None:
@@ -331,7 +331,7 @@ def test_whatever_files_hold_every_row_is_read_or_told(
     """Each row of the hour has one reading; no two values share time and pass untold."""
     known = sent(first, second, is_over=is_over, has_grown=grown)
     found = decide(HOUR, files, known)
-    assert [len(each) for each in found.readings] == [
+    assert [len(each) for each in found.folds] == [
         sum(len(run.walls) for run in file.runs) for file in files
     ]
     lines = {(n, line) for n, file in enumerate(files) for run in file.runs for line in run.lines}
@@ -352,11 +352,11 @@ def test_the_same_file_again_changes_nothing(file: Part, others: int) -> None:
         for run in file.runs
         for time, digest in zip(run.walls, run.digests, strict=True)
     ]
-    for (time, digest), reading in zip(rows, found.readings[0], strict=True):
+    for (time, digest), reading in zip(rows, found.folds[0], strict=True):
         if digest != NO_VALUES:
             known[reading].setdefault(time, set()).add(digest)
     again = decide(HOUR, [file], Sent(known, has_grown=True))
-    for (time, digest), reading in zip(rows, again.readings[0], strict=True):
+    for (time, digest), reading in zip(rows, again.folds[0], strict=True):
         assert digest == NO_VALUES or digest in known[reading][time]
 
 
