@@ -253,7 +253,7 @@ def _inspected(
     ends = _ends(inspection.through(reader.rows()))
     pace = inspection.tracker
     if pace.is_settled or pace.commonest is None:
-        return _Passage(reader, ends, pace, tuple(inspection.notices()))
+        return _Passage(reader, ends, pace, tuple(inspection.resets.notices()))
     return _inspected(meter, window, found, pace.commonest / 1000)
 
 

@@ -36,18 +36,14 @@ class Inspection:
 
     def __init__(self, meter: Meter, registers: tuple[str, ...], interval: float | None) -> None:
         self.tracker = IntervalTracker(interval)
-        self._resets = CounterResets(meter, registers)
+        self.resets = CounterResets(meter, registers)
 
     def through(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield the rows unchanged while inspecting them."""
         while chunk := list(islice(rows, _CHUNK)):
             self.tracker.follow(Batch([row.instant for row in chunk], chunk.copy))
-            self._resets.follow(chunk)
+            self.resets.follow(chunk)
             yield from chunk
-
-    def notices(self) -> Iterator[str]:
-        """Yield the notices for the user, one line each."""
-        yield from self._resets.notices()
 
 
 def quality(tracker: IntervalTracker, duplicates: int, out_of_order: int) -> Quality:

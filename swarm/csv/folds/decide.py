@@ -16,15 +16,7 @@ from dataclasses import dataclass
 
 from swarm.csv.folds.direction import Part
 from swarm.csv.folds.evidence import Evidence, Sent
-from swarm.csv.folds.files import (
-    FIRST,
-    File,
-    FileFolds,
-    Files,
-    FoldRow,
-    by_wall,
-    folds_by_order,
-)
+from swarm.csv.folds.files import FIRST, File, FileFolds, Files, FoldRow, folds_by_order
 from swarm.csv.folds.occurrences import NO_VALUES, Hour
 from swarm.csv.folds.placing import Placing
 
@@ -102,7 +94,9 @@ def _in_best_direction(file: File, evidence: Evidence) -> FileFolds:
 
 def _decide_both_passes(file: File, folds: Sequence[int], evidence: Evidence) -> None:
     """Decide a file of both passes: by the order of its rows, but sent rows keep their fold."""
-    walls = by_wall(file.rows)
+    walls: defaultdict[int, list[FoldRow]] = defaultdict(list)
+    for row in file.rows:
+        walls[row.wall].append(row)
     certain = {
         row: row.sent_fold
         for row in file.rows

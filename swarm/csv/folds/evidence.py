@@ -91,10 +91,6 @@ class Evidence:
         """Return True if other times of the hour have a row's values too."""
         return row.digest in self._common
 
-    def is_unique(self, row: FoldRow) -> bool:
-        """Return True if no other row of the files, and no other time, has a row's values."""
-        return self._counts[row.wall, row.digest] == 1 and not self.is_common(row)
-
     @property
     def has_distinct_values(self) -> bool:
         """True if equal values are hardly ever a coincidence: there are many, and all differ."""
@@ -118,7 +114,7 @@ class Evidence:
     def agreement(self, file: File, found: FileFolds) -> Agreement:
         """Return the agreement of a file's folds; of a single pass, with the fold that fits better.
 
-        A row that was sent counts only if no other row has its values.
+        A row that was sent counts only if no other row, and no other time, has its values.
         """
         options: list[Sequence[int]] = [found.folds]
         if found.is_single_pass:
@@ -129,7 +125,7 @@ class Evidence:
             for row, fold in zip(file.rows, folds, strict=True):
                 if row.sent_fold is None:
                     differing += self.differs(row, self.sent.digests, fold)
-                elif self.is_unique(row):
+                elif self._counts[row.wall, row.digest] == 1 and not self.is_common(row):
                     as_sent += 1 if row.sent_fold == fold else -1
             agreements.append(Agreement(as_sent, differing))
         return max(agreements, key=lambda agreement: agreement.total)

@@ -1,7 +1,7 @@
 """A meter's files in one repeated hour, with rows and files put in forward order of time."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -136,14 +136,6 @@ def folds_by_order(rows: Sequence[FoldRow]) -> FileFolds:
         misfits = []
     is_single_pass = counts == {1} and (bool(misfits) or SECOND not in folds)
     return FileFolds(folds, is_single_pass, [] if is_single_pass else misfits)
-
-
-def by_wall(rows: Iterable[FoldRow]) -> dict[int, list[FoldRow]]:
-    """Return the rows of each wall time."""
-    found: defaultdict[int, list[FoldRow]] = defaultdict(list)
-    for row in rows:
-        found[row.wall].append(row)
-    return found
 
 
 class Files:

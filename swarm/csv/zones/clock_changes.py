@@ -4,8 +4,7 @@ A *wall time* is a naive local time in milliseconds since 1970-01-01 00:00, as i
 """
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -70,18 +69,18 @@ def changes(zone: str, years: Collection[int]) -> tuple[Change, ...]:
     return tuple(sorted({change for year in years for change in _in_year(zone, year)}))
 
 
-def common(years: Collection[int], also: Collection[str] = ()) -> Mapping[Change, tuple[str, ...]]:
-    """Return the clock changes of `COMMON` zones and those in ``also``, each with its zones."""
-    zones: defaultdict[Change, list[str]] = defaultdict(list)
-    for zone in dict.fromkeys((*COMMON, *also)):
-        for change in changes(zone, years):
-            zones[change].append(zone)
-    return {change: tuple(names) for change, names in sorted(zones.items())}
+@cache
+def common(period: range, also: tuple[str, ...] = ()) -> tuple[Change, ...]:
+    """Return the clock changes of `COMMON` zones, and of those in ``also``, in order."""
+    zones = {*COMMON, *also}
+    return tuple(sorted({change for zone in zones for change in changes(zone, period)}))
 
 
 def repeated_at(wall: int) -> tuple[Change, ...]:
     """Return the clock changes of common zones that repeat a wall time."""
-    return tuple(each for each in _repeats(_year(wall)) if each.wall <= wall < each.end)
+    year = _year(wall)
+    known = common(range(year, year + 1)) if _FIRST_YEAR <= year <= _LAST_YEAR else ()
+    return tuple(each for each in known if not each.is_forward and each.wall <= wall < each.end)
 
 
 @cache
@@ -135,12 +134,6 @@ def between(found: Sequence[Change], first: int, last: int) -> Sequence[Change]:
     """Return the changes, of ordered ones, that begin from ``first`` to ``last`` (included)."""
     begins = [change.wall for change in found]
     return found[bisect_left(begins, first) : bisect_right(begins, last)]
-
-
-@cache
-def _repeats(year: int) -> tuple[Change, ...]:
-    known = common(range(year, year + 1)) if _FIRST_YEAR <= year <= _LAST_YEAR else ()
-    return tuple(change for change in known if not change.is_forward)
 
 
 @cache

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from operator import add
 
@@ -254,7 +253,7 @@ class Trace:
 
         ``below`` returns the number of these rows before an instant.
         """
-        for change in between(_watched(years(low, high), self._also), low - _REACH, high + _REACH):
+        for change in between(common(years(low, high), self._also), low - _REACH, high + _REACH):
             borders = self._borders.get(change)
             if borders is None:
                 ends = (change.wall + n * change.length for n in (*_STRETCHES, _AROUND + 1))
@@ -279,11 +278,6 @@ def _rate(
     at_hour = sum(hours[hour] for hour in touched) - known
     others = hours.total() - known
     return min(max(at_hour / days, others / chances, 0.0), 1.0)
-
-
-@cache
-def _watched(period: range, also: tuple[str, ...]) -> tuple[Change, ...]:
-    return tuple(common(period, also))
 
 
 def names(found: Sequence[ZoneEvidence]) -> tuple[str, ...]:
