@@ -96,7 +96,7 @@ def check_files(
 ) -> CheckResult:
     """Check a meter's files; ``with_quality`` takes some time more.
 
-    Rows of a repeated hour that were ``sent`` keep their reading. A padding packet
+    Rows of a repeated hour that were ``sent`` keep their fold. A padding packet
     belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
     """
     pace = IntervalTracker(meter.rules.interval) if with_quality else None
@@ -146,7 +146,7 @@ def check_files(
 def _read(meter: Meter, scans: Sequence[FileScan], sent: Ask | None) -> tuple[list[FileScan], bool]:
     """Read the rows of repeated hours over all files; those that can't be read are problems.
 
-    Returns the scans with these readings, and whether all rows could be read.
+    Returns the scans with these folds, and whether all rows could be read.
     """
     found = decide_folds(meter, scans, sent)
     for file, line, message in misfit_notices(meter, found.misfits):

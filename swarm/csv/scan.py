@@ -50,10 +50,10 @@ class FileScan:
             Steps(max(forward, 0), max(back, 0)),
         )
 
-    def read_as(self, readings: Mapping[int, bytes]) -> "FileScan":
+    def read_as(self, folds: Mapping[int, bytes]) -> "FileScan":
         """Return the scan with its rows of repeated hours read so."""
-        span = replace(self.span, readings=readings)
-        decided = list(_by_run(self.runs, readings))
+        span = replace(self.span, folds=folds)
+        decided = list(_by_run(self.runs, folds))
         if all(run.folds == read for run, read in decided):
             return replace(self, span=span)
         more_back = sum(run.steps_back(read) - run.steps_back(run.folds) for run, read in decided)
@@ -116,13 +116,13 @@ def scan_file(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None 
     )
 
 
-def _by_run(runs: tuple[Run, ...], readings: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
-    """Yield each run with its part of the readings."""
-    place = dict.fromkeys(readings, 0)
+def _by_run(runs: tuple[Run, ...], folds: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
+    """Yield each run with its part of the folds."""
+    place = dict.fromkeys(folds, 0)
     for run in runs:
         begin = place[run.hour.start]
         place[run.hour.start] = end = begin + len(run.walls)
-        yield run, readings[run.hour.start][begin:end]
+        yield run, folds[run.hour.start][begin:end]
 
 
 def _why(file: CsvFile, error: Exception) -> str:
