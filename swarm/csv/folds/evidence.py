@@ -1,7 +1,7 @@
 """The evidence for the folds of rows: the rows that were sent, and the files decided before."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -138,27 +138,30 @@ class Evidence:
         """Return True if a row is after the hour."""
         return wall is not None and wall >= self._hour.end
 
-    def same(
-        self, rows: Iterable[FoldRow], digests: Digests
-    ) -> tuple[list[FoldRow], list[FoldRow]]:
-        """Return the rows that ``digests`` has with one fold only, for each of the two folds."""
+    def compare(
+        self, rows: Sequence[FoldRow], digests: Digests
+    ) -> tuple[tuple[list[FoldRow], list[FoldRow]], tuple[int, int]]:
+        """Compare rows with ``digests``; return two results, each for both folds.
+
+        The first are the rows that ``digests`` has with that fold only, the second the number of
+        rows whose time it has with other values only.
+        """
         same: tuple[list[FoldRow], list[FoldRow]] = ([], [])
         for row in rows:
             folds = _matching(digests, row)
             if len(folds) == 1:
                 same[folds[0]].append(row)
-        return same
-
-    def count_differing(self, rows: Iterable[FoldRow], digests: Digests, fold: int) -> int:
-        """Count the rows whose time and fold ``digests`` has only with other values."""
-        return sum(self.differs(row, digests, fold) for row in rows)
+        first, second = (
+            sum(self.differs(row, digests, fold) for row in rows) for fold in (FIRST, SECOND)
+        )
+        return same, (first, second)
 
     def differs(self, row: FoldRow, digests: Digests, fold: int) -> bool:
         """Return True if ``digests`` has a row's time with other values only."""
         others = digests[fold].get(row.wall)
         return bool(others) and row.digest != NO_VALUES and row.digest not in (others or ())
 
-    def count_gone(self, rows: Iterable[FoldRow], fold: int) -> int:
+    def count_gone(self, rows: Sequence[FoldRow], fold: int) -> int:
         """Count the rows whose time was sent with values that no file has any longer."""
         recorded = self.sent.digests[fold]
         return sum(
@@ -167,7 +170,7 @@ class Evidence:
             if recorded.get(row.wall)
         )
 
-    def have_one_pass(self, rows: Iterable[FoldRow]) -> bool:
+    def have_one_pass(self, rows: Sequence[FoldRow]) -> bool:
         """Return True if rows are known to be of data that have only one pass."""
         was_sent = self.sent.is_over and not any(self.sent.digests[SECOND].values())
         return was_sent or any((row.wall, row.digest) in self._of_one_pass for row in rows)

@@ -71,36 +71,36 @@ class Placing:
         later. And if more rows differ from rows that were sent and are no longer in the files, the
         few equal ones are a coincidence.
         """
-        counts, values, free = [0, 0], set(), 0
+        evidence = self._evidence
+        counts, uncertain = [0, 0], []
         for row in file.rows:
-            if row.sent_fold == SECOND or (
-                row.sent_fold == FIRST and self._evidence.is_certain(row)
-            ):
+            if row.sent_fold == FIRST and not evidence.is_certain(row):
+                uncertain.append(row)
+            elif row.sent_fold is not None:
                 counts[row.sent_fold] += 1
-            elif row.sent_fold == FIRST:
-                free += 1
-                if not self._evidence.is_common(row):
-                    values.add(row.digest)
-        if len(values) > 1:
-            counts[FIRST] += free
+        if len({row.digest for row in uncertain if not evidence.is_common(row)}) > 1:
+            counts[FIRST] += len(uncertain)
         if counts[FIRST] == counts[SECOND]:
             return None
         fold = int(counts[SECOND] > counts[FIRST])
-        return fold if counts[fold] >= self._evidence.count_gone(file.rows, fold) else None
+        return fold if counts[fold] >= evidence.count_gone(file.rows, fold) else None
 
     def _by_row_before(self, previous: int | None) -> int | None:
         """Take the first pass if the row before the file's rows is before the hour."""
         return FIRST if self._evidence.is_before(previous) else None
 
     def _by_same_rows(self, file: File) -> int | None:
-        """Take the fold of the same rows in other files, if several differing values are equal."""
+        """Take the fold of the same rows in other files, if they have several values.
+
+        One equal value may be a coincidence; several are none, unless more rows differ.
+        """
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.decided)
+        same, differing = evidence.compare(file.rows, evidence.decided)
         for fold in (FIRST, SECOND):
             rows = same[fold]
             values = {row.digest for row in rows if not evidence.is_common(row)}
-            differing = evidence.count_differing(file.rows, evidence.decided, fold)
-            if len(values) > 1 and len(rows) > len(same[1 - fold]) and len(rows) >= differing:
+            is_most = len(rows) > len(same[1 - fold]) and len(rows) >= differing[fold]
+            if len(values) > 1 and is_most:
                 return fold
         return None
 
@@ -117,45 +117,40 @@ class Placing:
         if not any(first.get(row.wall) for row in file.rows):
             return None
         matching = [row for row in file.rows if row.digest in first.get(row.wall, ())]
-        is_same = matching and not evidence.count_differing(file.rows, evidence.known, FIRST)
-        return FIRST if is_same and evidence.have_one_pass(matching) else SECOND
+        if not matching or any(evidence.differs(row, evidence.known, FIRST) for row in file.rows):
+            return SECOND
+        return FIRST if evidence.have_one_pass(matching) else SECOND
 
     def _by_same_row(self, file: File) -> int | None:
         """Take the fold of a single same row in other files, if no row differs."""
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.decided)
+        same, differing = evidence.compare(file.rows, evidence.decided)
         for fold in (FIRST, SECOND):
-            is_alone = bool(same[fold]) and not same[1 - fold]
             is_rare = any(not evidence.is_common(row) for row in same[fold])
-            if (
-                is_alone
-                and is_rare
-                and not evidence.count_differing(file.rows, evidence.decided, fold)
-            ):
+            if is_rare and not same[1 - fold] and not differing[fold]:
                 return fold
         return None
 
     def _by_other_values(self, file: File) -> int | None:
         """Take a pass that is free, or has the same values, if the other pass has other values."""
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.known)
-        differing = [
-            evidence.count_differing(file.rows, evidence.known, fold) for fold in (FIRST, SECOND)
-        ]
+        same, differing = evidence.compare(file.rows, evidence.known)
         for fold in (FIRST, SECOND):
             other = 1 - fold
             if differing[other] > len(same[other]) and not differing[fold]:
-                return fold if self._may_be(file, fold) else None
+                return fold if self._is_possible(file, fold) else None
         return None
 
-    def _may_be(self, file: File, fold: int) -> bool:
+    def _is_possible(self, file: File, fold: int) -> bool:
         """Return False for the second pass if no file has other values in the first.
 
         Values that were sent and are in no file any longer may have been corrected, so they do not
         put rows into the second pass.
         """
-        evidence = self._evidence
-        return fold == FIRST or bool(evidence.count_differing(file.rows, evidence.decided, FIRST))
+        decided = self._evidence.decided
+        return fold == FIRST or any(
+            self._evidence.differs(row, decided, FIRST) for row in file.rows
+        )
 
     def _by_neighbour(self, file: File) -> int | None:
         """Continue the pass of the previous file, or of the next.
@@ -208,13 +203,10 @@ class Placing:
         If only the second pass is free, take that.
         """
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.known)
-        differing = [
-            evidence.count_differing(file.rows, evidence.known, fold) for fold in (FIRST, SECOND)
-        ]
+        same, differing = evidence.compare(file.rows, evidence.known)
         if len(same[FIRST]) != len(same[SECOND]):
             fold = int(len(same[SECOND]) > len(same[FIRST]))
             if len(same[fold]) >= differing[fold]:
                 return fold
         free = (fold for fold in (FIRST, SECOND) if not differing[fold])
-        return next((fold for fold in free if self._may_be(file, fold)), None)
+        return next((fold for fold in free if self._is_possible(file, fold)), None)
