@@ -43,7 +43,7 @@ class Follower(Protocol):
 
 
 class IntervalTracker:
-    """Finds the gaps between rows that come in order of time.
+    """Search for the gaps between rows that come in order of time.
 
     ``interval`` (s) is that of the meter; without it, the commonest step of the first rows is used.
     The attribute ``interval`` is in ms, None until there are two rows; ``gaps`` are the first

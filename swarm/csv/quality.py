@@ -32,7 +32,7 @@ class Quality:
 
 
 class Inspection:
-    """Inspects the rows of a meter in the order, and with the times, in which they are sent."""
+    """Inspection of the rows of a meter, in the order and with the times in which they are sent."""
 
     def __init__(self, meter: Meter, registers: tuple[str, ...], interval: float | None) -> None:
         self.tracker = IntervalTracker(interval)
@@ -67,7 +67,7 @@ def cumulative_registers(meter: Meter, registers: Sequence[str]) -> dict[int, st
 
 
 class CounterResets:
-    """Finds falling values of a meter's `cumulative_registers`, in rows in order of time.
+    """Search for falling values of a meter's `cumulative_registers`, in rows in order of time.
 
     Empty cells are skipped.
     """

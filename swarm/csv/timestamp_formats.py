@@ -1,4 +1,4 @@
-"""Guesses the strptime formats of timestamps, likeliest first."""
+"""Guesses of the strptime formats of timestamps, the likeliest first."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -97,7 +97,7 @@ def fitting(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _date_forms(date: re.Match[str]) -> tuple[str, ...]:
-    """Return the formats of a matched date; with points as separators, the day comes first."""
+    """Return the formats of a matched date; with points as separators, the day is first."""
     if date["compact"]:
         return ("%Y%m%d",)
     if mark := date["a"]:

@@ -24,7 +24,7 @@ def local_zone(rules: CsvRules) -> Zone | None:
 
 
 class Shift:
-    """Converts the time of a row to that of its packet: ``shift`` and ``utc`` of the rules."""
+    """Conversion of the time of a row to that of its packet: ``shift`` and ``utc`` of the rules."""
 
     def __init__(self, rules: CsvRules) -> None:
         self.ms = round(rules.shift * 1000)
@@ -54,7 +54,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class TimestampReader:
-    """Reads the timestamps of one file, in its order.
+    """Reader of the timestamps of one file, in its order.
 
     ``hours`` chooses the fold of each row in a repeated hour. ``days``, ``offsets`` and ``clocks``
     are the caches for timestamps in the default format.

@@ -1,10 +1,9 @@
-"""Decides the fold of each row in a repeated hour, over all files of a meter.
+"""The decision about the fold of each row in a repeated hour, over all files of a meter.
 
-Plain data in, plain data out. The rule (docs/reference.md, "The hour that a clock change repeats"):
-a row that was sent keeps its fold. In one file, a step back in time, or a repeated time, begins the
-second pass. A file that holds a single pass is placed by the rows that were sent, by the rows next
-to it, by the same rows in other files, and else into the pass that is free. A row that fits neither
-pass is a misfit.
+The rule is in docs/reference.md, "The hour that a clock change repeats". A row that was sent keeps
+its fold. In one file, a step back in time, or a repeated time, begins the second pass. A file that
+holds a single pass is placed by the rows that were sent, by the rows next to it, by the same rows
+in other files, and else into the pass that is free. A row that fits neither pass is a misfit.
 
 A file, and the sequence of files, that runs backwards in time is reversed first: all code here
 works forward in time.
@@ -103,6 +102,7 @@ def _decide_both_passes(file: File, folds: Sequence[int], evidence: Evidence) ->
         if row.sent_fold is not None and evidence.is_certain(row, walls[row.wall])
     }
     agreeing = sum(certain.get(row) == fold for row, fold in zip(file.rows, folds, strict=True))
+    # If most sent rows have the other fold, the file has the second pass first.
     is_swapped = 2 * agreeing < len(certain)
     for row, fold in zip(file.rows, folds, strict=True):
         row.fold = fold ^ is_swapped

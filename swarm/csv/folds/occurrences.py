@@ -69,7 +69,7 @@ class Run:
 
 
 class Recorder:
-    """Records the rows of one file in repeated hours, in the order of the file, as ``runs``.
+    """Recorder of the rows of one file in repeated hours: ``runs``, in the order of the file.
 
     ``is_open`` is True if the last row was one of them; ``first`` and ``last`` are the wall times
     of the file's first row and its last.
@@ -118,7 +118,7 @@ class Recorder:
 
 
 class Replay:
-    """Returns the decided folds of the rows of one file, in the order of the file.
+    """Replay of the decided folds of the rows of one file, in the order of the file.
 
     ``folds`` has one byte a row for each hour, by the start of the hour. The other methods do
     nothing: they stand in for those of `Recorder`.

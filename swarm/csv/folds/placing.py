@@ -1,4 +1,4 @@
-"""Decides files that hold a single pass of a repeated hour, each by the best evidence there is."""
+"""Decision of files that hold a single pass of a repeated hour, by the best evidence for each."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class _Tier(NamedTuple):
 
 
 class Placing:
-    """Decides the fold of files whose rows, by their order alone, may be of either pass.
+    """Decision of files whose rows, by their order alone, may be of either pass.
 
     ``files`` are all files with rows in the hour, in order of time.
     """

@@ -1,4 +1,4 @@
-"""Finds the zones that rows follow, from the rows at and around clock changes.
+"""The zones that rows follow, from the rows at and around clock changes.
 
 In an hour that the clocks of a zone skip, rows in its local time have a gap of just that hour; an
 hour that they repeat has twice as many rows as the hours around it. If rows that are read in a zone
@@ -78,7 +78,7 @@ class _EvenRows:
 
 
 class Trace:
-    """Counts the rows of a meter around clock changes.
+    """Counts of the rows of a meter around clock changes.
 
     ``zone`` is the one that their instants were computed in. The clock changes are those of common
     zones, of this one, and of those in ``also``. Evenly spaced rows cost next to nothing: they are
