@@ -10,11 +10,11 @@ from swarm.csv import numbers
 from swarm.csv.file import CsvFile
 from swarm.csv.gaps import IntervalTracker
 from swarm.csv.problems import Kind, Problem, Problems
-from swarm.csv.quality import Inspection, Quality, counter_resets, quality
+from swarm.csv.quality import Inspection, Quality, cumulative_registers, quality
 from swarm.csv.reader import CheckedFile, MeterReader, Window, is_strict, pads
 from swarm.csv.rows import Batch, Row
 from swarm.csv.scan import FileScan, scan_file
-from swarm.csv.sent_folds import Ask, misfit_notices, readings
+from swarm.csv.sent_folds import Ask, decide_folds, misfit_notices
 from swarm.csv.skipped import notices as skipped_notices
 from swarm.csv.timestamps import Shift
 from swarm.csv.values import kept
@@ -96,7 +96,7 @@ def check_files(
 ) -> CheckResult:
     """Check a meter's files; ``with_quality`` takes some time more.
 
-    Rows of a repeated hour that were ``sent`` keep their reading. A padding packet
+    Rows of a repeated hour that were ``sent`` keep their fold. A padding packet
     belongs to the stream's beginning: none goes ahead of rows that ``has_begun`` says it of.
     """
     pace = IntervalTracker(meter.rules.interval) if with_quality else None
@@ -146,9 +146,9 @@ def check_files(
 def _read(meter: Meter, scans: Sequence[FileScan], sent: Ask | None) -> tuple[list[FileScan], bool]:
     """Read the rows of repeated hours over all files; those that can't be read are problems.
 
-    Returns the scans with these readings, and whether all rows could be read.
+    Returns the scans with these folds, and whether all rows could be read.
     """
-    found = readings(meter, scans, sent)
+    found = decide_folds(meter, scans, sent)
     for file, line, message in misfit_notices(meter, found.misfits):
         scans[file].problems.add(line, 1, "ambiguous time", message)
     scans = [scan.read_as(read) for scan, read in zip(scans, found.files, strict=True)]
@@ -241,7 +241,7 @@ def _read_in_time(
 def _is_enough(meter: Meter, found: CheckResult, pace: IntervalTracker) -> bool:
     """Tell whether the rows were followed in the order, and at the times, of their packets."""
     is_as_sent = Shift(meter.rules).is_none
-    return pace.is_settled and is_as_sent and not counter_resets(meter, found.registers)
+    return pace.is_settled and is_as_sent and not cumulative_registers(meter, found.registers)
 
 
 def _inspected(
@@ -251,9 +251,9 @@ def _inspected(
     reader = MeterReader(meter, found.spans, window)
     inspection = Inspection(meter, found.registers, interval)
     ends = _ends(inspection.through(reader.rows()))
-    pace = inspection.pace
+    pace = inspection.tracker
     if pace.is_settled or pace.commonest is None:
-        return _Passage(reader, ends, pace, tuple(inspection.notices()))
+        return _Passage(reader, ends, pace, tuple(inspection.resets.notices()))
     return _inspected(meter, window, found, pace.commonest / 1000)
 
 

@@ -1,34 +1,35 @@
-"""The usual timestamps by dictionary: each day and each clock time is worked out once."""
+"""Caches for timestamps in the default format: each day and each time of day is parsed once."""
 
 from swarm.localtime import Zone, midnight
 
-#: ``%Y-%m-%d %H:%M:%S`` as two groups, which the dictionaries take.
+#: ``%Y-%m-%d %H:%M:%S`` as two groups: the keys of the caches.
 DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
 CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
 
-#: Days so near to the calendar's ends are unsteady: each row of theirs is looked at by itself.
+#: Days too close to the ends of the calendar for the cache: their rows are parsed one by one.
 _EARLIEST = midnight("0001-01-03")
 _LATEST = midnight("9999-12-29")
-#: More days than any meter has read; a file of nonsense dates must not fill the memory.
+#: Bounds the memory that a file of nonsense dates can fill; no meter has readings of more days.
 _MOST_DAYS = 20_000
 
 
-class NoSingleOffset(Exception):  # noqa: N818 - asks for the slow way, is no error
-    """A day on which the clocks change, or at the calendar's end."""
+class NoSingleOffset(Exception):  # noqa: N818 - selects the slow path, is no error
+    """A day on which the clocks change, or at an end of the calendar."""
 
 
-class _Memory(dict[str, int]):
-    def keep(self, key: str, value: int) -> int:
+class _BoundedCache(dict[str, int]):
+    def store(self, key: str, value: int) -> int:
         if len(self) >= _MOST_DAYS:
             self.clear()
         self[key] = value
         return value
 
 
-class Days(_Memory):
+class Days(_BoundedCache):
     """The instant (ms) at which each day begins, for days with one offset.
 
-    ``shift`` (ms) is what will be added to a day's times.
+    ``shift`` (ms) will be added to the times of a day. A look-up raises `NoSingleOffset`, or
+    ValueError if the day does not exist.
     """
 
     def __init__(self, zone: Zone | None, shift: int) -> None:
@@ -37,33 +38,30 @@ class Days(_Memory):
         self._shift = shift
 
     def __missing__(self, date: str) -> int:
-        """Work a day out; raises `UnsteadyDay`, or ValueError if there is no such day."""
         wall = midnight(date)
         if wall < _EARLIEST or wall + self._shift > _LATEST or self._zone is None:
             raise NoSingleOffset
         offset = self._zone.single_offset(wall)
         if offset is None:
             raise NoSingleOffset
-        return self.keep(date, wall - offset)
+        return self.store(date, wall - offset)
 
 
-class Offsets(_Memory):
-    """The offset (ms) of each of the same days."""
+class Offsets(_BoundedCache):
+    """The offset (ms) of each of the same days; a look-up raises as one in `Days` does."""
 
     def __init__(self, days: Days) -> None:
         super().__init__()
         self._days = days
 
     def __missing__(self, date: str) -> int:
-        """Work a day out; raises as `Days` does."""
-        return self.keep(date, midnight(date) - self._days[date])
+        return self.store(date, midnight(date) - self._days[date])
 
 
 class Clocks(dict[str, int]):
-    """Milliseconds since midnight; there are no more clock times than seconds in a day."""
+    """The milliseconds since midnight of each time of day; needs no bound (86,400 entries)."""
 
     def __missing__(self, clock: str) -> int:
-        """Work a clock time out."""
         hours, minutes, seconds = clock.split(":")
         self[clock] = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000
         return self[clock]

@@ -1,7 +1,7 @@
-"""The interval between a meter's rows, and the gaps.
+"""The interval between the rows of a meter, and the gaps.
 
-Steps are between instants, so a clock change is no gap. They are looked at block by block: what
-is noted of regular rows are a few different steps and how often each came.
+Steps are differences of instants, so a clock change is no gap. Memory stays small: of regular rows,
+only the few different steps and their counts are kept.
 """
 
 from collections import Counter
@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from operator import sub
 from typing import Protocol
 
-from swarm.csv.rows import Batch, Row
+from swarm.csv.rows import Batch
 
-#: So many gaps of a meter are kept; the rest are counted.
+#: The number of gaps of a meter that are kept; further ones are only counted.
 MOST_GAPS = 1000
-#: A step of at least so many intervals is a gap. Days of 25 hours, months of 28 to 31 days and
-#: meters that are somewhat early or late are none.
+#: A step of at least this many intervals is a gap. Days of 25 hours, months of 28 to 31 days and
+#: rows that are somewhat early or late stay below.
 GAP_INTERVALS = 1.5
 
-#: Longer steps are told apart by whole seconds: meters are late by some milliseconds.
+#: Longer steps are rounded to whole seconds: rows may be late by some milliseconds.
 _FINE_MS = 60_000
-#: More different steps than a regular meter has; of more, the rarest are forgotten.
+#: Different steps to count; beyond, the rarer half is dropped. Regular meters have far fewer.
 _MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Where rows are missing: the last row before and the first after, as (instant, offset) in ms.
+    """Missing rows: the last row before and the first after, as (instant, offset) in ms.
 
-    ``missing`` is how many rows at the meter's interval would fill it.
+    ``missing`` is the number of rows, at the meter's interval, that would fill it.
     """
 
     before: tuple[int, int]
@@ -36,18 +36,20 @@ class Gap:
 
 
 class Follower(Protocol):
-    """Something that takes note of a file's rows, block by block."""
+    """Consumer of the rows of a file, block by block."""
 
     def follow(self, batch: Batch) -> None:
-        """Take note of the next rows."""
+        """Take the next rows."""
 
 
 class IntervalTracker:
-    """Follows rows through time, without an ``interval`` (s) by the commonest step of the first.
+    """Search for the gaps between rows that come in order of time.
 
-    ``interval`` is in ms, None until there are two rows; ``gaps`` are the first `MOST_GAPS` of
-    ``gap_count``, ``missing`` the rows that all of them lack. ``is_forward`` is False, and nothing
-    of this is known, where a row was not later than the one before.
+    ``interval`` (s) is that of the meter; without it, the commonest step of the first rows is used.
+    The attribute ``interval`` is in ms, None until there are two rows; ``gaps`` are the first
+    `MOST_GAPS` of ``gap_count``, ``missing`` the number of rows missing in all of them.
+    ``is_forward`` is False once a row was not later than the one before; the rest has no meaning
+    then.
     """
 
     def __init__(self, interval: float | None = None) -> None:
@@ -58,59 +60,57 @@ class IntervalTracker:
         self.is_forward = True
         self._is_given = interval is not None
         self._steps: Counter[int] = Counter()
-        self._newest: Batch | None = None
+        self._previous: Batch | None = None
 
     @property
     def commonest(self) -> int | None:
-        """The step (ms) that came most often, of several the shortest; None without any."""
+        """The most frequent step (ms), the shortest one of a tie; None without any."""
         most = max(self._steps.values(), default=0)
         return min((step for step, count in self._steps.items() if count == most), default=None)
 
     @property
     def is_settled(self) -> bool:
-        """Whether the gaps are those of the interval that all rows show."""
+        """True if the gaps are those of the interval that all rows together show."""
         return self.is_forward and (self._is_given or self.interval == self.commonest)
 
     def follow(self, batch: Batch) -> None:
-        """Take note of the next rows."""
+        """Take the next rows."""
         if not batch.instants or not self.is_forward:
             return
-        before, self._newest = self._newest, batch
-        instants = batch.instants if before is None else [before.instants[-1], *batch.instants]
+        previous, self._previous = self._previous, batch
+        instants = batch.instants if previous is None else [previous.instants[-1], *batch.instants]
         steps = list(map(sub, instants[1:], instants))
         counts = Counter(steps)
-        if min(counts, default=1) <= 0:
+        if not counts:
+            return
+        if min(counts) <= 0:
             self.is_forward = False
-        elif counts:
+            return
+        if not self._is_given:
             self._count(counts)
-            self._look(steps, max(counts), before)
+        longest = max(counts)
+        interval = self.interval or longest
+        if longest >= GAP_INTERVALS * interval:
+            self._add_gaps(steps, interval, previous, batch)
 
     def _count(self, counts: Counter[int]) -> None:
-        if self._is_given:
-            return
         for step, count in counts.items():
             self._steps[step if step < _FINE_MS else (step + 500) // 1000 * 1000] += count
         if len(self._steps) > _MOST_STEPS:
             self._steps = Counter(dict(self._steps.most_common(_MOST_STEPS // 2)))
         self.interval = self.interval or self.commonest
 
-    def _look(self, steps: list[int], longest: int, before: Batch | None) -> None:
-        """Note the gaps among the steps to a batch's rows."""
-        interval = self.interval or longest
+    def _add_gaps(
+        self, steps: list[int], interval: int, previous: Batch | None, batch: Batch
+    ) -> None:
+        """Add the gaps among the steps from the last row before a batch through its rows."""
         least = GAP_INTERVALS * interval
-        if longest < least:
-            return
-        places = [place for place, step in enumerate(steps) if step >= least]
-        missing = [int(steps[place] / interval + 0.5) - 1 for place in places]
+        indexes = [index for index, step in enumerate(steps) if step >= least]
+        missing = [int(steps[index] / interval + 0.5) - 1 for index in indexes]
         room = MOST_GAPS - len(self.gaps)
         if room:
-            rows = self._rows(before)
-            for place, count in zip(places[:room], missing, strict=False):
-                self.gaps.append(Gap(rows[place][:2], rows[place + 1][:2], count))
-        self.gap_count += len(places)
+            rows = batch.rows() if previous is None else [previous.rows()[-1], *batch.rows()]
+            for index, count in zip(indexes[:room], missing, strict=False):
+                self.gaps.append(Gap(rows[index][:2], rows[index + 1][:2], count))
+        self.gap_count += len(indexes)
         self.missing += sum(missing)
-
-    def _rows(self, before: Batch | None) -> list[Row]:
-        """Return the newest rows, and ahead of them the one that they follow."""
-        rows = self._newest.rows() if self._newest else []
-        return [before.rows()[-1], *rows] if before else rows

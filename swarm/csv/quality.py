@@ -1,4 +1,4 @@
-"""The quality of a meter's data: what no rule forbids, and a user should know before sending."""
+"""The quality of a meter's data: findings that break no rule, but that a user should know."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ from swarm.csv.gaps import Gap, IntervalTracker
 from swarm.csv.rows import Batch, Row
 
 _CHUNK = 4096
+#: The number of rows that are named for each register; further ones are only counted.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The findings of a check in sound files.
+    """The findings of a check of files without problems.
 
     ``interval`` is in seconds, as set for the meter or else the commonest step; None with fewer
     than two rows. ``gaps`` are the first of ``gap_count``, in the times of the packets;
-    ``missing`` are the rows that all of them lack.
+    ``missing`` is the number of rows missing in all of them.
     """
 
     interval: float | None = None
@@ -30,90 +32,85 @@ class Quality:
 
 
 class Inspection:
-    """Looks at a meter's rows on their way, in the order and the times in which they are sent."""
+    """Inspection of the rows of a meter, in the order and with the times in which they are sent."""
 
     def __init__(self, meter: Meter, registers: tuple[str, ...], interval: float | None) -> None:
-        self.pace = IntervalTracker(interval)
-        self._falling = CounterResets(meter, registers)
+        self.tracker = IntervalTracker(interval)
+        self.resets = CounterResets(meter, registers)
 
     def through(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Yield the rows, and take note of them."""
+        """Yield the rows unchanged while inspecting them."""
         while chunk := list(islice(rows, _CHUNK)):
-            self.pace.follow(Batch([row.instant for row in chunk], chunk.copy))
-            self._falling.follow(chunk)
+            self.tracker.follow(Batch([row.instant for row in chunk], chunk.copy))
+            self.resets.follow(chunk)
             yield from chunk
 
-    def notices(self) -> Iterator[str]:
-        """Yield what the user should know, one line each."""
-        yield from self._falling.notices()
 
-
-def quality(pace: IntervalTracker, duplicates: int, out_of_order: int) -> Quality:
-    """Return what is known once all rows were followed."""
+def quality(tracker: IntervalTracker, duplicates: int, out_of_order: int) -> Quality:
+    """Return the quality of a meter after the tracker has followed all of its rows."""
     return Quality(
-        interval=None if pace.interval is None else pace.interval / 1000,
-        gaps=tuple(pace.gaps),
-        gap_count=pace.gap_count,
-        missing=pace.missing,
+        interval=None if tracker.interval is None else tracker.interval / 1000,
+        gaps=tuple(tracker.gaps),
+        gap_count=tracker.gap_count,
+        missing=tracker.missing,
         duplicates=duplicates,
         out_of_order=out_of_order,
     )
 
 
-#: So many rows are named for each register; the rest are counted.
-_NAMED = 3
-
-
-def counter_resets(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
-    """Return the registers that count energy since the beginning, by their place in a row."""
+def cumulative_registers(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
+    """Return the registers of cumulative energy, by their index in a row."""
     if meter.rules.power_from_energy is not None:
-        # Each row has the energy of its own slot there.
+        # Each row has the energy of its own interval then.
         return {}
-    return {place: name for place, name in enumerate(registers) if name.startswith("pC_")}
+    return {index: name for index, name in enumerate(registers) if name.startswith("pC_")}
 
 
 class CounterResets:
-    """Watches a meter's `counters` in rows in order of time; empty cells are passed over."""
+    """Search for falling values of a meter's `cumulative_registers`, in rows in order of time.
+
+    Empty cells are skipped.
+    """
 
     def __init__(self, meter: Meter, registers: Sequence[str]) -> None:
         self._meter = meter
-        self._registers = counter_resets(meter, registers)
+        self._registers = cumulative_registers(meter, registers)
         self._values: dict[int, float] = {}
         self._counts = dict.fromkeys(self._registers, 0)
-        self._named: dict[int, list[str]] = {place: [] for place in self._registers}
+        self._named: dict[int, list[str]] = {index: [] for index in self._registers}
 
     def follow(self, rows: Sequence[Row]) -> None:
-        """Take note of the next rows."""
+        """Take the next rows."""
         if not (rows and self._registers):
             return
         most = max(self._registers) + 1
         cells = [row.cells.split(",", most) for row in rows]
-        for place in self._registers:
-            column = [parts[place] for parts in cells]
-            if "" in column or not self._only_grows(place, column):
-                self._look(place, column, rows)
+        for index in self._registers:
+            column = [parts[index] for parts in cells]
+            if "" not in column:
+                # The usual case, at the speed of a block: no empty cell, and no value falls.
+                values = list(map(float, column))
+                before = [self._values.get(index, values[0]), *values]
+                if not any(map(lt, values, before)):
+                    self._values[index] = values[-1]
+                    continue
+            self._find_resets(index, column, rows)
 
-    def _only_grows(self, place: int, column: Sequence[str]) -> bool:
-        """Tell, at the speed of a block, whether a register without empty cells never falls."""
-        values = list(map(float, column))
-        before = [self._values.get(place, values[0]), *values]
-        if any(map(lt, values, before)):
-            return False
-        self._values[place] = values[-1]
-        return True
-
-    def _look(self, place: int, column: Sequence[str], rows: Sequence[Row]) -> None:
+    def _find_resets(self, index: int, column: Sequence[str], rows: Sequence[Row]) -> None:
+        named = self._named[index]
         for cell, row in zip(column, rows, strict=True):
             if cell:
                 value = float(cell)
-                if value < self._values.get(place, value):
-                    self._note(place, row)
-                self._values[place] = value
+                if value < self._values.get(index, value):
+                    self._counts[index] += 1
+                    if len(named) < _NAMED:
+                        named.append(f"{self._meter.files[row.file]}:{row.line}")
+                self._values[index] = value
 
     def notices(self) -> Iterator[str]:
         """Yield a line for each register that fell."""
-        for place, register in self._registers.items():
-            count, named = self._counts[place], self._named[place]
+        for index, register in self._registers.items():
+            count, named = self._counts[index], self._named[index]
             if count:
                 more = f" and {count - len(named)} more" if count > len(named) else ""
                 yield (
@@ -121,8 +118,3 @@ class CounterResets:
                     f"{', '.join(named)}{more}: expected it to grow; was the meter replaced or "
                     "reset?"
                 )
-
-    def _note(self, place: int, row: Row) -> None:
-        self._counts[place] += 1
-        if len(self._named[place]) < _NAMED:
-            self._named[place].append(f"{self._meter.files[row.file]}:{row.line}")

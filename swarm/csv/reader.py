@@ -27,7 +27,7 @@ class CheckedFile:
 
     No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
     ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
-    ``readings`` are those of its rows in repeated hours, see `swarm.csv.folds.occurrences.Replay`.
+    ``folds`` are those of its rows in repeated hours, see `swarm.csv.folds.occurrences.Replay`.
     """
 
     checked: Fingerprint = NOTHING
@@ -37,7 +37,7 @@ class CheckedFile:
     last: int | None = None
     in_order: bool = True
     strict: bool = True
-    readings: Mapping[int, bytes] = field(default_factory=dict)
+    folds: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class MeterReader:
         """Yield one file's rows in order of time."""
         span = self._spans[file]
         held = VerifiedFile(self._meter.files[file], span.checked, self._scheduler)
-        reader = RowReader(self._rules, Problems(""), file, Replay(span.readings))
+        reader = RowReader(self._rules, Problems(""), file, Replay(span.folds))
         rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
         self._open.add(held)
         try:

@@ -92,7 +92,7 @@ class RowReader:
         if instants:
             offsets = (self.times.offsets[plain.rows[place][0]] for place in (0, -1))
             first, last = map(add, (instants[0], instants[-1]), offsets)
-            self._hours.pass_by(first, last)
+            self._hours.note_outside(first, last)
         return Batch(instants, lambda: self._plain_rows(line, plain, instants))
 
     def _plain_rows(self, line: int, plain: Plain, instants: list[int]) -> list[Row]:
@@ -149,7 +149,7 @@ class RowReader:
         minutes = self._rules.power_from_energy
         if minutes:
             registers, cells = numbers.REGISTERS, numbers.cells(cells, minutes)
-        self._hours.values(digest(body(registers, cells)))
+        self._hours.note_digest(digest(body(registers, cells)))
 
     def _empty(self, line: int) -> None:
         if self._rules.empty_rows == "skip":

@@ -40,25 +40,23 @@ class FileScan:
 
     def part(self, hour: Hour) -> Part:
         """Return what tells how the file's rows of an hour are read."""
-        back = self.steps_back - sum(run.steps_back(run.readings) for run in self.runs)
+        back = self.steps_back - sum(run.steps_back(run.folds) for run in self.runs)
         forward = self.steps - self.steps_back
         for run in self.runs:
-            forward -= run.steps - run.steps_back(run.readings)
+            forward -= run.steps - run.steps_back(run.folds)
         return Part(
             tuple(run for run in self.runs if run.hour == hour),
             *self.walls,
             Steps(max(forward, 0), max(back, 0)),
         )
 
-    def read_as(self, readings: Mapping[int, bytes]) -> "FileScan":
+    def read_as(self, folds: Mapping[int, bytes]) -> "FileScan":
         """Return the scan with its rows of repeated hours read so."""
-        span = replace(self.span, readings=readings)
-        decided = list(_by_run(self.runs, readings))
-        if all(run.readings == read for run, read in decided):
+        span = replace(self.span, folds=folds)
+        decided = list(_by_run(self.runs, folds))
+        if all(run.folds == read for run, read in decided):
             return replace(self, span=span)
-        more_back = sum(
-            run.steps_back(read) - run.steps_back(run.readings) for run, read in decided
-        )
+        more_back = sum(run.steps_back(read) - run.steps_back(run.folds) for run, read in decided)
         instants = [instant for run, read in decided for instant in run.instants(read)]
         span = replace(
             span,
@@ -118,13 +116,13 @@ def scan_file(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None 
     )
 
 
-def _by_run(runs: tuple[Run, ...], readings: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
-    """Yield each run with its part of the readings."""
-    place = dict.fromkeys(readings, 0)
+def _by_run(runs: tuple[Run, ...], folds: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
+    """Yield each run with its part of the folds."""
+    place = dict.fromkeys(folds, 0)
     for run in runs:
         begin = place[run.hour.start]
         place[run.hour.start] = end = begin + len(run.walls)
-        yield run, readings[run.hour.start][begin:end]
+        yield run, folds[run.hour.start][begin:end]
 
 
 def _why(file: CsvFile, error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Guesses of the strptime formats that a timestamp may be written in, likeliest first."""
+"""Guesses of the strptime formats of timestamps, the likeliest first."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ _DAY = timedelta(days=1)
 
 
 def forms(text: str) -> tuple[str, ...]:
-    """Return the formats that a text can be in, none if it is no timestamp.
+    """Return the formats that a text can have; empty if it is no timestamp.
 
     >>> forms("01/02/2023 10:15")
     ('%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')
@@ -34,83 +34,70 @@ def forms(text: str) -> tuple[str, ...]:
     ('%Y-%m-%dT%H:%M:%S%z',)
     """
     date = _DATE.match(text)
-    if not date:
+    time_form = _time_form(text[date.end() :]) if date else None
+    if date is None or time_form is None:
         return ()
-    rest = _rest(text[date.end() :])
-    if rest is None:
-        return ()
-    dates: Sequence[str] = _dates(date)
-    if "%p" in rest:
-        # Who writes AM and PM mostly has the month first.
+    dates: Sequence[str] = _date_forms(date)
+    if "%p" in time_form:
+        # Files with AM and PM mostly have the month first.
         dates = sorted(dates, key=lambda form: not form.startswith("%m"))
-    found = (f"{form}{rest}" for form in dates)
+    found = (f"{form}{time_form}" for form in dates)
     return tuple(form for form in found if moment(text, form))
 
 
 def moment(text: str, form: str) -> datetime | None:
-    """Return what a format makes of a text, None if it does not fit."""
+    """Return a text parsed by a format, or None if it does not fit."""
     try:
         if form == _STANDARD and _STANDARD_TEXT.fullmatch(text):
-            return datetime.fromisoformat(text)  # ten times as quick
+            return datetime.fromisoformat(text)  # ten times as fast
         return datetime.strptime(text, form)
     except (ValueError, OverflowError, re.error):
         return None
 
 
 def is_clock(text: str) -> bool:
-    """Tell whether a text is a time of the day alone."""
+    """Return True if a text is a time of day without a date."""
     return _CLOCK.fullmatch(text) is not None
 
 
 def is_midnight(text: str) -> bool:
-    """Tell whether a timestamp ends in 24:00, which is no time of the day."""
+    """Return True if a timestamp ends in 24:00, which strptime does not accept."""
     return _MIDNIGHT.search(text) is not None
 
 
 def has_hour(form: str) -> bool:
-    """Tell whether a format tells more than the day."""
+    """Return True if a format has a time of day, not only a date."""
     return "%H" in form or "%I" in form
 
 
 def fitting(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the formats that fit a file's timestamps; one that none fits does not count.
+    """Return the formats that fit a file's timestamps; texts that fit none are ignored.
 
-    Where day and month could both be either, the steps from one time to the next may tell: with
-    several a day, the wrong reading leaps from month to month.
+    If day and month can be swapped in all of them, the steps between the times may decide: with
+    several rows a day, the wrong format makes them leap from month to month.
     """
     texts = list(texts)
     left: Sequence[str] = next(filter(None, map(forms, texts)), ())
-    for text in _one_a_day(texts):
+    dates = set()
+    for text in texts:
         if len(left) < 2:
             break
-        left = [form for form in left if moment(text, form)] or left
+        date = _DATE.match(text)
+        if date and date[0] not in dates:  # one text a date is enough
+            dates.add(date[0])
+            left = [form for form in left if moment(text, form)] or left
     if len(left) < 2:
         return tuple(left)
-    return _by_steps(texts, left)
-
-
-def _by_steps(texts: Sequence[str], left: Sequence[str]) -> tuple[str, ...]:
     times = {form: [t for t in (moment(text, form) for text in texts) if t] for form in left}
-    steps = (b - a for a, b in pairwise(times[left[0]]) if a < b)
-    shortest = min(steps, default=_DAY)
+    shortest = min((b - a for a, b in pairwise(times[left[0]]) if a < b), default=_DAY)
     spans = {form: max(found) - min(found) for form, found in times.items() if found}
     ranked = sorted(left, key=lambda form: spans.get(form, timedelta.max))
     is_clear = shortest < _DAY and spans[ranked[0]] * 2 < spans[ranked[1]]
     return tuple(ranked[:1] if is_clear else left)
 
 
-def _one_a_day(texts: Iterable[str]) -> Iterator[str]:
-    """Yield one text for each date."""
-    seen = set()
-    for text in texts:
-        date = _DATE.match(text)
-        if date and date[0] not in seen:
-            seen.add(date[0])
-            yield text
-
-
-def _dates(date: re.Match[str]) -> tuple[str, ...]:
-    """Return what the matched date can be; points between are a sign of the day first."""
+def _date_forms(date: re.Match[str]) -> tuple[str, ...]:
+    """Return the formats of a matched date; with points as separators, the day is first."""
     if date["compact"]:
         return ("%Y%m%d",)
     if mark := date["a"]:
@@ -124,8 +111,8 @@ def _dates(date: re.Match[str]) -> tuple[str, ...]:
     return found[:1] if mark == "." else found[: 2 if is_long else 3]
 
 
-def _rest(text: str) -> str | None:
-    """Return the format of what follows the date, None if there is none."""
+def _time_form(text: str) -> str | None:
+    """Return the format of the text that follows the date, or None if it is no time of day."""
     if not text:
         return ""
     joint = text[0] if text[0] in "T " else ""
@@ -136,15 +123,12 @@ def _rest(text: str) -> str | None:
     offset = _OFFSET.fullmatch(text, time.end())
     if not offset and time.end() < len(text):
         return None
-    zone = f"{offset['blank']}%z" if offset else ""
-    return f"{joint}{_clock(time)}{zone}"
-
-
-def _clock(time: re.Match[str]) -> str:
     if time["compact"]:
-        return "%H%M%S" if time["cs"] else "%H%M"
-    seconds = "%S" if time["s"] else ""
-    part = f"{time['point']}%f" if time["point"] else ""
-    half = time["half"] or ""
-    noon = half[:-2] + "%p" if half else ""
-    return f"{'%I' if half else '%H'}:%M{':' + seconds if seconds else ''}{part}{noon}"
+        clock = "%H%M%S" if time["cs"] else "%H%M"
+    else:
+        half = time["half"]
+        clock = "%I:%M" if half else "%H:%M"
+        clock += ":%S" if time["s"] else ""
+        clock += f"{time['point']}%f" if time["point"] else ""
+        clock += f"{half[:-2]}%p" if half else ""
+    return f"{joint}{clock}{offset['blank']}%z" if offset else f"{joint}{clock}"

@@ -1,4 +1,4 @@
-"""The timestamps of one CSV -> moments, or problems."""
+"""Timestamps of one CSV -> instants and offsets, or problems."""
 
 import re
 from datetime import datetime, timedelta
@@ -18,29 +18,29 @@ Moment = tuple[int, int]
 
 
 def local_zone(rules: CsvRules) -> Zone | None:
-    """Return the zone of the CSV's times; None where they bring their offsets themselves."""
-    named = None if "%z" in rules.timestamp_format else rules.timezone
-    return Zone(named) if named else None
+    """Return the zone of the CSV's times, or None if the timestamps carry their own offsets."""
+    name = None if "%z" in rules.timestamp_format else rules.timezone
+    return Zone(name) if name else None
 
 
 class Shift:
-    """The way from a row's time to that of its packet."""
+    """Conversion of the time of a row to that of its packet: ``shift`` and ``utc`` of the rules."""
 
     def __init__(self, rules: CsvRules) -> None:
         self.ms = round(rules.shift * 1000)
         self._utc = rules.utc
-        # Offsets that the CSV brings itself stay as they are.
+        # None for offsets that the CSV itself gives: they stay as they are.
         self._zone = local_zone(rules)
 
     @property
     def is_none(self) -> bool:
-        """Whether times go out as they are."""
+        """True if times are sent unchanged."""
         return not self.ms and not self._utc
 
     def sent_at(self, instant: int, offset: int, *, later: bool = True) -> Moment:
-        """Return the moment that is sent; without ``later`` it is not shifted.
+        """Return the moment to send; with ``later=False`` it is not shifted.
 
-        Raises OverflowError or ValueError past the calendar's end.
+        Raise OverflowError or ValueError past the end of the calendar.
         """
         if later and self.ms:
             instant += self.ms
@@ -54,7 +54,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class TimestampReader:
-    """Reads the timestamps of one file, in its order; ``hours`` reads those that are repeated."""
+    """Reader of the timestamps of one file, in its order.
+
+    ``hours`` chooses the fold of each row in a repeated hour. ``days``, ``offsets`` and ``clocks``
+    are the caches for timestamps in the default format.
+    """
 
     def __init__(self, rules: CsvRules, problems: Problems, hours: Recorder | Replay) -> None:
         self._rules = rules
@@ -68,76 +72,72 @@ class TimestampReader:
         self.hours = hours
 
     def moment(self, line: int, text: str) -> Moment | None:
-        """Return the moment of a timestamp, or note the problem."""
+        """Return the moment of a timestamp, or None after adding a problem."""
         standard = _STANDARD.fullmatch(text) if self._is_standard else None
         if standard:
             return self.standard(line, standard[1], standard[2])
         parsed = self.parsed(text)
         if parsed is None:
-            self._no_time(line, text)
-        elif _has_more_than_milliseconds(parsed):
+            self._not_a_timestamp(line, text)
+            return None
+        offset = parsed.utcoffset()
+        if parsed.microsecond % 1000 or (offset or timedelta()) % _MILLISECOND:
             self._problem(line, "timestamp", _TOO_FINE.format(quoted(text)))
-        else:
-            return self._parsed_moment(line, text, parsed)
-        return None
+            return None
+        wall = wall_of(parsed.replace(tzinfo=None))
+        if offset is None:
+            return self._local(line, text, wall)
+        offset_ms = offset // _MILLISECOND
+        return self._in_calendar(line, text, (wall - offset_ms, offset_ms))
 
     def standard(self, line: int, date: str, clock: str) -> Moment | None:
-        """Return the moment of a usual timestamp, or note the problem."""
+        """Return the moment of a timestamp in the default format, or None after adding a problem.
+
+        ``date`` and ``clock`` are the groups `DATE` and `CLOCK`.
+        """
         try:
             instant, offset = self.days[date] + self.clocks[clock], self.offsets[date]
         except NoSingleOffset:
             return self._local(line, f"{date} {clock}", midnight(date) + self.clocks[clock])
         except ValueError:
-            self._no_time(line, f"{date} {clock}")
+            self._not_a_timestamp(line, f"{date} {clock}")
             return None
-        self.hours.pass_by(instant + offset, instant + offset)
+        self.hours.note_outside(instant + offset, instant + offset)
         return instant, offset
 
     def parsed(self, text: str) -> datetime | None:
-        """Return what ``timestamp_format`` makes of a text."""
+        """Return a text parsed by ``timestamp_format``, or None if it does not fit."""
         try:
             return datetime.strptime(text, self._rules.timestamp_format)
         except (ValueError, OverflowError, re.error):
             return None
 
-    def _parsed_moment(self, line: int, text: str, parsed: datetime) -> Moment | None:
-        wall = wall_of(parsed.replace(tzinfo=None))
-        offset = parsed.utcoffset()
-        if offset is None:
-            return self._local(line, text, wall)
-        east = offset // _MILLISECOND
-        return self._writable(line, text, (wall - east, east))
-
     def _local(self, line: int, text: str, wall: int) -> Moment | None:
-        """Return the moment of a wall time on a day on which the clocks may change."""
+        """Return the moment of a wall time that may be in a gap, or ambiguous."""
         if self._zone is None:
             self._problem(line, "timestamp", _NO_OFFSET.format(quoted(text)))
             return None
-        readings = self._zone.valid_offsets(wall)
-        if not readings.offsets:
+        valid = self._zone.valid_offsets(wall)
+        if not valid.offsets:
             zone = self._zone.name
             message = _SKIPPED.format(zone, quoted(text), skipped_hint(zone, wall))
             self._problem(line, "nonexistent time", message)
             return None
-        place = 0
-        if readings.change is None or len(readings.offsets) != 2:
-            self.hours.pass_by(wall, wall)
-        else:
-            place = self._pass(line, text, wall, Hour(readings.change, readings.offsets))
-        offset = readings.offsets[place]
-        return self._writable(line, text, (wall - offset, offset))
+        fold, rule = 0, self._rules.ambiguous_time
+        if valid.change is None or len(valid.offsets) != 2:
+            self.hours.note_outside(wall, wall)
+        elif rule == "infer":
+            fold = self.hours.fold(line, wall, Hour(valid.change, valid.offsets))
+        elif rule == "second":
+            fold = 1
+        elif rule == "error":
+            message = _REPEATED.format(self._zone.name, quoted(text))
+            self._problem(line, "ambiguous time", message)
+        offset = valid.offsets[fold]
+        return self._in_calendar(line, text, (wall - offset, offset))
 
-    def _pass(self, line: int, text: str, wall: int, hour: Hour) -> int:
-        """Return 0 or 1: the first or second pass of an hour that the clocks repeat."""
-        rule = self._rules.ambiguous_time
-        if rule == "infer":
-            return self.hours.reading(line, wall, hour)
-        if rule == "error":
-            where = self._rules.timezone
-            self._problem(line, "ambiguous time", _REPEATED.format(where, quoted(text)))
-        return int(rule == "second")
-
-    def _writable(self, line: int, text: str, moment: Moment) -> Moment | None:
+    def _in_calendar(self, line: int, text: str, moment: Moment) -> Moment | None:
+        """Return a moment, or None after adding a problem if its packet can't have a timestamp."""
         try:
             timestamp(*self._shift.sent_at(*moment))
         except (OverflowError, ValueError):
@@ -145,12 +145,11 @@ class TimestampReader:
             return None
         return moment
 
-    def _no_time(self, line: int, text: str) -> None:
+    def _not_a_timestamp(self, line: int, text: str) -> None:
         expected = self._rules.timestamp_format
         hint = _MIDNIGHT if is_midnight(text) else ""
-        self._problem(
-            line, "timestamp", f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
-        )
+        message = f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
+        self._problem(line, "timestamp", message)
 
     def _problem(self, line: int, kind: Kind, message: str) -> None:
         self._problems.add(line, 1, kind, message)
@@ -168,8 +167,3 @@ _REPEATED = (
     "a local time that occurs twice in {}, where the clocks repeat it: found {}, "
     "expected a time that occurs once; or set ambiguous_time"
 )
-
-
-def _has_more_than_milliseconds(parsed: datetime) -> bool:
-    offset = parsed.utcoffset() or timedelta()
-    return bool(parsed.microsecond % 1000 or offset % _MILLISECOND)

@@ -1,9 +1,9 @@
-"""The hour that a clock change repeats: which of its two passes each row is of.
+"""The fold (PEP 495) of each row in an hour that a clock change repeats.
 
 The door is `decide.decide`. In reading order: `occurrences` (rows of a repeated hour),
-`direction` (how a file runs through time around it), `evidence` (what was sent of it), `placing`
-and `files` (files against the evidence, and in order), `decide`.
+`direction` (the order in time of a file's rows around it), `evidence` (rows that were sent of it),
+`files` (files, and their rows in order), `placing` (files against the evidence), `decide`.
 
-A *fold* is the repetition: its first *pass* has the older offset. A *reading* is the pass that a
-row is taken for.
+The hour has two *passes*; the first has the older offset. The *fold* of a row is 0 if it is of the
+first pass, 1 if it is of the second.
 """

@@ -16,12 +16,12 @@ class Steps(NamedTuple):
 
     @property
     def is_backward(self) -> bool:
-        """Whether rows run backwards, and are not just in no order."""
+        """True if rows run backwards in time, and are not just out of order."""
         return self.back > 2 * self.forward
 
     @property
     def is_clearly_backward(self) -> bool:
-        """Whether that shows in more than one step."""
+        """True if more than one step shows that rows run backwards."""
         return self.back > 1 and self.is_backward
 
 
@@ -30,10 +30,10 @@ _NONE = Steps()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the meter: its ``runs`` in the hour, and how its rows lie around.
+    """One file of the meter: its ``runs`` in the hour, and its other rows.
 
     ``first`` and ``last`` are the wall times of its first and last row, None without any. ``steps``
-    are those from row to row elsewhere in the file.
+    are those from row to row outside of repeated hours.
     """
 
     runs: Sequence[Run] = ()
@@ -43,7 +43,7 @@ class Part:
 
     @property
     def has_outside(self) -> bool:
-        """Whether the file has rows outside of the hour."""
+        """True if the file has rows outside of the hour."""
         is_beside = any((run.before, run.after) != (None, None) for run in self.runs)
         return not self.runs or any(self.steps) or is_beside
 
@@ -60,61 +60,55 @@ class Part:
         return Steps(steps.count(1), steps.count(-1))
 
 
-def turned(parts: Sequence[Part]) -> list[bool]:
-    """Tell of each file whether its rows around the hour run backwards in time.
+def are_backward(parts: Sequence[Part]) -> list[bool]:
+    """Return for each file True if its rows around the hour run backwards in time.
 
-    The rest of the file tells, then the rows next to the hour, then the meter's other files; rows
-    of the hour by themselves have to do so clearly, since going back once is how the second pass
-    begins.
+    The evidence is the rest of the file, then the rows next to the hour, then the meter's other
+    files. Rows of the hour alone must run backwards clearly: a single step back may be the
+    beginning of the second pass.
     """
-    beside = _sum(
-        steps for part in parts if part.has_outside for steps in (part.steps, part.around)
+    arounds = [part.around for part in parts]
+    pairs = list(zip(parts, arounds, strict=True))
+    with_others = _total(
+        steps for part, around in pairs if part.has_outside for steps in (part.steps, around)
     )
-    inside = _sum(part.around for part in parts if not part.has_outside)
-    return [_is_turned(part, beside, inside) for part in parts]
+    hour_alone = _total(around for part, around in pairs if not part.has_outside)
+    found = []
+    for part, around in pairs:
+        if any(part.steps):
+            is_backward = part.steps.is_backward and around.back >= around.forward
+        elif part.has_outside:
+            is_backward = around.back > around.forward
+        elif any(with_others):
+            is_backward = with_others.is_backward
+        else:
+            other_files = Steps(hour_alone.forward - around.forward, hour_alone.back - around.back)
+            is_backward = other_files.is_clearly_backward or around.is_clearly_backward
+        found.append(is_backward)
+    return found
 
 
-def _is_turned(part: Part, beside: Steps, inside: Steps) -> bool:
-    """Tell whether a file's rows run backwards, given the steps in all files.
-
-    ``inside`` are those of files of nothing but the hour, ``beside`` those of the others.
-    """
-    around = part.around
-    if any(part.steps):
-        return part.steps.is_backward and around.back >= around.forward
-    if part.has_outside:
-        return around.back > around.forward
-    if any(beside):
-        return beside.is_backward
-    others = Steps(inside.forward - around.forward, inside.back - around.back)
-    return others.is_clearly_backward or around.is_clearly_backward
-
-
-def _sum(steps: Iterable[Steps]) -> Steps:
+def _total(steps: Iterable[Steps]) -> Steps:
     found = list(steps)
     return Steps(sum(each.forward for each in found), sum(each.back for each in found))
 
 
-def runs_backward(parts: Sequence[Part]) -> bool:
-    """Tell whether the files around the hour stand in the order newest first.
+def is_newest_first(parts: Sequence[Part]) -> bool:
+    """Return True if the files around the hour are in the order newest first.
 
-    Between files of nothing but the hour, going back is how the second pass begins.
+    Pairs of files that have rows of the hour only are not compared: there, a step back in time is
+    the beginning of the second pass.
     """
     near = far = 0
     for one, other in pairwise([part for part in parts if part.first is not None]):
         if one.has_outside or other.has_outside:
-            step = _step(one, other)
+            ends = [
+                sorted(wall for wall in (part.first, part.last) if wall is not None)
+                for part in (one, other)
+            ]
+            pairs = zip(*ends, strict=True)
+            total: int = sum((later > earlier) - (later < earlier) for earlier, later in pairs)
+            step = (total > 0) - (total < 0)
             far += step
             near += step if one.runs or other.runs else 0
     return (near or far) < 0
-
-
-def _step(one: Part, other: Part) -> int:
-    """Return 1 where the other file begins and ends later than the one, -1 where earlier."""
-    ends = [
-        sorted(wall for wall in (part.first, part.last) if wall is not None)
-        for part in (one, other)
-    ]
-    ways = [(later > earlier) - (later < earlier) for earlier, later in zip(*ends, strict=True)]
-    total: int = sum(ways)
-    return (total > 0) - (total < 0)

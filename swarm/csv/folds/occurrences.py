@@ -1,7 +1,8 @@
-"""The rows of one file whose local time the clocks repeat: noted by the check, replayed after it.
+"""The rows of one file in repeated hours: recorded by the check, replayed by the sending pass.
 
-Which of the two passes such a row is of shows only when all files of a meter are read (see
-`swarm.csv.folds.decide`). The check reads it provisionally, in the order of the file, and keeps it.
+The fold of such a row can be decided only after all files of a meter are read (see
+`swarm.csv.folds.decide`). The check gives it a provisional fold, by the order of the rows in their
+file, and records it.
 """
 
 from array import array
@@ -9,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-#: Stands for the values of a row that has none, and so is never sent.
+#: The digest of a row without values, which is never sent.
 NO_VALUES = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """A stretch of local time that a clock change repeats, half an hour to two hours long.
+    """A stretch of wall time that a clock change repeats, half an hour to two hours long.
 
     ``start`` is the wall time at which it begins, ``offsets`` those of its two passes; in ms.
     """
@@ -25,17 +26,16 @@ class Hour:
 
     @property
     def end(self) -> int:
-        """The wall time at which it is over."""
+        """The wall time at which it ends."""
         return self.start + self.offsets[0] - self.offsets[1]
 
 
 @dataclass(slots=True)
 class Run:
-    """Rows of one repeated hour that follow one another directly in their file.
+    """Consecutive rows of a file that are all in one repeated hour.
 
-    ``before`` and ``after`` are the wall times of the rows next to them, None where the file begins
-    or ends. The rest has one entry a row; ``readings`` are provisional: 0 the first pass, 1 the
-    second.
+    ``before`` and ``after`` are the wall times of the rows next to them, None at the start or the
+    end of the file. The other fields have one entry a row; ``folds`` are provisional.
     """
 
     hour: Hour
@@ -44,36 +44,34 @@ class Run:
     walls: "array[int]" = field(default_factory=lambda: array("q"))
     lines: "array[int]" = field(default_factory=lambda: array("q"))
     digests: "array[int]" = field(default_factory=lambda: array("Q"))
-    readings: bytearray = field(default_factory=bytearray)
+    folds: bytearray = field(default_factory=bytearray)
 
     @property
     def steps(self) -> int:
-        """The number of steps from row to row, those next to the run included."""
+        """The number of steps from row to row, including the rows next to the run."""
         return len(self.walls) - 1 + sum(wall is not None for wall in (self.before, self.after))
 
-    def instants(self, readings: bytes | bytearray) -> list[int]:
-        """Return the instants of the rows."""
+    def instants(self, folds: bytes | bytearray) -> list[int]:
+        """Return the instants of the rows, given their folds."""
         offsets = self.hour.offsets
-        return [wall - offsets[reading] for wall, reading in zip(self.walls, readings, strict=True)]
+        return [wall - offsets[fold] for wall, fold in zip(self.walls, folds, strict=True)]
 
-    def steps_back(self, readings: bytes | bytearray) -> int:
-        """Return how many rows, the next one included, are earlier than the one before them."""
-        instants = self.instants(readings)
+    def steps_back(self, folds: bytes | bytearray) -> int:
+        """Return the number of steps back in time, including the rows next to the run."""
+        start, offsets = self.hour.start, self.hour.offsets
+        instants = self.instants(folds)
+        # A row outside the hour gets the offset of its side: exact enough for a comparison.
         if self.before is not None:
-            instants.insert(0, self._instant(self.before))
+            instants.insert(0, self.before - offsets[self.before >= start])
         if self.after is not None:
-            instants.append(self._instant(self.after))
+            instants.append(self.after - offsets[self.after >= start])
         return sum(later < earlier for earlier, later in pairwise(instants))
-
-    def _instant(self, wall: int) -> int:
-        """Return the instant of a row next to the hour, as far as comparing with the hour goes."""
-        return wall - self.hour.offsets[wall >= self.hour.start]
 
 
 class Recorder:
-    """Notes the rows of repeated hours of one file, in its order; ``runs`` are those so far.
+    """Recorder of the rows of one file in repeated hours: ``runs``, in the order of the file.
 
-    ``is_open`` tells that the last row was one of them; ``first`` and ``last`` are the wall times
+    ``is_open`` is True if the last row was one of them; ``first`` and ``last`` are the wall times
     of the file's first row and its last.
     """
 
@@ -82,27 +80,32 @@ class Recorder:
         self.is_open = False
         self.first: int | None = None
         self.last: int | None = None
-        self._is_second: dict[int, bool] = {}
+        self._in_second_pass: set[int] = set()
 
-    def reading(self, line: int, wall: int, hour: Hour) -> int:
-        """Note a row and return its provisional reading: going back begins the second pass."""
-        run = self._run(hour, wall)
+    def fold(self, line: int, wall: int, hour: Hour) -> int:
+        """Record a row and return its provisional fold: a step back begins the second pass."""
+        if not (self.is_open and self.runs[-1].hour == hour):
+            if self.is_open:
+                self.runs[-1].after = wall
+            self.runs.append(Run(hour, before=self.last))
+            self.is_open = True
         self._extend(wall, wall)
-        is_second = self._is_second.get(hour.start, False)
-        is_second = is_second or bool(run.walls and wall <= run.walls[-1])
-        self._is_second[hour.start] = is_second
+        run = self.runs[-1]
+        if run.walls and wall <= run.walls[-1]:
+            self._in_second_pass.add(hour.start)
+        fold = int(hour.start in self._in_second_pass)
         run.walls.append(wall)
         run.lines.append(line)
         run.digests.append(NO_VALUES)
-        run.readings.append(is_second)
-        return int(is_second)
+        run.folds.append(fold)
+        return fold
 
-    def values(self, digest: int) -> None:
-        """Note the digest of what would be sent of the last row."""
+    def note_digest(self, digest: int) -> None:
+        """Record the digest of the values that would be sent of the last row."""
         self.runs[-1].digests[-1] = digest
 
-    def pass_by(self, first: int, last: int) -> None:
-        """Note rows that are of no repeated hour: the wall times of the first and the last."""
+    def note_outside(self, first: int, last: int) -> None:
+        """Take rows outside of repeated hours: the wall times of the first and the last."""
         if self.is_open:
             self.runs[-1].after = first
             self.is_open = False
@@ -113,35 +116,25 @@ class Recorder:
             self.first = first
         self.last = last
 
-    def _run(self, hour: Hour, wall: int) -> Run:
-        if self.is_open and self.runs[-1].hour == hour:
-            return self.runs[-1]
-        if self.is_open:
-            self.runs[-1].after = wall
-        self.runs.append(Run(hour, self.last))
-        self.is_open = True
-        return self.runs[-1]
-
 
 class Replay:
-    """Reads the rows of repeated hours of one file as it was decided after the check.
+    """Replay of the decided folds of the rows of one file, in the order of the file.
 
-    ``readings`` has for each hour, by its start, one byte a row in the order of the file.
+    ``folds`` has one byte a row for each hour, by the start of the hour. The other methods do
+    nothing: they stand in for those of `Recorder`.
     """
 
     is_open = False
 
-    def __init__(self, readings: Mapping[int, bytes]) -> None:
-        self._readings: dict[int, Iterator[int]] = {
-            hour: iter(decided) for hour, decided in readings.items()
-        }
+    def __init__(self, folds: Mapping[int, bytes]) -> None:
+        self._folds: dict[int, Iterator[int]] = {hour: iter(each) for hour, each in folds.items()}
 
-    def reading(self, _line: int, _wall: int, hour: Hour) -> int:
-        """Return the reading of the next row of an hour."""
-        return next(self._readings[hour.start])
+    def fold(self, _line: int, _wall: int, hour: Hour) -> int:
+        """Return the fold of the next row of an hour."""
+        return next(self._folds[hour.start])
 
-    def values(self, digest: int) -> None:
-        """Take no note: all is known."""
+    def note_digest(self, digest: int) -> None:
+        """Do nothing."""
 
-    def pass_by(self, first: int, last: int) -> None:
-        """Take no note: all is known."""
+    def note_outside(self, first: int, last: int) -> None:
+        """Do nothing."""

@@ -1,237 +1,212 @@
-"""Places files that hold a single pass of a repeated hour: each by the best evidence there is."""
+"""Decision of files that hold a single pass of a repeated hour, by the best evidence for each."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from swarm.csv.folds.evidence import Evidence
-from swarm.csv.folds.files import FIRST, SECOND, File, FoldRow
+from swarm.csv.folds.files import FIRST, SECOND, File
 
 
 class _Tier(NamedTuple):
     """One kind of evidence.
 
-    ``is_told`` where it tells, and does not only take what is left; ``is_single`` where one
-    decision at a time is taken by it, as that may be better evidence for the others.
+    ``has_evidence`` is False if the tier only takes the pass that is free. ``is_one_by_one`` is
+    True if the better tiers are tried again after each decision, since it may be evidence for the
+    other files.
     """
 
-    reading: Callable[[File], int | None]
-    is_told: bool = False
-    is_single: bool = False
+    fold: Callable[[File], int | None]
+    has_evidence: bool = False
+    is_one_by_one: bool = False
 
 
 class Placing:
-    """Decides files of a single pass, of which one alone may be any part."""
+    """Decision of files whose rows, by their order alone, may be of either pass.
+
+    ``files`` are all files with rows in the hour, in order of time.
+    """
 
     def __init__(self, evidence: Evidence, files: Sequence[File]) -> None:
         self._evidence = evidence
         self._last = files[-1] if files else None
         self._tiers = (
-            _Tier(self._by_ledger, is_told=True),
-            _Tier(self._by_row_before, is_told=True),
-            _Tier(self._by_same_rows, is_told=True),
-            _Tier(self._by_row_after, is_told=True),
-            _Tier(self._by_file_before, is_told=True),
-            _Tier(self._by_file_after, is_told=True),
-            _Tier(self._by_rare_row),
-            _Tier(self._by_other_rows),
+            _Tier(self._by_ledger, has_evidence=True),
+            _Tier(lambda file: self._by_row_before(file.before), has_evidence=True),
+            _Tier(self._by_same_rows, has_evidence=True),
+            _Tier(lambda file: self._by_row_after(file, file.after), has_evidence=True),
+            _Tier(lambda file: self._by_row_before(file.previous_wall), has_evidence=True),
+            _Tier(lambda file: self._by_row_after(file, file.next_wall), has_evidence=True),
+            _Tier(lambda file: self._by_same_row(file) if evidence.has_distinct_values else None),
+            _Tier(self._by_other_values),
             _Tier(self._by_neighbour),
             _Tier(self._by_same_row),
-            _Tier(self._by_going_back),
-            _Tier(self._by_default, is_single=True),
+            _Tier(self._by_step_back),
+            _Tier(self._by_default, is_one_by_one=True),
         )
 
-    def place(self, lone: Sequence[File]) -> list[File]:
-        """Decide the files, and return those that fit nowhere."""
-        left = list(lone)
-        while left and self._decides_any(left):
+    def place(self, files: Sequence[File]) -> list[File]:
+        """Decide the files, and return those that fit neither pass."""
+        left = list(files)
+        while left and any(self._apply(tier, left) for tier in self._tiers):
             left = [file for file in left if not file.is_decided]
         return left
 
-    def _decides_any(self, lone: Sequence[File]) -> bool:
-        """Decide what the best evidence decides that decides anything."""
-        for tier in self._tiers:
-            has_any = False
-            for file in lone:
-                reading = tier.reading(file)
-                if reading is not None:
-                    self._evidence.hold_lone(file, reading, is_told=tier.is_told)
-                    has_any = True
-                    if tier.is_single:
-                        break
-            if has_any:
-                return True
-        return False
+    def _apply(self, tier: _Tier, files: Sequence[File]) -> bool:
+        """Decide the files for which a tier has evidence; return True if there are any."""
+        has_any = False
+        for file in files:
+            fold = tier.fold(file)
+            if fold is not None:
+                self._evidence.decide_file(file, fold, has_evidence=tier.has_evidence)
+                has_any = True
+                if tier.is_one_by_one:
+                    break
+        return has_any
 
     def _by_ledger(self, file: File) -> int | None:
-        """Follow the rows that were sent.
+        """Take the fold that the rows were sent with.
 
-        One value alone that was sent with the first pass says little while the second is free, and
-        the files have rolled on: a meter may show the same again an hour later. And where more rows
-        have other values than what was sent and is gone, the few that have the same have them by
-        chance.
+        If the files begin later than what was sent, a single value that was sent with the first
+        pass says little while the second pass is free: a meter may show the same value an hour
+        later. And if more rows differ from rows that were sent and are no longer in the files, the
+        few equal ones are a coincidence.
         """
-        counts, values, free = [0, 0], set(), 0
+        evidence = self._evidence
+        counts, uncertain = [0, 0], []
         for row in file.rows:
-            if row.mark == SECOND or (row.mark == FIRST and self._evidence.is_certain(row)):
-                counts[row.mark] += 1
-            elif row.mark == FIRST:
-                free += 1
-                if not self._evidence.is_common(row):
-                    values.add(row.digest)
-        if len(values) > 1:
-            counts[FIRST] += free
+            if row.sent_fold == FIRST and not evidence.is_certain(row):
+                uncertain.append(row)
+            elif row.sent_fold is not None:
+                counts[row.sent_fold] += 1
+        if len({row.digest for row in uncertain if not evidence.is_common(row)}) > 1:
+            counts[FIRST] += len(uncertain)
         if counts[FIRST] == counts[SECOND]:
             return None
-        reading = int(counts[SECOND] > counts[FIRST])
-        return reading if counts[reading] >= self._evidence.gone(file.rows, reading) else None
+        fold = int(counts[SECOND] > counts[FIRST])
+        return fold if counts[fold] >= evidence.count_gone(file.rows, fold) else None
 
-    def _by_row_before(self, file: File) -> int | None:
-        """Take rows that one from before the hour precedes for the first."""
-        return FIRST if self._evidence.is_before(file.before) else None
+    def _by_row_before(self, previous: int | None) -> int | None:
+        """Take the first pass if the row before the file's rows is before the hour."""
+        return FIRST if self._evidence.is_before(previous) else None
 
     def _by_same_rows(self, file: File) -> int | None:
-        """Follow the same rows of other files, where chance can't have made them so."""
-        evidence = self._evidence
-        same = evidence.same(file.rows, evidence.held)
-        for reading in (FIRST, SECOND):
-            rows = same[reading]
-            values = {row.digest for row in rows if not evidence.is_common(row)}
-            differing = evidence.differing(file.rows, evidence.held, reading)
-            if len(values) > 1 and len(rows) > len(same[1 - reading]) and len(rows) >= differing:
-                return reading
-        return None
+        """Take the fold of the same rows in other files, if they have several values.
 
-    def _by_row_after(self, file: File) -> int | None:
-        return self._by_after(file, file.after)
-
-    def _by_file_before(self, file: File) -> int | None:
-        return FIRST if self._evidence.is_before(file.previous_wall) else None
-
-    def _by_file_after(self, file: File) -> int | None:
-        return self._by_after(file, file.next_wall)
-
-    def _by_after(self, file: File, after: int | None) -> int | None:
-        """Take rows that one from after the hour follows for the second, if the first is elsewhere.
-
-        They are the first all the same where that is known to stand so as well, with nothing
-        between it and the end of the hour: then the data have one pass.
+        One equal value may be a coincidence; several are none, unless more rows differ.
         """
         evidence = self._evidence
-        if not evidence.is_after(after) or evidence.is_before(file.previous_wall):
+        same, differing = evidence.compare(file.rows, evidence.decided)
+        for fold in (FIRST, SECOND):
+            rows = same[fold]
+            values = {row.digest for row in rows if not evidence.is_common(row)}
+            is_most = len(rows) > len(same[1 - fold]) and len(rows) >= differing[fold]
+            if len(values) > 1 and is_most:
+                return fold
+        return None
+
+    def _by_row_after(self, file: File, following: int | None) -> int | None:
+        """Take the second pass if the row after is after the hour, and the first pass is elsewhere.
+
+        If the rows are known as a first pass that is followed directly by a row from after the
+        hour, the data have one pass: then it is the first.
+        """
+        evidence = self._evidence
+        if not evidence.is_after(following) or evidence.is_before(file.previous_wall):
             return None
         first = evidence.known[FIRST]
         if not any(first.get(row.wall) for row in file.rows):
             return None
         matching = [row for row in file.rows if row.digest in first.get(row.wall, ())]
-        is_same = matching and not evidence.differing(file.rows, evidence.known, FIRST)
-        return FIRST if is_same and evidence.is_single(matching) else SECOND
-
-    def _by_rare_row(self, file: File) -> int | None:
-        return self._by_same_row(file) if self._evidence.is_rich else None
+        if not matching or any(evidence.differs(row, evidence.known, FIRST) for row in file.rows):
+            return SECOND
+        return FIRST if evidence.have_one_pass(matching) else SECOND
 
     def _by_same_row(self, file: File) -> int | None:
-        """Follow a single row of other files that is the same, where no row differs."""
+        """Take the fold of a single same row in other files, if no row differs."""
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.held)
-        for reading in (FIRST, SECOND):
-            is_alone = bool(same[reading]) and not same[1 - reading]
-            is_rare = any(not evidence.is_common(row) for row in same[reading])
-            if is_alone and is_rare and not evidence.differing(file.rows, evidence.held, reading):
-                return reading
+        same, differing = evidence.compare(file.rows, evidence.decided)
+        for fold in (FIRST, SECOND):
+            is_rare = any(not evidence.is_common(row) for row in same[fold])
+            if is_rare and not same[1 - fold] and not differing[fold]:
+                return fold
         return None
 
-    def _by_other_rows(self, file: File) -> int | None:
-        """Take the pass that is free, or the same, where the other has other values."""
+    def _by_other_values(self, file: File) -> int | None:
+        """Take a pass that is free, or has the same values, if the other pass has other values."""
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.known)
-        differing = [
-            evidence.differing(file.rows, evidence.known, reading) for reading in (FIRST, SECOND)
-        ]
-        for reading in (FIRST, SECOND):
-            other = 1 - reading
-            if differing[other] > len(same[other]) and not differing[reading]:
-                return reading if self._may_be(file, reading) else None
+        same, differing = evidence.compare(file.rows, evidence.known)
+        for fold in (FIRST, SECOND):
+            other = 1 - fold
+            if differing[other] > len(same[other]) and not differing[fold]:
+                return fold if self._is_possible(file, fold) else None
         return None
 
-    def _may_be(self, file: File, reading: int) -> bool:
-        """Tell whether other values in the first pass can put rows into the second.
+    def _is_possible(self, file: File, fold: int) -> bool:
+        """Return False for the second pass if no file has other values in the first.
 
-        Those that were sent, and are in no file any more, may have been corrected.
+        Values that were sent and are in no file any longer may have been corrected, so they do not
+        put rows into the second pass.
         """
-        evidence = self._evidence
-        return reading == FIRST or bool(evidence.differing(file.rows, evidence.held, FIRST))
+        decided = self._evidence.decided
+        return fold == FIRST or any(
+            self._evidence.differs(row, decided, FIRST) for row in file.rows
+        )
 
     def _by_neighbour(self, file: File) -> int | None:
-        """Go on in the pass of the file ahead, where time goes forward from it or it is the second.
+        """Continue the pass of the previous file, or of the next.
 
-        Likewise from the file to the one behind; if that begins the second pass, this is the first.
+        The previous file's pass goes on if time does, or if it is the second. Likewise from this
+        file to the next one; if the next file begins the second pass, this file is the first.
         """
-        ahead, behind = _ahead(file), _behind(file)
-        if ahead is not None and ahead.reading is not None:
-            goes_on = ahead.wall < file.rows[0].wall
-            if goes_on or ahead.reading == SECOND:
-                return ahead.reading
-        if behind is not None and behind.reading is not None:
-            if file.rows[-1].wall < behind.wall:
-                return behind.reading
-            if behind.wall <= file.rows[0].wall and behind.reading == SECOND:
+        previous, following = file.previous_row, file.next_row
+        if previous is not None and previous.fold is not None:
+            goes_on = previous.wall < file.rows[0].wall
+            if goes_on or previous.fold == SECOND:
+                return previous.fold
+        if following is not None and following.fold is not None:
+            if file.rows[-1].wall < following.wall:
+                return following.fold
+            if following.wall <= file.rows[0].wall and following.fold == SECOND:
                 return FIRST
         return None
 
-    def _by_going_back(self, file: File) -> int | None:
-        """Begin the second pass where time goes back from the file ahead, or from what was sent.
+    def _by_step_back(self, file: File) -> int | None:
+        """Begin the second pass if time steps back from the previous file, or from the sent rows.
 
-        It does not where a file overlaps the one ahead and goes on beyond it, nor where it repeats
-        known rows and nothing follows yet that would tell.
+        A file that overlaps the previous one and goes on beyond it does not begin it. Nor does one
+        at the end of the data that only repeats rows of the first pass.
         """
-        if self._only_repeats(file):
-            return None
-        ahead, first = _ahead(file), self._evidence.held[FIRST]
-        if ahead is not None and ahead.reading == FIRST and file.rows[0].wall <= ahead.wall:
-            is_beyond = file.rows[-1].wall > ahead.wall
-            if not (is_beyond and any(row.wall in first for row in file.rows)):
-                return SECOND
-        return SECOND if self._is_older(file) else None
-
-    def _only_repeats(self, file: File) -> bool:
-        """Tell whether a file that ends the data has rows of the first pass alone, unchanged."""
         first = self._evidence.known[FIRST]
-        is_last = file.after is None and file.next_wall is None
-        return is_last and all(row.digest in first.get(row.wall, ()) for row in file.rows)
-
-    def _is_older(self, file: File) -> bool:
-        """Tell whether a file that holds the newest rows would, as the first pass, hold none."""
-        sent, behind = self._evidence.sent, _behind(file)
-        first = sent.known[FIRST]
-        is_known = all(row.digest in first.get(row.wall, ()) for row in file.rows)
+        is_end = file.after is None and file.next_wall is None
+        if is_end and all(row.digest in first.get(row.wall, ()) for row in file.rows):
+            return None
+        start, end = file.rows[0].wall, file.rows[-1].wall
+        previous, following = file.previous_row, file.next_row
+        if previous is not None and previous.fold == FIRST and start <= previous.wall:
+            overlaps = any(row.wall in self._evidence.decided[FIRST] for row in file.rows)
+            if not (overlaps and end > previous.wall):
+                return SECOND
+        # As the first pass, a file with the newest rows would have none that is new.
+        sent = self._evidence.sent
         is_newest = file is self._last
-        if behind is not None and behind.reading == SECOND:
-            is_newest = file.rows[0].wall < behind.wall
-        return is_newest and sent.is_second and is_known
+        if following is not None and following.fold == SECOND:
+            is_newest = start < following.wall
+        if is_newest and sent.is_second:
+            recorded = sent.digests[FIRST]
+            if all(row.digest in recorded.get(row.wall, ()) for row in file.rows):
+                return SECOND
+        return None
 
     def _by_default(self, file: File) -> int | None:
-        """Follow the same rows, whatever they are worth, else take a lone occurrence for the first.
+        """Take the fold of the same rows, however weak that is, else the first pass.
 
-        Where only the second pass is free, it is that.
+        If only the second pass is free, take that.
         """
         evidence = self._evidence
-        same = evidence.same(file.rows, evidence.known)
-        differing = [
-            evidence.differing(file.rows, evidence.known, reading) for reading in (FIRST, SECOND)
-        ]
+        same, differing = evidence.compare(file.rows, evidence.known)
         if len(same[FIRST]) != len(same[SECOND]):
-            reading = int(len(same[SECOND]) > len(same[FIRST]))
-            if len(same[reading]) >= differing[reading]:
-                return reading
-        free = (reading for reading in (FIRST, SECOND) if not differing[reading])
-        return next((reading for reading in free if self._may_be(file, reading)), None)
-
-
-def _ahead(file: File) -> FoldRow | None:
-    """Return the last row of the file ahead, where it is of the hour and next to this file's."""
-    return file.ahead.row if file.ahead is not None and file.before is None else None
-
-
-def _behind(file: File) -> FoldRow | None:
-    """Return the first row of the file behind, where it is of the hour and next to this file's."""
-    return file.behind.row if file.behind is not None and file.after is None else None
+            fold = int(len(same[SECOND]) > len(same[FIRST]))
+            if len(same[fold]) >= differing[fold]:
+                return fold
+        free = (fold for fold in (FIRST, SECOND) if not differing[fold])
+        return next((fold for fold in free if self._is_possible(file, fold)), None)

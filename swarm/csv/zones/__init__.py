@@ -1,5 +1,5 @@
-"""The zone whose clocks the rows of files follow.
+"""Signs that the files of a meter are in another zone than its ``timezone`` says.
 
-`check` tells signs of a wrong `timezone`, by `fit` (rows at clock changes -> zones),
-`clock_changes` (when the clocks of common zones are changed) and `steps` (are rows even?).
+`check` puts the signs into words. It uses `fit` (rows at clock changes -> likely zones),
+`clock_changes` (the clock changes of common zones) and `steps` (are rows evenly spaced?).
 """

@@ -1,4 +1,4 @@
-"""Signs of a wrong ``timezone``, in words: where a file's clock is not that of its zone."""
+"""Messages about signs of a wrong ``timezone``: clock changes of the rows that its zone lacks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,26 +7,26 @@ from swarm.csv.zones.clock_changes import Change, alike, jump, offset, repeated_
 from swarm.csv.zones.fit import Trace, names
 from swarm.localtime import naive_of
 
-#: So many zones are named; the rest are counted.
+#: The number of zones that a message names; further ones are counted.
 _NAMED = 3
 _HOUR_MS = 3_600_000
-#: The zones with a fixed offset are named for these hours, east of Greenwich.
+#: The offsets, in hours east of Greenwich, of which there is an Etc/GMT zone.
 _FIXED = range(-12, 15)
 
 
 def trace(rules: CsvRules) -> Trace | None:
-    """Return what follows a meter's rows; None where its timestamps carry their offsets."""
+    """Return a trace for a meter's rows, or None if its timestamps carry their own offsets."""
     if rules.timezone is None or "%z" in rules.timestamp_format:
         return None
     return Trace(rules.timezone)
 
 
-def notices(meter: str, rules: CsvRules, followed: Trace | None) -> Iterator[str]:
-    """Yield what a meter's rows tell against its zone."""
+def notices(meter: str, rules: CsvRules, trace: Trace | None) -> Iterator[str]:
+    """Yield a notice if a meter's rows are signs of a wrong zone."""
     zone = rules.timezone
-    if followed is None or zone is None or followed.is_even:
+    if trace is None or zone is None or trace.is_even:
         return
-    likely = followed.likely()
+    likely = trace.likely()
     if likely:
         yield (
             f"{meter}: timezone = {zone} is probably wrong: "
@@ -35,17 +35,20 @@ def notices(meter: str, rules: CsvRules, followed: Trace | None) -> Iterator[str
             "(a wrong offset in the platform is for good)"
         )
         return
-    own = followed.evidence(zone)
+    own = trace.evidence(zone)
     if own.missed and not own.followed:
         yield (
-            f"{meter}: the hour that clocks in {zone} repeat stands only once in the files "
+            f"{meter}: the hour that clocks in {zone} repeat occurs only once in the files "
             f"({stretch(own.missed[0])}): if the logger keeps UTC or standard time all year, "
             f"timezone is wrong, expected {fixed(zone, own.missed[0].end)}"
         )
 
 
 def repeat_hint(rules: CsvRules, wall: int) -> str:
-    """Return what to say of a wall time with two readings, before ``duplicates`` is named."""
+    """Return a hint for two rows of one wall time: common zones that repeat it, or no text.
+
+    It goes before advice to set ``duplicates``.
+    """
     zone = rules.timezone
     if zone is None or "%z" in rules.timestamp_format or jump(zone, wall):
         return ""
@@ -59,27 +62,27 @@ def repeat_hint(rules: CsvRules, wall: int) -> str:
 
 
 def skipped_hint(zone: str, wall: int) -> str:
-    """Return what to say of a wall time that the clocks of a zone skip."""
+    """Return a hint for a row at a wall time that the clocks of a zone skip."""
     return f"if the logger keeps UTC or standard time all year, {fixed(zone, wall)}"
 
 
 def fixed(zone: str, wall: int) -> str:
-    """Return the zones without clock changes that a logger in some zone may keep."""
+    """Return zones without clock changes for a logger in a zone, with its offset at a time."""
     hours, rest = divmod(offset(zone, wall, fold=0), _HOUR_MS)
     if rest or not hours or hours not in _FIXED:
         return "timezone = Etc/UTC"
-    # In such names the sign is turned around.
+    # The sign in names of Etc/GMT zones is inverted (POSIX).
     return f"timezone = Etc/UTC, or Etc/GMT{-hours:+d} (which is UTC{hours:+03d}:00)"
 
 
 def describe_changes(changes: Sequence[Change]) -> str:
-    """Return which hours are skipped and repeated, as a sentence about the files."""
+    """Return a clause about the files: the hours that they skip and repeat."""
     firsts = {change.is_forward: change for change in reversed(changes)}
     verbs = {True: "skip", False: "repeat"}
-    said = [f"{verbs[each.is_forward]} {stretch(each)}" for each in sorted(firsts.values())]
-    more = len(changes) - len(said)
+    parts = [f"{verbs[each.is_forward]} {stretch(each)}" for each in sorted(firsts.values())]
+    more = len(changes) - len(parts)
     others = f" ({more} more such {'hour' if more == 1 else 'hours'})" if more else ""
-    return f"the files {' and '.join(said)}{others}"
+    return f"the files {' and '.join(parts)}{others}"
 
 
 def stretch(change: Change) -> str:
@@ -88,7 +91,7 @@ def stretch(change: Change) -> str:
 
 
 def listed(zones: Sequence[str]) -> str:
-    """Return the first of some zones, and how many more there are."""
+    """Return the names of the first zones, and the number of the others."""
     more = len(zones) - _NAMED
     named = ", ".join(zones[:_NAMED])
     return f"{named} and {more} more zones" if more > 1 else ", ".join(zones[: _NAMED + 1])

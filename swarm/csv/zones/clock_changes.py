@@ -1,11 +1,10 @@
-"""When clocks are changed, in the wall times of each zone, and the zones that change them alike.
+"""The clock changes of zones, in wall time, and the zones that share a clock change.
 
-A *wall* time is as in `localtime`: naive local time, in milliseconds since 1970-01-01 00:00.
+A *wall time* is a naive local time in milliseconds since 1970-01-01 00:00, as in `localtime`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -16,15 +15,15 @@ _EPOCH = datetime(1970, 1, 1)
 _SECOND = timedelta(seconds=1)
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-#: Days so far from 1970 are beyond all years that are looked at.
+#: Wall times are capped at this many days from 1970, well beyond `_LAST_YEAR`.
 _MOST_DAYS = 200_000
-#: No zone changes its clocks twice in so many seconds.
+#: No zone changes its clocks twice in this many seconds.
 _SAMPLE = 28 * 86_400
-#: Clocks are changed at a whole quarter of an hour.
+#: Clocks change at a whole quarter of an hour (s).
 _QUARTER = 900
-#: Clock changes are looked for in these years.
+#: Clock changes are searched in these years.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
-#: One zone or more for each set of rules that many files are written under, the likeliest first.
+#: At least one zone for each set of clock changes that is common in files, the likeliest first.
 COMMON = (
     *("Europe/Paris", "America/New_York", "Europe/London", "Europe/Athens", "Australia/Sydney"),
     *("Pacific/Auckland", "Australia/Lord_Howe", "America/Sao_Paulo", "America/Santiago"),
@@ -33,7 +32,7 @@ COMMON = (
     *("Africa/Cairo", "Africa/Casablanca", "Atlantic/Azores", "Europe/Moscow", "Europe/Istanbul"),
     *("America/Nuuk", "Pacific/Chatham"),
 )
-#: The names that most people know, to be shown ahead of others that change their clocks alike.
+#: The names that most people know, listed before others with the same clock changes.
 _WELL_KNOWN = (
     *("Europe/Paris", "Europe/Berlin", "Europe/Rome", "Europe/Madrid", "Europe/Amsterdam"),
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
@@ -48,7 +47,7 @@ _REGIONS = (
 
 
 class Change(NamedTuple):
-    """A clock change: from ``wall`` on, ``length`` ms are skipped, or else occur twice."""
+    """A clock change: from ``wall`` on, ``length`` ms are skipped if forward, else repeated."""
 
     wall: int
     length: int
@@ -61,7 +60,7 @@ class Change(NamedTuple):
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The first and the last millisecond of that stretch."""
+        """The wall times of the first and the last millisecond of that stretch."""
         return self.wall, self.end - 1
 
 
@@ -70,23 +69,23 @@ def changes(zone: str, years: Collection[int]) -> tuple[Change, ...]:
     return tuple(sorted({change for year in years for change in _in_year(zone, year)}))
 
 
-def common(years: Collection[int], also: Collection[str] = ()) -> Mapping[Change, tuple[str, ...]]:
-    """Return the clock changes of `COMMON` zones, and ``also`` of others, with who makes them."""
-    zones: defaultdict[Change, list[str]] = defaultdict(list)
-    for zone in dict.fromkeys((*COMMON, *also)):
-        for change in changes(zone, years):
-            zones[change].append(zone)
-    return {change: tuple(names) for change, names in sorted(zones.items())}
+@cache
+def common(period: range, also: tuple[str, ...] = ()) -> tuple[Change, ...]:
+    """Return the clock changes of `COMMON` zones, and of those in ``also``, in order."""
+    zones = {*COMMON, *also}
+    return tuple(sorted({change for zone in zones for change in changes(zone, period)}))
 
 
 def repeated_at(wall: int) -> tuple[Change, ...]:
     """Return the clock changes of common zones that repeat a wall time."""
-    return tuple(each for each in _repeats(_year(wall)) if each.wall <= wall < each.end)
+    year = _year(wall)
+    known = common(range(year, year + 1)) if _FIRST_YEAR <= year <= _LAST_YEAR else ()
+    return tuple(each for each in known if not each.is_forward and each.wall <= wall < each.end)
 
 
 @cache
 def alike(found: tuple[Change, ...]) -> tuple[str, ...]:
-    """Return all zones that make each of some clock changes, those best known first."""
+    """Return all zones that make each of some clock changes, the best known first."""
     names = sorted(name for name in available_timezones() if name.partition("/")[0] in _REGIONS)
     return tuple(
         name
@@ -96,7 +95,7 @@ def alike(found: tuple[Change, ...]) -> tuple[str, ...]:
 
 
 def makes(zone: str, change: Change) -> bool:
-    """Tell whether a zone's clocks are changed then, by as much, and in the same direction."""
+    """Return True if a zone's clocks change then, by the same length and in the same direction."""
     around = (change.wall - _MINUTE_MS, change.end)
     inside = (change.wall, change.end - _MINUTE_MS)
     return all(jump(zone, wall) == 0 for wall in around) and all(
@@ -106,15 +105,15 @@ def makes(zone: str, change: Change) -> bool:
 
 
 def jump(zone: str, wall: int) -> int:
-    """Return by how much (ms) the clock change jumps that skips a wall time, or repeats it (< 0).
+    """Return the length (ms) of the clock change that skips a wall time (> 0) or repeats it (< 0).
 
-    0 where neither is so.
+    0 if the wall time occurs once.
     """
     return offset(zone, wall, fold=1) - offset(zone, wall)
 
 
 def offset(zone: str, wall: int, *, fold: int = 0) -> int:
-    """Return the offset (ms) of a wall time, before a clock change that it is part of."""
+    """Return the offset (ms) of a wall time; ``fold`` has the meaning of PEP 495."""
     naive = (_EPOCH + timedelta(milliseconds=wall)).replace(fold=fold)
     return _ms(_zone(zone).utcoffset(naive))
 
@@ -125,44 +124,38 @@ def offset_at(zone: str, instant: int) -> int:
 
 
 def years(first: int, last: int) -> range:
-    """Return the years that two wall times or instants, and a day around them, lie in."""
+    """Return the years from one wall time or instant to another, with a day added at both ends."""
     return range(
         max(_year(first - _DAY_MS), _FIRST_YEAR), min(_year(last + _DAY_MS), _LAST_YEAR) + 1
     )
 
 
 def between(found: Sequence[Change], first: int, last: int) -> Sequence[Change]:
-    """Return those of some clock changes, in order, that begin at ``first`` to ``last``."""
+    """Return the changes, of ordered ones, that begin from ``first`` to ``last`` (included)."""
     begins = [change.wall for change in found]
     return found[bisect_left(begins, first) : bisect_right(begins, last)]
 
 
 @cache
-def _repeats(year: int) -> tuple[Change, ...]:
-    known = common(range(year, year + 1)) if _FIRST_YEAR <= year <= _LAST_YEAR else ()
-    return tuple(change for change in known if not change.is_forward)
-
-
-@cache
 def _in_year(zone: str, year: int) -> tuple[Change, ...]:
+    """Return the clock changes of a year: sample the offset, and bisect where it differs."""
     start, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
-    marks = [*range(start, end, _SAMPLE), end]
-    offsets = [offset_at(zone, mark * 1000) for mark in marks]
-    steps = zip(pairwise(marks), pairwise(offsets), strict=True)
-    return tuple(_found(zone, *span, *step) for span, step in steps if step[0] != step[1])
-
-
-def _found(zone: str, low: int, high: int, before: int, after: int) -> Change:
-    """Return the clock change between two moments (s)."""
-    low, high = low // _QUARTER, high // _QUARTER
-    while high - low > 1:
-        middle = (low + high) // 2
-        if offset_at(zone, middle * _QUARTER * 1000) == before:
-            low = middle
-        else:
-            high = middle
-    instant = high * _QUARTER * 1000
-    return Change(instant + min(before, after), abs(after - before), after > before)
+    samples = [*range(start, end, _SAMPLE), end]
+    offsets = [offset_at(zone, sample * 1000) for sample in samples]
+    found = []
+    for times, (before, after) in zip(pairwise(samples), pairwise(offsets), strict=True):
+        if before == after:
+            continue
+        low, high = (time // _QUARTER for time in times)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if offset_at(zone, middle * _QUARTER * 1000) == before:
+                low = middle
+            else:
+                high = middle
+        wall = high * _QUARTER * 1000 + min(before, after)
+        found.append(Change(wall, abs(after - before), after > before))
+    return tuple(found)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Days and clock times by dictionary."""
+"""The caches of days and times of day."""
 
 import pytest
 
@@ -9,7 +9,7 @@ HOUR = 3_600_000
 
 
 def test_a_day_is_worked_out_once() -> None:
-    """Its instant and its offset belong together."""
+    """Instant and offset of a day are computed together, and kept."""
     days = Days(Zone("Europe/Dublin"), 0)
     offsets = Offsets(days)
     assert (days["1970-01-02"], offsets["1970-01-02"]) == (DAY_MS - HOUR, HOUR)
@@ -20,26 +20,26 @@ def test_a_day_is_worked_out_once() -> None:
     ("day", "shift"),
     [("2023-10-29", 0), ("0001-01-01", 0), ("9999-12-31", 0), ("9999-12-01", 31 * DAY_MS)],
 )
-def test_days_that_need_a_closer_look(day: str, shift: int) -> None:
-    """The clocks change, or the calendar ends, perhaps only after the shift."""
+def test_days_without_a_single_offset(day: str, shift: int) -> None:
+    """The clocks change, or the calendar ends, if only after the shift."""
     with pytest.raises(NoSingleOffset):
         Days(Zone("Europe/Dublin"), shift)[day]
 
 
-def test_without_a_zone_every_day_needs_a_closer_look() -> None:
-    """The offsets are in the CSV."""
+def test_without_a_zone_no_day_is_cached() -> None:
+    """The CSV itself has the offsets."""
     with pytest.raises(NoSingleOffset):
         Days(None, 0)["2023-01-01"]
 
 
 def test_a_day_that_no_calendar_has() -> None:
-    """The caller makes a problem of it."""
+    """The caller gets a ValueError, and adds a problem."""
     with pytest.raises(ValueError, match="day"):
         Days(Zone("UTC"), 0)["2023-02-30"]
 
 
 def test_nonsense_dates_do_not_fill_the_memory() -> None:
-    """A file can name every day of ten thousand years."""
+    """The cache is bounded, though a file can have every day of ten thousand years."""
     days = Days(Zone("UTC"), 0)
     for day in range(21_000):
         assert days[str(naive_of(day * DAY_MS).date())] == day * DAY_MS
@@ -47,7 +47,7 @@ def test_nonsense_dates_do_not_fill_the_memory() -> None:
 
 
 def test_clock_times() -> None:
-    """In milliseconds since midnight."""
+    """Times of day are in milliseconds since midnight."""
     clocks = Clocks()
     assert [clocks["00:00:00"], clocks["01:02:03"], clocks["23:59:59"]] == [
         0,

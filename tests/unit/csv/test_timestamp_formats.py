@@ -1,4 +1,4 @@
-"""Timestamps -> the formats that they can be in."""
+"""The guessed formats of timestamps."""
 
 from datetime import datetime, timedelta
 
@@ -59,37 +59,37 @@ BOTH = ("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
     ],
 )
 def test_forms(text: str, expected: tuple[str, ...]) -> None:
-    """A text's formats: each is one that swarm takes, and no guess where there is doubt."""
+    """Every possible format is returned, and each is one that the INI accepts."""
     assert expected == forms(text)
     for form in expected:
         assert form == timestamp_format(form)
 
 
 def every(minutes: int, count: int, form: str, start: str = "2023-02-01") -> list[str]:
-    """Return so many timestamps in a format."""
+    """Return ``count`` timestamps in a format, ``minutes`` apart."""
     first = datetime.fromisoformat(start)
     return [(first + n * timedelta(minutes=minutes)).strftime(form) for n in range(count)]
 
 
 @pytest.mark.parametrize("form", BOTH)
-def test_a_day_beyond_twelve_tells(form: str) -> None:
-    """One day past the twelfth decides between day first and month first."""
+def test_a_day_above_twelve_decides(form: str) -> None:
+    """A day above 12 decides between day first and month first."""
     assert (form,) == fitting(every(24 * 60, 20, form))
 
 
 @pytest.mark.parametrize("form", BOTH)
-def test_the_steps_tell(form: str) -> None:
-    """A few days of readings by the hour make no leaps of a month."""
+def test_the_steps_decide(form: str) -> None:
+    """Hourly rows of a few days do not leap from month to month."""
     assert (form,) == fitting(every(60, 72, form))
 
 
-def test_what_cannot_be_told() -> None:
-    """Within one day both are possible, and so with days alone: they may be months."""
+def test_ambiguous_formats() -> None:
+    """Both formats are left for rows of one day, and for dates, which may be months apart."""
     assert BOTH == fitting(every(15, 96, BOTH[0]))
     assert ("%d/%m/%Y", "%m/%d/%Y") == fitting(every(24 * 60, 10, "%d/%m/%Y"))
 
 
 def test_lines_of_another_kind_do_not_count() -> None:
-    """A total below the rows, or a broken one, decides nothing."""
+    """A line with a total, or a broken row, is ignored."""
     assert (BOTH[0],) == fitting(["Total", *every(60, 72, BOTH[0]), "31/31/2023 00:00", ""])
     assert () == fitting(["Total"])

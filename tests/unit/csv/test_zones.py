@@ -1,4 +1,4 @@
-"""Rows around clock changes -> the zones that they follow; this computer's own zone."""
+"""The zones that rows around clock changes follow, and this computer's own zone."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ YEAR = 365
 
 
 def logged(zone: str, start: str, days: int, minutes: int = 15) -> list[int]:
-    """Return the wall times (ms) that a logger in a zone writes, from a moment in UTC on."""
+    """Return the wall times (ms) that a logger in a zone writes; ``start`` is in UTC."""
     first = datetime.fromisoformat(start).replace(tzinfo=UTC)
     hours = (first + timedelta(hours=number) for number in range(24 * days))
     place = ZoneInfo(zone)
@@ -35,7 +35,7 @@ def logged(zone: str, start: str, days: int, minutes: int = 15) -> list[int]:
 
 
 def traced(walls: list[int], zone: str = "UTC", block: int = 2500) -> Trace:
-    """Return what wall times tell that are read as of a zone; times that it skips are left out."""
+    """Return the trace of wall times that are read in a zone; times that it skips are left out."""
     trace = Trace(zone)
     instants = walls if zone == "UTC" else list(instants_of(walls, Zone(zone)))
     for start in range(0, len(instants), block):
@@ -44,7 +44,7 @@ def traced(walls: list[int], zone: str = "UTC", block: int = 2500) -> Trace:
 
 
 def instants_of(walls: list[int], zone: Zone) -> Iterator[int]:
-    """Yield what wall times mean in a zone: of those that occur twice, the second is the second."""
+    """Yield the instants of wall times in a zone: the second of two equal times has fold 1."""
     seen: set[int] = set()
     for wall in walls:
         offsets = zone.valid_offsets(wall).offsets
@@ -54,7 +54,7 @@ def instants_of(walls: list[int], zone: Zone) -> Iterator[int]:
 
 
 def found(walls: list[int], zone: str = "UTC") -> list[tuple[str, int]]:
-    """Return the likely zones, and how many clock changes speak for each."""
+    """Return the likely zones, and the number of clock changes that each follows."""
     return [(each.zone, len(each.followed)) for each in traced(walls, zone).likely()]
 
 
@@ -71,13 +71,13 @@ def found(walls: list[int], zone: str = "UTC") -> list[tuple[str, int]]:
     ],
 )
 def test_a_wrong_zone(zone: str, read_in: str, expected: str, count: int, minutes: int) -> None:
-    """Two years of a logger, read in another zone, tell whose clocks they follow."""
+    """Two years of rows, read in another zone, show which zone they follow."""
     start = "2016-01-01" if "Sao" in zone else "2021-01-01"
     assert [(expected, count)] == found(logged(zone, start, 2 * YEAR, minutes), read_in)
 
 
-def test_a_zone_nearby() -> None:
-    """Where both change their clocks in the same night, only the hours tell them apart."""
+def test_a_neighbouring_zone() -> None:
+    """If both zones change their clocks in the same night, only the hours differ."""
     assert [("Europe/Paris", 4)] == found(logged("Europe/Rome", "2021-01-01", 730), "Europe/London")
     assert [("Europe/London", 4)] == found(
         logged("Europe/Dublin", "2021-01-01", 730), "Europe/Rome"
@@ -88,14 +88,14 @@ def test_a_zone_nearby() -> None:
 
 @pytest.mark.parametrize("zone", ["Europe/Rome", "America/Chicago", "Australia/Lord_Howe", "UTC"])
 def test_the_right_zone(zone: str) -> None:
-    """No zone is likelier than that in which the files are."""
+    """No zone is likelier than the one that the rows are in."""
     trace = traced(logged(zone, "2021-01-01", 2 * YEAR), zone)
     assert () == trace.likely()
     assert (zone == "UTC") == trace.is_even or zone != "UTC"
 
 
-def test_one_change_is_enough_where_all_else_is_even() -> None:
-    """A file of weeks with the one gap, or the one repeated hour."""
+def test_one_change_is_enough_if_all_else_is_even() -> None:
+    """A file of some weeks has one gap, or one repeated hour."""
     for start in ("2023-03-20", "2023-10-20"):
         for minutes in (15, 30, 60):
             walls = logged("Europe/Rome", start, 20, minutes)
@@ -103,7 +103,7 @@ def test_one_change_is_enough_where_all_else_is_even() -> None:
 
 
 def test_the_order_does_not_count() -> None:
-    """Newest first, shuffled, or in blocks of any size: the same rows tell the same."""
+    """The result is the same for rows newest first, shuffled, or in blocks of any size."""
     walls = logged("Europe/Rome", "2021-01-01", 2 * YEAR)
     assert [("Europe/Paris", 4)] == found(walls[::-1])
     mixed = walls.copy()
@@ -115,9 +115,9 @@ def test_the_order_does_not_count() -> None:
 
 
 def test_a_logger_in_utc() -> None:
-    """Its rows lie in the hour that is skipped, and once in the hour that ought to be there twice.
+    """It has rows in the hour that is skipped, and only once those in the repeated hour.
 
-    In a zone without clock changes they tell nothing.
+    Its rows are no evidence for a zone without clock changes.
     """
     walls = logged("UTC", "2021-01-01", 2 * YEAR)
     assert traced(walls).is_even
@@ -132,12 +132,12 @@ def test_a_logger_in_utc() -> None:
 
 
 def gaps_by_the_hour(rate: float) -> Callable[[random.Random, int], bool]:
-    """Return what drops whole hours at random."""
+    """Return a predicate that drops whole hours at random."""
     return lambda chance, hour: chance.random() < rate
 
 
 def nightly(rate: float) -> Callable[[random.Random, int], bool]:
-    """Return what drops the third hour of most nights."""
+    """Return a predicate that drops the third hour of most nights."""
     return lambda chance, hour: hour % 24 == 2 and chance.random() < rate
 
 
@@ -149,7 +149,7 @@ def nightly(rate: float) -> Callable[[random.Random, int], bool]:
 def test_gaps_at_any_time_prove_nothing(
     is_dropped: Callable[[random.Random, int], bool], minutes: int
 ) -> None:
-    """Neither gaps at random, some of them at a clock change, nor gaps of every night."""
+    """Gaps at random, some of them at a clock change, or in most nights are no evidence."""
     for seed in range(6):
         chance = random.Random(seed)
         walls = logged("UTC", f"2019-{2 * seed + 1:02}-01", 800, minutes)
@@ -160,7 +160,7 @@ def test_gaps_at_any_time_prove_nothing(
 
 @pytest.mark.parametrize("minutes", [15, 60])
 def test_repeats_at_any_time_prove_nothing(minutes: int) -> None:
-    """Rows that stand twice here and there, each night at two, or all of them."""
+    """Some rows are repeated at random, or all rows of an hour of each night, or all rows."""
     walls = logged("UTC", "2019-01-01", 1500, minutes)
     for seed in range(6):
         chance = random.Random(seed)
@@ -170,7 +170,7 @@ def test_repeats_at_any_time_prove_nothing(minutes: int) -> None:
 
 
 def test_signs_beside_many_gaps() -> None:
-    """The clock changes of years tell in spite of gaps, and of a hole of months."""
+    """The clock changes of several years are evidence despite gaps, even one of months."""
     chance = random.Random(3)
     walls = logged("Europe/Rome", "2019-01-01", 4 * YEAR)
     walls = [w for w in walls if chance.random() > 0.01 and 2020 != naive_of(w).year]
@@ -179,28 +179,28 @@ def test_signs_beside_many_gaps() -> None:
 
 
 def test_a_sign_against() -> None:
-    """A row in the hour that a zone skips rules the zone out, whatever else speaks for it."""
+    """A row in the hour that a zone skips rules the zone out, against any other evidence."""
     walls = logged("Europe/Rome", "2021-01-01", 2 * YEAR)
     stray = wall_of(datetime(2022, 3, 27, 2, 30))
     assert [] == found(sorted([*walls, stray]))
 
 
 def test_seconds_that_vary() -> None:
-    """Loggers are late by some seconds: no time stands twice, and the hour still does."""
+    """If rows are late by some seconds, no time is repeated, but the hour still is."""
     chance = random.Random(5)
     walls = logged("Europe/Rome", "2022-01-01", 2 * YEAR)
     assert [("Europe/Paris", 4)] == found([w + 1000 * chance.randrange(50) for w in walls])
 
 
-def test_rows_far_apart_tell_nothing() -> None:
-    """A row a day, or none at night."""
+def test_rows_far_apart_are_no_evidence() -> None:
+    """There is one row a day, or none at night."""
     walls = logged("Europe/Rome", "2021-01-01", 2 * YEAR)
     assert [] == found([wall for wall in walls if wall % 86_400_000 == 2 * 3_600_000])
     assert [] == found([wall for wall in walls if 6 < naive_of(wall).hour < 20])
 
 
 def test_the_ends_of_the_calendar() -> None:
-    """Years without known clock changes are passed over."""
+    """Years without known clock changes are skipped."""
     for text in ("0001-01-01", "1900-01-01", "9999-12-30"):
         wall = wall_of(datetime.fromisoformat(text))
         assert () == traced([wall, wall, wall + 3_600_000]).likely()
@@ -208,7 +208,7 @@ def test_the_ends_of_the_calendar() -> None:
 
 
 def test_even_steps() -> None:
-    """Forwards and backwards; what is not even is seen, wherever it is."""
+    """Steps may be forwards or backwards; an odd step is found at any place."""
     assert (5, -5) == (even_step(range(0, 5000, 5)), even_step(range(5000, 0, -5)))
     for place in range(1, 999):
         gap = [*range(place), *range(place + 1, 1001)]
@@ -226,7 +226,7 @@ def test_even_steps() -> None:
 
 @pytest.mark.parametrize("usual", [10, 20, None])
 def test_odd_steps(usual: int | None) -> None:
-    """Gaps, repeats and both in one piece are found, whatever step was usual before."""
+    """Gaps, repeats and both in one piece are found with any step as the usual one."""
     times = [*range(0, 4000, 10)]
     assert (10, []) == odd_steps(times, usual)[:2] if usual != 20 else True
     for place in (0, 1, 127, 128, 300, 397):
@@ -241,35 +241,35 @@ def test_odd_steps(usual: int | None) -> None:
     assert (None, [0, 1]) == odd_steps([5, 5, 5], None)
 
 
-def test_no_common_zone_is_alike() -> None:
-    """Each of the common zones has had a clock change that no other of them makes."""
+def test_common_zones_differ() -> None:
+    """Each of the common zones has a clock change that no other of them makes."""
     for zone in COMMON:
         own = changes(zone, range(1990, 2026))
         assert all(makes(zone, change) for change in own)
         assert any([zone] == [z for z in COMMON if makes(z, each)] for each in own), zone
 
 
-def test_who_changes_clocks_alike() -> None:
-    """All zones with the same clock changes, those that people know ahead of the others."""
+def test_zones_with_the_same_clock_changes() -> None:
+    """All zones with the same clock changes are named, the best known first."""
     rome = changes("Europe/Rome", [2023])
     assert ("Europe/Paris", "Europe/Berlin", "Europe/Rome") == alike(rome)[:3]
     assert {"Europe/Vienna", "Europe/Skopje"} < set(alike(rome))
     assert not {"Europe/London", "Europe/Athens"} & set(alike(rome))
-    told = names(
+    named = names(
         [ZoneEvidence("Europe/Paris", followed=rome), ZoneEvidence("x", followed=rome[:1])]
     )
-    assert alike(rome) == told
+    assert alike(rome) == named
 
 
 @pytest.fixture
 def no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the variable away."""
+    """Remove the variable TZ."""
     monkeypatch.delenv("TZ", raising=False)
 
 
 @pytest.mark.usefixtures("no_zone")
 def test_the_zone_of_this_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable, the link, the file with the name, in this order; else it is not known."""
+    """TZ, the link and the file with the name are used in this order; else it is unknown."""
     link, name = tmp_path / "localtime", tmp_path / "timezone"
     assert host_zone(link, name) is None
     name.write_text("Europe/Rome\n")
