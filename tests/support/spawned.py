@@ -178,13 +178,13 @@ def cores(_task: int, context: WorkerContext) -> frozenset[int]:
 
 def answer(task: int, context: WorkerContext) -> int:
     """Return the double of a task; the worker is slow to tell that its place is free again."""
-    tell = context.slots._tell_free
+    tell = context.slots._report_free
 
     def tell_late(change: int) -> None:
         time.sleep(0.3)
         tell(change)
 
-    context.slots._tell_free = tell_late
+    context.slots._report_free = tell_late
     return 2 * task
 
 
@@ -214,3 +214,8 @@ def break_loop(_task: Any, context: WorkerContext) -> None:
     assert isinstance(loop, Loop)
     loop.call_soon(divmod, 1, 0)
     loop.event().wait(_SECONDS)
+
+
+def echo_options(task: Task, context: WorkerContext) -> tuple[Upload, Upload]:
+    """Return the options that a job gets, with its task and with its worker's configuration."""
+    return task.upload, context._upload
