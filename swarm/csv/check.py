@@ -108,7 +108,7 @@ def check_files(
     columns = _columns(scans)
     found = CheckResult(
         meter.id,
-        numbers.REGISTERS if meter.rules.power_from_energy else kept(columns),
+        numbers.POWER_AND_ENERGY if meter.rules.power_from_energy else kept(columns),
         tuple(scan.span for scan in scans),
         rows=sum(scan.span.rows for scan in scans),
         filtered=sum(scan.span.empty_rows for scan in scans),
@@ -139,7 +139,7 @@ def check_files(
         return _in_time(meter, window, found, scans, pace)
     except FileChangedError as error:
         changed = Problems(str(meter.files[0]))
-        changed.lead("file changed", str(error))
+        changed.add_first("file changed", str(error))
         return _with_problems(found, [changed])
 
 
@@ -181,7 +181,7 @@ def _columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
     for found in scans:
         if found.columns and columns and found.columns != columns:
             counts = f"found {len(found.columns) + 1}, expected {len(columns) + 1}"
-            found.problems.lead(
+            found.problems.add_first(
                 "cells", f"another number of cells than the meter's first file: {counts}"
             )
         columns = columns or found.columns or ()

@@ -98,12 +98,12 @@ def scan_file(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None 
                 pace.follow(batch)
     except READ_ERRORS as error:
         where = file.path.absolute()
-        problems.lead(
+        problems.add_first(
             "file", f"{_why(file, error)}; expected a readable CSV at {where}{_advice(file)}"
         )
         return FileScan(CheckedFile(rows=reader.rows), problems)
     if not (reader.rows or problems.count or file.held_back):
-        problems.lead("file", "the file is empty: found no rows, expected at least one")
+        problems.add_first("file", "the file is empty: found no rows, expected at least one")
     return FileScan(
         track.span(file, reader),
         problems,
