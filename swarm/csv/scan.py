@@ -194,7 +194,7 @@ class _Track:
     def span(self, file: CsvFile, reader: RowReader) -> CheckedFile:
         """Return what the sending pass has to know."""
         return CheckedFile(
-            file.checked(),
+            file.fingerprint(),
             reader.rows,
             reader.empty_rows,
             self.first,

@@ -30,7 +30,7 @@ def checked(path: Path) -> Fingerprint:
     file = CsvFile(path)
     for _ in file.blocks():
         pass
-    return file.checked()
+    return file.fingerprint()
 
 
 def read(path: Path, known: Fingerprint) -> bytes:
@@ -88,7 +88,7 @@ def test_a_young_last_line_without_a_newline_is_held_back(
     file = CsvFile(written(tmp_path / name, data, age))
     assert b"".join(block.data for block in file.blocks()) == found
     assert file.held_back == (found != content)
-    assert read(file.path, file.checked()) == found
+    assert read(file.path, file.fingerprint()) == found
 
 
 def test_a_file_that_grows_while_it_is_checked_is_read_to_its_old_end(path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_file_that_grows_while_it_is_checked_is_read_to_its_old_end(path: Path
         end.write(b"more" * BLOCK_BYTES)
     found += [block.data for block in blocks]
     assert b"".join(found) == LINES
-    assert read(path, file.checked()) == LINES
+    assert read(path, file.fingerprint()) == LINES
 
 
 def test_a_line_torn_by_a_growing_file_is_not_taken_for_two(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_line_torn_by_a_growing_file_is_not_taken_for_two(tmp_path: Path) -> N
         end.write(b"34\nb\n")
     assert list(blocks) == []
     assert file.held_back
-    assert read(path, file.checked()) == b"a\n"
+    assert read(path, file.fingerprint()) == b"a\n"
 
 
 def test_what_can_not_be_read_was_not_checked(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_can_not_be_read_was_not_checked(tmp_path: Path) -> None:
     file = CsvFile(tmp_path / "no.csv")
     with pytest.raises(FileNotFoundError):
         list(file.blocks())
-    assert file.checked() is NOTHING
+    assert file.fingerprint() is NOTHING
 
 
 @pytest.mark.parametrize("form", [Path, packed], ids=["plain", "gzip"])
