@@ -60,8 +60,16 @@ class ValueReader:
         values = dict.fromkeys(indices, "")
         for name, index in indices.items():
             cell = cells[index]
+            if not cell:
+                continue
             try:
-                values[name] = self._converted(name, cell) if cell else ""
+                value = self._number(cell)
+                if power := self._scale.get(name):
+                    value = scaled(value, power)
+                if self._rules.power_from_energy:
+                    # The power must be finite, too.
+                    power_and_energy(value, self._rules.power_from_energy)
+                values[name] = value
             except ValueError as error:
                 self._problems.add(
                     line,
@@ -71,15 +79,6 @@ class ValueReader:
                     f"such as 12{self._rules.decimal}5",
                 )
         return ",".join([values[name] for name in kept(columns)])
-
-    def _converted(self, name: str, cell: str) -> str:
-        """Return a cell in the register's unit; ValueError if it, or its power, is no number."""
-        value = self._number(cell)
-        if power := self._scale.get(name):
-            value = scaled(value, power)
-        if self._rules.power_from_energy:
-            power_and_energy(value, self._rules.power_from_energy)
-        return value
 
     def is_number(self, cell: str) -> bool:
         """Return True if a cell is a decimal number."""

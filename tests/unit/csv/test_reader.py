@@ -84,7 +84,7 @@ def test_rows_out_of_order_are_put_in_order(tmp_path: Path) -> None:
     assert values(sent(path)) == [str(n) for n in range(1000)]
     (notice,) = looked_at(path).notices
     assert notice.startswith(f"{path}: ")
-    assert notice.endswith(" rows out of order: put in order before sending")
+    assert notice.endswith(" rows out of order: sorted before sending")
 
 
 def test_rows_keep_the_line_of_their_file(tmp_path: Path) -> None:
