@@ -13,7 +13,7 @@ from swarm.csv.problems import Kind, Problem, Problems
 from swarm.csv.quality import Inspection, Quality, counter_resets, quality
 from swarm.csv.reader import CheckedFile, MeterReader, Window, is_strict, pads
 from swarm.csv.rows import Batch, Row
-from swarm.csv.scan import FileScan, scan_file
+from swarm.csv.scan import FileScan, common_columns, first_and_last, scan_file
 from swarm.csv.sent_folds import Ask, misfit_notices, readings
 from swarm.csv.skipped import notices as skipped_notices
 from swarm.csv.timestamps import Shift
@@ -55,6 +55,14 @@ class CheckResult:
     def packets(self) -> int:
         """The number of packets that the rows make."""
         return self.rows - self.filtered
+
+    def with_problems(self, by_file: Sequence[Problems]) -> "CheckResult":
+        """Return the result with these problems of its files."""
+        return replace(
+            self,
+            problems=tuple(problem for problems in by_file for problem in problems.found),
+            problem_count=sum(problems.count for problems in by_file),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ def check_files(
     for index, line, message in misfit_notices(meter, folds.misfits):
         scans[index].problems.add(line, 1, "ambiguous time", message)
     scans = [scan.read_as(read) for scan, read in zip(scans, folds.files, strict=True)]
-    columns = _columns(scans)
+    columns = common_columns(scans)
     problems = [scan.problems for scan in scans]
     result = CheckResult(
         meter.id,
@@ -116,7 +124,7 @@ def check_files(
             conflicts = reader.find_conflicts(repeated_hours=not folds.misfits)
             for of_file, others in zip(problems, conflicts, strict=True):
                 of_file.include(others)
-            return _with_problems(result, problems)
+            return result.with_problems(problems)
         if has_begun is not None and pads(meter.rules):
             first_two = list(islice(reader.rows(), 2))
             if len(first_two) == 2 and has_begun(result.registers, *first_two):
@@ -125,21 +133,7 @@ def check_files(
     except FileChangedError as error:
         changed = Problems(str(meter.files[0]))
         changed.add_first("file changed", str(error))
-        return _with_problems(result, [changed])
-
-
-def _columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
-    """Return the registers of the files' columns; add a problem to each file with other columns."""
-    columns: tuple[str, ...] = ()
-    for scan in scans:
-        if scan.columns and columns and scan.columns != columns:
-            scan.problems.add_first(
-                "cells",
-                "another number of cells than the meter's first file: "
-                f"found {len(scan.columns) + 1}, expected {len(columns) + 1}",
-            )
-        columns = columns or scan.columns or ()
-    return columns
+        return result.with_problems([changed])
 
 
 def _notices(
@@ -162,14 +156,6 @@ def _notices(
 _OF_THE_FORM: frozenset[Kind] = frozenset({"cells", "header", "number", "timestamp"})
 
 
-def _with_problems(result: CheckResult, by_file: Sequence[Problems]) -> CheckResult:
-    return replace(
-        result,
-        problems=tuple(problem for problems in by_file for problem in problems.found),
-        problem_count=sum(problems.count for problems in by_file),
-    )
-
-
 def _in_time(
     meter: Meter,
     window: Window,
@@ -184,24 +170,24 @@ def _in_time(
     reader = MeterReader(meter, result.spans, window)
     inspection = None
     is_simple = is_strict(result.spans) and window.is_open
-    if is_simple and (tracker is None or _is_enough(meter, result, tracker)):
-        ends = _ends(reader.sent(_first_and_last(scans)))
+    # The scans had the rows in the order of the files, at the times of the CSV. For gaps and counter
+    # resets, these must be the order and the times of the packets.
+    are_gaps_known = tracker is None or (
+        tracker.is_settled
+        and Shift(meter.rules).is_none
+        and not counter_resets(meter, result.registers)
+    )
+    if is_simple and are_gaps_known:
+        ends = _ends(reader.sent(first_and_last(scans)))
     elif tracker is None:
         ends = _ends(reader.rows())
     else:
         step = tracker.commonest if is_simple and tracker.is_forward else None
         interval = meter.rules.interval or (step and step / 1000)
-        while True:
-            inspection = Inspection(meter, result.registers, interval)
-            ends = _ends(inspection.through(reader.rows()))
-            tracker = inspection.pace
-            if tracker.is_settled or tracker.commonest is None:
-                break
-            # The first rows have another interval than most: read all once more.
-            interval = tracker.commonest / 1000
-            reader = MeterReader(meter, result.spans, window)
+        reader, inspection, ends = _inspect(meter, window, result, interval)
+        tracker = inspection.pace
     if any(problems.count for problems in reader.conflicts):
-        return _with_problems(result, reader.conflicts)
+        return result.with_problems(reader.conflicts)
     repeats = reader.dropped.repeats
     instants = result.rows - result.filtered - repeats
     notices = [*result.notices, *_notices_in_time(meter, reader, instants)]
@@ -218,6 +204,24 @@ def _in_time(
     )
 
 
+def _inspect(
+    meter: Meter, window: Window, result: CheckResult, interval: float | None
+) -> tuple[MeterReader, Inspection, tuple[Row, ...]]:
+    """Read all rows, with ``interval`` in seconds for the gaps; None is that of the first rows.
+
+    Returns also the reader, and the first and the last row.
+    """
+    while True:
+        reader = MeterReader(meter, result.spans, window)
+        inspection = Inspection(meter, result.registers, interval)
+        ends = _ends(inspection.through(reader.rows()))
+        tracker = inspection.pace
+        if tracker.is_settled or tracker.commonest is None:
+            return reader, inspection, ends
+        # The first rows have another interval than most rows: read all once more.
+        interval = tracker.commonest / 1000
+
+
 def _notices_in_time(meter: Meter, reader: MeterReader, instants: int) -> Iterator[str]:
     """Yield the notices about repeated rows and the padding packet, given the count of instants."""
     repeats, first = reader.dropped.repeats, reader.dropped.first_repeat
@@ -231,20 +235,6 @@ def _notices_in_time(meter: Meter, reader: MeterReader, instants: int) -> Iterat
         yield f"{meter.id}: pad_first without shift: no extra packet is sent before the first"
     elif meter.rules.pad_first and instants < 2:
         yield f"{meter.id}: pad_first: no second row, so no extra packet is sent before the first"
-
-
-def _is_enough(meter: Meter, result: CheckResult, tracker: IntervalTracker) -> bool:
-    """Return True if the scans followed the rows in the order, and at the times, of the packets."""
-    is_as_sent = Shift(meter.rules).is_none
-    return tracker.is_settled and is_as_sent and not counter_resets(meter, result.registers)
-
-
-def _first_and_last(scans: Sequence[FileScan]) -> Iterator[Row]:
-    """Yield the first two rows and the last one of files that follow one another in time."""
-    ends = sorted((scan.end, scan.start) for scan in scans if scan.end is not None)
-    start = [row for _, rows in ends for row in rows][:2]
-    last = [row for row, _ in ends[-1:] if row not in start]
-    return iter([*start, *last])
 
 
 def _ends(rows: Iterator[Row]) -> tuple[Row, ...]:

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
 #: The kinds of problems of a CSV: those of "Problems" in docs/reference.md.
@@ -25,6 +26,8 @@ Kind = Literal[
 
 #: The number of problems of one file that are reported; further ones are only counted.
 MOST_PROBLEMS = 20
+
+_POSITION = attrgetter("line", "column")
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Problems:
     def add(self, line: int, column: int, kind: Kind, message: str) -> None:
         """Add a problem."""
         self.count += 1
-        if len(self.found) < MOST_PROBLEMS or (line, column) < _position(self.found[-1]):
-            insort(self.found, Problem(self.file, line, column, kind, message), key=_position)
+        if len(self.found) < MOST_PROBLEMS or (line, column) < _POSITION(self.found[-1]):
+            insort(self.found, Problem(self.file, line, column, kind, message), key=_POSITION)
             del self.found[MOST_PROBLEMS:]
 
     def add_first(self, kind: Kind, message: str) -> None:
@@ -69,8 +72,4 @@ class Problems:
     def include(self, others: "Problems") -> None:
         """Add problems of the same file that were collected separately."""
         self.count += others.count
-        self.found = sorted([*self.found, *others.found], key=_position)[:MOST_PROBLEMS]
-
-
-def _position(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
+        self.found = sorted([*self.found, *others.found], key=_POSITION)[:MOST_PROBLEMS]

@@ -76,23 +76,37 @@ class RowReader:
     def read(self, block: Block) -> Batch:
         """Return a block's rows, in the order of the file."""
         plain = self._plain.read(block, self.columns)
-        if plain is None:
-            rows = self._by_line(block)
-            return Batch([row.instant for row in rows], lambda: rows)
+        if plain is not None:
+            return self._read_plain(block.line, plain)
+        rows = []
+        for line, raw in enumerate(block.data.split(b"\n"), block.line):
+            if line > self._rules.skip_rows and raw.strip():
+                row = self._line(line, raw.removesuffix(b"\r"))
+                if row is not None:
+                    rows.append(row)
+        return Batch([row.instant for row in rows], lambda: rows)
+
+    def _read_plain(self, first: int, plain: Plain) -> Batch:
+        """Return the rows of a plain block; ``first`` is its first line."""
         self._values.columns = plain.columns
         self._is_head = False
         self.rows += len(plain.rows)
-        days, clocks, offsets = self._times.days, self._times.clocks, self._times.offsets
+        file, times = self._file, self._times
+        days, clocks, offsets = times.days, times.clocks, times.offsets
         try:
             instants = [days[date] + clocks[clock] for date, clock, _ in plain.rows]
         except (NoSingleOffset, ValueError):
-            rows = self._by_time(block.line, plain)
+            # The clocks change on one of the days, or the day does not exist.
+            rows = []
+            for line, (date, clock, cells) in enumerate(plain.rows, first):
+                moment = times.standard(line, date, clock)
+                if moment is not None:
+                    rows.append(Row(*moment, cells, file, line, f"{date} {clock},{cells}"))
+                    self._record_values(cells)
             return Batch([row.instant for row in rows], lambda: rows)
         if instants:
             ends = (offsets[plain.rows[index][0]] for index in (0, -1))
             self._hours.pass_by(*map(add, (instants[0], instants[-1]), ends))
-        # Not the block itself: the batch would keep its data in memory.
-        first, file = block.line, self._file
 
         def plain_rows() -> list[Row]:
             make = Row._make
@@ -104,26 +118,6 @@ class RowReader:
             ]
 
         return Batch(instants, plain_rows)
-
-    def _by_time(self, first: int, plain: Plain) -> list[Row]:
-        """Return a plain block's rows if it has a clock change, or a day that does not exist."""
-        rows = []
-        for line, (date, clock, cells) in enumerate(plain.rows, first):
-            moment = self._times.standard(line, date, clock)
-            if moment is not None:
-                rows.append(Row(*moment, cells, self._file, line, f"{date} {clock},{cells}"))
-                self._record_values(cells)
-        return rows
-
-    def _by_line(self, block: Block) -> list[Row]:
-        """Return the rows of a block that is not plain; lines with problems have none."""
-        rows = []
-        for line, raw in enumerate(block.data.split(b"\n"), block.line):
-            if line > self._rules.skip_rows and raw.strip():
-                row = self._line(line, raw.removesuffix(b"\r"))
-                if row is not None:
-                    rows.append(row)
-        return rows
 
     def _line(self, line: int, raw: bytes) -> Row | None:
         """Return the row of one line, or add all problems of the line."""

@@ -1,6 +1,6 @@
 """The check of one file, row by row in the order of the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -187,3 +187,25 @@ class _Order:
         self.newest = batch
         if len(self.start) < 2:
             self.start += batch.rows()[: 2 - len(self.start)]
+
+
+def common_columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
+    """Return the registers of the files' columns; add a problem to each file with other columns."""
+    columns: tuple[str, ...] = ()
+    for scan in scans:
+        if scan.columns and columns and scan.columns != columns:
+            scan.problems.add_first(
+                "cells",
+                "another number of cells than the meter's first file: "
+                f"found {len(scan.columns) + 1}, expected {len(columns) + 1}",
+            )
+        columns = columns or scan.columns or ()
+    return columns
+
+
+def first_and_last(scans: Sequence[FileScan]) -> Iterator[Row]:
+    """Yield the first two rows and the last one of files that follow one another in time."""
+    ends = sorted((scan.end, scan.start) for scan in scans if scan.end is not None)
+    start = [row for _, rows in ends for row in rows][:2]
+    last = [row for row, _ in ends[-1:] if row not in start]
+    return iter([*start, *last])
