@@ -170,8 +170,8 @@ def _in_time(
     reader = MeterReader(meter, result.spans, window)
     inspection = None
     is_simple = is_strict(result.spans) and window.is_open
-    # The scans had the rows in the order of the files, at the times of the CSV. For gaps and counter
-    # resets, these must be the order and the times of the packets.
+    # The scans followed the rows in the order of the files and at the times of the CSV. Gaps and
+    # counter resets are in the order and at the times of the packets.
     are_gaps_known = tracker is None or (
         tracker.is_settled
         and Shift(meter.rules).is_none
