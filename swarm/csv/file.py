@@ -180,10 +180,10 @@ class VerifiedFile:
     the check ended: rows that were appended since then are left to the next run.
     """
 
-    def __init__(self, path: Path, checked: Fingerprint, scheduler: Scheduler = THREADS) -> None:
+    def __init__(self, path: Path, known: Fingerprint, scheduler: Scheduler = THREADS) -> None:
         self._path = path
         self._scheduler = scheduler
-        self._checked = checked
+        self._known = known
         # The number of blocks and bytes read so far, and of the bytes of the newest block.
         self._blocks = 0
         self._bytes = 0
@@ -219,7 +219,7 @@ class VerifiedFile:
 
         A gzip file stays open: seeking in it would decompress everything before the position.
         """
-        size, position = self._checked.size, 0
+        size, position = self._known.size, 0
         while True:
             with open_csv(self._path) as file:
                 status = os.fstat(file.fileno())
@@ -244,7 +244,7 @@ class VerifiedFile:
 
     def _verified(self, data: bytes) -> bytes:
         """Return the next block if it is the one that was checked."""
-        if self._checked.digests[self._blocks : self._blocks + 1] != (digest_of(data),):
+        if self._known.digests[self._blocks : self._blocks + 1] != (digest_of(data),):
             self._raise_changed(_ALTERED)
         self._blocks += 1
         self._bytes += len(data)
@@ -252,24 +252,23 @@ class VerifiedFile:
         self._is_whole_line = data.endswith(b"\n")
         return data
 
-    def _compare_with_disk(self, known: int) -> None:
-        """Compare the newest block, or all, if the file was modified since ``known`` (ns)."""
+    def _compare_with_disk(self, modified: int) -> None:
+        """Compare the newest block, or all, if the file was modified since ``modified`` (ns)."""
         status = self._path.stat()
         self._compare_status(status)
         self._watched_at = status.st_mtime_ns
-        if self._watched_at == known or not self._blocks:
+        if self._watched_at == modified or not self._blocks:
             return
         first, start = self._blocks - 1, self._bytes - self._newest
         if self._is_read:
             first, start = 0, 0
-        digests = self._checked.digests[first : self._blocks]
+        digests = self._known.digests[first : self._blocks]
         self._scheduler.run_in_thread(self._compare_again, digests, start, self._bytes - start)
 
     def _compare_status(self, status: os.stat_result) -> None:
-        known = self._checked
-        if (status.st_ino, status.st_dev) != (known.inode, known.device):
+        if (status.st_ino, status.st_dev) != (self._known.inode, self._known.device):
             self._raise_changed("it was replaced by another file")
-        if not is_gzip(self._path) and status.st_size < known.size:
+        if not is_gzip(self._path) and status.st_size < self._known.size:
             self._raise_changed("it is shorter than it was")
 
     def _compare_again(self, digests: tuple[bytes, ...], start: int, length: int) -> None:

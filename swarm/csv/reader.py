@@ -29,7 +29,7 @@ class CheckedFile:
     `swarm.csv.folds.occurrences.Replay`.
     """
 
-    checked: Fingerprint = NOTHING
+    fingerprint: Fingerprint = NOTHING
     rows: int = 0
     empty_rows: int = 0
     first: int | None = None
@@ -76,14 +76,14 @@ class MeterReader:
     def __init__(
         self,
         meter: Meter,
-        spans: tuple[CheckedFile, ...],
+        checked_files: tuple[CheckedFile, ...],
         window: Window,
         scheduler: Scheduler = THREADS,
     ) -> None:
         self._meter = meter
         self._scheduler = scheduler
         self._rules = meter.rules
-        self._spans = spans
+        self._checked_files = checked_files
         self._window = window
         self._open: set[VerifiedFile] = set()
         self._shift = Shift(meter.rules)
@@ -97,14 +97,14 @@ class MeterReader:
         Raises `FileChangedError` if a file has changed since the check.
         """
         rows = self._merged()
-        return self.sent(rows if is_strict(self._spans) else self._single(rows))
+        return self.sent(rows if is_strict(self._checked_files) else self._single(rows))
 
     def find_conflicts(self, *, repeated_hours: bool) -> list[Problems]:
         """Return each file's conflicts; with ``repeated_hours`` also those in such hours.
 
         Raises `FileChangedError` if a file has changed since the check.
         """
-        if not is_strict(self._spans):
+        if not is_strict(self._checked_files):
             rows = self._merged()
             if not repeated_hours:
                 rows = (row for row in rows if not self._is_repeated(row))
@@ -128,25 +128,27 @@ class MeterReader:
     def _merged(self) -> Iterator[Row]:
         """Return the rows of all files in order of time."""
         return merged(
-            Source(span.first, span.last, partial(self._read, index))
-            for index, span in enumerate(self._spans)
-            if span.first is not None and span.last is not None
+            Source(file.first, file.last, partial(self._read, index))
+            for index, file in enumerate(self._checked_files)
+            if file.first is not None and file.last is not None
         )
 
     def _read(self, index: int) -> Iterator[Row]:
         """Yield one file's rows in order of time."""
-        span = self._spans[index]
-        file = VerifiedFile(self._meter.files[index], span.checked, self._scheduler)
-        reader = RowReader(self._rules, Problems(""), index, Replay(span.readings))
+        checked_file = self._checked_files[index]
+        file = VerifiedFile(self._meter.files[index], checked_file.fingerprint, self._scheduler)
+        reader = RowReader(self._rules, Problems(""), index, Replay(checked_file.readings))
 
         def rows_of(block: Block) -> list[Row]:
             self._scheduler.yield_control()
             return reader.read(block).rows()
 
-        rows = chain.from_iterable(map(rows_of, file.blocks()))
+        rows: Iterator[Row] = chain.from_iterable(map(rows_of, file.blocks()))
         self._open.add(file)
         try:
-            yield from rows if span.in_order else by_instant(rows, self._scheduler.run_in_thread)
+            if not checked_file.in_order:
+                rows = by_instant(rows, self._scheduler.run_in_thread)
+            yield from rows
         finally:
             self._open.discard(file)
 
@@ -231,12 +233,12 @@ def pads(rules: CsvRules) -> bool:
     return rules.pad_first and rules.shift > 0
 
 
-def is_strict(spans: Sequence[CheckedFile]) -> bool:
+def is_strict(checked_files: Sequence[CheckedFile]) -> bool:
     """Return True if no instant occurs twice, in one file or in several."""
     periods = sorted(
-        (span.first, span.last)
-        for span in spans
-        if span.first is not None and span.last is not None
+        (file.first, file.last)
+        for file in checked_files
+        if file.first is not None and file.last is not None
     )
     are_apart = all(earlier[1] < later[0] for earlier, later in pairwise(periods))
-    return are_apart and all(span.strict for span in spans)
+    return are_apart and all(file.strict for file in checked_files)

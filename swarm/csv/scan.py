@@ -57,7 +57,7 @@ class FileScan:
 
     def read_as(self, readings: Mapping[int, bytes]) -> "FileScan":
         """Return the scan with other readings of its rows in repeated hours."""
-        span = replace(self.span, readings=readings)
+        checked_file = replace(self.span, readings=readings)
         decided = []
         used = dict.fromkeys(readings, 0)
         for run in self.runs:
@@ -65,19 +65,20 @@ class FileScan:
             used[run.hour.start] = end = begin + len(run.walls)
             decided.append((run, readings[run.hour.start][begin:end]))
         if all(run.readings == read for run, read in decided):
-            return replace(self, span=span)
+            return replace(self, span=checked_file)
         more_back = sum(
             run.steps_back(read) - run.steps_back(run.readings) for run, read in decided
         )
         instants = [instant for run, read in decided for instant in run.instants(read)]
-        span = replace(
-            span,
-            first=span.first if span.first is None else min(span.first, *instants),
-            last=span.last if span.last is None else max(span.last, *instants),
+        first, last = checked_file.first, checked_file.last
+        checked_file = replace(
+            checked_file,
+            first=None if first is None else min(first, *instants),
+            last=None if last is None else max(last, *instants),
             in_order=not self.steps_back + more_back,
             strict=False,
         )
-        return replace(self, span=span)
+        return replace(self, span=checked_file)
 
     def notices(self) -> Iterator[str]:
         """Yield notices about the file for the user, one line each."""
@@ -117,7 +118,7 @@ def scan_file(
         return FileScan(CheckedFile(rows=reader.rows), problems)
     if not (reader.rows or problems.count or file.held_back):
         problems.add_first("file", "the file is empty: found no rows, expected at least one")
-    span = CheckedFile(
+    checked_file = CheckedFile(
         file.fingerprint(),
         reader.rows,
         reader.empty_rows,
@@ -127,7 +128,7 @@ def scan_file(
         strict=order.is_strict,
     )
     return FileScan(
-        span,
+        checked_file,
         problems,
         reader.columns,
         tuple(order.start),
