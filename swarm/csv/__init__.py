@@ -1,11 +1,11 @@
 """A meter's files -> checked rows in order of time ("The CSV" in docs/reference.md).
 
-`check_files` checks files, `MeterReader` reads them for sending, as the check found them; both
-are imported from here. In reading order: `check`, `scan` (one file), `reader` and `sort` (order of
-time), `rows` (a row: `plain` is the fast way, else `cells`, `timestamps`, `values`), `numbers`,
-`file` (blocks, and the file held to what was checked), `folds` (repeated hours) with
-`sent_folds`, `zones` (signs of a wrong zone), `gaps`, `quality`, `skipped`, `problems`; `days`
-and `timestamp_formats` know dates.
+`check_files` checks files, `MeterReader` reads them for sending, as the check found them; import
+both from here. The modules in reading order: `check`, `scan` (one file), `reader` and `sort` (order
+of time), `rows` (a block's rows: `plain` is the fast path, `cells`, `timestamps` and `values` are
+the slow one), `numbers`, `file` (blocks, verified when they are sent), `folds` and `sent_folds`
+(repeated hours), `zones` (signs of a wrong zone), `gaps`, `quality`, `skipped`, `problems`, and for
+dates `days` and `timestamp_formats`.
 """
 
 from swarm.csv.check import CheckResult, check_files

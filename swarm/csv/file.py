@@ -1,4 +1,4 @@
-"""A CSV file as blocks of whole lines."""
+"""A CSV file as blocks of whole lines: for the check, and verified against it for sending."""
 
 import errno
 import gzip
@@ -19,20 +19,20 @@ from swarm.open_files import has_too_many, way_out
 from swarm.scheduler import THREADS, Scheduler
 
 BLOCK_BYTES = 64 * 1024
-#: A longer line is cut, for the row reader to refuse.
+#: A longer line is cut; the row reader reports it as a problem.
 LONGEST_LINE = 1024 * 1024
-#: A last line without a newline waits while its file is younger than this, in seconds.
+#: A last line without a newline is left out if its file changed less than this many seconds ago.
 SETTLED_AFTER = 10.0
 _BOM = b"\xef\xbb\xbf"
 
-#: What reading a file can raise: missing, unreadable, a cut or damaged gzip.
+#: The errors of reading a file: missing, unreadable, a cut or damaged gzip.
 READ_ERRORS = (OSError, EOFError, zlib.error)
 
 OpenFile = io.BufferedReader | gzip.GzipFile
 
 
 class Block(NamedTuple):
-    """Some whole lines of a file; ``line`` is the number of the first, counted from 1."""
+    """Whole lines of a file; ``line`` is the number of the first one, counted from 1."""
 
     line: int
     data: bytes
@@ -40,9 +40,10 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A file as a check saw it: the part that is sent, and what it must still be when it is.
+    """The identity and the content of a file when it was checked.
 
-    ``size`` is in bytes of the file as text (unpacked for gzip); ``digests`` are of each block.
+    ``size`` is the number of bytes that were checked, uncompressed; ``digests`` has one for each
+    block.
     """
 
     size: int = 0
@@ -51,14 +52,14 @@ class Fingerprint:
     digests: tuple[bytes, ...] = ()
 
 
-#: What a check saw of a file that can't be read.
+#: The fingerprint of a file that can't be read.
 NOTHING = Fingerprint()
 
 
 class CsvFile:
     """One CSV file, read block by block for a check.
 
-    ``held_back`` tells, after that, that a last line was left out: it may still be being written.
+    After that, ``held_back`` is True if a last line was left out that may still be being written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,55 +72,53 @@ class CsvFile:
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks; raises one of `READ_ERRORS`."""
         with open_csv(self.path) as file:
-            self._status = os.fstat(file.fileno())
-            # Not to an end that moves on while somebody writes: blocks would break anywhere.
-            size = sys.maxsize if is_gzip(self.path) else self._status.st_size
-            yield from numbered(map(self._settled, pieces(file, size)))
+            self._status = status = os.fstat(file.fileno())
+            # Stop at the size seen at open: a growing file would split blocks at arbitrary places.
+            size = sys.maxsize if is_gzip(self.path) else status.st_size
+            # A program can set mtime to any value, even in the future, but not ctime.
+            changed = min(status.st_mtime, status.st_ctime)
+            yield from numbered(self._recorded(pieces(file, size), changed))
 
-    def checked(self) -> Fingerprint:
-        """Return what `blocks` has read to its end."""
+    def _recorded(self, data: Iterator[bytes], changed: float) -> Iterator[bytes]:
+        """Record each piece of the file; leave out a last line that may be incomplete.
+
+        ``changed`` is when the file changed last, in seconds. Source: "The CSV" in
+        docs/reference.md.
+        """
+        for piece in data:
+            kept = piece
+            if not piece.endswith(b"\n") and time.time() - changed < SETTLED_AFTER:
+                self.held_back = True
+                kept = piece[: piece.rfind(b"\n") + 1]
+            if kept:
+                self._size += len(kept)
+                self._digests.append(digest_of(kept))
+            yield kept
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the fingerprint of the file, once `blocks` has read it to its end."""
         if self._status is None:
             return NOTHING
         status = self._status
         return Fingerprint(self._size, status.st_ino, status.st_dev, tuple(self._digests))
 
-    def _settled(self, data: bytes) -> bytes:
-        """Note a piece; leave out a last line that is still young.
-
-        Source: "The CSV" in docs/reference.md.
-        """
-        if not data.endswith(b"\n") and self._is_young():
-            self.held_back = True
-            data = data[: data.rfind(b"\n") + 1]
-        if data:
-            self._size += len(data)
-            self._digests.append(digest_of(data))
-        return data
-
-    def _is_young(self) -> bool:
-        if self._status is None:
-            return False
-        # The time of modification can be set, also to one in years; the time of that can't.
-        changed = min(self._status.st_mtime, self._status.st_ctime)
-        return time.time() - changed < SETTLED_AFTER
-
 
 def is_gzip(path: Path) -> bool:
-    """Tell whether a file is read as gzip: its name ends in ``.gz``."""
+    """Return True if a file is read as gzip: its name ends in ``.gz``."""
     return path.suffix.lower() == ".gz"
 
 
 def open_csv(path: Path) -> OpenFile:
-    """Open a file for reading, unpacked.
+    """Open a file for reading, uncompressed.
 
-    Raises OSError, and `StateError` where this process may open no more files: nothing is wrong
-    with this one.
+    Raises OSError, and `StateError` if this process may open no more files: that is no problem of
+    the file.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise OSError(errno.EISDIR, "is a folder")
     if not stat.S_ISREG(mode):
-        # A pipe would be waited for, and can't be read twice.
+        # Opening a pipe would block, and its data can't be read twice.
         raise OSError(errno.EINVAL, "not a regular file")
     try:
         return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
@@ -130,9 +129,10 @@ def open_csv(path: Path) -> OpenFile:
 
 
 def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
-    """Yield the next ``left`` bytes of a file in pieces that end with a line.
+    """Yield the next ``left`` bytes of a file in pieces of whole lines.
 
-    The last may lack a newline. Of a line longer than `LONGEST_LINE` only the beginning is kept.
+    The last piece may lack a newline. Only the beginning of a line longer than `LONGEST_LINE` is
+    kept.
     """
     while data := file.read(min(BLOCK_BYTES, left)):
         left -= len(data)
@@ -149,7 +149,7 @@ def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
 
 
 def numbered(data: Iterator[bytes]) -> Iterator[Block]:
-    """Yield pieces of a file from its beginning as blocks, without a byte order mark."""
+    """Yield the pieces of a whole file as blocks, without a byte order mark."""
     line = 1
     for piece in data:
         yield Block(line, piece.removeprefix(_BOM) if line == 1 else piece)
@@ -157,12 +157,12 @@ def numbered(data: Iterator[bytes]) -> Iterator[Block]:
 
 
 def digest_of(data: bytes) -> bytes:
-    """Return what tells a block from any other."""
+    """Return the digest of a block, in 8 bytes."""
     return blake2b(data, digest_size=8).digest()
 
 
 def reason(error: Exception) -> str:
-    """Return in words why a file can't be read: ``error`` is one of `READ_ERRORS`."""
+    """Return the text of one of `READ_ERRORS`, for a message."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, OSError) and error.strerror:
@@ -174,125 +174,111 @@ _ALTERED = "rows that were checked have been altered"
 
 
 class VerifiedFile:
-    """One file, held to what a check saw of it.
+    """One file, verified block by block against its fingerprint.
 
-    Reading raises `FileChangedError` where the file was replaced, shortened or altered, and ends
-    where the check ended: what was appended since then waits for the next run.
+    Reading raises `FileChangedError` if the file was replaced, shortened or altered. It ends where
+    the check ended: rows that were appended since then are left to the next run.
     """
 
-    def __init__(self, path: Path, checked: Fingerprint, scheduler: Scheduler = THREADS) -> None:
+    def __init__(self, path: Path, known: Fingerprint, scheduler: Scheduler = THREADS) -> None:
         self._path = path
         self._scheduler = scheduler
-        self._checked = checked
-        self._read = 0
-        self._place = 0
-        self._current = (0, 0)
+        self._known = known
+        # The number of blocks and bytes read so far, and of the bytes of the newest block.
+        self._blocks = 0
+        self._bytes = 0
+        self._newest = 0
         self._is_whole_line = True
         self._is_read = False
+        # Times of modification in ns: at the beginning, and when `watch` compared last.
         self._opened_at = 0
         self._watched_at = 0
 
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks."""
         try:
-            yield from numbered(map(self._compared, self._pieces()))
+            yield from numbered(map(self._verified, self._pieces()))
             self._is_read = True
             self._compare_with_disk(self._opened_at)
         except READ_ERRORS as error:
-            self._changed(reason(error))
-
-    def _pieces(self) -> Iterator[bytes]:
-        """Yield the file's pieces; it is open while one is read, and no longer.
-
-        Many files may be merged at a time. What is packed stays open: to find one's place in it
-        again, all that is ahead has to be unpacked.
-        """
-        size = self._checked.size
-        if is_gzip(self._path):
-            with open_csv(self._path) as file:
-                self._begin(os.fstat(file.fileno()))
-                yield from pieces(file, size)
-                self._compare_end(file)
-            return
-        place = 0
-        while True:
-            with open_csv(self._path) as file:
-                status = os.fstat(file.fileno())
-                self._begin(status) if place == 0 else self._compare_place(status)
-                file.seek(place)
-                piece = next(pieces(file, size - place), None)
-                place = file.tell()
-                if piece is None:
-                    self._compare_end(file)
-                    return
-            yield piece
+            self._raise_changed(reason(error))
 
     def watch(self) -> None:
-        """Compare the file on disk with what is being sent.
+        """Raise `FileChangedError` if the file on disk is not the one that was checked.
 
-        Cheap while nothing touches the file. Once something did, the block in hand is compared;
-        those to come are compared when they are read, and all of them again at the end.
+        This is cheap unless the file was modified. Then it compares the newest block, or all
+        blocks if all have been read; blocks that follow are compared when they are read.
         """
         try:
             self._compare_with_disk(self._watched_at)
         except READ_ERRORS as error:
-            self._changed(reason(error))
+            self._raise_changed(reason(error))
 
-    def _begin(self, status: os.stat_result) -> None:
-        self._compare_place(status)
-        self._opened_at = self._watched_at = status.st_mtime_ns
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the file's pieces; it is open only while one is read, as many may be merged.
 
-    def _compare_with_disk(self, known: int) -> None:
-        """Compare if the file was touched since ``known`` (ns): all that was read to its end."""
-        status = self._path.stat()
-        self._compare_place(status)
-        self._watched_at = status.st_mtime_ns
-        if self._watched_at != known and self._is_read:
-            self._scheduler.run_in_thread(self._compare_all)
-        elif self._watched_at != known:
-            self._scheduler.run_in_thread(self._compare_piece, self._place - 1, *self._current)
+        A gzip file stays open: seeking in it would decompress everything before the position.
+        """
+        size, position = self._known.size, 0
+        while True:
+            with open_csv(self._path) as file:
+                status = os.fstat(file.fileno())
+                self._compare_status(status)
+                if position == 0:
+                    self._opened_at = self._watched_at = status.st_mtime_ns
+                if is_gzip(self._path):
+                    yield from pieces(file, size)
+                    piece = None
+                else:
+                    file.seek(position)
+                    piece = next(pieces(file, size - position), None)
+                    position = file.tell()
+                if piece is None:
+                    if self._bytes < size:
+                        self._raise_changed("it is shorter than it was")
+                    # The last line must still end where it ended when it was checked.
+                    if not self._is_whole_line and file.read(1) not in {b"", b"\n", b"\r"}:
+                        self._raise_changed("its last line has grown")
+                    return
+            yield piece
 
-    def _compare_place(self, status: os.stat_result) -> None:
-        known = self._checked
-        if (status.st_ino, status.st_dev) != (known.inode, known.device):
-            self._changed("another file stands in its place")
-        if not is_gzip(self._path) and status.st_size < known.size:
-            self._changed("it is shorter than it was")
-
-    def _compared(self, data: bytes) -> bytes:
-        """Note that a block is in hand, once it proves to be the one that was checked."""
-        self._current = (self._read, len(data))
-        self._compare(self._place, data)
-        self._read += len(data)
-        self._place += 1
+    def _verified(self, data: bytes) -> bytes:
+        """Return the next block if it is the one that was checked."""
+        if self._known.digests[self._blocks : self._blocks + 1] != (digest_of(data),):
+            self._raise_changed(_ALTERED)
+        self._blocks += 1
+        self._bytes += len(data)
+        self._newest = len(data)
         self._is_whole_line = data.endswith(b"\n")
         return data
 
-    def _compare(self, place: int, data: bytes) -> None:
-        if self._checked.digests[place : place + 1] != (digest_of(data),):
-            self._changed(_ALTERED)
-
-    def _compare_end(self, file: OpenFile) -> None:
-        """See that the last line still ends where it ended when it was checked."""
-        if self._read < self._checked.size:
-            self._changed("it is shorter than it was")
-        if not self._is_whole_line and file.read(1) not in {b"", b"\n", b"\r"}:
-            self._changed("its last line has grown")
-
-    def _compare_piece(self, place: int, start: int, length: int) -> None:
-        if not length:
+    def _compare_with_disk(self, modified: int) -> None:
+        """Compare the newest block, or all, if the file was modified since ``modified`` (ns)."""
+        status = self._path.stat()
+        self._compare_status(status)
+        self._watched_at = status.st_mtime_ns
+        if self._watched_at == modified or not self._blocks:
             return
+        first, start = self._blocks - 1, self._bytes - self._newest
+        if self._is_read:
+            first, start = 0, 0
+        digests = self._known.digests[first : self._blocks]
+        self._scheduler.run_in_thread(self._compare_again, digests, start, self._bytes - start)
+
+    def _compare_status(self, status: os.stat_result) -> None:
+        if (status.st_ino, status.st_dev) != (self._known.inode, self._known.device):
+            self._raise_changed("it was replaced by another file")
+        if not is_gzip(self._path) and status.st_size < self._known.size:
+            self._raise_changed("it is shorter than it was")
+
+    def _compare_again(self, digests: tuple[bytes, ...], start: int, length: int) -> None:
+        """Compare blocks that were verified with the same part of the file on disk."""
         with open_csv(self._path) as file:
             file.seek(start)
-            self._compare(place, file.read(length))
+            if tuple(map(digest_of, pieces(file, length))) != digests:
+                self._raise_changed(_ALTERED)
 
-    def _compare_all(self) -> None:
-        with open_csv(self._path) as file:
-            found = map(digest_of, pieces(file, self._checked.size))
-            if tuple(found) != self._checked.digests:
-                self._changed(_ALTERED)
-
-    def _changed(self, how: str) -> NoReturn:
+    def _raise_changed(self, how: str) -> NoReturn:
         raise FileChangedError(
             f"{self._path}: the file changed after it was checked: {how}; run the command again"
         )

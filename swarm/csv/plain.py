@@ -1,7 +1,7 @@
-"""Blocks of plain rows, read whole by one regular expression.
+"""The fast path: a block of plain rows, parsed by one regular expression.
 
-Most files are nothing but the usual timestamps and plain numbers. A block that holds anything else
-(blanks, quotes, other settings, odd numbers, problems) goes line by line: `swarm.csv.rows`.
+Most files contain only timestamps in the default format and plain numbers. `swarm.csv.rows` reads
+a block with anything else (blanks, quotes, other settings, unusual numbers, problems) line by line.
 """
 
 import re
@@ -14,7 +14,7 @@ from swarm.csv.numbers import PLAIN_NUMBER
 from swarm.packet import REGISTERS, VALUE
 
 _CELL = rf"(?:{PLAIN_NUMBER}|)"
-# Written out cell by cell: a third quicker than a repeated group.
+# All cells are written out, which is a third faster than a repeated group.
 _CELLS = ",".join([_CELL] * len(REGISTERS))
 _PLAIN = {
     (VALUE,): re.compile(rf"^{DATE} {CLOCK},({PLAIN_NUMBER})\r?\n", re.MULTILINE),
@@ -23,18 +23,18 @@ _PLAIN = {
 
 
 class Plain(NamedTuple):
-    """The rows of a plain block: date, clock time and cells of each; what the columns are."""
+    """The rows of a plain block, each as date, clock time and cells, and the registers in them."""
 
     columns: tuple[str, ...]
     rows: list[tuple[str, str, str]]
 
 
 class PlainBlocks:
-    """Finds out whether blocks are plain, under the rules of one meter."""
+    """Parses plain blocks under the rules of one meter."""
 
     def __init__(self, rules: CsvRules, candidates: tuple[tuple[str, ...], ...]) -> None:
         self._skipped = rules.skip_rows
-        self._is_usual = (
+        self._has_default_rules = (
             rules.timestamp_format == DEFAULT_TIMESTAMP
             and (rules.delimiter, rules.decimal) == (",", ".")
             and not rules.scale
@@ -42,11 +42,11 @@ class PlainBlocks:
         self._candidates = tuple(columns for columns in candidates if columns in _PLAIN)
 
     def read(self, block: Block, columns: tuple[str, ...] | None) -> Plain | None:
-        """Return the rows of a block, or None if any line of it is not plain.
+        """Return the rows of a block, or None if any of its lines is not plain.
 
-        ``columns`` are those of the file's earlier rows.
+        ``columns`` are those of the file's earlier rows, None before the first row.
         """
-        if not self._is_usual or block.line <= self._skipped or not block.data.isascii():
+        if not self._has_default_rules or block.line <= self._skipped or not block.data.isascii():
             return None
         text = block.data.decode("ascii")
         if not text.endswith("\n"):
@@ -54,7 +54,7 @@ class PlainBlocks:
         for candidate in self._candidates:
             if columns in {None, candidate}:
                 rows = _PLAIN[candidate].findall(text)
-                # Each match takes exactly one line end: as many as lines leave nothing over.
+                # A match contains exactly one line end: with one match a line, all lines are plain.
                 if len(rows) == text.count("\n"):
                     return Plain(candidate, rows)
         return None

@@ -1,10 +1,11 @@
-"""Problems of a file, by line and column."""
+"""Problems of a CSV file, by line and column."""
 
 from bisect import insort
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
-#: What can be wrong with a CSV; the words are those of the reference, "Problems".
+#: The kinds of problems of a CSV: those of "Problems" in docs/reference.md.
 Kind = Literal[
     "ambiguous time",
     "cells",
@@ -23,13 +24,15 @@ Kind = Literal[
 ]
 
 
-#: How many problems of one file are told; the rest are counted.
+#: The number of problems of one file that are reported; further ones are only counted.
 MOST_PROBLEMS = 20
+
+_POSITION = attrgetter("line", "column")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of a CSV; ``column`` counts cells from 1."""
+    """One problem of a CSV; ``line`` counts from 1, ``column`` counts cells from 1."""
 
     file: str
     line: int
@@ -44,30 +47,29 @@ class Problem:
 
 @dataclass
 class Problems:
-    """The problems of one file: the first `MOST_PROBLEMS` in its order, and how many there are."""
+    """The problems of one file.
+
+    ``found`` are the first `MOST_PROBLEMS` by line and column, ``count`` is the number of all.
+    """
 
     file: str
     found: list[Problem] = field(default_factory=list)
     count: int = 0
 
     def add(self, line: int, column: int, kind: Kind, message: str) -> None:
-        """Note a problem."""
+        """Add a problem."""
         self.count += 1
-        if len(self.found) < MOST_PROBLEMS or (line, column) < _place(self.found[-1]):
-            insort(self.found, Problem(self.file, line, column, kind, message), key=_place)
+        if len(self.found) < MOST_PROBLEMS or (line, column) < _POSITION(self.found[-1]):
+            insort(self.found, Problem(self.file, line, column, kind, message), key=_POSITION)
             del self.found[MOST_PROBLEMS:]
 
-    def lead(self, kind: Kind, message: str) -> None:
-        """Note a problem of the file as a whole: it is told ahead of all others."""
+    def add_first(self, kind: Kind, message: str) -> None:
+        """Add a problem of the file as a whole; it is reported before all others."""
         self.count += 1
         self.found.insert(0, Problem(self.file, 1, 1, kind, message))
         del self.found[MOST_PROBLEMS:]
 
     def include(self, others: "Problems") -> None:
-        """Note the problems of the same file that were found in another way."""
+        """Add problems of the same file that were collected separately."""
         self.count += others.count
-        self.found = sorted([*self.found, *others.found], key=_place)[:MOST_PROBLEMS]
-
-
-def _place(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
+        self.found = sorted([*self.found, *others.found], key=_POSITION)[:MOST_PROBLEMS]

@@ -1,36 +1,35 @@
-"""A meter's checked files -> the rows to send, in strictly increasing time, lazily."""
+"""A meter's checked files -> the rows to send, in strictly increasing time, read lazily."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
-from itertools import chain, groupby, islice, pairwise
-from operator import attrgetter
+from functools import partial
+from itertools import chain, islice, pairwise
 
 from swarm.config.settings import CsvRules, Meter
-from swarm.csv import numbers
 from swarm.csv.file import NOTHING, Block, Fingerprint, VerifiedFile
 from swarm.csv.folds.occurrences import Replay
+from swarm.csv.numbers import are_equal, power_and_energy
 from swarm.csv.problems import Problems
 from swarm.csv.rows import Row, RowReader
 from swarm.csv.sort import Source, by_instant, merged
 from swarm.csv.timestamps import Shift, local_zone
 from swarm.csv.zones.check import repeat_hint
-from swarm.packet import body, digest
 from swarm.scheduler import THREADS, Scheduler
 from swarm.text import quoted
 
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """One file as the check found it: what it must still be, and the period and order of its rows.
+    """The findings of the check in one file: its fingerprint, and the period and order of its rows.
 
-    No row is before ``first`` or after ``last`` (instants in ms, None if no row is left).
-    ``in_order`` is without a step back in time, ``strict`` without one instant twice either.
-    ``folds`` are those of its rows in repeated hours, see `swarm.csv.folds.occurrences.Replay`.
+    No row is before ``first`` or after ``last`` (instants in ms, None if there are no rows).
+    ``in_order`` is True without steps back in time, ``strict`` if no instant occurs twice either.
+    ``folds`` are the passes of its rows in repeated hours: see
+    `swarm.csv.folds.occurrences.Replay`.
     """
 
-    checked: Fingerprint = NOTHING
+    fingerprint: Fingerprint = NOTHING
     rows: int = 0
     empty_rows: int = 0
     first: int | None = None
@@ -42,18 +41,18 @@ class CheckedFile:
 
 @dataclass(frozen=True)
 class Window:
-    """``--since`` and ``--until``, as wall times in ms; None is open."""
+    """``--since`` and ``--until``, as local times in ms; None is no limit."""
 
     since: int | None = None
     until: int | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether every row is inside."""
+        """True if every row is inside."""
         return self.since is None and self.until is None
 
     def holds(self, wall: int) -> bool:
-        """Tell whether a row is inside."""
+        """Return True if a row of this local time (ms) is inside."""
         return (self.since is None or self.since <= wall) and (
             self.until is None or wall < self.until
         )
@@ -61,7 +60,7 @@ class Window:
 
 @dataclass
 class Dropped:
-    """The rows that a pass over a meter's files leaves out."""
+    """The rows that were left out: ``repeats`` of an instant, and rows ``outside`` the window."""
 
     repeats: int = 0
     outside: int = 0
@@ -69,19 +68,22 @@ class Dropped:
 
 
 class MeterReader:
-    """Reads one meter's files in order of time, as a check has found them."""
+    """Reads one meter's files in order of time, as the check found them.
+
+    ``conflicts`` and ``dropped`` are complete when all rows have been read.
+    """
 
     def __init__(
         self,
         meter: Meter,
-        spans: tuple[CheckedFile, ...],
+        checked_files: tuple[CheckedFile, ...],
         window: Window,
         scheduler: Scheduler = THREADS,
     ) -> None:
         self._meter = meter
         self._scheduler = scheduler
         self._rules = meter.rules
-        self._spans = spans
+        self._checked_files = checked_files
         self._window = window
         self._open: set[VerifiedFile] = set()
         self._shift = Shift(meter.rules)
@@ -92,148 +94,151 @@ class MeterReader:
     def rows(self) -> Iterator[Row]:
         """Yield the rows to send, in strictly increasing time.
 
-        Raises `FileChangedError` where a file is not what was checked.
+        Raises `FileChangedError` if a file has changed since the check.
         """
         rows = self._merged()
-        return self.sent(rows if is_strict(self._spans) else self._single(rows))
+        return self.sent(rows if is_strict(self._checked_files) else self._single(rows))
 
     def find_conflicts(self, *, repeated_hours: bool) -> list[Problems]:
-        """Return each file's conflicts, also those in ``repeated_hours`` if these could be read.
+        """Return each file's conflicts; with ``repeated_hours`` also those in such hours.
 
-        Raises `FileChangedError` where a file is not what was checked.
+        Raises `FileChangedError` if a file has changed since the check.
         """
-        if not is_strict(self._spans):
+        if not is_strict(self._checked_files):
             rows = self._merged()
             if not repeated_hours:
                 rows = (row for row in rows if not self._is_repeated(row))
             deque(self._single(rows), maxlen=0)
         return self.conflicts
 
-    def _merged(self) -> Iterator[Row]:
-        """Return the rows of all files in order of time."""
-        return merged(
-            Source(span.first, span.last, partial(self._read, file))
-            for file, span in enumerate(self._spans)
-            if span.first is not None and span.last is not None
-        )
-
     def sent(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Yield what is sent for rows of different instants, in order of time."""
-        if pads(self._rules):
-            rows = self._padded(rows)
-        elif not (self._window.is_open and self._shift.is_none):
-            rows = (self._moved(row) for row in rows if self._is_inside(row))
+        """Yield the rows as they are sent; ``rows`` are in strictly increasing time."""
+        if pads(self._rules) or not (self._window.is_open and self._shift.is_none):
+            rows = self._moved(rows)
         minutes = self._rules.power_from_energy
         if minutes:
-            rows = (row._replace(cells=numbers.cells(row.cells, minutes)) for row in rows)
+            rows = (row._replace(cells=power_and_energy(row.cells, minutes)) for row in rows)
         return rows
 
     def watch(self) -> None:
-        """Raise `FileChangedError` if a file in use is not what was checked any more."""
+        """Raise `FileChangedError` if a file in use has changed since the check."""
         for file in list(self._open):
             file.watch()
 
-    def _read(self, file: int) -> Iterator[Row]:
-        """Yield one file's rows in order of time."""
-        span = self._spans[file]
-        held = VerifiedFile(self._meter.files[file], span.checked, self._scheduler)
-        reader = RowReader(self._rules, Problems(""), file, Replay(span.folds))
-        rows = chain.from_iterable(map(partial(self._rows, reader), held.blocks()))
-        self._open.add(held)
-        try:
-            yield from rows if span.in_order else by_instant(rows, self._scheduler.run_in_thread)
-        finally:
-            self._open.discard(held)
+    def _merged(self) -> Iterator[Row]:
+        """Return the rows of all files in order of time."""
+        return merged(
+            Source(file.first, file.last, partial(self._read, index))
+            for index, file in enumerate(self._checked_files)
+            if file.first is not None and file.last is not None
+        )
 
-    def _rows(self, reader: RowReader, block: Block) -> list[Row]:
-        """Return a block's rows; with each block the other streams have their turn."""
-        self._scheduler.yield_control()
-        return reader.read(block).rows()
+    def _read(self, index: int) -> Iterator[Row]:
+        """Yield one file's rows in order of time."""
+        checked_file = self._checked_files[index]
+        file = VerifiedFile(self._meter.files[index], checked_file.fingerprint, self._scheduler)
+        reader = RowReader(self._rules, Problems(""), index, Replay(checked_file.folds))
+
+        def rows_of(block: Block) -> list[Row]:
+            self._scheduler.yield_control()
+            return reader.read(block).rows()
+
+        rows: Iterator[Row] = chain.from_iterable(map(rows_of, file.blocks()))
+        self._open.add(file)
+        try:
+            if not checked_file.in_order:
+                rows = by_instant(rows, self._scheduler.run_in_thread)
+            yield from rows
+        finally:
+            self._open.discard(file)
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Leave one row of each instant: ``duplicates``, and exact repeats."""
-        for _, same in groupby(rows, attrgetter("instant")):
-            yield reduce(self._either, same)
+        """Yield one row of each instant; the others are repeats or conflicts."""
+        kept = next(rows, None)
+        if kept is None:
+            return
+        for row in rows:
+            if row.instant != kept.instant:
+                yield kept
+                kept = row
+                continue
+            self.dropped.repeats += 1
+            if are_equal(kept.cells, row.cells):
+                first = self.dropped.first_repeat
+                self.dropped.first_repeat = first or f"{self._meter.files[row.file]}:{row.line}"
+                continue
+            self._add_conflict(kept, row)
+            if self._rules.duplicates == "last":
+                kept = row
+        yield kept
 
-    def _either(self, held: Row, row: Row) -> Row:
-        """Return which of two rows of one instant stays."""
-        self.dropped.repeats += 1
-        if _values(held) == _values(row):
-            place = f"{self._meter.files[row.file]}:{row.line}"
-            self.dropped.first_repeat = self.dropped.first_repeat or place
-            return held
+    def _add_conflict(self, kept: Row, row: Row) -> None:
+        """Add the problem of two rows of one instant, unless the rules choose one of them."""
         is_repeated = self._is_repeated(row)
-        # Which may be the two passes: then none is to be left out.
-        is_unread = is_repeated and self._rules.ambiguous_time != "infer"
-        if self._rules.duplicates == "error" or is_unread:
-            advice = _UNREAD if is_unread else _IN_HOUR if is_repeated else _ADVICE
-            self.conflicts[row.file].add(row.line, 1, "conflict", self._conflict(held, row, advice))
-        return row if self._rules.duplicates == "last" else held
+        # Both rows are read as the same pass, but may be one of each: the rules must not drop one.
+        may_be_both = is_repeated and self._rules.ambiguous_time != "infer"
+        if self._rules.duplicates != "error" and not may_be_both:
+            return
+        advice = _MAY_BE_BOTH if may_be_both else _IN_REPEATED_HOUR if is_repeated else _ADVICE
+        where = f"line {kept.line}"
+        if kept.file != row.file:
+            where = f"{self._meter.files[kept.file]}:{kept.line}"
+        self.conflicts[row.file].add(
+            row.line,
+            1,
+            "conflict",
+            f"the same instant as {where} with other values: found {quoted(row.text)} and there "
+            f"{quoted(kept.text)}, expected one; "
+            f"{repeat_hint(self._rules, row.instant + row.offset)}{advice}",
+        )
 
     def _is_repeated(self, row: Row) -> bool:
-        """Tell whether the clocks repeat a row's local time."""
+        """Return True if the clocks repeat a row's local time."""
         if self._zone is None:
             return False
         return self._zone.valid_offsets(row.instant + row.offset).change is not None
 
-    def _conflict(self, held: Row, row: Row, advice: str) -> str:
-        where = f"line {held.line}"
-        if held.file != row.file:
-            where = f"{self._meter.files[held.file]}:{held.line}"
-        return (
-            f"the same instant as {where} with other values: found {quoted(row.text)} and there "
-            f"{quoted(held.text)}, expected one; "
-            f"{repeat_hint(self._rules, row.instant + row.offset)}{advice}"
-        )
+    def _moved(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield the rows inside the window, shifted, after the padding packet if there is one.
 
-    def _padded(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """One packet goes ahead of all: at the first time, unshifted, with the second values."""
-        start = list(islice(rows, 2))
-        for first, second in pairwise(start):
-            if self._is_inside(first):
-                moment = self._shift.sent_at(first.instant, first.offset, later=False)
-                yield Row(*moment, second.cells, first.file, first.line, first.text)
-        for row in chain(start, rows):
-            if self._is_inside(row):
-                yield self._moved(row)
-
-    def _is_inside(self, row: Row) -> bool:
-        is_inside = self._window.holds(row.instant + row.offset)
-        self.dropped.outside += not is_inside
-        return is_inside
-
-    def _moved(self, row: Row) -> Row:
-        moment = self._shift.sent_at(row.instant, row.offset)
-        return Row(*moment, row.cells, row.file, row.line, row.text)
+        That has the first row's time, not shifted, and the second row's values.
+        """
+        padding = None
+        if pads(self._rules):
+            start = list(islice(rows, 2))
+            rows = chain(start, rows)
+            if len(start) == 2:
+                padding = start[0]._replace(cells=start[1].cells)
+        for row in rows if padding is None else chain([padding], rows):
+            if self._window.holds(row.instant + row.offset):
+                moment = self._shift.sent_at(row.instant, row.offset, later=row is not padding)
+                yield Row(*moment, row.cells, row.file, row.line, row.text)
+            else:
+                self.dropped.outside += 1
 
 
 _ADVICE = "set duplicates = first or last to choose"
-_IN_HOUR = (
+_IN_REPEATED_HOUR = (
     "the clocks repeat this hour, and both rows are of one pass of it: if they are not, set "
     "ambiguous_time = first or second; if they are, set duplicates = first or last to choose"
 )
-_UNREAD = (
+_MAY_BE_BOTH = (
     "the clocks repeat this hour, and ambiguous_time takes both rows for one pass of it: set "
     "ambiguous_time = infer"
 )
 
 
 def pads(rules: CsvRules) -> bool:
-    """Tell whether a packet goes ahead of all: without a shift it would have the first's time."""
+    """Return True if a padding packet is sent first; without a shift it would have row 1's time."""
     return rules.pad_first and rules.shift > 0
 
 
-def is_strict(spans: Sequence[CheckedFile]) -> bool:
-    """Tell whether no instant occurs twice, within a file or over the files."""
+def is_strict(checked_files: Sequence[CheckedFile]) -> bool:
+    """Return True if no instant occurs twice, in one file or in several."""
     periods = sorted(
-        (span.first, span.last)
-        for span in spans
-        if span.first is not None and span.last is not None
+        (file.first, file.last)
+        for file in checked_files
+        if file.first is not None and file.last is not None
     )
-    follow = all(earlier[1] < later[0] for earlier, later in pairwise(periods))
-    return follow and all(span.strict for span in spans)
-
-
-def _values(row: Row) -> int:
-    """Return what tells a row's values from others, however they are written."""
-    return digest(body([str(place) for place in range(row.cells.count(",") + 1)], row.cells))
+    are_apart = all(earlier[1] < later[0] for earlier, later in pairwise(periods))
+    return are_apart and all(file.strict for file in checked_files)

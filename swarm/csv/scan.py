@@ -1,10 +1,11 @@
-"""One file, checked row by row in its own order."""
+"""The check of one file, row by row in the order of the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import lt
+from pathlib import Path
 
 from swarm.config.paths import is_pattern
 from swarm.config.settings import CsvRules
@@ -17,14 +18,18 @@ from swarm.csv.reader import CheckedFile
 from swarm.csv.rows import Batch, Row, RowReader
 from swarm.text import closest, comment_hint, pluralize, suggestion
 
+#: Names of files are similar if `difflib` gives them this ratio.
+_SIMILAR = 0.8
+
 
 @dataclass(frozen=True)
 class FileScan:
-    """The facts that a check has of one file; ``start`` are its first two rows, ``end`` its last.
+    """The findings of the check in one file.
 
-    ``steps`` counts the steps from row to row, ``steps_back`` those back in time. ``runs`` are the
-    rows of repeated hours, which all else here takes as they are read provisionally; ``walls`` are
-    the wall times of the file's first and last row.
+    ``start`` are the first two rows, ``end`` is the last one. ``steps`` is the number of steps from
+    row to row, ``steps_back`` of those back in time. ``runs`` are the rows of repeated hours; all
+    other fields are of their provisional folds. ``walls`` are the local times (ms) of the first
+    and the last row.
     """
 
     span: CheckedFile
@@ -39,7 +44,7 @@ class FileScan:
     walls: tuple[int | None, int | None] = (None, None)
 
     def part(self, hour: Hour) -> Part:
-        """Return what tells how the file's rows of an hour are read."""
+        """Return the facts of the file that decide the folds of its rows in an hour."""
         back = self.steps_back - sum(run.steps_back(run.folds) for run in self.runs)
         forward = self.steps - self.steps_back
         for run in self.runs:
@@ -51,24 +56,30 @@ class FileScan:
         )
 
     def read_as(self, folds: Mapping[int, bytes]) -> "FileScan":
-        """Return the scan with its rows of repeated hours read so."""
-        span = replace(self.span, folds=folds)
-        decided = list(_by_run(self.runs, folds))
+        """Return the scan with other folds of its rows in repeated hours."""
+        checked_file = replace(self.span, folds=folds)
+        decided = []
+        used = dict.fromkeys(folds, 0)
+        for run in self.runs:
+            begin = used[run.hour.start]
+            used[run.hour.start] = end = begin + len(run.walls)
+            decided.append((run, folds[run.hour.start][begin:end]))
         if all(run.folds == read for run, read in decided):
-            return replace(self, span=span)
+            return replace(self, span=checked_file)
         more_back = sum(run.steps_back(read) - run.steps_back(run.folds) for run, read in decided)
         instants = [instant for run, read in decided for instant in run.instants(read)]
-        span = replace(
-            span,
-            first=span.first if span.first is None else min(span.first, *instants),
-            last=span.last if span.last is None else max(span.last, *instants),
+        first, last = checked_file.first, checked_file.last
+        checked_file = replace(
+            checked_file,
+            first=None if first is None else min(first, *instants),
+            last=None if last is None else max(last, *instants),
             in_order=not self.steps_back + more_back,
             strict=False,
         )
-        return replace(self, span=span)
+        return replace(self, span=checked_file)
 
     def notices(self) -> Iterator[str]:
-        """Yield what the user should know of the file, one line each."""
+        """Yield notices about the file for the user, one line each."""
         path = self.problems.file
         if self.is_held_back:
             yield (
@@ -77,85 +88,76 @@ class FileScan:
             )
         if self.steps_back:
             rows = pluralize(self.steps_back, "row")
-            yield f"{path}: {rows} out of order: put in order before sending"
+            yield f"{path}: {rows} out of order: sorted before sending"
         if self.span.empty_rows:
             yield f"{path}: {pluralize(self.span.empty_rows, 'row')} without any value: left out"
 
 
-def scan_file(file: CsvFile, rules: CsvRules, index: int, pace: Follower | None = None) -> FileScan:
-    """Check one file, the meter's ``index``-th; ``pace`` follows its rows in its own order."""
+def scan_file(
+    file: CsvFile, rules: CsvRules, index: int, follower: Follower | None = None
+) -> FileScan:
+    """Check one file, the meter's ``index``-th; ``follower`` gets its rows in the file's order."""
     problems = Problems(str(file.path))
     recorder = Recorder()
     reader = RowReader(rules, problems, index, recorder)
-    track = _Track()
+    order = _Order()
     try:
         for block in file.blocks():
             batch = reader.read(block)
-            track.follow(batch)
-            if pace is not None:
-                pace.follow(batch)
+            order.follow(batch)
+            if follower is not None:
+                follower.follow(batch)
     except READ_ERRORS as error:
-        where = file.path.absolute()
-        problems.lead(
-            "file", f"{_why(file, error)}; expected a readable CSV at {where}{_advice(file)}"
-        )
+        why = reason(error)
+        if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
+            why = "no such file, and none that matches"
+        expected = f"expected a readable CSV at {file.path.absolute()}"
+        problems.add_first("file", f"{why}; {expected}{_hint(file.path)}")
         return FileScan(CheckedFile(rows=reader.rows), problems)
     if not (reader.rows or problems.count or file.held_back):
-        problems.lead("file", "the file is empty: found no rows, expected at least one")
+        problems.add_first("file", "the file is empty: found no rows, expected at least one")
+    checked_file = CheckedFile(
+        file.fingerprint(),
+        reader.rows,
+        reader.empty_rows,
+        order.first,
+        order.last,
+        in_order=not order.steps_back,
+        strict=order.is_strict,
+    )
     return FileScan(
-        track.span(file, reader),
+        checked_file,
         problems,
         reader.columns,
-        tuple(track.start),
-        track.end(),
-        track.steps,
-        track.steps_back,
+        tuple(order.start),
+        order.newest.rows()[-1] if order.newest else None,
+        order.steps,
+        order.steps_back,
         file.held_back,
         tuple(recorder.runs),
         (recorder.first, recorder.last),
     )
 
 
-def _by_run(runs: tuple[Run, ...], folds: Mapping[int, bytes]) -> Iterator[tuple[Run, bytes]]:
-    """Yield each run with its part of the folds."""
-    place = dict.fromkeys(folds, 0)
-    for run in runs:
-        begin = place[run.hour.start]
-        place[run.hour.start] = end = begin + len(run.walls)
-        yield run, folds[run.hour.start][begin:end]
-
-
-def _why(file: CsvFile, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
-        return "no such file, and none that matches"
-    return reason(error)
-
-
-def _advice(file: CsvFile) -> str:
-    hint = comment_hint(file.path.name)
+def _hint(path: Path) -> str:
+    """Return the likely mistake in the path of a file that can't be read, to end a message."""
+    hint = comment_hint(path.name)
     if hint:
         return f"; {hint} in an INI"
-    if file.path.exists():
+    if path.exists():
         return ""
     with suppress(OSError):
-        # A file of another number, as of another month, is not meant.
-        others = [path.name for path in file.path.parent.iterdir()]
-        same = [name for name in others if _digits(name) == _digits(file.path.name)]
-        return suggestion(closest(file.path.name, same, _ALIKE))
+        # A name with other digits is probably of another month or meter.
+        digits = list(filter(str.isdigit, path.name))
+        others = [other.name for other in path.parent.iterdir()]
+        same = [name for name in others if list(filter(str.isdigit, name)) == digits]
+        return suggestion(closest(path.name, same, _SIMILAR))
     return ""
 
 
-def _digits(name: str) -> str:
-    return "".join(filter(str.isdigit, name))
-
-
-#: As alike as a file's name has to be, to be meant.
-_ALIKE = 0.8
-
-
 @dataclass
-class _Track:
-    """The way of a file's rows through time."""
+class _Order:
+    """The order in time of a file's rows; ``first`` and ``last`` are instants (ms)."""
 
     first: int | None = None
     last: int | None = None
@@ -167,7 +169,7 @@ class _Track:
     previous: int | None = None
 
     def follow(self, batch: Batch) -> None:
-        """Take note of a block's rows."""
+        """Take the rows of the next block into account."""
         instants = batch.instants
         if not instants:
             return
@@ -185,18 +187,24 @@ class _Track:
         if len(self.start) < 2:
             self.start += batch.rows()[: 2 - len(self.start)]
 
-    def end(self) -> Row | None:
-        """Return the last row."""
-        return self.newest.rows()[-1] if self.newest else None
 
-    def span(self, file: CsvFile, reader: RowReader) -> CheckedFile:
-        """Return what the sending pass has to know."""
-        return CheckedFile(
-            file.checked(),
-            reader.rows,
-            reader.empty_rows,
-            self.first,
-            self.last,
-            in_order=not self.steps_back,
-            strict=self.is_strict,
-        )
+def common_columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
+    """Return the registers of the files' columns; add a problem to each file with other columns."""
+    columns: tuple[str, ...] = ()
+    for scan in scans:
+        if scan.columns and columns and scan.columns != columns:
+            scan.problems.add_first(
+                "cells",
+                "another number of cells than the meter's first file: "
+                f"found {len(scan.columns) + 1}, expected {len(columns) + 1}",
+            )
+        columns = columns or scan.columns or ()
+    return columns
+
+
+def first_and_last(scans: Sequence[FileScan]) -> Iterator[Row]:
+    """Yield the first two rows and the last one of files that follow one another in time."""
+    ends = sorted((scan.end, scan.start) for scan in scans if scan.end is not None)
+    start = [row for _, rows in ends for row in rows][:2]
+    last = [row for row, _ in ends[-1:] if row not in start]
+    return iter([*start, *last])

@@ -1,4 +1,4 @@
-"""Rows -> rows in order of time, in flat memory."""
+"""Rows -> rows in order of time, in constant memory."""
 
 import heapq
 import sqlite3
@@ -10,23 +10,20 @@ from swarm.csv.rows import Row
 from swarm.errors import StateError
 from swarm.scheduler import THREADS
 
-# For the table, and as much again for its sorter; many files may be sorted at the same time.
+# SQLite uses this twice, for the table and for its sorter, and many files may be sorted at once.
 _CACHE_KIB = 512
-
-#: The next row of each source that has begun, by instant and file, and the rows behind it.
-_Heap = list[tuple[int, int, Row, Iterator[Row]]]
 
 
 def by_instant(
-    rows: Iterable[Row], aside: Callable[..., sqlite3.Cursor] = THREADS.run_in_thread
+    rows: Iterable[Row], run_in_thread: Callable[..., sqlite3.Cursor] = THREADS.run_in_thread
 ) -> Iterator[Row]:
-    """Yield rows in order of their instants, those of one instant as they came.
+    """Yield rows in order of their instants, rows of one instant in the order given.
 
-    SQLite sorts them on disk, in the folder for temporary files. Raises `StateError`. What takes it
-    long is called through ``aside`` (see `swarm.scheduler`).
+    SQLite sorts them on disk, in the folder for temporary files; ``run_in_thread`` runs the sort
+    (see `swarm.scheduler`). Raises `StateError` if SQLite fails.
     """
-    # An empty name is a temporary database, which ends with its connection. A generator may be
-    # closed by another thread than the one that ran it.
+    # An empty name makes a temporary database, deleted when its connection is closed. Another
+    # thread than the one that runs this generator may close it.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     try:
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -37,12 +34,12 @@ def by_instant(
         )
         database.execute("BEGIN")
         database.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
-        entries = aside(database.execute, "SELECT * FROM entry ORDER BY instant, rowid")
+        entries = run_in_thread(database.execute, "SELECT * FROM entry ORDER BY instant, rowid")
         yield from map(Row._make, entries)
     except sqlite3.Error as error:
         raise StateError(
-            f"rows out of order can't be sorted in the temporary folder: {error}; make room "
-            "there, or name another in the variable TMPDIR"
+            f"rows out of order can't be sorted in the temporary folder: {error}; free space "
+            "there, or set the variable TMPDIR to another folder"
         ) from None
     finally:
         database.close()
@@ -57,35 +54,25 @@ class Source(NamedTuple):
 
 
 def merged(sources: Iterable[Source]) -> Iterator[Row]:
-    """Yield the rows of all sources in order of time, those of one instant in order of file.
+    """Yield the rows of all sources in order of time, rows of one instant in order of file.
 
-    A source is begun when its first instant comes, so that few of many are open at a time.
+    A source is opened when its first instant is reached, so that few of many are open at a time.
     """
     waiting = deque(sorted(sources, key=lambda source: source.first))
-    heap: _Heap = []
+    # The next row of each open source, with the rows after it.
+    heap: list[tuple[int, int, Row, Iterator[Row]]] = []
     while waiting or heap:
         while waiting and (not heap or waiting[0].first <= heap[0][0]):
             source = waiting.popleft()
+            rows = source.rows()
             if not heap and (not waiting or source.last < waiting[0].first):
-                yield from source.rows()
-            else:
-                _begin(heap, source.rows())
+                yield from rows
+            elif row := next(rows, None):
+                heapq.heappush(heap, (row.instant, row.file, row, rows))
         if heap:
-            yield heap[0][2]
-            _advance(heap)
-
-
-def _begin(heap: _Heap, rows: Iterator[Row]) -> None:
-    row = next(rows, None)
-    if row is not None:
-        heapq.heappush(heap, (row.instant, row.file, row, rows))
-
-
-def _advance(heap: _Heap) -> None:
-    """Put the next row of the foremost source in its place."""
-    rows = heap[0][3]
-    row = next(rows, None)
-    if row is None:
-        heapq.heappop(heap)
-    else:
-        heapq.heapreplace(heap, (row.instant, row.file, row, rows))
+            _, _, row, rows = heap[0]
+            yield row
+            if row := next(rows, None):
+                heapq.heapreplace(heap, (row.instant, row.file, row, rows))
+            else:
+                heapq.heappop(heap)

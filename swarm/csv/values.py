@@ -3,8 +3,7 @@
 from functools import lru_cache
 
 from swarm.config.settings import CsvRules
-from swarm.csv import numbers
-from swarm.csv.numbers import number, scaled
+from swarm.csv.numbers import number, power_and_energy, scaled
 from swarm.csv.problems import Problems
 from swarm.packet import REGISTERS, VALUE
 from swarm.text import quoted
@@ -17,17 +16,25 @@ def kept(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class ValueReader:
-    """Reads measurement cells. The first row tells what the columns are, where no setting does."""
+    """Reads the measurement cells of one file's rows.
+
+    ``columns`` are the registers of the file's columns, or None until a row has shown which of the
+    ``candidates`` they are.
+    """
 
     def __init__(self, rules: CsvRules, problems: Problems) -> None:
         self._rules = rules
         self._problems = problems
         self._scale = dict(rules.scale)
         self.columns: tuple[str, ...] | None = None
-        self.candidates = _candidates(rules)
+        self.candidates: tuple[tuple[str, ...], ...] = ((VALUE,), REGISTERS)
+        if rules.columns:
+            self.candidates = (rules.columns,)
+        elif rules.power_from_energy:
+            self.candidates = ((VALUE,),)
 
     def fits(self, line: int, cells: list[str]) -> bool:
-        """Tell whether a row has the right number of cells (timestamp included), or note it."""
+        """Return True if a row's number of cells, timestamp included, is right; else a problem."""
         possible = (self.columns,) if self.columns else self.candidates
         for columns in possible:
             if len(columns) == len(cells) - 1:
@@ -35,7 +42,7 @@ class ValueReader:
                 return True
         counts = [len(columns) + 1 for columns in possible]
         nearest = min(counts, key=lambda count: abs(count - len(cells)))
-        expected = str(counts[0]) if len(counts) == 1 else _TWO_KINDS
+        expected = str(counts[0]) if len(counts) == 1 else _TWO_COUNTS
         self._problems.add(
             line,
             min(len(cells), nearest) + 1,
@@ -45,38 +52,36 @@ class ValueReader:
         return False
 
     def values(self, line: int, cells: list[str]) -> str | None:
-        """Return the values of cells that `fits`, parted by commas; None if the row has none."""
+        """Return the values of cells that `fits`, separated by commas; None if all are empty."""
         columns = self.columns or ()
-        places = {name: place for place, name in enumerate(columns) if name != "-"}
-        if not any(cells[place] for place in places.values()):
+        indices = {name: index for index, name in enumerate(columns) if name != "-"}
+        if not any(cells[index] for index in indices.values()):
             return None
-        values = {
-            name: self._value(line, place + 2, name, cells[place]) for name, place in places.items()
-        }
+        values = dict.fromkeys(indices, "")
+        for name, index in indices.items():
+            cell = cells[index]
+            if not cell:
+                continue
+            try:
+                value = self._number(cell)
+                if power := self._scale.get(name):
+                    value = scaled(value, power)
+                if self._rules.power_from_energy:
+                    # The power must be finite, too.
+                    power_and_energy(value, self._rules.power_from_energy)
+                values[name] = value
+            except ValueError as error:
+                self._problems.add(
+                    line,
+                    index + 2,
+                    "number",
+                    f"{error}: found {quoted(cell)}, expected a finite decimal number "
+                    f"such as 12{self._rules.decimal}5",
+                )
         return ",".join([values[name] for name in kept(columns)])
 
-    def no_value(self, line: int) -> None:
-        """Note a row without a value."""
-        self._problems.add(line, 2, "no value", _NO_VALUE)
-
-    def _value(self, line: int, column: int, name: str, cell: str) -> str:
-        if not cell:
-            return ""
-        try:
-            return self._converted(name, cell)
-        except ValueError as error:
-            example = f"12{self._rules.decimal}5"
-            self._problems.add(
-                line,
-                column,
-                "number",
-                f"{error}: found {quoted(cell)}, expected a finite decimal number "
-                f"such as {example}",
-            )
-            return ""
-
     def is_number(self, cell: str) -> bool:
-        """Tell whether a cell is a decimal number."""
+        """Return True if a cell is a decimal number."""
         try:
             self._number(cell)
         except ValueError:
@@ -85,27 +90,9 @@ class ValueReader:
 
     def _number(self, cell: str) -> str:
         if self._rules.decimal == ",":
-            # A point has no place in such a number: '?' makes it none.
+            # A point is not allowed in such a number: '?' makes the cell invalid.
             cell = cell.replace(".", "?").replace(",", ".")
         return number(cell)
 
-    def _converted(self, name: str, cell: str) -> str:
-        value = self._number(cell)
-        if power := self._scale.get(name):
-            value = scaled(value, power)
-        if self._rules.power_from_energy:
-            numbers.cells(value, self._rules.power_from_energy)
-        return value
 
-
-def _candidates(rules: CsvRules) -> tuple[tuple[str, ...], ...]:
-    if rules.columns:
-        return (rules.columns,)
-    return ((VALUE,),) if rules.power_from_energy else ((VALUE,), REGISTERS)
-
-
-_TWO_KINDS = "2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
-_NO_VALUE = (
-    "a row without any value: found empty cells, expected at least one number; "
-    "empty_rows = skip leaves such rows out"
-)
+_TWO_COUNTS = "2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"

@@ -101,7 +101,7 @@ TAKEN_CSVS = (
         "order: rows out of order",
         f"{T1},2\n{T0},1\n{T2},3\n",
         values("1", "2", "3"),
-        notices=("{file}: 1 row out of order: put in order before sending",),
+        notices=("{file}: 1 row out of order: sorted before sending",),
     ),
     Taken(
         "one instant: exact repeats are dropped",

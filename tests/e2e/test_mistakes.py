@@ -139,7 +139,7 @@ CSVS = {
     ),
 }
 _INIT = (
-    "notice: gas: no row of gas.csv is as the settings say: 'swarm init' with this file proposes "
+    "notice: gas: no row of gas.csv matches the settings: 'swarm init' with this file proposes "
     "delimiter, decimal, timestamp_format, columns and skip_rows for it"
 )
 

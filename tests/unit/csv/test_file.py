@@ -1,4 +1,4 @@
-"""A CSV file as blocks; whether it is still what was checked; memory that stays flat."""
+"""A CSV file as blocks, verified against its check, in constant memory."""
 
 import gzip
 import os
@@ -26,33 +26,33 @@ COUNT = LINES.count(b"\n")
 
 
 def checked(path: Path) -> Fingerprint:
-    """Return what a check sees of a file."""
+    """Return the fingerprint of a file, as a check makes it."""
     file = CsvFile(path)
     for _ in file.blocks():
         pass
-    return file.checked()
+    return file.fingerprint()
 
 
 def read(path: Path, known: Fingerprint) -> bytes:
-    """Return what is sent of a file that was checked."""
+    """Return the data that are sent of a checked file."""
     return b"".join(block.data for block in VerifiedFile(path, known).blocks())
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file of several blocks."""
+    """Return the path of a file of several blocks."""
     assert len(LINES) > 3 * BLOCK_BYTES
     return written(tmp_path / "m.csv", LINES)
 
 
-def packed(path: Path) -> Path:
-    """Return the same file as gzip, beside it."""
+def compressed(path: Path) -> Path:
+    """Return the same file as gzip, in the same folder."""
     return written(path.with_suffix(".csv.gz"), gzip.compress(path.read_bytes()))
 
 
-@pytest.mark.parametrize("form", [Path, packed], ids=["plain", "gzip"])
+@pytest.mark.parametrize("form", [Path, compressed], ids=["plain", "gzip"])
 def test_blocks_are_whole_lines_with_their_number(path: Path, form: Callable[[Path], Path]) -> None:
-    """Nothing is lost between blocks, and no line is cut."""
+    """No data are lost between blocks, and no line is cut."""
     blocks = list(CsvFile(form(path)).blocks())
     assert b"".join(block.data for block in blocks) == LINES
     for block in blocks:
@@ -61,8 +61,8 @@ def test_blocks_are_whole_lines_with_their_number(path: Path, form: Callable[[Pa
         assert block.data.startswith(b"%06d" % (block.line - 1))
 
 
-def test_a_byte_order_mark_is_taken_off_at_the_beginning_alone(tmp_path: Path) -> None:
-    """Elsewhere it is a character of a cell."""
+def test_a_byte_order_mark_is_removed_only_at_the_beginning(tmp_path: Path) -> None:
+    """In other places it is a character of a cell."""
     path = written(tmp_path / "m.csv", b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
     assert list(CsvFile(path).blocks()) == [Block(1, b"a\n\xef\xbb\xbfb\n")]
     assert read(path, checked(path)) == b"a\n\xef\xbb\xbfb\n"
@@ -83,16 +83,16 @@ def test_a_byte_order_mark_is_taken_off_at_the_beginning_alone(tmp_path: Path) -
 def test_a_young_last_line_without_a_newline_is_held_back(
     name: str, content: bytes, age: float, found: bytes, tmp_path: Path
 ) -> None:
-    """It may still be being written; a file that was left alone is whole."""
+    """It may still be being written; a file not modified for some time is complete."""
     data = gzip.compress(content) if name.lower().endswith("gz") else content
     file = CsvFile(written(tmp_path / name, data, age))
     assert b"".join(block.data for block in file.blocks()) == found
     assert file.held_back == (found != content)
-    assert read(file.path, file.checked()) == found
+    assert read(file.path, file.fingerprint()) == found
 
 
 def test_a_file_that_grows_while_it_is_checked_is_read_to_its_old_end(path: Path) -> None:
-    """Blocks break where they will break again when the file is sent."""
+    """Blocks must end at the same places when the file is sent."""
     file = CsvFile(path)
     blocks = file.blocks()
     found = [next(blocks).data]
@@ -100,11 +100,11 @@ def test_a_file_that_grows_while_it_is_checked_is_read_to_its_old_end(path: Path
         end.write(b"more" * BLOCK_BYTES)
     found += [block.data for block in blocks]
     assert b"".join(found) == LINES
-    assert read(path, file.checked()) == LINES
+    assert read(path, file.fingerprint()) == LINES
 
 
-def test_a_line_torn_by_a_growing_file_is_not_taken_for_two(tmp_path: Path) -> None:
-    """The part that is there when the check begins waits as a whole."""
+def test_an_incomplete_line_of_a_growing_file_is_not_read_as_two(tmp_path: Path) -> None:
+    """The whole line is left to the next run, also if the rest comes during the check."""
     path = written(tmp_path / "m.csv", b"a\n12", age=0)
     file = CsvFile(path)
     blocks = file.blocks()
@@ -113,20 +113,20 @@ def test_a_line_torn_by_a_growing_file_is_not_taken_for_two(tmp_path: Path) -> N
         end.write(b"34\nb\n")
     assert list(blocks) == []
     assert file.held_back
-    assert read(path, file.checked()) == b"a\n"
+    assert read(path, file.fingerprint()) == b"a\n"
 
 
-def test_what_can_not_be_read_was_not_checked(tmp_path: Path) -> None:
-    """There is no digest of nothing."""
+def test_a_file_that_can_not_be_read_has_an_empty_fingerprint(tmp_path: Path) -> None:
+    """Here, a file that does not exist."""
     file = CsvFile(tmp_path / "no.csv")
     with pytest.raises(FileNotFoundError):
         list(file.blocks())
-    assert file.checked() is NOTHING
+    assert file.fingerprint() is NOTHING
 
 
-@pytest.mark.parametrize("form", [Path, packed], ids=["plain", "gzip"])
+@pytest.mark.parametrize("form", [Path, compressed], ids=["plain", "gzip"])
 def test_rows_appended_after_the_check_wait(path: Path, form: Callable[[Path], Path]) -> None:
-    """Only what was checked is read, and that is no change."""
+    """Only the part that was checked is read; the file does not count as changed."""
     path = form(path)
     known = checked(path)
     more = b"more\n" if path.suffix == ".csv" else gzip.compress(b"more\n")
@@ -137,7 +137,7 @@ def test_rows_appended_after_the_check_wait(path: Path, form: Callable[[Path], P
 
 
 def test_a_last_line_without_newline_may_get_one(tmp_path: Path) -> None:
-    """The row is the same, and the next waits."""
+    """The row is the same; a row after it is left to the next run."""
     for end in (b"\n", b"\r\n", b"\nc\n"):
         path = written(tmp_path / "m.csv", b"a\nb")
         known = checked(path)
@@ -145,8 +145,8 @@ def test_a_last_line_without_newline_may_get_one(tmp_path: Path) -> None:
         assert read(path, known) == b"a\nb"
 
 
-def test_a_last_line_that_goes_on_is_a_change(tmp_path: Path) -> None:
-    """'12' was checked; '123' is another value."""
+def test_a_last_line_that_grows_is_a_change(tmp_path: Path) -> None:
+    """'12' was checked, and '123' is another value."""
     path = written(tmp_path / "m.csv", b"a,1\nb,12")
     known = checked(path)
     with path.open("ab") as end:
@@ -156,37 +156,37 @@ def test_a_last_line_that_goes_on_is_a_change(tmp_path: Path) -> None:
 
 
 def shorten(path: Path) -> None:
-    """Cut the last line."""
+    """Cut the end of the last line off."""
     os.truncate(path, path.stat().st_size - 10)
 
 
 def shorten_by_a_block(path: Path) -> None:
-    """Cut all but the first block."""
+    """Cut everything off but the first block."""
     os.truncate(path, len(next(CsvFile(path).blocks()).data))
 
 
 def alter_first(path: Path) -> None:
-    """Write another first digit, in place."""
+    """Overwrite the first digit."""
     with path.open("r+b") as file:
         file.write(b"9")
 
 
 def alter_last(path: Path) -> None:
-    """Write another last letter, in place."""
+    """Overwrite the last letter."""
     with path.open("r+b") as file:
         file.seek(-2, os.SEEK_END)
         file.write(b"X")
 
 
 def replace(path: Path) -> None:
-    """Put a copy in its place."""
+    """Replace the file by a copy."""
     copy = path.with_name("copy")
     copy.write_bytes(path.read_bytes())
     copy.replace(path)
 
 
 def empty(path: Path) -> None:
-    """Leave nothing of it."""
+    """Truncate the file to nothing."""
     path.write_bytes(b"")
 
 
@@ -196,10 +196,10 @@ CHANGES: list[Callable[[Path], None]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_changed_before_it_is_sent_is_told(
+def test_a_file_changed_before_it_is_sent_is_an_error(
     path: Path, change: Callable[[Path], None]
 ) -> None:
-    """Replaced, shortened, altered or gone: the error names the file."""
+    """Replaced, shortened, altered or deleted: the error names the file."""
     known = checked(path)
     change(path)
     with pytest.raises(FileChangedError, match=r"m\.csv: the file changed after it was checked"):
@@ -207,10 +207,10 @@ def test_a_file_changed_before_it_is_sent_is_told(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_changed_while_it_is_sent_is_told_at_its_end(
+def test_a_file_changed_while_it_is_sent_is_an_error_at_its_end(
     path: Path, change: Callable[[Path], None]
 ) -> None:
-    """Also where the change is in rows that were sent already."""
+    """Also if the change is in rows that were already sent."""
     known = checked(path)
     blocks = VerifiedFile(path, known).blocks()
     next(blocks)
@@ -221,16 +221,16 @@ def test_a_file_changed_while_it_is_sent_is_told_at_its_end(
 
 
 @pytest.mark.parametrize("change", [c for c in CHANGES if c not in {alter_first, alter_last}])
-def test_a_watch_sees_what_became_of_the_file(path: Path, change: Callable[[Path], None]) -> None:
-    """Between two blocks, without reading all of it."""
+def test_watch_detects_a_change(path: Path, change: Callable[[Path], None]) -> None:
+    """Between two blocks, without reading the whole file."""
     known = checked(path)
-    held = VerifiedFile(path, known)
-    blocks = held.blocks()
+    file = VerifiedFile(path, known)
+    blocks = file.blocks()
     next(blocks)
-    held.watch()
+    file.watch()
     change(path)
     with pytest.raises(FileChangedError):
-        held.watch()
+        file.watch()
 
 
 def _touched(path: Path, change: Callable[[Path], None]) -> None:
@@ -239,62 +239,62 @@ def _touched(path: Path, change: Callable[[Path], None]) -> None:
     os.utime(path, (before + 1, before + 1))
 
 
-def test_a_watch_compares_the_block_in_hand(path: Path) -> None:
-    """Its rows are on their way; those to come are compared when they are read."""
-    held = VerifiedFile(path, checked(path))
-    blocks = held.blocks()
+def test_watch_compares_the_newest_block(path: Path) -> None:
+    """Its rows are being sent; later blocks are compared when they are read."""
+    file = VerifiedFile(path, checked(path))
+    blocks = file.blocks()
     next(blocks)
     _touched(path, alter_last)
-    held.watch()
+    file.watch()
     _touched(path, alter_first)
     with pytest.raises(FileChangedError, match="altered"):
-        held.watch()
+        file.watch()
 
 
-def test_a_watch_takes_growth_and_a_touch_for_no_change(path: Path) -> None:
-    """Meters' files grow while they are sent."""
+def test_watch_accepts_growth_and_a_touch(path: Path) -> None:
+    """The files of meters grow while they are sent."""
 
     def grow(path: Path) -> None:
         with path.open("ab") as end:
             end.write(b"more\n")
 
-    held = VerifiedFile(path, checked(path))
-    blocks = held.blocks()
+    file = VerifiedFile(path, checked(path))
+    blocks = file.blocks()
     data = next(blocks).data
     for change in (Path.touch, grow):
         _touched(path, change)
-        held.watch()
+        file.watch()
     data += b"".join(block.data for block in blocks)
-    held.watch()
+    file.watch()
     assert data == LINES
 
 
-def test_a_watch_compares_all_once_all_is_read(path: Path) -> None:
-    """Rows that were put in order are sent long after the file was read."""
-    held = VerifiedFile(path, checked(path))
-    list(held.blocks())
+def test_watch_compares_all_blocks_of_a_file_read_to_its_end(path: Path) -> None:
+    """Sorted rows are sent long after the file was read."""
+    file = VerifiedFile(path, checked(path))
+    list(file.blocks())
     _touched(path, alter_first)
     with pytest.raises(FileChangedError, match="altered"):
-        held.watch()
+        file.watch()
 
 
-def test_a_watch_before_the_first_block_has_nothing_to_compare(path: Path) -> None:
-    """A delivery may watch its files as soon as it has a reader."""
+def test_watch_before_the_first_block_compares_no_data(path: Path) -> None:
+    """A stream may call `watch` as soon as it has a reader."""
     VerifiedFile(path, checked(path)).watch()
 
 
-def test_a_gzip_file_that_ends_with_a_block_is_shorter_all_the_same(path: Path) -> None:
-    """What is there is what was checked; the rest is missing."""
-    path = packed(path)
+def test_a_gzip_file_cut_at_the_end_of_a_block_is_shorter(path: Path) -> None:
+    """The blocks that are there are those that were checked, but the others are missing."""
+    path = compressed(path)
     known = checked(path)
     path.write_bytes(gzip.compress(next(CsvFile(path).blocks()).data))
     with pytest.raises(FileChangedError, match="shorter"):
         read(path, known)
 
 
-def test_a_gzip_file_altered_inside_is_told(path: Path) -> None:
-    """Packed again with other rows, at the same inode."""
-    path = packed(path)
+def test_a_gzip_file_with_other_rows_is_an_error(path: Path) -> None:
+    """It was compressed again in place, with the same inode."""
+    path = compressed(path)
     known = checked(path)
     for content in (LINES[:-10], LINES.replace(b"some", b"more")):
         path.write_bytes(gzip.compress(content))
@@ -306,7 +306,7 @@ def test_a_gzip_file_altered_inside_is_told(path: Path) -> None:
 
 
 def peak_of(run: Callable[[], object]) -> int:
-    """Return the most memory that Python held meanwhile, in bytes."""
+    """Return the peak of the memory (bytes) that Python allocates during a call."""
     tracemalloc.start()
     try:
         run()
@@ -322,8 +322,8 @@ def _sparse(path: Path, size: int) -> Path:
     return path
 
 
-def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
-    """A file of zeros is one line; only its beginning is kept."""
+def test_an_endless_line_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A file of zeros is a single line; only its beginning is kept."""
     path = _sparse(tmp_path / "m.csv", 64 * LONGEST_LINE)
     sizes: list[int] = []
     peak = peak_of(lambda: sizes.extend(len(block.data) for block in CsvFile(path).blocks()))
@@ -331,8 +331,8 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     assert peak < 6 * LONGEST_LINE
 
 
-def test_lines_behind_one_that_is_too_long_keep_their_numbers(tmp_path: Path) -> None:
-    """The rest of the line is passed over."""
+def test_lines_after_one_that_is_too_long_keep_their_numbers(tmp_path: Path) -> None:
+    """The rest of the long line is skipped."""
     path = written(tmp_path / "m.csv", b"a\n" + b"x" * 3 * LONGEST_LINE + b"\n" + LINES)
     blocks: Iterator[Block] = CsvFile(path).blocks()
     assert next(blocks).data.count(b"\n") == 2
@@ -340,7 +340,7 @@ def test_lines_behind_one_that_is_too_long_keep_their_numbers(tmp_path: Path) ->
     assert (following.line, following.data[:6]) == (3, b"000000")
 
 
-def test_a_packed_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
-    """A gzip file can be a thousand times its size."""
+def test_an_endless_compressed_line_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A gzip file can be a thousand times larger when it is uncompressed."""
     path = written(tmp_path / "m.csv.gz", gzip.compress(b"\0" * 64 * LONGEST_LINE))
     assert peak_of(lambda: list(CsvFile(path).blocks())) < 6 * LONGEST_LINE

@@ -1,4 +1,4 @@
-"""What holds for any CSV: numbers, instants, the two ways of reading, the order of rows."""
+"""Properties of any CSV: numbers, instants, fast and slow path, the order of rows."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swarm.csv import CheckResult
-from swarm.csv.numbers import number
+from swarm.csv.numbers import are_equal, number
 from swarm.localtime import Zone, midnight
 from swarm.packet import body, digest, instant_of, packet, timestamp
 from tests.support.meters import kinds, looked_at, sent, told, written
@@ -29,7 +29,7 @@ YEARS = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2037, 12, 31, tzinfo=UTC))
 quick = settings(
     max_examples=60,
     deadline=None,
-    # The one folder is meant to be shared: each example writes its file anew.
+    # All examples may share the folder: each one overwrites the file.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 decimals = st.from_regex(
@@ -44,7 +44,7 @@ decimals = st.from_regex(
 @quick
 @given(st.lists(decimals, min_size=1, max_size=30))
 def test_any_decimal_text_reaches_the_packet_exactly(tmp_path: Path, cells: list[str]) -> None:
-    """As a decimal: however many digits, no value goes through rounding."""
+    """Values are decimals: no value is rounded, whatever its number of digits."""
     start = datetime(2023, 1, 1)
     text = "".join(f"{start + timedelta(hours=n)},{cell}\n" for n, cell in enumerate(cells))
     rows = sent(written(tmp_path / "m.csv", text))
@@ -56,15 +56,16 @@ def test_any_decimal_text_reaches_the_packet_exactly(tmp_path: Path, cells: list
 
 
 @given(decimals, decimals)
-def test_digests_are_equal_where_the_values_are(one: str, other: str) -> None:
-    """And only there."""
+def test_digests_are_equal_if_the_values_are(one: str, other: str) -> None:
+    """And only then; `are_equal` finds the same."""
     digests = [digest(body(("value",), number(cell))) for cell in (one, other)]
     assert (digests[0] == digests[1]) == (Decimal(one) == Decimal(other))
+    assert (digests[0] == digests[1]) == are_equal(number(one), number(other))
 
 
 @given(st.integers(-(10**20), 10**20), st.integers(-25, 25), st.integers(0, 12))
 def test_the_digest_is_of_the_value_not_of_its_form(value: int, power: int, zeros: int) -> None:
-    """Exponents, and zeros at the end, change nothing."""
+    """Exponents, and zeros at the end, do not change the digest."""
     plain = f"{Decimal(f'{value}e{power}'):f}"
     padded = plain + ("" if "." in plain else ".0") + "0" * zeros
     forms = {f"{value}e{power}", f"{value}{'0' * zeros}E{power - zeros}", plain, padded}
@@ -111,7 +112,7 @@ def moments(draw: st.DrawFn) -> tuple[str, int]:
 def test_any_instant_survives_its_local_time(
     tmp_path: Path, moment: tuple[str, int], layout: str
 ) -> None:
-    """Instant -> the clock on the wall -> CSV -> packet -> the same instant."""
+    """Instant -> local time -> CSV -> packet -> the same instant."""
     name, instant = moment
     layout = layout if datetime(1969, 1, 2, tzinfo=UTC).timestamp() < instant else "%Y%m%d%H%M%S"
     local = datetime.fromtimestamp(instant, ZoneInfo(name))
@@ -128,17 +129,17 @@ def test_any_instant_survives_its_local_time(
 def test_any_meter_in_step_is_read_through_a_clock_change(
     tmp_path: Path, data: st.DataObject, minutes: int, after: int
 ) -> None:
-    """``infer``: rows at a fixed interval come back at that interval, wherever the file ends."""
+    """``infer``: rows at a fixed interval are read at that interval, wherever the file ends."""
     name = data.draw(st.sampled_from([zone for zone in ZONES if changes(zone)]))
     change = data.draw(st.sampled_from(changes(name)))
-    # It begins ahead of what is repeated: a file that begins inside can't tell that it does.
+    # The file begins before the repeated hour: if it began inside, its pass would not be known.
     instants = [change + n * minutes * 60 for n in range(-200 // minutes, after)]
     times = [datetime.fromtimestamp(n, ZoneInfo(name)).replace(tzinfo=None) for n in instants]
     path = written(tmp_path / "m.csv", "".join(f"{time},{n}\n" for n, time in enumerate(times)))
     assert [row.instant // 1000 for row in sent(path, timezone=name)] == instants
 
 
-# The two ways of reading
+# The fast and the slow path
 
 
 dates = st.one_of(
@@ -152,7 +153,7 @@ plain_numbers = st.sampled_from(["1", "-2.50", "0", "123456.789", "-0", "0.001"]
 
 @st.composite
 def files(draw: st.DrawFn) -> str:
-    """Draw a file of one kind or another, plain or not."""
+    """Draw a file, plain or not."""
     columns = draw(st.sampled_from([1, 1, 21]))
     cell = draw(st.sampled_from([numbers, plain_numbers]))
     row = st.tuples(dates, st.lists(cell, min_size=columns, max_size=columns))
@@ -163,21 +164,21 @@ def files(draw: st.DrawFn) -> str:
     return end.join(lines) + draw(st.sampled_from(["", end]))
 
 
-def _seen(found: CheckResult) -> tuple[Any, ...]:
+def _summary(found: CheckResult) -> tuple[Any, ...]:
     return kinds(found), found.problem_count, found.rows, found.filtered, found.registers
 
 
 @settings(quick, max_examples=60)
 @given(files())
-def test_both_ways_of_reading_agree_on_any_file(tmp_path: Path, content: str) -> None:
-    """A blank beside each comma makes a block go line by line, and means nothing else."""
+def test_both_paths_agree_on_any_file(tmp_path: Path, content: str) -> None:
+    """A blank next to each comma forces the slow path, and has no other effect."""
     paths = [
-        written(tmp_path / "quick.csv", content),
+        written(tmp_path / "fast.csv", content),
         written(tmp_path / "slow.csv", content.replace(",", " , ")),
     ]
     rules: dict[str, Any] = {"timezone": "Europe/Dublin", "duplicates": "last"}
     found = [looked_at(path, **rules) for path in paths]
-    assert _seen(found[0]) == _seen(found[1])
+    assert _summary(found[0]) == _summary(found[1])
     if found[0].is_sound:
         rows = [sent(path, **rules) for path in paths]
         assert [row[:5] for row in rows[0]] == [row[:5] for row in rows[1]]
@@ -192,7 +193,7 @@ def shuffles(draw: st.DrawFn) -> tuple[list[str], list[str], int]:
     instants = draw(st.lists(st.integers(0, 25_000), unique=True, min_size=1, max_size=60))
     zone = ZoneInfo("Europe/Dublin")
     start = int(datetime(2023, 1, 1, tzinfo=UTC).timestamp())
-    # Months without the repeated hour, which only the order of the file can tell.
+    # Months without a repeated hour, in which the passes depend on the order of the file.
     times = [datetime.fromtimestamp(start + n * 900, zone) for n in sorted(instants)]
     rows = [f"{time:%Y-%m-%d %H:%M:%S},{n}\n" for n, time in enumerate(times)]
     repeats = draw(st.lists(st.sampled_from(rows), max_size=5))
@@ -204,7 +205,7 @@ def shuffles(draw: st.DrawFn) -> tuple[list[str], list[str], int]:
 def test_any_order_of_rows_over_any_files_is_the_same_stream(
     tmp_path: Path, shuffle: tuple[list[str], list[str], int]
 ) -> None:
-    """Sorted, without the exact repeats."""
+    """The rows are sorted, without exact repeats."""
     rows, mixed, count = shuffle
     plain = sent(written(tmp_path / "m.csv", "".join(rows)), timezone="Europe/Dublin")
     parts = ["".join(mixed[n::count]) for n in range(count)]
@@ -213,7 +214,7 @@ def test_any_order_of_rows_over_any_files_is_the_same_stream(
     assert looked_at(*paths, timezone="Europe/Dublin").filtered == len(mixed) - len(rows)
 
 
-# Anything at all
+# Any content
 
 
 RULES: list[dict[str, Any]] = [
@@ -241,7 +242,7 @@ pieces = st.sampled_from(
 def test_the_check_never_fails(
     tmp_path: Path, content: str | bytes, rules: dict[str, Any], name: str
 ) -> None:
-    """Whatever stands in a file, it is sound or has problems; a sound one can be sent."""
+    """A file with any content is sound or has problems; a sound one can be sent."""
     path = written(tmp_path / name, content)
     found = looked_at(path, **rules)
     for problem in found.problems:
@@ -256,11 +257,11 @@ def test_the_check_never_fails(
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 100_000])
 def test_random_bytes_are_problems(size: int, tmp_path: Path) -> None:
-    """A file of another kind altogether."""
+    """Random data are not read as rows."""
     assert not looked_at(written(tmp_path / "m.csv", os.urandom(size))).is_sound
 
 
 @given(st.dates())
 def test_midnight_is_the_day_number(day: Any) -> None:
-    """Over the whole calendar."""
+    """For each day of the calendar."""
     assert midnight(str(day)) // 86_400_000 == (day - datetime(1970, 1, 1).date()).days

@@ -1,4 +1,4 @@
-"""A meter's files -> rows in order of time, and what a survey tells of them."""
+"""A meter's files -> rows in order of time, and the result of their check."""
 
 import gzip
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from swarm.config.settings import CsvRules
 from swarm.csv import MeterReader, Row, Window, check_files
-from swarm.csv import scan as filescan
+from swarm.csv import scan as csv_scan
 from swarm.csv.file import BLOCK_BYTES, CsvFile
 from swarm.csv.gaps import IntervalTracker
 from swarm.errors import FileChangedError
@@ -29,17 +29,17 @@ DUBLIN = "Europe/Dublin"
 
 
 def lines(count: int, first: int = 0, minutes: int = 15) -> list[str]:
-    """Return rows that follow one another; the value is the row's number."""
+    """Return rows at a fixed interval; the value is the row's number."""
     return [f"{START + timedelta(minutes=minutes * n)},{n}\n" for n in range(first, first + count)]
 
 
 def values(rows: list[Row]) -> list[str]:
-    """Return the cells of rows."""
+    """Return the values of rows, as text."""
     return [row.cells for row in rows]
 
 
 def window(since: str | None = None, until: str | None = None) -> Window:
-    """Return a window of ISO times."""
+    """Return a window between two ISO times."""
     return Window(*(wall_of(datetime.fromisoformat(t)) if t else None for t in (since, until)))
 
 
@@ -57,17 +57,17 @@ def test_the_real_files_are_sound(name: str) -> None:
 
 
 def test_the_real_files_have_both_offsets_in_november() -> None:
-    """The hour from one o'clock occurs twice, an hour apart."""
+    """The hour from 01:00 occurs twice, with two offsets."""
     rows = sent(SAMPLES / "il-gas-therm-hourly.csv", timezone="America/Chicago")
     times = [time for time, _ in told(rows)]
     for day in ("2016-11-06", "2017-11-05"):
-        place = times.index(f"{day}T01:00:00.000-05:00")
-        assert times[place + 1] == f"{day}T01:00:00.000-06:00"
+        index = times.index(f"{day}T01:00:00.000-05:00")
+        assert times[index + 1] == f"{day}T01:00:00.000-06:00"
     assert "2017-03-12T02:00:00.000-06:00" not in times
 
 
 def test_a_real_file_is_not_sound_in_another_zone() -> None:
-    """Dublin's clocks skip other hours, and repeat other ones."""
+    """The clocks of Dublin skip and repeat other hours."""
     found = looked_at(SAMPLES / "il-gas-therm-hourly.csv", timezone=DUBLIN)
     assert {problem.kind for problem in found.problems} == {"nonexistent time", "conflict"}
     assert all("timezone" in problem.message for problem in found.problems)
@@ -76,19 +76,19 @@ def test_a_real_file_is_not_sound_in_another_zone() -> None:
 # The order of time
 
 
-def test_rows_out_of_order_are_put_in_order(tmp_path: Path) -> None:
-    """With a notice that says how many."""
+def test_rows_out_of_order_are_sorted(tmp_path: Path) -> None:
+    """A notice has their number."""
     shuffled = lines(1000)
     random.Random(3).shuffle(shuffled)
     path = written(tmp_path / "m.csv", "".join(shuffled))
     assert values(sent(path)) == [str(n) for n in range(1000)]
     (notice,) = looked_at(path).notices
     assert notice.startswith(f"{path}: ")
-    assert notice.endswith(" rows out of order: put in order before sending")
+    assert notice.endswith(" rows out of order: sorted before sending")
 
 
 def test_rows_keep_the_line_of_their_file(tmp_path: Path) -> None:
-    """A rejected row can be found, wherever it went."""
+    """The line of a rejected row can be found, also after sorting."""
     path = written(tmp_path / "m.csv", "".join(reversed(lines(3))))
     assert [(row.line, row.text) for row in sent(path)] == [
         (3 - n, line.strip()) for n, line in enumerate(lines(3))
@@ -96,7 +96,7 @@ def test_rows_keep_the_line_of_their_file(tmp_path: Path) -> None:
 
 
 def test_exact_repeats_are_dropped_with_a_notice(tmp_path: Path) -> None:
-    """Also where the same value is written in another way, or far down."""
+    """Also if the value is written in another way, or if the repeat is far down in the file."""
     path = written(
         tmp_path / "m.csv", "".join(lines(3)) + lines(1)[0] + lines(1, 2)[0][:-1] + ".0\n"
     )
@@ -109,14 +109,14 @@ def test_exact_repeats_are_dropped_with_a_notice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("choice", "value"), [("first", "1"), ("last", "3")])
 def test_one_of_conflicting_rows_can_be_chosen(choice: str, value: str, tmp_path: Path) -> None:
-    """In the order of the file, also where others lie between them."""
+    """First and last are by the order of the file, also with other rows between them."""
     path = written(tmp_path / "m.csv", f"{START},1\n{START},2\n{lines(1, 1)[0]}{START},3\n")
     assert values(sent(path, duplicates=choice)) == [value, "1"]
     assert looked_at(path, duplicates=choice).filtered == 2
 
 
-def test_conflicting_rows_are_all_told(tmp_path: Path) -> None:
-    """The later row is the problem; the message names the earlier."""
+def test_conflicting_rows_are_all_reported(tmp_path: Path) -> None:
+    """The problem is at the later row; the message names the earlier one."""
     path = written(tmp_path / "m.csv", "".join(lines(3)) + f"{START},7\n{START},8\n")
     found = looked_at(path)
     assert kinds(found) == [(4, 1, "conflict"), (5, 1, "conflict")]
@@ -124,8 +124,8 @@ def test_conflicting_rows_are_all_told(tmp_path: Path) -> None:
     assert (found.rows, found.filtered, found.ends) == (5, 0, ())
 
 
-def test_conflicts_are_told_with_the_other_problems(tmp_path: Path) -> None:
-    """All of a file in one round, in its order."""
+def test_conflicts_are_reported_with_the_other_problems(tmp_path: Path) -> None:
+    """One check reports all problems of a file, in its order."""
     first, second, third = lines(3)
     text = f"{first}{first[:-2]}x\n{START},7\n{second}{third[:-1]},9\n{second[:-2]}8\n"
     path = written(tmp_path / "m.csv", text)
@@ -137,8 +137,8 @@ def test_conflicts_are_told_with_the_other_problems(tmp_path: Path) -> None:
     ]
 
 
-def test_conflicts_between_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
-    """Also where the problem stands in the other file, and behind its first twenty."""
+def test_conflicts_between_files_are_reported_with_the_other_problems(tmp_path: Path) -> None:
+    """Also if other problems are in the other file, and more than twenty."""
     bad = [f"{line[:-2]}x\n" for line in lines(30, 5)]
     one = written(tmp_path / "1.csv", "".join(lines(2) + bad))
     two = written(tmp_path / "2.csv", f"{START},7\n")
@@ -147,8 +147,8 @@ def test_conflicts_between_files_are_told_with_the_other_problems(tmp_path: Path
     assert found.problem_count == 31
 
 
-def test_a_row_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
-    """A local time that fits neither pass is no conflict as well."""
+def test_a_row_that_can_not_be_read_is_reported_once(tmp_path: Path) -> None:
+    """A local time that fits neither pass is not reported as a conflict, too."""
     hour = "2023-10-29 02:30:00"
     text = f"2023-10-29 01:30:00,0\n{hour},1\n{hour},2\n{hour},3\n2023-10-29 03:30:00,x\n"
     found = looked_at(written(tmp_path / "m.csv", text), timezone="Europe/Rome")
@@ -156,14 +156,14 @@ def test_a_row_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
 
 
 def test_many_conflicts_are_counted(tmp_path: Path) -> None:
-    """Two exports of one year would fill the screen."""
+    """Two different exports of one year have a conflict in each row."""
     other = [line.replace(",", ",9") for line in lines(100)]
     found = looked_at(written(tmp_path / "m.csv", "".join(lines(100) + other)))
     assert (len(found.problems), found.problem_count) == (20, 100)
 
 
 def test_a_row_without_some_values_conflicts_with_a_full_one(tmp_path: Path) -> None:
-    """An empty cell is not the same as any number."""
+    """An empty cell does not equal any number."""
     path = written(tmp_path / "m.csv", f"{START},1,\n{START},1,2\n")
     assert kinds(looked_at(path, columns=("aP_1", "aP_2"))) == [(2, 1, "conflict")]
 
@@ -172,7 +172,7 @@ def test_a_row_without_some_values_conflicts_with_a_full_one(tmp_path: Path) -> 
 
 
 def test_files_that_follow_one_another_are_one_stream(tmp_path: Path) -> None:
-    """In order of time, whatever order they are named in; without a notice."""
+    """In order of time, in whichever order they are named; there is no notice."""
     second = written(tmp_path / "a.csv", "".join(lines(50, 50)))
     first = written(tmp_path / "b.csv", "".join(lines(50)))
     rows = sent(second, first)
@@ -182,21 +182,21 @@ def test_files_that_follow_one_another_are_one_stream(tmp_path: Path) -> None:
 
 
 def test_files_that_overlap_are_merged(tmp_path: Path) -> None:
-    """Row by row, and each file may be out of order by itself."""
+    """Row by row; each file may also be out of order."""
     odd = written(tmp_path / "odd.csv", "".join(lines(100)[1::2][::-1]))
     even = written(tmp_path / "even.csv", "".join(lines(100)[::2]))
     assert values(sent(odd, even)) == [str(n) for n in range(100)]
 
 
 def test_common_rows_of_files_are_sent_once(tmp_path: Path) -> None:
-    """Monthly exports often share the row at midnight."""
+    """Exports of two days often both have the row at midnight."""
     files = [written(tmp_path / f"{day}.csv", "".join(lines(97, day * 96))) for day in range(30)]
     assert values(sent(*files)) == [str(n) for n in range(30 * 96 + 1)]
     assert looked_at(*files).filtered == 29
 
 
 def test_a_conflict_between_files_names_both(tmp_path: Path) -> None:
-    """The problem is the later file's, in the order that they are named in."""
+    """The problem is in the later file, in the order in which they are named."""
     one = written(tmp_path / "one.csv", "".join(lines(3)))
     two = written(tmp_path / "two.csv", f"{START},7\n")
     found = looked_at(one, two)
@@ -206,7 +206,7 @@ def test_a_conflict_between_files_names_both(tmp_path: Path) -> None:
 
 
 def test_files_of_one_meter_have_the_same_columns(tmp_path: Path) -> None:
-    """What belongs to which register could not be told."""
+    """Otherwise it would not be known which column belongs to which register."""
     one = written(tmp_path / "one.csv", "".join(lines(3)))
     two = written(tmp_path / "two.csv", f"2024-01-01 00:00:00,1{',' * 20}\n")
     found = looked_at(one, two)
@@ -214,14 +214,14 @@ def test_files_of_one_meter_have_the_same_columns(tmp_path: Path) -> None:
     assert found.problems[0].file == str(two)
 
 
-def test_a_file_that_is_missing_spoils_its_meter(tmp_path: Path) -> None:
-    """The sound ones beside it are not sent."""
+def test_a_missing_file_is_a_problem_of_its_meter(tmp_path: Path) -> None:
+    """The meter's other files are not sent either."""
     found = looked_at(written(tmp_path / "one.csv", "".join(lines(3))), tmp_path / "two.csv")
     assert (kinds(found), found.is_sound) == ([(1, 1, "file")], False)
 
 
-def test_gzip_files_are_read_beside_plain_ones(tmp_path: Path) -> None:
-    """Old months are often packed."""
+def test_gzip_files_are_read_together_with_plain_ones(tmp_path: Path) -> None:
+    """Old months are often compressed."""
     old = written(tmp_path / "old.csv.gz", gzip.compress("".join(lines(10)).encode()))
     new = written(tmp_path / "new.csv", "".join(lines(10, 10)))
     assert values(sent(new, old)) == [str(n) for n in range(20)]
@@ -231,7 +231,7 @@ def test_gzip_files_are_read_beside_plain_ones(tmp_path: Path) -> None:
 
 
 def test_since_and_until_are_local_times(tmp_path: Path) -> None:
-    """Since <= time < until, by the clock on the meter's wall."""
+    """Since <= time < until, in the meter's local time."""
     path = written(tmp_path / "m.csv", "".join(lines(96)))
     rows = sent(path, window=window("2023-01-01T06:00", "2023-01-01T12:00"), timezone="Asia/Tokyo")
     assert (values(rows)[0], values(rows)[-1]) == ("24", "47")
@@ -241,7 +241,7 @@ def test_since_and_until_are_local_times(tmp_path: Path) -> None:
 
 
 def test_repeats_outside_the_window_count_once(tmp_path: Path) -> None:
-    """Each row is filtered for one reason."""
+    """Each row is filtered for one reason only."""
     path = written(tmp_path / "m.csv", "".join(lines(4) * 2))
     found = looked_at(path, window=window("2023-01-01T00:30"))
     assert (found.rows, found.filtered) == (8, 6)
@@ -252,7 +252,7 @@ def test_repeats_outside_the_window_count_once(tmp_path: Path) -> None:
 
 
 def clocks(day: str, *times: str) -> str:
-    """Return rows at clock times of a day; the value is the row's number."""
+    """Return rows at local times of a day; the value is the row's number."""
     return "".join(f"{day} {time}:00,{n}\n" for n, time in enumerate(times))
 
 
@@ -282,15 +282,15 @@ OCTOBER = "2023-10-29"
 def test_the_repeated_hour_is_inferred(
     times: tuple[str, ...], expected: list[str], tmp_path: Path
 ) -> None:
-    """Going back or repeating begins the second pass; all times twice: first is first."""
+    """A step back or a repeated time begins the second pass."""
     rows = sent(written(tmp_path / "m.csv", clocks(OCTOBER, *times)), timezone=DUBLIN)
     found = [time[11:16] + time[-6:] for time, _ in told(sorted(rows, key=lambda row: row.line))]
     assert found == expected
     assert [row.instant for row in rows] == sorted(row.instant for row in rows)
 
 
-def test_what_fits_neither_pass_is_told(tmp_path: Path) -> None:
-    """A third pass, and a step back inside the second."""
+def test_rows_that_fit_neither_pass_are_reported(tmp_path: Path) -> None:
+    """Here, a third pass, and a step back in the second pass."""
     path = written(tmp_path / "m.csv", clocks(OCTOBER, "01:00", "01:30", "01:30", "01:00", "01:30"))
     found = looked_at(path, timezone=DUBLIN)
     assert kinds(found) == [(4, 1, "ambiguous time")]
@@ -299,21 +299,21 @@ def test_what_fits_neither_pass_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rule", "offset"), [("first", "+01:00"), ("second", "+00:00")])
-def test_the_repeated_hour_can_be_told(rule: str, offset: str, tmp_path: Path) -> None:
-    """Every row of it has the offset that was chosen."""
+def test_the_pass_of_the_repeated_hour_can_be_set(rule: str, offset: str, tmp_path: Path) -> None:
+    """All rows of the hour have the offset of the chosen pass."""
     path = written(tmp_path / "m.csv", clocks(OCTOBER, "01:00", "01:30"))
     rows = sent(path, timezone=DUBLIN, ambiguous_time=rule)
     assert [time[-6:] for time, _ in told(rows)] == [offset] * 2
 
 
 def test_the_repeated_hour_read_one_way_makes_conflicts(tmp_path: Path) -> None:
-    """Two rows of one instant are told, not lost."""
+    """Two rows of one instant are reported; none is dropped."""
     path = written(tmp_path / "m.csv", clocks(OCTOBER, "01:00", "01:00"))
     assert kinds(looked_at(path, timezone=DUBLIN, ambiguous_time="first")) == [(2, 1, "conflict")]
 
 
 def test_a_row_keeps_its_reading_when_the_file_grows(tmp_path: Path) -> None:
-    """Whatever was there before is the same row afterwards."""
+    """Rows that were there before have the same instants afterwards."""
     times = ("00:45", "01:00", "01:20", "01:40", "01:00", "01:20", "01:40", "02:00")
     whole = sent(written(tmp_path / "m.csv", clocks(OCTOBER, *times)), timezone=DUBLIN)
     for end in range(1, len(times)):
@@ -322,7 +322,7 @@ def test_a_row_keeps_its_reading_when_the_file_grows(tmp_path: Path) -> None:
 
 
 def test_each_file_has_its_own_passes(tmp_path: Path) -> None:
-    """Two exports with the same rows do not make the second pass of the first."""
+    """The same rows in a second export are not the second pass of the first export's rows."""
     files = [
         written(tmp_path / name, clocks(OCTOBER, "00:00", "01:00", "01:00"))
         for name in ("a.csv", "b.csv")
@@ -331,14 +331,14 @@ def test_each_file_has_its_own_passes(tmp_path: Path) -> None:
 
 
 def test_files_meet_in_a_repeated_hour_that_only_the_count_can_read(tmp_path: Path) -> None:
-    """The period of such a file is known when all of it is."""
+    """The period of such a file is known only when the whole file has been read."""
     one = written(tmp_path / "one.csv", clocks(OCTOBER, "00:10", "01:10"))
     two = written(tmp_path / "two.csv", clocks(OCTOBER, "01:30", "01:00", "01:30", "01:00"))
     assert values(sent(one, two, timezone=DUBLIN)) == ["0", "1", "1", "0", "3", "2"]
 
 
 def test_shuffled_days_without_the_second_pass_are_the_same_days(tmp_path: Path) -> None:
-    """Loggers that leave the repeated hour out once: each of its times is the first."""
+    """If a logger leaves out the second pass, each time of the hour is of the first pass."""
     day = datetime(2023, 10, 28)
     rows = [f"{day + timedelta(minutes=15 * n)},{n}\n" for n in range(300)]
     plain = sent(written(tmp_path / "a.csv", "".join(rows)), timezone=DUBLIN)
@@ -359,7 +359,7 @@ def test_half_hour_changes(tmp_path: Path) -> None:
 
 
 def test_historical_offsets_with_seconds_keep_the_instant(tmp_path: Path) -> None:
-    """The wire has whole minutes: the local time moves by the seconds that are cut."""
+    """Packets have offsets in whole minutes: the local time moves by the seconds cut off."""
     path = written(tmp_path / "m.csv", "1950-06-01 12:00:00,1\n")
     (row,) = sent(path, timezone="Africa/Monrovia")
     ((time, _),) = told([row])
@@ -368,7 +368,7 @@ def test_historical_offsets_with_seconds_keep_the_instant(tmp_path: Path) -> Non
 
 
 def test_the_ends_of_the_calendar(tmp_path: Path) -> None:
-    """Years 1 and 9999 go out as they are, where they can be written."""
+    """Times in the years 1 and 9999 are sent unchanged."""
     path = written(tmp_path / "m.csv", "0001-01-01 00:00:00,1\n9999-12-31 23:59:59,2\n")
     assert [time for time, _ in told(sent(path))] == [
         "0001-01-01T00:00:00.000+00:00",
@@ -376,7 +376,7 @@ def test_the_ends_of_the_calendar(tmp_path: Path) -> None:
     ]
 
 
-# What is made of rows
+# Shift, UTC, padding and power
 
 
 def test_route_utc_sends_utc(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_route_utc_sends_utc(tmp_path: Path) -> None:
 
 
 def test_a_shift_moves_the_instant_over_a_clock_change(tmp_path: Path) -> None:
-    """The offset is that of the new time."""
+    """The offset is that of the shifted time."""
     path = written(tmp_path / "m.csv", "2023-10-29 00:45:00,1\n2023-10-29 02:45:00,2\n")
     assert [time for time, _ in told(sent(path, timezone=DUBLIN, shift=5400.0))] == [
         "2023-10-29T01:15:00.000+00:00",
@@ -397,14 +397,14 @@ def test_a_shift_moves_the_instant_over_a_clock_change(tmp_path: Path) -> None:
 
 
 def test_a_shift_keeps_the_offsets_of_the_csv(tmp_path: Path) -> None:
-    """Rows that bring their offset keep it."""
+    """Rows with an offset of their own keep it."""
     path = written(tmp_path / "m.csv", "2023-07-01T12:00:00+0500,1\n")
     rules: dict[str, Any] = {"timezone": DUBLIN, "timestamp_format": "%Y-%m-%dT%H:%M:%S%z"}
     assert told(sent(path, shift=60.0, **rules)) == [("2023-07-01T12:01:00.000+05:00", "1")]
 
 
-def test_a_padding_packet_goes_ahead_of_all(tmp_path: Path) -> None:
-    """At the first time, unshifted, with the second value; it counts as a row."""
+def test_a_padding_packet_is_sent_first(tmp_path: Path) -> None:
+    """It has the first time, not shifted, and the second value; it counts as a row."""
     path = written(tmp_path / "m.csv", "".join(lines(3)))
     assert told(sent(path, shift=900.0, pad_first=True)) == [
         ("2023-01-01T00:00:00.000+00:00", "1"),
@@ -416,7 +416,7 @@ def test_a_padding_packet_goes_ahead_of_all(tmp_path: Path) -> None:
 
 
 def test_the_padding_packet_is_the_same_in_any_order_and_window(tmp_path: Path) -> None:
-    """It belongs to the file's first row, and is outside where that is outside."""
+    """It belongs to the file's first row, and is outside the window if that is outside."""
     rules: dict[str, Any] = {"shift": 900.0, "pad_first": True}
     path = written(tmp_path / "m.csv", "".join(lines(3)))
     mixed = written(tmp_path / "mixed.csv", "".join(lines(3)[::-1]))
@@ -430,7 +430,7 @@ def test_the_padding_packet_is_the_same_in_any_order_and_window(tmp_path: Path) 
 
 
 def test_one_row_or_no_shift_leaves_nothing_to_pad(tmp_path: Path) -> None:
-    """The packet would have no value, or the first row's time: a notice says so."""
+    """The packet would have no value, or the time of the first row; there is a notice."""
     one, two = (written(tmp_path / f"{n}.csv", "".join(lines(n))) for n in (1, 2))
     assert len(sent(one, shift=900.0, pad_first=True)) == 1
     assert "no second row" in looked_at(one, shift=900.0, pad_first=True).notices[0]
@@ -439,7 +439,7 @@ def test_one_row_or_no_shift_leaves_nothing_to_pad(tmp_path: Path) -> None:
 
 
 def test_power_comes_from_energy_after_the_shift(tmp_path: Path) -> None:
-    """pC_1 = v, aP_1 = v * 60 / minutes; the padding packet has both too."""
+    """pC_1 = v, aP_1 = v * 60 / minutes; the padding packet has both registers, too."""
     path = written(tmp_path / "m.csv", "".join(lines(2, 1)))
     rules: dict[str, Any] = {"power_from_energy": 15.0, "shift": 900.0, "pad_first": True}
     assert values(sent(path, **rules)) == ["8,2", "4,1", "8,2"]
@@ -449,8 +449,8 @@ def test_power_comes_from_energy_after_the_shift(tmp_path: Path) -> None:
 # Files that change
 
 
-def test_a_survey_survives_the_way_between_processes(tmp_path: Path) -> None:
-    """It is made in one worker and used in another."""
+def test_a_result_can_be_pickled(tmp_path: Path) -> None:
+    """One worker process makes it, and another one uses it."""
     path = written(tmp_path / "m.csv", "".join(lines(10)[::-1]))
     found = looked_at(path)
     assert pickle.loads(pickle.dumps(found)) == found
@@ -474,7 +474,7 @@ def _altered(path: Path) -> None:
 def test_a_file_that_changes_while_it_is_sent_stops_its_meter(
     change: Callable[[Path], None], backward: bool, tmp_path: Path
 ) -> None:
-    """In order or not, the watch sees it, and the end of the file as well."""
+    """In order or not, `watch` detects it, or else the end of the file."""
     content = lines(5000)[:: -1 if backward else 1]
     path = written(tmp_path / "m.csv", "".join(content))
     meter = meter_of(path)
@@ -491,8 +491,8 @@ def test_a_file_that_changes_while_it_is_sent_stops_its_meter(
             list(rows)
 
 
-def test_others_have_their_turn_with_every_block(tmp_path: Path) -> None:
-    """Also while a file is sorted, which itself is called aside."""
+def test_control_is_yielded_with_every_block(tmp_path: Path) -> None:
+    """Also while a file is sorted; the sort itself runs in a thread."""
     for step in (1, -1):
         path = written(tmp_path / f"m{step}.csv", "".join(lines(8000)[::step]))
         meter, polite = meter_of(path), Polite()
@@ -504,7 +504,7 @@ def test_others_have_their_turn_with_every_block(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_appended_wait(tmp_path: Path) -> None:
-    """Growth is no change."""
+    """A file that only grows has not changed."""
     path = written(tmp_path / "m.csv", "".join(lines(5)))
     meter = meter_of(path)
     reader = MeterReader(meter, check_files(meter, Window()).spans, Window())
@@ -520,12 +520,12 @@ def test_rows_that_are_appended_wait(tmp_path: Path) -> None:
 def test_a_file_that_changes_during_the_check_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second look, for the order of time, finds another file."""
+    """The second reading, in order of time, detects another file."""
 
     def scan(
         file: CsvFile, rules: CsvRules, index: int, pace: IntervalTracker | None
-    ) -> filescan.FileScan:
-        found = filescan.scan_file(file, rules, index, pace)
+    ) -> csv_scan.FileScan:
+        found = csv_scan.scan_file(file, rules, index, pace)
         _replaced(file.path)
         return found
 
@@ -535,7 +535,7 @@ def test_a_file_that_changes_during_the_check_is_a_problem(
 
 
 def test_a_held_back_line_does_not_count(tmp_path: Path) -> None:
-    """It waits for the next run, with a notice."""
+    """It is left to the next run; there is a notice."""
     path = written(tmp_path / "m.csv", "".join(lines(5))[:-1], age=1)
     assert values(sent(path)) == ["0", "1", "2", "3"]
     found = looked_at(path)
@@ -555,13 +555,13 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(path, "".join(lines(50_000, minutes=5)))
 
 
-def test_a_long_file_leaves_the_memory_flat(long_file: Path) -> None:
-    """Its rows alone would be 15 MB."""
+def test_a_long_file_takes_constant_memory(long_file: Path) -> None:
+    """All its rows would take 15 MB."""
     assert peak_of(lambda: _all_of(long_file)) < 4_000_000
 
 
-def test_a_long_file_out_of_order_leaves_the_memory_flat(long_file: Path, tmp_path: Path) -> None:
-    """They are sorted on disk."""
+def test_a_long_file_out_of_order_takes_constant_memory(long_file: Path, tmp_path: Path) -> None:
+    """The rows are sorted on disk."""
     shuffled = long_file.read_text().splitlines(keepends=True)
     random.Random(5).shuffle(shuffled)
     path = written(tmp_path / "m.csv", "".join(shuffled[:30_000]))
@@ -569,8 +569,8 @@ def test_a_long_file_out_of_order_leaves_the_memory_flat(long_file: Path, tmp_pa
     assert peak_of(lambda: _all_of(path)) < 4_000_000
 
 
-def test_many_files_leave_the_memory_flat(tmp_path: Path) -> None:
-    """Of a file that was checked only its ends are kept."""
+def test_many_files_take_constant_memory(tmp_path: Path) -> None:
+    """Only the first and last rows of a checked file are kept in memory."""
     files = [written(tmp_path / f"{n}.csv", "".join(lines(301, 300 * n))) for n in range(50)]
     assert peak_of(lambda: _all_of(*files)) < 2_500_000
 

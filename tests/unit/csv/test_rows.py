@@ -1,4 +1,4 @@
-"""The rules of a CSV, for rows by themselves."""
+"""The rules of a CSV for single rows."""
 
 import gzip
 from pathlib import Path
@@ -21,7 +21,7 @@ SOME = "," * 19
 
 
 class Case(NamedTuple):
-    """A problem by its name, a file that has it, and where and what it is."""
+    """A file with problems: its name and content, the position and kind of each problem."""
 
     name: str
     content: str | bytes
@@ -172,8 +172,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_each_problem_is_told_with_its_place_and_kind(case: Case, tmp_path: Path) -> None:
-    """FILE:LINE:COLUMN, with what was found and expected, and all of them."""
+def test_each_problem_is_reported_with_its_position_and_kind(case: Case, tmp_path: Path) -> None:
+    """All problems, as FILE:LINE:COLUMN, with the text found and the text expected."""
     path = written(tmp_path / "m.csv", case.content)
     found = looked_at(path, **case.rules)
     assert kinds(found) == case.found
@@ -185,7 +185,7 @@ def test_each_problem_is_told_with_its_place_and_kind(case: Case, tmp_path: Path
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
-    """A test that fails is found by its name."""
+    """A test that fails can be found by its name."""
     assert len({case.name for case in CASES}) == len(CASES)
 
 
@@ -194,7 +194,7 @@ def test_every_case_has_a_name_of_its_own() -> None:
     [("no.csv", "no such file"), ("folder", "is a folder"), ("pipe", "not a regular file")],
 )
 def test_a_file_that_cannot_be_read_is_a_problem(name: str, error: str, tmp_path: Path) -> None:
-    """Nothing of it is waited for."""
+    """The check does not wait for data, as from a pipe."""
     import os
 
     (tmp_path / "folder").mkdir()
@@ -204,10 +204,12 @@ def test_a_file_that_cannot_be_read_is_a_problem(name: str, error: str, tmp_path
     assert error in str(found.problems[0])
 
 
-def test_a_damaged_gzip_is_told_ahead_of_the_nonsense_in_it(tmp_path: Path) -> None:
-    """However many problems the damage makes, its cause is among those that are told."""
-    packed = bytearray(gzip.compress("".join(f"nonsense {n}\n" for n in range(20_000)).encode()))
-    for name, damage in (("cut", packed[:-20]), ("broken", packed[:-8] + b"\0" * 8)):
+def test_a_damaged_gzip_is_reported_before_the_problems_that_it_causes(tmp_path: Path) -> None:
+    """The damage is among the problems reported, even if it causes many others."""
+    compressed = bytearray(
+        gzip.compress("".join(f"nonsense {n}\n" for n in range(20_000)).encode())
+    )
+    for name, damage in (("cut", compressed[:-20]), ("broken", compressed[:-8] + b"\0" * 8)):
         found = looked_at(written(tmp_path / f"{name}.csv.gz", bytes(damage)))
         assert kinds(found)[0] == (1, 1, "file")
         assert "gzip" in str(found.problems[0])
@@ -218,8 +220,8 @@ def test_a_damaged_gzip_is_told_ahead_of_the_nonsense_in_it(tmp_path: Path) -> N
     assert kinds(found)[0] == (1, 1, "file")
 
 
-def test_of_many_problems_twenty_are_told_and_the_rest_counted(tmp_path: Path) -> None:
-    """A file of another kind does not fill the screen."""
+def test_of_many_problems_twenty_are_reported_and_the_rest_counted(tmp_path: Path) -> None:
+    """A file that is no such CSV does not fill the screen."""
     path = written(tmp_path / "m.csv", GOOD + "x\n" * 100)
     found = looked_at(path)
     assert [problem.line for problem in found.problems] == list(range(2, 22))
@@ -228,7 +230,7 @@ def test_of_many_problems_twenty_are_told_and_the_rest_counted(tmp_path: Path) -
 
 
 def test_each_of_several_files_has_its_own_twenty(tmp_path: Path) -> None:
-    """The first does not hide the second."""
+    """The problems of the first file do not hide those of the second."""
     files = [written(tmp_path / name, GOOD + "x\n" * 30) for name in ("a.csv", "b.csv")]
     found = looked_at(*files)
     assert [problem.file for problem in found.problems] == [str(files[0])] * 20 + [
@@ -256,7 +258,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("content", ACCEPTED.values(), ids=ACCEPTED)
 def test_variants_are_accepted(content: str, tmp_path: Path) -> None:
-    """All of them are the same two rows."""
+    """All variants are read as the same two rows."""
     rows = sent(written(tmp_path / "m.csv", content))
     assert told(rows) == [(AT_0, "1"), (AT_1, "2")]
 
@@ -269,12 +271,12 @@ def test_variants_are_accepted(content: str, tmp_path: Path) -> None:
     ],
 )
 def test_numbers_reach_the_row_exactly(cell: str, number: str, tmp_path: Path) -> None:
-    """Legal JSON goes verbatim, another form as the same value."""
+    """Legal JSON is sent verbatim, another notation as the same value."""
     assert told(sent(written(tmp_path / "m.csv", f"{T0},{cell}\n"))) == [(AT_0, number)]
 
 
 def test_21_columns_are_all_registers_and_may_be_empty(tmp_path: Path) -> None:
-    """Empty cells keep their place until the packet leaves them out."""
+    """Empty cells keep their place in the row; the packet leaves them out."""
     cells = "1,,3" + SOME[1:]
     path = written(tmp_path / "m.csv", f"{T0},{cells}\n{T1},{',' * 20}-4.25\n")
     assert told(sent(path)) == [(AT_0, cells), (AT_1, "," * 20 + "-4.25")]
@@ -282,7 +284,7 @@ def test_21_columns_are_all_registers_and_may_be_empty(tmp_path: Path) -> None:
 
 
 def test_columns_name_the_cells_in_any_order(tmp_path: Path) -> None:
-    """'-' skips one, whatever is in it; values go out in the order of registers."""
+    """'-' skips a column; the values are sent in the order of the registers."""
     path = written(tmp_path / "m.csv", f"{T0},7,some text,5\n")
     rules: dict[str, Any] = {"columns": ("pC_1", "-", "aP_1")}
     assert told(sent(path, **rules)) == [(AT_0, "5,7")]
@@ -290,14 +292,14 @@ def test_columns_name_the_cells_in_any_order(tmp_path: Path) -> None:
 
 
 def test_units_are_converted_exactly(tmp_path: Path) -> None:
-    """KW to W moves the point, with all digits."""
+    """From kW to W, the decimal point moves and all digits stay."""
     path = written(tmp_path / "m.csv", f"{T0},1.23456789012345678901,5e-3\n{T1},+.5,\n")
     rules: dict[str, Any] = {"columns": ("aP_1", "pC_1"), "scale": (("aP_1", 3), ("pC_1", -3))}
     assert told(sent(path, **rules)) == [(AT_0, "1234.56789012345678901,5e-6"), (AT_1, "500,")]
 
 
 def test_a_semicolon_and_a_decimal_comma(tmp_path: Path) -> None:
-    """The settings of many European exports."""
+    """Many European exports are written so."""
     path = written(tmp_path / "m.csv", "01/01/2023 00:00;1,50\n01/01/2023 00:15; -,5\n")
     rules: dict[str, Any] = {"delimiter": ";", "decimal": ",", "timestamp_format": "%d/%m/%Y %H:%M"}
     assert told(sent(path, **rules)) == [(AT_0, "1.50"), (AT_1, "-0.5")]
@@ -305,7 +307,7 @@ def test_a_semicolon_and_a_decimal_comma(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delimiter", ["\t", " ", "|", "^", "]", "\\", "§"])
 def test_any_character_can_be_the_delimiter(delimiter: str, tmp_path: Path) -> None:
-    """Also one that means something in a regular expression, or is a blank."""
+    """Also a special character of regular expressions, or a blank."""
     lines = ["2023-01-01T00:00:00", "1"], ['"2023-01-01T00:15:00"', '"2"']
     content = "\n".join(delimiter.join(cells) for cells in lines)
     rules: dict[str, Any] = {"delimiter": delimiter, "timestamp_format": "%Y-%m-%dT%H:%M:%S"}
@@ -313,13 +315,13 @@ def test_any_character_can_be_the_delimiter(delimiter: str, tmp_path: Path) -> N
 
 
 def test_header_lines_can_be_skipped(tmp_path: Path) -> None:
-    """``skip_rows`` counts lines, empty ones too; line numbers stay those of the file."""
+    """``skip_rows`` counts all lines, also empty ones; line numbers are those of the file."""
     path = written(tmp_path / "m.csv", f"Meter 7\n\ntime,value\n{T0},1\n")
     assert [row.line for row in sent(path, skip_rows=3)] == [4]
 
 
 def test_rows_without_a_value_can_be_skipped(tmp_path: Path) -> None:
-    """They count as filtered, with a notice."""
+    """They count as filtered; there is a notice."""
     path = written(tmp_path / "m.csv", f"{T0},\n{T1},2\n")
     assert told(sent(path, empty_rows="skip")) == [(AT_1, "2")]
     found = looked_at(path, empty_rows="skip")
@@ -330,7 +332,7 @@ def test_rows_without_a_value_can_be_skipped(tmp_path: Path) -> None:
 
 
 def test_offsets_of_the_csv_are_kept(tmp_path: Path) -> None:
-    """With %z no zone is needed, and each row keeps its offset."""
+    """With %z, no zone is needed and each row keeps its offset."""
     times = ("2023-01-01T02:00:00+0200", "2023-01-01T00:15:00Z", "2022-12-31T19:00:00-05:30")
     rules: dict[str, Any] = {"timezone": None, "timestamp_format": "%Y-%m-%dT%H:%M:%S%z"}
     path = written(tmp_path / "m.csv", "".join(f"{time},1\n" for time in times))
@@ -342,14 +344,14 @@ def test_offsets_of_the_csv_are_kept(tmp_path: Path) -> None:
 
 
 def test_milliseconds_are_kept(tmp_path: Path) -> None:
-    """%f may have up to six digits, as long as the last three are zero."""
+    """%f may have up to six digits if the last three are zero."""
     path = written(tmp_path / "m.csv", f"{T0}.070000,1\n{T0}.5,2\n")
     rows = sent(path, timestamp_format="%Y-%m-%d %H:%M:%S.%f")
     assert [time[17:23] for time, _ in told(rows)] == ["00.070", "00.500"]
 
 
 def test_the_text_of_a_row_is_the_line_of_the_file(tmp_path: Path) -> None:
-    """What is kept of a rejected row can be read again as a CSV."""
+    """The text of a rejected row, which is recorded, can be read again as a CSV."""
     for line in (f"{T0},1.50", f' "{T0}", +1 '):
         assert [row.text for row in sent(written(tmp_path / "m.csv", line + "\r\n"))] == [line]
 
@@ -358,7 +360,7 @@ def test_the_text_of_a_row_is_the_line_of_the_file(tmp_path: Path) -> None:
 def test_a_plain_file_never_goes_line_by_line(
     columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The quick way is taken for all of it but the day of the clock change."""
+    """The fast path reads all of it, also the day of the clock change."""
     monkeypatch.delattr(RowReader, "_line")
     cells = ",1.5" * columns
     content = "".join(
@@ -370,14 +372,14 @@ def test_a_plain_file_never_goes_line_by_line(
 
 
 def test_a_plain_block_may_end_without_a_newline() -> None:
-    """The last line of a file does not send its block the slow way."""
+    """The fast path reads the last block also if its last line has no newline."""
     reader = RowReader(CsvRules("UTC"), Problems("m.csv"))
     batch = reader.read(Block(5, f"{T0},1\n{T1},2".encode()))
     assert [(row.line, row.text) for row in batch.rows()] == [(5, f"{T0},1"), (6, f"{T1},2")]
 
 
 def test_lines_are_numbered_across_blocks(tmp_path: Path) -> None:
-    """A problem far down has the line that an editor shows."""
+    """The line number of a problem far down is the one that an editor shows."""
     many = BLOCK_BYTES // len(GOOD) * 3
     content = "".join(
         f"{1000 + n // 365:04}-01-01 {n % 24:02}:{n % 60:02}:{n // 120 % 60:02},{n}\n"
