@@ -1,13 +1,13 @@
 """One run over all meters: upload, check, status; the pool of worker processes.
 
-The doors are `upload.upload`, `check.check`, `status.status`, `report.Report` and
-`observer.Observer`. A run knows no terminal: it tells an observer.
+Other packages use `upload.upload`, `check.check`, `status.status`, `report.Report` and
+`observer.Observer`. A run knows no terminal: it reports its progress to an observer.
 
-In reading order: `upload`, `check`, `status` (the three runs), `jobs` (read-only jobs), `setup`
-(how large the pool is), `pool` (the parent's side) and `worker` (a process's side), `context`
-(what a stream has in a worker), `slots` (connections), `shared` (state of all processes), `stop`
-(signals and time limits), `rehearsal` (`environment = sandbox`), `report` (the result).
+In reading order: `upload`, `check`, `status` (the three runs), `jobs` (jobs that only read),
+`setup` (the size of the pool), `pool` (the parent's side), `worker` (the worker's side), `context`
+(the services for streams in a worker), `slots` (connection slots), `shared` (state of all
+processes), `stop` (the early end of a run), `rehearsal` (`environment = sandbox`), `report`.
 
-A *slot* is the right to send: a stream that waits gives its slot, and the session in it, to
-another.
+*Connection slot*: the right to send. A stream that waits releases its slot, with the connection in
+it, to another stream.
 """
