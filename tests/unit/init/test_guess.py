@@ -124,7 +124,7 @@ def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
         (b"a,b\nc,d\n", "no line that begins with a timestamp"),
         (b"2023-01-31 10:15:00\n", "no line that begins with a timestamp"),
         (b"2023-01-31 10:15:00,x\n", "no column of numbers"),
-        (b"2023-01-31,10:15:00,1\n", "date and time stand in two columns"),
+        (b"2023-01-31,10:15:00,1\n", "date and time are in two columns"),
         (b"\xff\xfe2\x000\x00", "UTF-16"),
         (b"2023-01-31 10:15:00,\0\n", "NUL"),
         (b"1" * SAMPLE_BYTES, "a line of more than 262,144 bytes"),
@@ -181,7 +181,7 @@ def test_thousands_for_certain(tmp_path: Path) -> None:
     lines = [f"2023-01-31 {n:02}:00:00;{c}\n" for n, c in enumerate(("1,234", "1,234,567"))]
     (found,) = guess(written(tmp_path / "m.csv", "".join(lines))).settings[-2:-1]
     assert ("decimal", ",") == (found.option, found.text)
-    assert found.doubt.startswith("'1,234,567' has ',' between thousands")
+    assert found.doubt.startswith("'1,234,567' has ',' as a thousands separator")
 
 
 def test_thousands_beside_a_decimal_comma(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_24_hours(tmp_path: Path) -> None:
     (problem,) = looked_at(path, timestamp_format="%d/%m/%Y %H:%M").problems
     assert problem.message.endswith("24:00 is 00:00 of the next day, have it exported so")
     (note,) = guess(path).notes
-    assert note.startswith("'01/06/2023 24:00': no time of the day is 24:00")
+    assert note.startswith("'01/06/2023 24:00': 24:00 is no time of day")
     assert () == guess(written(tmp_path / "m.csv", made("1"))).notes
 
 
