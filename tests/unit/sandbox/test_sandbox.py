@@ -185,7 +185,7 @@ def test_a_store_forgets_streams(store_path: Path) -> None:
 
 def test_a_store_is_for_one(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second sandbox on one file would not see what the first one stores."""
-    monkeypatch.setattr("swarm.sandbox.store._PATIENCE", 0.05)
+    monkeypatch.setattr("swarm.sandbox.store._LOCK_TIMEOUT", 0.05)
 
     advice = r"another sandbox .* wait until .* another 'state'"
     with closing(Store(store_path)), pytest.raises(StateError, match=advice):
@@ -522,7 +522,7 @@ def test_what_could_not_be_forgotten_is_told(
     """An error that holds up the run: no packet is sent then."""
     monkeypatch.setattr(sandbox, "client", replace(sandbox.client, key="another"))
 
-    with pytest.raises(StateError, match="the key is another"):
+    with pytest.raises(StateError, match="the key is wrong"):
         sandbox.forget(["m"])
 
 
@@ -543,7 +543,7 @@ def test_a_sandbox_that_is_stuck_is_killed(
     sandbox: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was asked first; nothing stays behind."""
-    monkeypatch.setattr(server, "_PATIENCE", 0.1)
+    monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.1)
     os.kill(sandbox.pid, signal.SIGSTOP)
 
     sandbox.stop()
@@ -678,7 +678,7 @@ from pathlib import Path
 from swarm.sandbox import server
 from swarm.sandbox.app import create
 
-child = server._child()
+child = server.spawn()
 print(child.pid, flush=True)
 child.stdin.write(sys.argv[1] + chr(10))
 child.stdin.flush()
@@ -781,7 +781,7 @@ def test_a_port_that_can_not_be_had(store_path: Path, port: int | None) -> None:
     """One line names the port: one that is taken, and two that don't exist."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         number = int(taken.getsockname()[1]) if port is None else port
-        with pytest.raises(SettingsError, match=f"can't have port {number} ") as caught:
+        with pytest.raises(SettingsError, match=f"can't listen on port {number} ") as caught:
             server.serve(store_path, number)
 
     assert len(caught.value.problems) == 1
