@@ -1,8 +1,8 @@
-"""`swarm init`: guesses the form of CSVs, and writes an INI for them; rewrites the original app's.
+"""`swarm init`: write an INI for CSVs from guesses, or convert an INI of the original app.
 
-The doors are `generate.starter`, `add.add` and `migrate.migrated`.
+The entry points are `generate.generate`, `add.add` and `migrate.migrate`.
 
-In reading order: `generate` (guesses -> INI), `add` (guesses -> an INI that is there), `guess` (a
-file's form: `dialect`, `columns`, `file_times`), `timezone` and `host_zone`, `migrate`; `writer`
-writes options with their comments.
+In reading order: `generate` (a new INI), `add` (meters for an existing INI), `guess` (the settings
+of one file, from `dialect`, `columns` and `file_times`), `timezone` (zones), `writer` (INI text),
+`migrate` (INIs of the original app).
 """

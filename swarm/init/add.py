@@ -1,10 +1,10 @@
-"""CSVs that an INI does not name yet -> the same INI with a meter for each of them."""
+"""Add a meter to an INI for each CSV that it does not name yet."""
 
 import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,72 +13,109 @@ from swarm.config import ini, legacy
 from swarm.config.csv_rules import PARSERS
 from swarm.config.document import METERS, Document
 from swarm.config.load import load
-from swarm.config.settings import DEFAULT_TIMESTAMP, Settings
+from swarm.config.settings import DEFAULT_TIMESTAMP
 from swarm.errors import SettingsError
-from swarm.init.generate import given_zone, guessed, ids, told_of, with_zone
+from swarm.init.generate import given_zone, guess_all, meter_ids, notes_of, with_zone
 from swarm.init.guess import Guess
-from swarm.init.host_zone import host_zone
-from swarm.init.timezone import differing, zones
+from swarm.init.timezone import differing, host_zone, zones
 from swarm.init.writer import GeneratedIni, Setting, comment, options, path_text
 from swarm.text import printable
 
 _SWARM, _ZONE = "swarm", "timezone"
-#: The text of each option that a guess leaves out where it is the default.
+#: The defaults of options, as text: they override what [swarm] says.
 _DEFAULTS = {
     "timestamp_format": DEFAULT_TIMESTAMP,
     "delimiter": ",",
     "decimal": ".",
     "skip_rows": "0",
 }
-#: Options without such a text: nothing takes them back from [swarm].
-_LASTING = ("columns", "unit", "interval")
+#: Options whose default can't be written: a meter can't override [swarm] with it.
+_INHERITED = ("columns", "unit", "interval")
 _BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
 class _Ini:
-    """An INI as it stands: its text with its line ends, what it says, and its settings."""
+    """An INI on disk: its path as given, its text with the original line ends, its options."""
 
     path: Path
     text: str
     document: Document
-    settings: Settings
 
     def common(self, option: str) -> str | None:
-        """Return what [swarm] says of an option."""
+        """Return the value of an option under [swarm], if it has one."""
         entry = self.document.entry(_SWARM, option)
         return entry.value if entry else None
+
+    def path_of(self, found: Guess) -> str:
+        """Return the path of a CSV as text for the INI: relative to its folder, or absolute."""
+        if found.path.is_absolute():
+            return path_text(found.path)
+        folder = self.document.folder
+        relative = os.path.relpath(found.path.absolute(), folder)
+        # A '..' after a symbolic link to a folder may lead to another place.
+        is_same = os.path.realpath(folder / relative) == os.path.realpath(found.path)
+        return path_text(Path(relative) if is_same else found.path.absolute())
+
+    def inherited_doubt(self, found: Guess) -> str:
+        """Return a doubt if options under [swarm] apply to a CSV that may not need them."""
+        needed = {setting.option for setting in found.settings}
+        applied = ", ".join(
+            f"{option} = {value}"
+            for option in _INHERITED
+            if option not in needed and (value := self.common(option))
+        )
+        if not applied:
+            return ""
+        return f"{applied}, set in [{_SWARM}], applies to this file too: is that right?"
+
+    def section(self, meter: str, found: Guess) -> list[str]:
+        """Return the section of a new meter, empty if it needs no settings besides [swarm]."""
+        guessed = {setting.option: setting for setting in found.settings}
+        for option, text in _DEFAULTS.items():
+            guessed.setdefault(option, Setting(option, text))
+        own = []
+        for option, setting in guessed.items():
+            common = self.common(option) or _DEFAULTS.get(option)
+            is_same = common and PARSERS[option](setting.text) == PARSERS[option](common)
+            if setting.doubt or not is_same:
+                own.append(setting)
+        doubt = self.inherited_doubt(found)
+        checks = comment(f"CHECK: {doubt}") if doubt else []
+        return ["", f"[meter:{meter}]", *checks, *options(own)] if own or doubt else []
+
+    def with_meters(self, meters: Mapping[str, Guess]) -> str:
+        """Return the text with new meters at the end of [meters], and their sections at its end."""
+        lines = list(io.StringIO(self.text, newline=""))
+        end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+        if lines and not lines[-1].endswith(("\n", "\r")):
+            lines[-1] += end
+        # The files of the last meter may go on in lines that are indented further, with comments
+        # of any depth among them.
+        last = max(entry.line for entry in self.document.sections[METERS].values())
+        depths = [len(line) - len(line.removeprefix(_BOM).lstrip()) for line in lines]
+        depth = depths[last - 1]
+        for number, line in enumerate(lines[last:], last + 1):
+            if line.strip().startswith(("#", ";")):
+                continue
+            if not line.strip() or depths[number - 1] <= depth:
+                break
+            last = number
+        names = [f"{meter} = {self.path_of(found)}" for meter, found in meters.items()]
+        lines[last:last] = [f"{line}{end}" for line in names]
+        for meter, found in meters.items():
+            lines += [f"{line}{end}" for line in self.section(meter, found)]
+        return "".join(lines)
 
 
 def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
     """Add a meter to an INI for each CSV that none of its meters has, in place.
 
-    Nothing else in it is touched, and it is replaced as a whole or not at all. The text of the
-    result is empty; its notes say what was added, and what is doubtful of it. Raises
+    Nothing else in the INI changes, and the file is replaced as a whole or not at all. The text of
+    the result is empty; its notes list what was added and what the user should check. Raises
     `SettingsError` if the INI has problems, is one of the original app, or can't be written.
     """
-    given = None if timezone is None else given_zone(timezone)
-    target = path.resolve()
-    known = _read(path, target)
-    fresh, notes = _unnamed(known, csvs)
-    zone = given.text if given else known.common(_ZONE)
-    host = host_zone()
-    guesses, problems = guessed(fresh, [each for each in (host, zone) if each])
-    names = ids([found.path for found in guesses], [meter.id for meter in known.settings.meters])
-    named = dict(zip(names, guesses, strict=True))
-    named = _all_in(named, given, host) if given else _with_zones(named, zone, host)
-    if named:
-        _write(known, target, _extended(known, named))
-    for name, found in named.items():
-        notes += [f"{path}: added {name} = {_path(known, found)}", *told_of(found)]
-        if doubt := _lasting(known, found):
-            notes.append(f"{found.path}: {doubt}")
-    if not named:
-        notes.append(f"{path}: nothing was added")
-    return GeneratedIni("", tuple(notes), tuple(problems))
-
-
-def _read(path: Path, target: Path) -> _Ini:
+    zone = None if timezone is None else given_zone(timezone)
     text = ini.read_text(path)
     if legacy.recognises(text):
         raise SettingsError(
@@ -86,122 +123,59 @@ def _read(path: Path, target: Path) -> _Ini:
             "meters.ini' writes its settings in the new form; add to that"
         )
     settings = load(path, {}, secrets=False)
-    # As it stands: what was read above has its line ends changed.
-    return _Ini(path, target.read_bytes().decode(), ini.parse(path, text), settings)
-
-
-def _unnamed(known: _Ini, csvs: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files that no meter has, and what is to be said of the others."""
-    owners = {_real(file): meter.id for meter in known.settings.meters for file in meter.files}
+    target = path.resolve()
+    # `read_text` converts line ends; the new text must keep them.
+    known = _Ini(path, target.read_bytes().decode(), ini.parse(path, text))
+    owners = {os.path.realpath(file): meter.id for meter in settings.meters for file in meter.files}
     fresh, notes = [], []
     for csv in csvs:
-        if owner := owners.get(_real(csv)):
+        if owner := owners.get(os.path.realpath(csv)):
             notes.append(f"{printable(str(csv))}: {owner} has it already")
         else:
             fresh.append(csv)
-    return fresh, notes
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
-
-
-def _all_in(named: Mapping[str, Guess], given: Setting, host: str | None) -> dict[str, Guess]:
-    """Return the guesses with the zone that the user has named, and what speaks against it."""
-    traces = {name: found.trace for name, found in named.items() if found.trace}
-    against = differing(traces, given.text, host)
-    zoned = {name: replace(given, doubt=against[name].doubt) for name in against}
-    own = {**dict.fromkeys(traces, given), **zoned}
-    return {name: with_zone(found, own.get(name)) for name, found in named.items()}
-
-
-def _with_zones(named: Mapping[str, Guess], zone: str | None, host: str | None) -> dict[str, Guess]:
-    """Return the guesses with the zones that are not that of the INI."""
-    traces = {name: found.trace for name, found in named.items() if found.trace}
-    if zone is None:
-        found = zones(traces, host)
-        each: Mapping[str, Setting] = {**dict.fromkeys(traces, found.common), **found.own}
+    common = zone.text if zone else known.common(_ZONE)
+    host = host_zone()
+    guesses, problems = guess_all(fresh, [name for name in (host, common) if name])
+    ids = meter_ids([found.path for found in guesses], [meter.id for meter in settings.meters])
+    meters = _with_zones(dict(zip(ids, guesses, strict=True)), zone, common, host)
+    if meters:
+        _replace(path, target, known.with_meters(meters))
     else:
-        each = {**dict.fromkeys(traces, Setting(_ZONE, zone)), **differing(traces, zone, host)}
-    return {name: with_zone(found, each.get(name)) for name, found in named.items()}
+        notes.append(f"{path}: nothing was added")
+    for meter, found in meters.items():
+        notes += [f"{path}: added {meter} = {known.path_of(found)}", *notes_of(found)]
+        if doubt := known.inherited_doubt(found):
+            notes.append(f"{found.path}: {doubt}")
+    return GeneratedIni("", tuple(notes), tuple(problems))
 
 
-def _extended(known: _Ini, named: Mapping[str, Guess]) -> str:
-    """Return the INI's text with the meters: under [meters], and their sections at the end."""
-    lines = list(io.StringIO(known.text, newline=""))
-    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    if lines and not lines[-1].endswith(("\n", "\r")):
-        lines[-1] += end
-    place = _last_of_meters(known.document, lines)
-    added = [f"{name} = {_path(known, found)}" for name, found in named.items()]
-    sections = [line for name, found in named.items() for line in _section(known, name, found)]
-    lines[place:place] = [f"{line}{end}" for line in added]
-    return "".join([*lines, *(f"{line}{end}" for line in sections)])
+def _with_zones(
+    meters: Mapping[str, Guess], given: Setting | None, common: str | None, host: str | None
+) -> dict[str, Guess]:
+    """Return guesses with the zones that they need.
 
-
-def _last_of_meters(document: Document, lines: Sequence[str]) -> int:
-    """Return the number of the line after the last meter's files."""
-    last = max(entry.line for entry in document.sections[METERS].values())
-    depth = _depth(lines[last - 1])
-    for number, line in enumerate(lines[last:], last + 1):
-        is_comment = line.strip().startswith(("#", ";"))
-        if not is_comment and (not line.strip() or _depth(line) <= depth):
-            break
-        if not is_comment:
-            last = number
-    return last
-
-
-def _depth(line: str) -> int:
-    return len(line) - len(line.removeprefix(_BOM).lstrip())
-
-
-def _section(known: _Ini, name: str, found: Guess) -> Iterator[str]:
-    settings, doubt = list(_own(known, found)), _lasting(known, found)
-    if settings or doubt:
-        checks = comment(f"CHECK: {doubt}") if doubt else []
-        yield from ("", f"[meter:{name}]", *checks, *options(settings))
-
-
-def _own(known: _Ini, found: Guess) -> Iterator[Setting]:
-    """Yield the settings that a meter needs beside what [swarm] says."""
-    guesses = {setting.option: setting for setting in found.settings}
-    for option, text in _DEFAULTS.items():
-        guesses.setdefault(option, Setting(option, text))
-    for option, setting in guesses.items():
-        common = known.common(option) or _DEFAULTS.get(option)
-        if setting.doubt or not _is_same(option, setting.text, common):
-            yield setting
-
-
-def _lasting(known: _Ini, found: Guess) -> str:
-    """Return what is doubtful where [swarm] says more than the file seems to need."""
-    needed = {setting.option for setting in found.settings}
-    lasting = [each for each in _LASTING if known.common(each) and each not in needed]
-    said = ", ".join(f"{option} = {known.common(option)}" for option in lasting)
-    return f"{said}, as [{_SWARM}] has it, holds for this file too: is that right?" if said else ""
-
-
-def _is_same(option: str, text: str, common: str | None) -> bool:
+    ``given`` is the zone that the user gave, ``common`` that or the zone under [swarm].
+    """
+    traces = {meter: found.trace for meter, found in meters.items() if found.trace}
     if common is None:
-        return False
-    parse = PARSERS[option]
-    return bool(parse(text) == parse(common))
+        proposed = zones(traces, host)
+        own = {**dict.fromkeys(traces, proposed.common), **proposed.own}
+    elif given is None:
+        own = {**dict.fromkeys(traces, Setting(_ZONE, common)), **differing(traces, common, host)}
+    else:
+        against = differing(traces, common, host)
+        own = {
+            meter: replace(given, doubt=against[meter].doubt) if meter in against else given
+            for meter in traces
+        }
+    return {meter: with_zone(found, own.get(meter)) for meter, found in meters.items()}
 
 
-def _path(known: _Ini, found: Guess) -> str:
-    """Return a file's path as it stands in the INI: relative to its folder, if it was relative."""
-    folder = known.document.folder
-    if found.path.is_absolute():
-        return path_text(found.path)
-    relative = os.path.relpath(found.path.absolute(), folder)
-    # Where a link to a folder is on the way, '..' may lead elsewhere.
-    is_there = _real(folder / relative) == _real(found.path)
-    return path_text(Path(relative) if is_there else found.path.absolute())
+def _replace(path: Path, target: Path, text: str) -> None:
+    """Replace the text of an INI in one step, if the new text has no problems.
 
-
-def _write(known: _Ini, target: Path, text: str) -> None:
-    """Put a new text in the place of an INI, at once, once it has proved to be sound."""
+    ``target`` is the file that ``path`` leads to. Raises `SettingsError`.
+    """
     try:
         fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         fresh = Path(name)
@@ -210,33 +184,22 @@ def _write(known: _Ini, target: Path, text: str) -> None:
                 file.write(text.encode())
                 file.flush()
                 os.fsync(fd)
-            _keep_rights(target, fresh)
-            _check(known.path, fresh)
+            status = target.stat()
+            with suppress(PermissionError):
+                os.chown(fresh, status.st_uid, status.st_gid)
+            shutil.copymode(target, fresh)
+            # If the INI is a link to another folder, its paths are not valid from there.
+            if path.absolute().parent.resolve() == fresh.parent:
+                load(fresh, {}, secrets=False)
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"{known.path}: can't be written: {error.strerror}; nothing was added"
+            f"{path}: can't be written: {error.strerror}; nothing was added"
         ) from None
-
-
-def _keep_rights(target: Path, fresh: Path) -> None:
-    status = target.stat()
-    with suppress(PermissionError):
-        os.chown(fresh, status.st_uid, status.st_gid)
-    shutil.copymode(target, fresh)
-
-
-def _check(path: Path, fresh: Path) -> None:
-    """Raise `SettingsError` if a new INI has problems, which an INI of another folder may have."""
-    if path.absolute().parent.resolve() != fresh.parent:
-        return
-    try:
-        load(fresh, {}, secrets=False)
     except SettingsError as error:
-        told = [
-            f"{problem.replace(str(fresh), str(path))} (with the new meters; nothing was added)"
-            for problem in error.problems
-        ]
-        raise SettingsError(*told) from None
+        problems = (problem.replace(name, str(path)) for problem in error.problems)
+        raise SettingsError(
+            *(f"{problem} (with the new meters; nothing was added)" for problem in problems)
+        ) from None

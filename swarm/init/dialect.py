@@ -1,4 +1,4 @@
-"""The first part of a CSV -> how its lines are laid out: delimiter, decimal, header, cells."""
+"""Detect the layout of a CSV from its first part: delimiter, decimal sign, header, cells."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,15 @@ from swarm.csv.values import ValueReader
 from swarm.errors import GuessError
 from swarm.text import quoted
 
-#: How much of a file is looked at, unpacked.
+#: The number of bytes that are read, after decompression.
 SAMPLE_BYTES = 256 * 1024
-#: How many rows tell what numbers look like.
+#: The number of rows that are tested for numbers.
 _ROWS = 1000
-#: Data begin within so many lines.
+#: The number of lines in which the first row of data must be.
 _MOST_HEADER = 200
-#: How many rows tell how many cells they have.
+#: The number of rows whose commonest number of cells is that of the file.
 _PROBES = 100
-#: What may stand between cells, with the decimal sign, the likeliest first.
+#: The pairs of delimiter and decimal sign, the most likely first.
 _MARKS = tuple((d, p) for d in ",;\t|" for p in ".," if d != p)
 _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
@@ -33,10 +33,10 @@ _BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 class Dialect:
     """The layout of a CSV's lines.
 
-    ``rows`` are the cells of the first rows, timestamp included; ``header`` are the names over
-    them, empty where there are none. ``numeric`` tells of each measurement column whether it holds
-    numbers: None where all its cells are empty. ``fit`` (0..1) is the share of cells that do.
-    ``damaged`` is the line ahead of the rows, number and text, if it looks like one of them.
+    ``rows`` are the cells of the first rows, including the timestamp. ``header`` has the names of
+    the cells, or is empty. ``numeric`` is True for a measurement column of numbers, None if all its
+    cells are empty. ``fit`` (0..1) is the share of cells that are numbers. ``damaged`` is the
+    number and the text of the line before the rows, if that looks like a row itself.
     """
 
     delimiter: str
@@ -50,22 +50,7 @@ class Dialect:
 
 
 def detect_dialect(path: Path) -> Dialect:
-    """Return how a file is laid out; raises `GuessError` with the reason if that can't be told."""
-    lines = _lines(path)
-    found = [each for marks in _MARKS if (each := _read(lines, *marks))]
-    if found:
-        return max(found, key=lambda each: each.fit)
-    first = next((line for line in lines if line.strip()), "")
-    if not first:
-        raise GuessError("the file is empty: found no rows, expected at least one")
-    raise GuessError(
-        f"no line that begins with a timestamp and a value after it: the first is {quoted(first)}, "
-        "expected lines such as 2023-01-31 10:15:00,12.5"
-    )
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the whole lines at a file's beginning."""
+    """Return the layout of a file; raises `GuessError` if it can't be read or has no rows."""
     try:
         with open_csv(path) as file:
             data = file.read(SAMPLE_BYTES)
@@ -76,66 +61,67 @@ def _lines(path: Path) -> list[str]:
     if b"\0" in data:
         raise GuessError("a file with NUL bytes: expected text in UTF-8")
     if len(data) == SAMPLE_BYTES:
+        # The sample ends in the middle of a line.
         data = data[: data.rfind(b"\n") + 1]
         if not data:
             raise GuessError(f"a line of more than {SAMPLE_BYTES:,} bytes: expected rows")
-    lines = data.removeprefix(_BOM).decode("utf-8", "replace").split("\n")
-    return [line.removesuffix("\r") for line in lines]
+    text = data.removeprefix(_BOM).decode("utf-8", "replace")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    dialects = [dialect for marks in _MARKS if (dialect := _read(lines, *marks))]
+    if dialects:
+        return max(dialects, key=lambda dialect: dialect.fit)
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise GuessError("the file is empty: found no rows, expected at least one")
+    raise GuessError(
+        f"no line that begins with a timestamp and a value after it: the first is {quoted(first)}, "
+        "expected lines such as 2023-01-31 10:15:00,12.5"
+    )
 
 
 def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
-    """Return the layout under a delimiter and decimal sign; None if no line is a row of data."""
+    """Return the layout with a delimiter and decimal sign; None if no line is a row of data."""
     rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
-    rows = list(_cells(lines[:_MOST_HEADER], rules))
-    start = next((at for at, (_, cells) in enumerate(rows) if _is_data(cells)), None)
-    if start is None:
+    header = []
+    for before, cells in _cells(lines[:_MOST_HEADER], rules):
+        if _is_data(cells):
+            break
+        header.append((before, cells))
+    else:
         return None
-    skipped = rows[start][0]
-    data = tuple(tuple(cells) for _, cells in _cells(lines[skipped:], rules))
-    widths = Counter(len(cells) for cells in data[:_PROBES] if _is_data(cells))
+    rows = tuple(tuple(cells) for _, cells in _cells(lines[before:], rules))
+    widths = Counter(len(cells) for cells in rows[:_PROBES] if _is_data(cells))
     width = widths.most_common(1)[0][0]
-    data = tuple(cells for cells in data if len(cells) == width)
-    numeric, fit = _numbers(data[:_ROWS], rules)
-    ahead = rows[:start]
-    like_data = [is_like_data(cells, width, rules) for _, cells in ahead]
-    names = [cells for (_, cells), is_row in zip(ahead, like_data, strict=True) if not is_row]
-    before = names[-1] if names else []
-    last = ahead[-1][0] if like_data and like_data[-1] else None
+    rows = tuple(cells for cells in rows if len(cells) == width)
+    is_number = ValueReader(rules, Problems("")).is_number
+    columns = [
+        [is_number(cell) for cell in column if cell]
+        for column in islice(zip(*rows[:_ROWS], strict=True), 1, None)
+    ]
+    # Up to half of a column may be wrong: `swarm check` reports such cells.
+    numeric = (2 * sum(column) >= len(column) if column else None for column in columns)
+    is_row = [is_like_data(cells, width, rules) for _, cells in header]
+    names = [cells for (_, cells), is_damaged in zip(header, is_row, strict=True) if not is_damaged]
+    damaged = header[-1][0] if is_row and is_row[-1] else None
     return Dialect(
         delimiter,
         decimal,
-        skipped if start else 0,
-        tuple(before) if len(before) == width else (),
-        data,
-        numeric,
-        fit,
-        None if last is None else (last + 1, lines[last]),
+        before if header else 0,
+        tuple(names[-1]) if names and len(names[-1]) == width else (),
+        rows,
+        tuple(numeric),
+        sum(map(sum, columns)) / (sum(map(len, columns)) or 1),
+        None if damaged is None else (damaged + 1, lines[damaged]),
     )
 
 
 def _cells(lines: Sequence[str], rules: CsvRules) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each line that holds any, with the number of lines ahead of it."""
+    """Yield the cells of each line that is not blank, with the number of lines before it."""
     reader = CellReader(rules, Problems(""))
-    for ahead, line in enumerate(lines):
+    for before, line in enumerate(lines):
         if line.strip():
-            yield ahead, reader.cells(ahead + 1, line) or [line]
+            yield before, reader.cells(before + 1, line) or [line]
 
 
 def _is_data(cells: Sequence[str]) -> bool:
     return len(cells) > 1 and bool(forms(cells[0]))
-
-
-def _numbers(
-    rows: Sequence[Sequence[str]], rules: CsvRules
-) -> tuple[tuple[bool | None, ...], float]:
-    """Return for each measurement column whether it holds numbers, and the share of cells."""
-    is_number = ValueReader(rules, Problems("")).is_number
-    columns = [
-        [is_number(cell) for cell in column if cell]
-        for column in islice(zip(*rows, strict=True), 1, None)
-    ]
-    found = sum(map(sum, columns))
-    all_cells = sum(map(len, columns)) or 1
-    # A few cells that are none are for the check to find.
-    numeric = (2 * sum(column) >= len(column) if column else None for column in columns)
-    return tuple(numeric), found / all_cells

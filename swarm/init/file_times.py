@@ -1,10 +1,9 @@
-"""All timestamps of a CSV -> wall times, whatever their format: the whole file, and quickly."""
+"""Read all timestamps of a CSV as wall times, in any format: the whole file, and fast."""
 
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import overload
@@ -17,118 +16,112 @@ from swarm.localtime import DAY_MS, wall_of
 
 _HOUR = re.compile(r"([T ]?)%[HI]")
 _COMPACT_DATE, _COMPACT_LENGTH = "%Y%m%d", 8
+#: Characters around a timestamp that do not belong to it.
 _AROUND = ' \t\r"'
 _ZERO = datetime(1970, 1, 1)
-#: So few lines are all read.
+#: In a block of at most so many lines, each is read.
 _FEW = 100
-#: More different dates and times of the day than a meter has; of a file of nonsense, none is kept.
+#: The most dates and times of day that are cached: no meter has more, only other files do.
 _MOST = 200_000
 
 
-@dataclass(frozen=True)
-class FileTimes:
-    """Reads the timestamps of one file; what is none is passed over."""
+def wall_times(
+    path: Path, form: str, delimiter: str = ",", skip_rows: int = 0
+) -> Iterator[Sequence[int]]:
+    """Yield the wall times (ms) of each block of lines; raises `GuessError`.
 
-    path: Path
-    form: str
-    delimiter: str = ","
-    skip_rows: int = 0
-
-    def walls(self) -> Iterator[Sequence[int]]:
-        """Yield the wall times of each block of lines; raises `GuessError`.
-
-        Of a block in which lines follow one another at even steps only some are read.
-        """
-        read = _Walls(self.form)
-        try:
-            with open_csv(self.path) as file:
-                left = self.skip_rows
-                for piece in pieces(file, sys.maxsize):
-                    lines = piece.decode("utf-8", "replace").removesuffix("\n").split("\n")
-                    yield self._of(lines[left:], read)
-                    left = max(left - len(lines), 0)
-        except READ_ERRORS as error:
-            raise GuessError(reason(error)) from None
-
-    def _of(self, lines: list[str], read: "_Walls") -> Sequence[int]:
-        if len(lines) > _FEW:
-            probed = _Probed(lines, self.delimiter, read)
-            with suppress(ValueError):
-                if (step := even_step(probed)) is not None:
-                    return range(probed[0], probed[-1] + step, step)
-        cells = (line.partition(self.delimiter)[0].strip(_AROUND) for line in lines)
-        return [wall for wall in map(read.wall, cells) if wall is not None]
+    Lines without a timestamp in the format ``form`` are skipped. In a block with a constant step
+    from line to line, only some lines are read.
+    """
+    reader = _TimestampReader(form)
+    try:
+        with open_csv(path) as file:
+            skipped = skip_rows
+            for piece in pieces(file, sys.maxsize):
+                block = piece.decode("utf-8", "replace").removesuffix("\n").split("\n")
+                lines = block[skipped:]
+                skipped = max(skipped - len(block), 0)
+                even = None
+                if len(lines) > _FEW:
+                    walls = _LazyWalls(lines, delimiter, reader)
+                    with suppress(ValueError):
+                        if (step := even_step(walls)) is not None:
+                            even = range(walls[0], walls[-1] + step, step)
+                if even is None:
+                    cells = (line.partition(delimiter)[0].strip(_AROUND) for line in lines)
+                    yield [wall for wall in map(reader.wall, cells) if wall is not None]
+                else:
+                    yield even
+    except READ_ERRORS as error:
+        raise GuessError(reason(error)) from None
 
 
-class _Probed(Sequence[int]):
-    """The wall times of lines, read when they are asked for; ValueError where there is none."""
+class _LazyWalls(Sequence[int]):
+    """The wall times of lines, read on access; ValueError for a line without a timestamp."""
 
-    def __init__(self, lines: list[str], delimiter: str, read: "_Walls") -> None:
+    def __init__(self, lines: list[str], delimiter: str, reader: "_TimestampReader") -> None:
         self._lines = lines
         self._delimiter = delimiter
-        self._read = read
+        self._reader = reader
 
     def __len__(self) -> int:
         return len(self._lines)
 
     @overload
-    def __getitem__(self, place: int) -> int: ...
+    def __getitem__(self, index: int) -> int: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[int]: ...
-    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
-        if isinstance(place, slice):
-            return _Probed(self._lines[place], self._delimiter, self._read)
-        wall = self._read.wall(self._lines[place].partition(self._delimiter)[0].strip(_AROUND))
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        if isinstance(index, slice):
+            return _LazyWalls(self._lines[index], self._delimiter, self._reader)
+        wall = self._reader.wall(self._lines[index].partition(self._delimiter)[0].strip(_AROUND))
         if wall is None:
             raise ValueError
         return wall
 
 
-class _Walls:
-    """Reads timestamps part by part: each date and each time of the day is worked out once."""
+class _TimestampReader:
+    """Reads timestamps in two parts, and parses each date and each time of day only once."""
 
     def __init__(self, form: str) -> None:
         match = _HOUR.search(form)
         self._form = form
         self._date = form[: match.start()] if match else form
-        self._joint = match[1] if match else ""
-        self._clock = form[match.start() + len(self._joint) :] if match else ""
+        self._separator = match[1] if match else ""
+        self._time = form[match.start() + len(self._separator) :] if match else ""
         self._blanks = self._date.count(" ")
-        self._days: dict[str, int | None] = {}
+        self._dates: dict[str, int | None] = {}
         self._times: dict[str, int | None] = {}
 
     def wall(self, text: str) -> int | None:
-        """Return the wall time of a timestamp, None if it is none."""
-        date, clock = self._parts(text)
+        """Return the wall time (ms) of a timestamp, None if the text is not one."""
+        if not self._time:
+            date, time = text, ""
+        elif self._separator == "T":
+            date, _, time = text.rpartition("T")
+        elif self._blanks:
+            *words, time = text.split(" ", self._blanks + 1)
+            date = " ".join(words)
+        elif self._separator:
+            date, _, time = text.partition(" ")
+        else:
+            # Only a date of eight digits has a known end; other texts are parsed as a whole.
+            length = _COMPACT_LENGTH if self._date == _COMPACT_DATE else len(text)
+            date, time = text[:length], text[length:]
         try:
-            day, time = self._days[date], self._times[clock]
+            day, clock = self._dates[date], self._times[time]
         except KeyError:
-            day, time = self._worked_out(date, clock)
-        return None if day is None or time is None else day + time
+            day, clock = self._parse(date, time)
+        return None if day is None or clock is None else day + clock
 
-    def _parts(self, text: str) -> tuple[str, str]:
-        if not self._clock:
-            return text, ""
-        if self._joint == "T":
-            date, _, clock = text.rpartition("T")
-            return date, clock
-        if self._blanks:
-            words = text.split(" ", self._blanks + 1)
-            return " ".join(words[:-1]), words[-1]
-        if self._joint:
-            date, _, clock = text.partition(" ")
-            return date, clock
-        # Without anything between, the date is in eight digits; else the whole counts as one.
-        length = _COMPACT_LENGTH if self._date == _COMPACT_DATE else len(text)
-        return text[:length], text[length:]
-
-    def _worked_out(self, date: str, clock: str) -> tuple[int | None, int | None]:
-        if len(self._days) + len(self._times) > _MOST:
-            self._days.clear()
+    def _parse(self, date: str, time: str) -> tuple[int | None, int | None]:
+        """Parse a date and a time of day, and put both into the caches."""
+        if len(self._dates) + len(self._times) > _MOST:
+            self._dates.clear()
             self._times.clear()
-        day = moment(date, self._date if clock or not self._clock else self._form)
-        time = moment(clock.lstrip(), self._clock) if clock and self._clock else _ZERO
-        is_clock = not clock or bool(self._clock)
-        self._days[date] = None if day is None else wall_of(day)
-        self._times[clock] = None if time is None or not is_clock else wall_of(time) % DAY_MS
-        return self._days[date], self._times[clock]
+        day = moment(date, self._date if time or not self._time else self._form)
+        clock = moment(time.lstrip(), self._time) if time and self._time else _ZERO
+        is_time = not time or bool(self._time)
+        self._dates[date] = None if day is None else wall_of(day)
+        self._times[time] = None if clock is None or not is_time else wall_of(clock) % DAY_MS
+        return self._dates[date], self._times[time]

@@ -1,16 +1,14 @@
-"""Guesses -> a commented INI to begin with, which ``swarm check`` accepts as it stands."""
+"""Write a commented starter INI from guesses; ``swarm check`` accepts it unchanged."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from swarm.config.csv_rules import zone
-from swarm.csv.zones.fit import Trace
+from swarm.config.csv_rules import zone as iana_zone
 from swarm.errors import GuessError, SettingsError
 from swarm.init.guess import Guess, guess
-from swarm.init.host_zone import host_zone
-from swarm.init.timezone import differing, zones
+from swarm.init.timezone import differing, host_zone, zones
 from swarm.init.writer import (
     GeneratedIni,
     Setting,
@@ -32,7 +30,7 @@ _HEAD = comment(
     "",
     "Paths are relative to this file's folder. All options: docs/reference.md.",
 )
-_PLACE = [
+_SWARM = [
     "[swarm]",
     *comment(
         "Where packets go. sandbox: a collector on this computer, started for the run. When the "
@@ -43,8 +41,8 @@ _PLACE = [
 _CREDENTIALS = [
     "[credentials]",
     *comment(
-        "Your user of the platform; the sandbox takes any. The password is in this environment "
-        "variable; or give password_file, password_command or password in its place."
+        "Your user name on the platform; the sandbox accepts any. The password is read from this "
+        "environment variable; or use password_file, password_command or password instead."
     ),
     "username = your-user",
     "password_env = WATTICS_PASSWORD",
@@ -56,146 +54,9 @@ _METERS = [
         "files' names; put in the IDs that the streams have in the platform."
     ),
 ]
-_NO_ZONE = "No timezone: the timestamps carry their offsets."
-
-
-def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
-    """Return an INI with a meter for each CSV, or with a placeholder if there is none.
-
-    ``timezone`` is that of the files' timestamps, where the user says it. A file that nothing can
-    be guessed for is left out, and named among the problems. Raises `SettingsError` if there is no
-    such zone.
-    """
-    given = None if timezone is None else given_zone(timezone)
-    host = host_zone()
-    known = [zone for zone in (host, given.text if given else None) if zone]
-    guesses, problems = guessed(paths, known)
-    if paths and not guesses:
-        return GeneratedIni("", (), tuple(problems))
-    named = dict(zip(ids([found.path for found in guesses]), guesses, strict=True))
-    traces = {name: found.trace for name, found in named.items() if found.trace}
-    setting = given
-    if given:
-        setting = replace(given, doubt=_against(traces, given.text, host))
-    elif traces or not guesses:
-        found = zones(traces, host)
-        setting = found.common
-        named = {name: with_zone(each, found.own.get(name)) for name, each in named.items()}
-    notes = [note for each in named.values() for note in told_of(each)]
-    if setting and setting.doubt:
-        notes.insert(0, f"timezone = {setting.text}: {setting.doubt}")
-    return GeneratedIni(_text(named, setting, problems), tuple(notes), tuple(problems))
-
-
-def with_zone(found: Guess, zone: Setting | None) -> Guess:
-    """Return a guess with a zone of its own, if it has one."""
-    return replace(found, settings=(zone, *found.settings)) if zone else found
-
-
-def told_of(found: Guess) -> Iterator[str]:
-    """Yield what the user should know of a guess, one line each."""
-    for setting in found.settings:
-        if setting.doubt:
-            yield f"{found.path}: {setting.option} = {setting.text}: {setting.doubt}"
-    for note in found.notes:
-        yield f"{found.path}: {note}"
-
-
-def _against(traces: Mapping[str, Trace], given: str, host: str | None) -> str:
-    """Return what the files tell against the zone that the user has named."""
-    told = [f"{name}: {each.doubt}" for name, each in differing(traces, given, host).items()]
-    return " ".join(told)
-
-
-def given_zone(text: str) -> Setting:
-    """Return the zone that the user has named; raises `SettingsError`."""
-    try:
-        return Setting("timezone", zone(text))
-    except ValueError as error:
-        raise SettingsError(f"--timezone: found {quoted(text)}, expected {error}") from None
-
-
-def guessed(paths: Sequence[Path], known: Sequence[str]) -> tuple[list[Guess], list[str]]:
-    """Return what can be guessed of files, and the problems of the others."""
-    guesses, problems = [], []
-    for path in dict.fromkeys(paths):
-        try:
-            if not is_writable(str(path)):
-                raise GuessError("a name that no INI can hold; give the file another")
-            if path.suffix.lower() == ".ini":
-                raise GuessError("an INI, not a CSV; --from takes one of the original app")
-            guesses.append(guess(path, known))
-        except GuessError as error:
-            problems.append(f"{printable(str(path))}: {error}")
-    return guesses, problems
-
-
-def ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str]:
-    """Yield an ID for each file: its name, with the folder's ahead where several have the same.
-
-    None of them is ``used`` already.
-    """
-    stems = [_stem(path) for path in paths]
-    count = Counter([*stems, *used])
-    taken = set(used)
-    for path, stem in zip(paths, stems, strict=True):
-        folder = path.absolute().parent.name
-        wanted = name_of(stem if count[stem] == 1 else f"{folder}-{stem}")
-        names = (
-            wanted if number == 1 else f"{wanted}-{number}"
-            for number in range(1, len(paths) + len(taken) + 2)
-        )
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield name
-
-
-def _stem(path: Path) -> str:
-    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
-
-
-def _text(named: Mapping[str, Guess], timezone: Setting | None, problems: Sequence[str]) -> str:
-    zone_lines = options([timezone]) if timezone else comment(_NO_ZONE)
-    common = _common(list(named.values()))
-    left_out = [f"Left out: {problem}" for problem in problems]
-    parts = [
-        _HEAD,
-        [*_PLACE, *zone_lines, *_shared(common)],
-        _CREDENTIALS,
-        [
-            *_METERS,
-            *comment(*left_out),
-            *(f"{name} = {path_text(found.path)}" for name, found in named.items()),
-        ],
-        *_own(named, common),
-    ]
-    if not named:
-        parts[-1:] = [[*_METERS, "your-stream-id = your-file.csv"], _EXAMPLE]
-    return "\n\n".join("\n".join(part) for part in parts)
-
-
-def _common(guesses: Sequence[Guess]) -> tuple[Setting, ...]:
-    """Return the options that all files share; those of a single file are its own."""
-    if len(guesses) < 2:
-        return ()
-    first, *others = guesses
-    return tuple(s for s in first.settings if all(s in other.settings for other in others))
-
-
-def _shared(common: Sequence[Setting]) -> list[str]:
-    return [*comment("What all files have in common:"), *options(common)] if common else []
-
-
-def _own(named: Mapping[str, Guess], common: Sequence[Setting]) -> Iterator[list[str]]:
-    for name, found in named.items():
-        own = [setting for setting in found.settings if setting not in common]
-        if own:
-            yield [f"[meter:{name}]", *options(own)]
-
-
 _EXAMPLE = [
     *comment(
-        "Optional settings of one meter; without [meter:...] ahead, under [swarm], of all. "
+        "Optional settings of one meter; under [swarm] they apply to all meters. "
         "'swarm init FILE.csv' guesses them from a file."
     ),
     "[meter:your-stream-id]",
@@ -213,3 +74,123 @@ _EXAMPLE = [
     "#pad_first = yes",
     "#power_from_energy = 15m",
 ]
+_NO_ZONE = "No timezone: the timestamps carry their offsets."
+
+
+def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
+    """Return an INI with a meter for each CSV, or with a placeholder if there is none.
+
+    ``timezone`` is the zone of the files' timestamps, if the user gave it. A file that can't be
+    guessed is left out and named among the problems. Raises `SettingsError` if ``timezone`` is not
+    a zone.
+    """
+    zone = None if timezone is None else given_zone(timezone)
+    host = host_zone()
+    guesses, problems = guess_all(paths, [name for name in (host, zone and zone.text) if name])
+    if paths and not guesses:
+        return GeneratedIni("", (), tuple(problems))
+    meters = dict(zip(meter_ids([found.path for found in guesses]), guesses, strict=True))
+    traces = {meter: found.trace for meter, found in meters.items() if found.trace}
+    if zone:
+        against = differing(traces, zone.text, host).items()
+        zone = replace(zone, doubt=" ".join(f"{meter}: {other.doubt}" for meter, other in against))
+    elif traces or not guesses:
+        found_zones = zones(traces, host)
+        zone = found_zones.common
+        meters = {
+            meter: with_zone(found, found_zones.own.get(meter)) for meter, found in meters.items()
+        }
+    notes = [note for found in meters.values() for note in notes_of(found)]
+    if zone and zone.doubt:
+        notes.insert(0, f"timezone = {zone.text}: {zone.doubt}")
+    return GeneratedIni(_text(meters, zone, problems), tuple(notes), tuple(problems))
+
+
+def with_zone(found: Guess, zone: Setting | None) -> Guess:
+    """Return a guess with a zone of its own, or unchanged if ``zone`` is None."""
+    return replace(found, settings=(zone, *found.settings)) if zone else found
+
+
+def notes_of(found: Guess) -> Iterator[str]:
+    """Yield what the user should know of a guess, one line each."""
+    for setting in found.settings:
+        if setting.doubt:
+            yield f"{found.path}: {setting.option} = {setting.text}: {setting.doubt}"
+    for note in found.notes:
+        yield f"{found.path}: {note}"
+
+
+def given_zone(text: str) -> Setting:
+    """Return the zone that the user gave; raises `SettingsError` if it is not one."""
+    try:
+        return Setting("timezone", iana_zone(text))
+    except ValueError as error:
+        raise SettingsError(f"--timezone: found {quoted(text)}, expected {error}") from None
+
+
+def guess_all(paths: Sequence[Path], zones: Sequence[str]) -> tuple[list[Guess], list[str]]:
+    """Return the guesses of files, and the problems of the files that can't be guessed.
+
+    ``zones`` are as in `guess`. A path that occurs twice is guessed once.
+    """
+    guesses, problems = [], []
+    for path in dict.fromkeys(paths):
+        try:
+            if not is_writable(str(path)):
+                raise GuessError("a name that no INI can hold; rename the file")
+            if path.suffix.lower() == ".ini":
+                raise GuessError("an INI, not a CSV; --from takes one of the original app")
+            guesses.append(guess(path, zones))
+        except GuessError as error:
+            problems.append(f"{printable(str(path))}: {error}")
+    return guesses, problems
+
+
+def meter_ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str]:
+    """Yield a new ID for the meter of each file: the file's name, without its extension.
+
+    If several files have the same name, or it is in ``used``, the name of the folder comes first;
+    if that does not help, a number is added.
+    """
+    stems = [
+        path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem for path in paths
+    ]
+    count = Counter([*stems, *used])
+    taken = set(used)
+    for path, stem in zip(paths, stems, strict=True):
+        folder = path.absolute().parent.name
+        wanted = name = name_of(stem if count[stem] == 1 else f"{folder}-{stem}")
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        taken.add(name)
+        yield name
+
+
+def _text(meters: Mapping[str, Guess], timezone: Setting | None, problems: Sequence[str]) -> str:
+    """Return the text of the INI; options that all files share are written under [swarm]."""
+    shared: list[Setting] = []
+    if len(meters) > 1:
+        first, *others = meters.values()
+        shared = [
+            setting
+            for setting in first.settings
+            if all(setting in other.settings for other in others)
+        ]
+    zone_lines = options([timezone]) if timezone else comment(_NO_ZONE)
+    shared_lines = comment("What all files have in common:") if shared else []
+    left_out = comment(*(f"Left out: {problem}" for problem in problems))
+    names = [f"{meter} = {path_text(found.path)}" for meter, found in meters.items()]
+    parts = [
+        _HEAD,
+        [*_SWARM, *zone_lines, *shared_lines, *options(shared)],
+        _CREDENTIALS,
+        [*_METERS, *left_out, *(names or ["your-stream-id = your-file.csv"])],
+    ]
+    for meter, found in meters.items():
+        if own := [setting for setting in found.settings if setting not in shared]:
+            parts.append([f"[meter:{meter}]", *options(own)])
+    if not meters:
+        parts.append(_EXAMPLE)
+    return "\n\n".join("\n".join(part) for part in parts)

@@ -1,22 +1,21 @@
-"""An INI of the original app -> the same settings as an INI of swarm's own."""
+"""Convert an INI of the original app into an INI of swarm with the same settings."""
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 from swarm.config import ini, legacy
 from swarm.config.load import load
-from swarm.config.settings import CsvRules, Meter, Settings
+from swarm.config.settings import Settings
 from swarm.config.urls import ENVIRONMENTS
 from swarm.errors import SettingsError
 from swarm.init.writer import GeneratedIni, Setting, comment, is_id, is_writable, options, path_text
 from swarm.text import printable
 
-#: How long the lines of a list get.
+#: The greatest width of the lines of a list.
 _WIDTH = 70
-_INLINE = (
-    "The password stands here as it stood in the original: keep this file from others "
-    "(chmod 600), or give password_env, password_file or password_command in its place."
+_KEEP_PRIVATE = (
+    "The password, copied from the original INI: keep others from reading this file (chmod 600), "
+    "or replace it by password_env, password_file or password_command."
 )
 _NOTE = "the INI holds the password, as the original does: chmod 600 the file that you write it to"
 
@@ -24,81 +23,53 @@ _NOTE = "the INI holds the password, as the original does: chmod 600 the file th
 def migrate(path: Path) -> GeneratedIni:
     """Return an INI that sends the same packets, to the same collector, from the same checkpoint.
 
-    Raises `SettingsError` if the file is no INI of the original app, has problems, or has an ID
-    that no other INI can hold.
+    Raises `SettingsError` if the file is no INI of the original app, has problems, or has an ID or
+    a path that no other INI can hold.
     """
     if not legacy.recognises(ini.read_text(path)):
         raise SettingsError(f"{path}: not an INI of the original app, with [Web DC] and [General]")
     settings = load(path, {}, secrets=False)
     (meter,) = settings.meters
-    _check(path, meter, settings.log_file)
-    parts = (_head(path), _swarm(settings), _credentials(meter), _upload(settings), _meter(meter))
-    text = "\n\n".join("\n".join(part) for part in parts if part)
-    return GeneratedIni(text, (*settings.warnings, _NOTE))
-
-
-def _check(path: Path, meter: Meter, log_file: Path | None) -> None:
-    """Raise `SettingsError` if there is a name that can't be written."""
-    paths = (*meter.files, *filter(None, [log_file]))
-    if not all(is_writable(str(each)) for each in paths):
+    log_files = [settings.log_file] if settings.log_file else []
+    if not all(is_writable(str(file)) for file in (*meter.files, *log_files)):
         raise SettingsError(f"{path}: Filename: below a folder whose name no INI can hold")
     if not is_id(meter.id):
         raise SettingsError(
-            f"{path}: [General] ChannelReference: an ID with '=', or a comment's sign ahead, can't "
-            "be written in the new form; go on with the original's INI"
+            f"{path}: [General] ChannelReference: an ID with '=', or with '#' or ';' at its "
+            "beginning, can't be written in the new form; go on with the original's INI"
         )
+    return GeneratedIni(_text(path, settings), (*settings.warnings, _NOTE))
 
 
-def _head(path: Path) -> list[str]:
-    return comment(
+def _text(path: Path, settings: Settings) -> str:
+    """Return the text of an INI with the settings that were read from the original's INI."""
+    head = comment(
         f"The settings of {printable(path.name)}, an INI of the original app, written by "
-        "'swarm init --from'. It sends the same packets, and goes on where runs with the original "
-        "have stopped. The paths are whole, as the original's were relative to the folder that it "
-        "was run in."
+        "'swarm init --from'. It sends the same packets, and continues after those that the "
+        "original app sent. Paths are absolute here; in the original they were relative to the "
+        "folder that it was run in."
     )
-
-
-def _swarm(settings: Settings) -> list[str]:
-    names = {url: name for name, url in ENVIRONMENTS.items()}
     url = settings.url or ""
-    place = names.get(url)
-    found = [Setting("environment", place) if place else Setting("url", url)]
+    environment = {known: name for name, known in ENVIRONMENTS.items()}.get(url)
+    swarm = [Setting("environment", environment) if environment else Setting("url", url)]
     if settings.log_file:
-        found.append(Setting("log_file", str(settings.log_file)))
-    zone = comment("The original took all timestamps for UTC.")
-    return ["[swarm]", *options(found), *zone, "timezone = UTC"]
-
-
-def _credentials(meter: Meter) -> list[str]:
-    who = meter.credentials
-    if who is None:
-        return []
-    password = [*comment(_INLINE), f"password = {who.password}"]
-    return ["[credentials]", f"username = {who.username}", *password]
-
-
-def _upload(settings: Settings) -> list[str]:
-    level = settings.upload.verbose
-    return ["[upload]", f"verbose = {level}"] if level else []
-
-
-def _meter(meter: Meter) -> list[str]:
-    (path,) = meter.files
-    return [
-        "[meters]",
-        f"{meter.id} = {path_text(path)}",
-        "",
-        f"[meter:{meter.id}]",
-        *options(_rules(meter.rules)),
-    ]
-
-
-def _rules(rules: CsvRules) -> Iterator[Setting]:
-    """Yield the options that make these rules of an original app's INI."""
-    names = textwrap.wrap(", ".join(rules.columns or ()), _WIDTH)
-    yield Setting("columns", "\n    ".join(names))
-    if rules.shift:
-        yield Setting("shift", f"{rules.shift / 60:.0f}m")
-        yield Setting("pad_first", "yes")
-    if rules.power_from_energy:
-        yield Setting("power_from_energy", f"{rules.power_from_energy:.0f}m")
+        swarm.append(Setting("log_file", str(settings.log_file)))
+    zone = comment("The original app read all timestamps as UTC.")
+    sections = [head, ["[swarm]", *options(swarm), *zone, "timezone = UTC"]]
+    (meter,) = settings.meters
+    (csv,) = meter.files
+    if meter.credentials:
+        user, password = meter.credentials.username, meter.credentials.password
+        lines = [f"username = {user}", *comment(_KEEP_PRIVATE), f"password = {password}"]
+        sections.append(["[credentials]", *lines])
+    if settings.upload.verbose:
+        sections.append(["[upload]", f"verbose = {settings.upload.verbose}"])
+    sections.append(["[meters]", f"{meter.id} = {path_text(csv)}"])
+    columns = textwrap.wrap(", ".join(meter.rules.columns or ()), _WIDTH)
+    rules = [Setting("columns", "\n    ".join(columns))]
+    if meter.rules.shift:
+        rules += [Setting("shift", f"{meter.rules.shift / 60:.0f}m"), Setting("pad_first", "yes")]
+    if meter.rules.power_from_energy:
+        rules.append(Setting("power_from_energy", f"{meter.rules.power_from_energy:.0f}m"))
+    sections.append([f"[meter:{meter.id}]", *options(rules)])
+    return "\n\n".join("\n".join(section) for section in sections)

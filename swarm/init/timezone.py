@@ -1,88 +1,90 @@
-"""The clocks of several files -> the zone that they share, and those of the files that differ."""
+"""Propose the common time zone of several files, and other zones for files that can't be in it."""
 
+import logging
+import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import tzlocal
+
+from swarm.config.csv_rules import zone as iana_zone
 from swarm.csv.zones.check import describe_changes, fixed, listed, stretch
 from swarm.csv.zones.fit import Trace, names
 from swarm.init.writer import Setting
 
-_ASKED = "is it the zone of the files' timestamps (an IANA name)?"
-_WRONG = "with a wrong zone, every reading is at a wrong time in the platform, for good"
+_QUESTION = "is it the zone of the files' timestamps (an IANA name)?"
+_WARNING = "readings sent with a wrong zone can't be corrected in the platform"
 _UTC = "Etc/UTC"
 
 
 @dataclass(frozen=True)
 class Zones:
-    """The zone of all files, and of each file that it can't be the zone of, by its name."""
+    """The zone of most files, and by name the zones of the files that can't be in it."""
 
     common: Setting
     own: Mapping[str, Setting] = field(default_factory=dict)
 
 
-def zones(files: Mapping[str, Trace], host: str | None) -> Zones:
-    """Return the zone that most files are of, or else this computer's.
+def host_zone() -> str | None:
+    """Return the IANA name of this computer's zone; None if it is not known or not valid."""
+    # For conflicting or damaged files in /etc, tzlocal logs, warns or raises. The zone is only a
+    # proposal that the user has to check, so none of that is worth a message.
+    logging.getLogger("tzlocal").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings(action="ignore"), suppress(LookupError, OSError, ValueError):
+        name = tzlocal.get_localzone_name()
+        return iana_zone(name) if name else None
+    return None
 
-    Without any sign it is the computer's own, ``host``, where that is known.
+
+def zones(files: Mapping[str, Trace], host: str | None) -> Zones:
+    """Return the zone that fits most files, and the zones of the files that can't be in it.
+
+    If the files give no sign of their zone, the common one is ``host``, this computer's zone, or
+    UTC if that is not known.
     """
     likely = {name: names(found) for name, trace in files.items() if (found := trace.likely())}
-    zone, doubt = _common(files, likely, host)
-    return Zones(Setting("timezone", zone, doubt), _own(files, likely, zone, host))
+    zone = own = host or _UTC
+    doubt = (
+        "It is this computer's" if host else "It is a placeholder, as this computer's is not known"
+    )
+    if likely:
+        votes = Counter(zone for fitting in likely.values() for zone in fitting)
+        most = max(votes.values())
+        best = [zone for zone in votes if votes[zone] == most]
+        zone = own if own in best else best[0]
+        trace = next(files[name] for name, fitting in likely.items() if zone in fitting)
+        seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(best)}"
+        is_own = zone == own
+        doubt = f"{doubt}, and {seen}" if is_own else f"{seen[0].upper()}{seen[1:]}, not in {own}"
+    else:
+        against = [name for name, trace in files.items() if trace.evidence(own).against]
+        if 2 * len(against) > len(files):
+            zone = _UTC
+            hour = stretch(files[against[0]].evidence(own).against[0])
+            doubt = (
+                f"There are rows at {hour}, which clocks in {own} skip, this computer's zone; so "
+                "the logger keeps UTC, or standard time all year, or is elsewhere"
+            )
+    common = Setting("timezone", zone, f"{_QUESTION} {doubt}; {_WARNING}.")
+    return Zones(common, differing(files, zone, host))
 
 
 def differing(files: Mapping[str, Trace], zone: str, host: str | None) -> Mapping[str, Setting]:
-    """Return the zones of those files that another, which is known to be that of most, can't be."""
-    likely = {name: names(found) for name, trace in files.items() if (found := trace.likely())}
-    return _own(files, likely, zone, host)
-
-
-def _common(
-    files: Mapping[str, Trace], likely: Mapping[str, tuple[str, ...]], host: str | None
-) -> tuple[str, str]:
-    own = host or _UTC
-    whose = "It is this computer's" if host else "It stands for this computer's, not known"
-    if not likely:
-        against = [name for name, trace in files.items() if trace.evidence(own).against]
-        if 2 * len(against) > len(files):
-            hour = stretch(files[against[0]].evidence(own).against[0])
-            return _UTC, (
-                f"{_ASKED} There are rows at {hour}, which clocks in {own} skip, this computer's "
-                f"zone; so the logger keeps UTC, or standard time all year, or is elsewhere; "
-                f"{_WRONG}."
-            )
-        return own, f"{_ASKED} {whose}; {_WRONG}."
-    votes = Counter(zone for each in likely.values() for zone in each)
-    most = max(votes.values())
-    best = [zone for zone in votes if votes[zone] == most]
-    zone = own if own in best else best[0]
-    trace = next(files[name] for name, each in likely.items() if zone in each)
-    seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(best)}"
-    if zone == own:
-        return zone, f"{_ASKED} {whose}, and {seen}; {_WRONG}."
-    return zone, f"{_ASKED} {seen[0].upper()}{seen[1:]}, not in {own}; {_WRONG}."
-
-
-def _own(
-    files: Mapping[str, Trace],
-    likely: Mapping[str, tuple[str, ...]],
-    zone: str,
-    host: str | None,
-) -> dict[str, Setting]:
+    """Return the zones of the files that can't be in ``zone``, the zone of the others."""
     own = {}
     for name, trace in files.items():
-        found = likely.get(name, ())
+        fitting = names(found) if (found := trace.likely()) else ()
         against = trace.evidence(zone).against
-        if found and zone not in found:
-            other = host if host in found else found[0]
-            seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(found)}"
-            own[name] = Setting(
-                "timezone", other or found[0], f"{_ASKED} Here {seen}, not in {zone}."
-            )
-        elif against and not found:
+        if fitting and zone not in fitting:
+            other = host if host and host in fitting else fitting[0]
+            seen = f"{describe_changes(found[0].followed)}, as clocks in {listed(fitting)}"
+            own[name] = Setting("timezone", other, f"{_QUESTION} Here {seen}, not in {zone}.")
+        elif against and not fitting:
             doubt = (
-                f"{_ASKED} Here are rows at {stretch(against[0])}, which clocks in {zone} skip; a "
-                f"logger that keeps UTC or standard time all year is likely: "
+                f"{_QUESTION} Here are rows at {stretch(against[0])}, which clocks in {zone} skip; "
+                "a logger that keeps UTC or standard time all year is likely: "
                 f"{fixed(zone, against[0].wall)}."
             )
             own[name] = Setting("timezone", _UTC, doubt)

@@ -1,4 +1,4 @@
-"""Settings as the text of an INI: what is written here is read back as it was."""
+"""Format settings as the text of an INI that swarm reads back as the same settings."""
 
 import glob
 import textwrap
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WIDTH = 79
-_WILD = frozenset("*?[")
-#: What stands for a character that an ID can't hold.
+_GLOB = frozenset("*?[")
+#: Replaces a character that an ID can't contain.
 _FILLER = "_"
 
 
 @dataclass(frozen=True)
 class GeneratedIni:
-    """An INI's text, what its user should know of it, and what is missing in it and why."""
+    """The text of an INI, notes for the user, and the files left out with the reasons."""
 
     text: str
     notes: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class GeneratedIni:
 
 @dataclass(frozen=True)
 class Setting:
-    """One option of an INI as it is written; ``doubt`` says what its user has to look at."""
+    """One option of an INI; ``doubt`` says what the user should check, and is empty if nothing."""
 
     option: str
     text: str
@@ -31,7 +31,7 @@ class Setting:
 
 
 def is_writable(text: str) -> bool:
-    """Tell whether a text can stand in an INI at all: in UTF-8, on one line."""
+    """Return True if a text can be written into an INI: as UTF-8, on one line."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -40,38 +40,38 @@ def is_writable(text: str) -> bool:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a stream's ID can stand ahead of a ``=``."""
+    """Return True if a stream's ID can be written as the name of an option."""
     return is_writable(text) and text == name_of(text)
 
 
 def name_of(text: str) -> str:
-    """Return the ID that can be written and is nearest to a text."""
+    """Return a text as an ID that can be written, with as few changes as possible."""
     name = "".join(_FILLER if c in "=\n\r\0" else c for c in text).strip()
     return _FILLER + name[1:] if name[:1] in {"#", ";", ""} else name
 
 
 def path_text(path: Path) -> str:
-    """Return a path as the value of an option: it means this one file, whatever its name."""
+    """Return a path as the value of an option that means this one file, whatever its name."""
     text = str(path)
     if text != text.rstrip():
-        # Blanks at a value's end do not count; between brackets they do.
+        # The INI parser strips a blank at the end of a value, but not one in brackets.
         text = f"{glob.escape(text[:-1])}[{text[-1]}]"
-    elif _WILD & set(text):
+    elif _GLOB & set(text):
         text = glob.escape(text)
     return f"./{text}" if text[0] == "~" or text[0].isspace() else text
 
 
 def comment(*paragraphs: str) -> list[str]:
-    """Return paragraphs as lines of a comment; one that begins with a blank keeps its form."""
+    """Return wrapped paragraphs as comment lines; one that begins with a blank is not wrapped."""
     lines: list[str] = []
     for text in paragraphs:
-        is_fixed = not text or text[0] == " "
-        lines += [text] if is_fixed else textwrap.wrap(text, _WIDTH - 2, break_long_words=False)
+        is_verbatim = not text or text[0] == " "
+        lines += [text] if is_verbatim else textwrap.wrap(text, _WIDTH - 2, break_long_words=False)
     return [f"# {line}".rstrip() for line in lines]
 
 
 def options(settings: Iterable[Setting]) -> list[str]:
-    """Return the lines of options, each below what is doubtful of it."""
+    """Return the lines of options; a doubt is a comment above its option."""
     lines: list[str] = []
     for setting in settings:
         if setting.doubt:

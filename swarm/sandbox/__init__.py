@@ -1,1 +1,1 @@
-"""The rehearsal collector: takes packets as the real one does, on loopback, into its own file."""
+"""The rehearsal collector: accepts packets as the real one does, on loopback, into a local file."""

@@ -1,6 +1,6 @@
-"""The process behind `swarm.sandbox.server.running`: settings on stdin, its URL on stdout.
+"""The process that `swarm.sandbox.server.running` starts: settings on stdin, its URL on stdout.
 
-It lives as long as its stdin: SIGINT and SIGTERM are for its parent to act on.
+It runs until its stdin ends. It ignores SIGINT and SIGTERM: its parent acts on them.
 """
 
 import io
@@ -17,27 +17,27 @@ from typing import Final
 from swarm.errors import SwarmError
 from swarm.sandbox.server import SandboxConfig, Stop, run
 
-# How long an orderly end may take (s); all that was answered is stored already.
+# The time limit of an orderly end (s); all packets that were answered are stored already.
 _GRACE: Final = 0.5
 
 
 class Stdin:
-    """The line to the parent: it brings the settings, and its end is the sandbox's end."""
+    """The pipe from the parent: it brings the settings, and its end stops the sandbox."""
 
     def __init__(self) -> None:
-        # Raw: a buffered reader stays locked by the thread that waits on it, up to the very end.
+        # Raw: the watching thread would hold the lock of a buffered reader until the process ends.
         self._raw = io.FileIO(sys.stdin.fileno(), closefd=False)
         self._stop: Stop = lambda: None
 
     def settings(self) -> SandboxConfig:
-        """Return the settings, then begin to watch for the end."""
-        setup = SandboxConfig(*json.loads(self._raw.readline()))
+        """Return the settings, and start to watch for the end of stdin."""
+        config = SandboxConfig(*json.loads(self._raw.readline()))
         Thread(target=self._watch, daemon=True).start()
-        return setup
+        return config
 
     @contextmanager
     def until_it_ends(self, stop: Stop) -> Iterator[None]:
-        """Call ``stop`` when the parent has closed the line, or is gone."""
+        """Call ``stop`` when the parent closes the pipe or ends."""
         self._stop = stop
         yield
 
@@ -55,20 +55,20 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     stdin = Stdin()
     try:
-        setup = stdin.settings()
+        config = stdin.settings()
     except ValueError:
-        _say("this process is started by swarm: the command is `swarm sandbox`")
+        _print("swarm starts this process itself: run `swarm sandbox` instead")
         return 2
     try:
-        run(setup, 0, _say, stdin.until_it_ends)
+        run(config, 0, _print, stdin.until_it_ends)
     except SwarmError as error:
-        _say(str(error))
+        _print(str(error))
         return error.exit_code
     return 0
 
 
-def _say(line: str) -> None:
-    # A parent that is gone hears nothing: the end of stdin tells of that already.
+def _print(line: str) -> None:
+    # If the parent is gone, the end of stdin stops the sandbox.
     with suppress(OSError):
         os.write(sys.stdout.fileno(), f"{line}\n".encode())
 

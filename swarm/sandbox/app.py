@@ -1,7 +1,7 @@
 """The sandbox as a starlette application: credentials, session, the API's two methods, the page.
 
 The API is plain ASGI: starlette's `Request` and `Response` would cost a tenth of the throughput,
-and reading a body as they do would tell a client that waits for a 100 to go on.
+and their way of reading a body would send a 100 to a client that asks for one.
 """
 
 import base64
@@ -38,10 +38,10 @@ from swarm.sandbox.validate import (
 Headers = Mapping[bytes, bytes]
 Pairs = list[tuple[bytes, bytes]]
 Client = tuple[str, int] | None
-Answer = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _STORED: Final = b'{"status":"ok"}'
-_EXTRA: Final[dict[int, Pairs]] = {
+_STATUS_HEADERS: Final[dict[int, Pairs]] = {
     401: [(b"www-authenticate", b'Basic realm="swarm sandbox", charset="UTF-8"')],
     405: [(b"allow", b"GET, POST")],
 }
@@ -50,53 +50,52 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Guard:
-    """Basic auth: the pairs it lets in, or any pair of a name and a password."""
+    """Basic auth: accepts the given pairs of user name and password, or any pair if `None`."""
 
     def __init__(self, credentials: Collection[tuple[str, str]] | None) -> None:
-        self._open = credentials is None
-        self._accepted = [f"{user}:{word}".encode() for user, word in credentials or ()]
+        self._accepts_all = credentials is None
+        self._accepted = [f"{user}:{password}".encode() for user, password in credentials or ()]
 
     def breach(self, headers: Headers) -> Breach | None:
-        """Return why a request is not let in."""
+        """Return why a request is not authorised, None if it is."""
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"basic":
             return Breach(401, "basic auth is missing: send a user name and a password")
         try:
             pair = base64.b64decode(token.strip(), validate=True)
-            user, _, word = pair.decode().partition(":")
+            user, _, password = pair.decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return Breach(401, "the credentials must be user:password as UTF-8 in base64")
-        if not (user and word):
+        if not (user and password):
             return Breach(401, "the user name or the password is empty")
-        return None if self._accepts(pair) else Breach(401, "the credentials are not accepted")
-
-    def _accepts(self, pair: bytes) -> bool:
-        # A list, not a generator: the time must not tell which of the pairs it was.
+        # A list, not a generator: the response time must not reveal which pair matched.
         matches = [hmac.compare_digest(pair, accepted) for accepted in self._accepted]
-        return self._open or any(matches)
+        if self._accepts_all or any(matches):
+            return None
+        return Breach(401, "the credentials are not accepted")
 
 
 class SandboxSessions:
-    """Session cookies: a connection that was given one has to send one back."""
+    """Session cookies: a connection that was given one must send one back."""
 
     def __init__(self) -> None:
         self._mark = b"swarm_session=" + secrets.token_hex(8).encode() + b"."
-        self._made = 0
+        self._created = 0
         self._given: set[Client] = set()
 
     def get_or_create(self, client: Client, headers: Headers) -> tuple[Breach | None, Pairs]:
-        """Return what is wrong with a request's cookie, and the headers that give it one."""
+        """Return what is wrong with a request's cookie, and the headers that set a new one."""
         if self._mark in headers.get(b"cookie", b""):
             return None, []
         if client in self._given:
             reason = "the session cookie of this connection's first answer was not sent back"
             return Breach(400, reason), []
         self._given.add(client)
-        self._made += 1
-        return None, [(b"set-cookie", b"%s%d; Path=/; HttpOnly" % (self._mark, self._made))]
+        self._created += 1
+        return None, [(b"set-cookie", b"%s%d; Path=/; HttpOnly" % (self._mark, self._created))]
 
     def forget(self, client: Client) -> None:
-        """Take note that a connection has ended: its port may come again as another one."""
+        """Forget a connection that has ended: another one may get the same port."""
         self._given.discard(client)
 
 
@@ -113,37 +112,52 @@ class Collector:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = dict(scope["headers"])
-        astray, cookie = self._sessions.get_or_create(scope["client"], headers)
-        outcome: Breach | bytes | None = self._guard.breach(headers) or astray
+        method, headers = scope["method"], dict(scope["headers"])
+        breach, extra = self._sessions.get_or_create(scope["client"], headers)
+        outcome: Breach | bytes | None = self._guard.breach(headers) or breach
         try:
-            outcome = outcome or await self._answer(scope, headers, receive)
+            if outcome is None and method == "POST":
+                outcome = await self._post(headers, receive, utc=scope["path"] == UTC_PATH)
+            elif outcome is None and method == "GET":
+                outcome = self._get(scope["query_string"])
+            elif outcome is None:
+                outcome = Breach(405, f"the method {method} is not supported: use GET or POST")
         except StateError as error:
             outcome = Breach(500, str(error))
         except ClientDisconnect:
             return
+        status, body = 200, outcome
         if isinstance(outcome, Breach):
-            await self._refuse(outcome, cookie, send)
-        else:
-            await _send(send, 200, outcome, cookie)
-
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Breach | bytes:
-        if scope["method"] == "POST":
-            return await self._post(headers, receive, utc=scope["path"] == UTC_PATH)
-        if scope["method"] == "GET":
-            return self._get(scope["query_string"])
-        return Breach(405, f"there is no {scope['method']} here: GET and POST are the methods")
+            status = outcome.status
+            # Asking for a stream before its first packet is not a mistake of the client.
+            if status != 404:
+                self._refusals.note(outcome)
+            body = json.dumps({"status": "refused", "reason": outcome.reason}).encode()
+            extra = [*extra, *_STATUS_HEADERS.get(status, [])]
+        response_headers = [*_JSON, (b"content-length", b"%d" % len(body)), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": response_headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _post(self, headers: Headers, receive: Receive, *, utc: bool) -> Breach | bytes:
+        """Check and store a packet."""
         breach = check_headers(headers)
         if breach:
             return breach
-        outcome = check_packet(await _body(receive), utc=utc)
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        outcome = check_packet(body, utc=utc)
         if isinstance(outcome, Packet):
             return self._store.add(outcome) or _STORED
         return outcome
 
     def _get(self, query: bytes) -> Breach | bytes:
+        """Return the last packet of the stream that the query names."""
         streams = parse_qs(query.decode("latin-1")).get("stream", [])
         if len(streams) != 1:
             return Breach(400, "the query must name one stream: ?stream=ID")
@@ -152,31 +166,6 @@ class Collector:
             return Breach(404, "nothing is stored of this stream yet", streams[0])
         return text.encode()
 
-    async def _refuse(self, breach: Breach, cookie: Pairs, send: Send) -> None:
-        # A stream that is asked for before its first packet is no mistake of the client's.
-        if breach.status != 404:
-            self._refusals.note(breach)
-        body = json.dumps({"status": "refused", "reason": breach.reason}).encode()
-        await _send(send, breach.status, body, [*cookie, *_EXTRA.get(breach.status, [])])
-
-
-async def _body(receive: Receive) -> bytes:
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-async def _send(send: Send, status: int, body: bytes, extra: Pairs) -> None:
-    headers = [*_JSON, (b"content-length", b"%d" % len(body)), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
 
 def create(
     store: Store,
@@ -184,9 +173,10 @@ def create(
     credentials: Collection[tuple[str, str]] | None,
     key: str | None = None,
 ) -> Starlette:
-    """Return the sandbox; ``credentials`` are the pairs that it accepts, `None` is any pair.
+    """Return the sandbox's application.
 
-    Who has the ``key`` may have packets forgotten, and see the last ones; without one nobody may.
+    ``credentials`` are the pairs that it accepts; `None` accepts any pair. A client with the
+    ``key`` may delete the packets of streams and read the last ones; without a key nobody may.
     """
     refusals = Refusals()
     collector = Collector(store, Guard(credentials), sessions, refusals)
@@ -199,24 +189,6 @@ def create(
     async def show_status(_: Request) -> Response:
         return JSONResponse({"packets": store.count()})
 
-    routes = [Route(path, collector) for path in (PATH, UTC_PATH, PARTIAL_PATH)]
-    routes += [Route("/", show_page), Route(STATUS_PATH, show_status)]
-    if key:
-        routes += _private(store, key)
-    handlers = {HTTPException: _explain, StateError: _tell}
-    app = Starlette(
-        routes=routes,
-        exception_handlers=handlers,
-        middleware=[Middleware(LoopbackNames)],
-    )
-    # A redirect where a slash is missing would turn a POST into a GET in many a client.
-    app.router.redirect_slashes = False
-    return app
-
-
-def _private(store: Store, key: str) -> list[Route]:
-    """Return what is there for those alone who have the key."""
-
     async def forget(request: Request) -> Response:
         store.forget(await request.json())
         return JSONResponse({"packets": store.count()})
@@ -224,29 +196,39 @@ def _private(store: Store, key: str) -> list[Route]:
     async def last(_: Request) -> Response:
         return JSONResponse(store.last_packets())
 
-    return [
-        Route(FORGET_PATH, _locked(forget, key), methods=["POST"]),
-        Route(LAST_PATH, _locked(last, key)),
-    ]
+    routes = [Route(path, collector) for path in (PATH, UTC_PATH, PARTIAL_PATH)]
+    routes += [Route("/", show_page), Route(STATUS_PATH, show_status)]
+    if key:
+        routes += [
+            Route(FORGET_PATH, _requires_key(forget, key), methods=["POST"]),
+            Route(LAST_PATH, _requires_key(last, key)),
+        ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _on_error, StateError: _on_error},
+        middleware=[Middleware(LoopbackNames)],
+    )
+    # Many clients repeat a redirected POST as a GET: never redirect to the path with a slash.
+    app.router.redirect_slashes = False
+    return app
 
 
-def _locked(answer: Answer, key: str) -> Answer:
+def _requires_key(endpoint: Endpoint, key: str) -> Endpoint:
+    """Return an endpoint that answers only requests with the key."""
     expected = f"Bearer {key}".encode()
 
-    async def locked(request: Request) -> Response:
+    async def guarded(request: Request) -> Response:
         given = request.headers.get("authorization", "").encode("latin-1")
         if hmac.compare_digest(given, expected):
-            return await answer(request)
-        return JSONResponse({"status": "refused", "reason": "the key is another"}, 401)
+            return await endpoint(request)
+        return JSONResponse({"status": "refused", "reason": "the key is wrong"}, 401)
 
-    return locked
-
-
-async def _tell(_: Request, error: Exception) -> Response:
-    return JSONResponse({"status": "refused", "reason": str(error)}, 500)
+    return guarded
 
 
-async def _explain(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    reason = f"there is nothing here: packets go to {PATH}"
+async def _on_error(_: Request, error: Exception) -> Response:
+    """Return the answer for a path that does not exist, or a store that failed."""
+    status, reason = 500, str(error)
+    if isinstance(error, HTTPException):
+        status, reason = error.status_code, f"this path does not exist: packets go to {PATH}"
     return JSONResponse({"status": "refused", "reason": reason}, status)

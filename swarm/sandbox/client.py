@@ -1,7 +1,7 @@
 """Requests of a run, and of `swarm status`, to a sandbox: over loopback, with its key.
 
-A sandbox has its store to itself: to share it would cost each packet a third more. So its run
-leaves word beside the store of where the sandbox is, and who finds the store in use asks there.
+A sandbox locks its store: to share it would cost a third more per packet. So the run writes the
+sandbox's address into a file beside the store, and `swarm status` asks there while it is in use.
 """
 
 import http.client
@@ -19,35 +19,34 @@ from swarm.files import open_fresh
 from swarm.sandbox import store as stores
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH
 
-# How long an answer may take that needs no work, and one for which many packets are dropped (s).
-_PATIENCE: Final = 10.0
-_LONG_PATIENCE: Final = 600.0
+# The time limits (s) of a request, and of one that deletes packets.
+_TIMEOUT: Final = 10.0
+_DELETE_TIMEOUT: Final = 600.0
 
 
 @dataclass(frozen=True)
 class Client:
-    """Asks the sandbox at a URL; every question raises `StateError` where it has no answer."""
+    """Client of the sandbox at a URL; each method raises `StateError` if there is no answer."""
 
     url: str
     key: str
 
     def packets(self) -> int:
-        """Return how many packets the sandbox holds."""
-        return int(self._asked("GET", STATUS_PATH)["packets"])
+        """Return the number of packets in the sandbox."""
+        return int(self._request("GET", STATUS_PATH)["packets"])
 
     def last_packets(self) -> dict[str, str]:
         """Return the packet of each stream that was stored last, verbatim."""
-        return dict(self._asked("GET", LAST_PATH))
+        return dict(self._request("GET", LAST_PATH))
 
     def forget(self, streams: Sequence[str]) -> None:
-        """Have the packets of some streams dropped."""
-        self._asked("POST", FORGET_PATH, json.dumps(streams), _LONG_PATIENCE)
+        """Delete the packets of some streams."""
+        self._request("POST", FORGET_PATH, json.dumps(streams), _DELETE_TIMEOUT)
 
-    def _asked(
-        self, method: str, path: str, body: str | None = None, patience: float = _PATIENCE
+    def _request(
+        self, method: str, path: str, body: str | None = None, timeout: float = _TIMEOUT
     ) -> Any:
-        place = urlsplit(self.url).netloc
-        connection = http.client.HTTPConnection(place, timeout=patience)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         try:
             with closing(connection):
                 connection.request(method, path, body, {"Authorization": f"Bearer {self.key}"})
@@ -62,9 +61,9 @@ class Client:
 
 @contextmanager
 def announced(client: Client, store: Path) -> Iterator[None]:
-    """Leave word beside a store of the sandbox that uses it, readable by this user alone."""
-    path = _word(store)
-    # Without it `swarm status` can't look meanwhile, and no more.
+    """Write the address of the sandbox that uses a store beside it, readable by this user only."""
+    path = _address_file(store)
+    # Without the file, only a `swarm status` during the run fails.
     with suppress(OSError), os.fdopen(open_fresh(path), "w", encoding="utf-8") as file:
         json.dump([client.url, client.key], file)
     try:
@@ -75,18 +74,20 @@ def announced(client: Client, store: Path) -> Iterator[None]:
 
 
 def last_packets(store: Path) -> dict[str, str]:
-    """Return the packet of each stream that was stored last, verbatim: read, or asked for.
+    """Return the packet of each stream that was stored last, verbatim.
 
-    Raises `StateError` where neither can be done.
+    It comes from the file, or from the sandbox that uses it. Raises `StateError` if both fail.
     """
     try:
         return stores.last_packets(store)
     except stores.StoreInUseError:
-        # A word that is stale leads nowhere: then the store's own is the better one.
+        # The address may be stale: raise the error of the store in that case.
         with suppress(OSError, ValueError, TypeError, StateError):
-            return Client(*json.loads(_word(store).read_text(encoding="utf-8"))).last_packets()
+            return Client(
+                *json.loads(_address_file(store).read_text(encoding="utf-8"))
+            ).last_packets()
         raise
 
 
-def _word(store: Path) -> Path:
+def _address_file(store: Path) -> Path:
     return store.with_name(f"{store.name}-at")

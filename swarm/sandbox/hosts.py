@@ -1,7 +1,7 @@
-"""Only loopback's own names get an answer: a web page can give its own name to this address.
+"""Answer only requests to a loopback name, as a protection against DNS rebinding.
 
-A browser takes a name that leads here (DNS rebinding) for the page's own server, and lets the page
-read what the sandbox shows and send to it.
+A web page can make its own host name resolve to 127.0.0.1. The browser then takes the sandbox for
+the page's server, and lets the page read its packets and send some.
 """
 
 import json
@@ -15,7 +15,7 @@ _NAMES: Final = "localhost, 127.0.0.1 and [::1]"
 
 
 class LoopbackNames:
-    """Passes requests on that name a loopback host, or none; others get 403."""
+    """Middleware that answers 403 to requests whose ``Host`` is not a loopback name."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class LoopbackNames:
         if all(is_loopback(host.decode("latin-1")) for host in hosts):
             await self._app(scope, receive, send)
             return
-        reason = f"the header Host names another: this sandbox answers to {_NAMES} alone"
+        reason = f"the Host header names another host: this sandbox only answers to {_NAMES}"
         body = json.dumps({"status": "refused", "reason": reason}).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -38,7 +38,7 @@ class LoopbackNames:
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Tell whether a ``Host`` is a loopback name or address, with a port or without.
+    """Return True if a ``Host`` is a loopback name or address, with or without a port.
 
     >>> is_loopback("localhost:8080"), is_loopback("[::1]"), is_loopback("localhost.example.com")
     (True, True, False)

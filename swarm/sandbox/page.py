@@ -1,22 +1,21 @@
-"""The page at the sandbox's root, which needs nothing from anywhere else."""
+"""The web page at the sandbox's root; it loads nothing from other places."""
 
 import html
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Final, NamedTuple
 
 from swarm.sandbox.store import Stream
 from swarm.sandbox.validate import Breach, as_text
 
-#: The same in short for a program, as JSON.
+#: The number of packets as JSON, for programs.
 STATUS_PATH: Final = "/status"
-#: For the user who started the sandbox alone: which streams are begun anew, and the last packets.
+#: Only for clients with the key: delete the packets of streams, read the last packets.
 FORGET_PATH: Final = "/forget"
 LAST_PATH: Final = "/last"
 
-# A browser lays out this many rows without stuttering at every refresh.
+# With more rows, the page would stutter in the browser at every refresh.
 _ROWS: Final = 1000
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -56,47 +55,40 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """The last refusals of a sandbox, the newest first."""
+    """The most recent refusals of a sandbox, the newest first."""
 
-    def __init__(self, kept: int = 20) -> None:
-        self._kept: deque[Refusal] = deque(maxlen=kept)
+    def __init__(self, size: int = 20) -> None:
+        self._refusals: deque[Refusal] = deque(maxlen=size)
 
     def note(self, breach: Breach) -> None:
-        """Keep a refusal, with the time that it is now."""
-        self._kept.appendleft(Refusal(time.time(), breach))
+        """Add a refusal, with the current time."""
+        self._refusals.appendleft(Refusal(time.time(), breach))
 
     def last(self) -> list[Refusal]:
-        """Return what is kept."""
-        return list(self._kept)
+        """Return the refusals."""
+        return list(self._refusals)
 
 
 def render(url: str, packets: int, streams: Sequence[Stream], refusals: Sequence[Refusal]) -> str:
-    """Return the page; every text that came from outside is escaped."""
+    """Return the page; all text from clients is escaped."""
+    stream_rows = [
+        (stream.id, f"{stream.packets:,}", as_text(stream.first), as_text(stream.last))
+        for stream in streams[:_ROWS]
+    ]
+    more = len(streams) - _ROWS
+    note = f"<p>... and {more:,} more streams.</p>" if more > 0 else ""
+    refusal_rows = [
+        (as_text(int(at * 1000)), breach.stream, str(breach.status), breach.reason)
+        for at, breach in refusals
+    ]
+    refusal_table = _table(("time", "stream", "status", "reason"), refusal_rows)
     return _PAGE.format(
         url=html.escape(url),
         packets=f"{packets:,}",
         streams=f"{len(streams):,}",
-        stream_table=_stream_table(streams),
-        refusal_table=_refusal_table(refusals),
+        stream_table=_table(("stream", "packets", "first", "last"), stream_rows) + note,
+        refusal_table=refusal_table if refusals else "<p>None.</p>",
     )
-
-
-def _stream_table(streams: Sequence[Stream]) -> str:
-    rows = (
-        (stream.id, f"{stream.packets:,}", as_text(stream.first), as_text(stream.last))
-        for stream in islice(streams, _ROWS)
-    )
-    more = len(streams) - _ROWS
-    note = f"<p>... and {more:,} more streams.</p>" if more > 0 else ""
-    return _table(("stream", "packets", "first", "last"), rows) + note
-
-
-def _refusal_table(refusals: Sequence[Refusal]) -> str:
-    rows = (
-        (as_text(int(at * 1000)), breach.stream, str(breach.status), breach.reason)
-        for at, breach in refusals
-    )
-    return _table(("time", "stream", "status", "reason"), rows) if refusals else "<p>None.</p>"
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

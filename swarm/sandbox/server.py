@@ -1,8 +1,8 @@
-"""Runs the sandbox: in the foreground until a signal, or as a process of its own for one run.
+"""Run the sandbox: in the foreground until a signal, or as a child process during one run.
 
 The child that `running` starts gets its settings over stdin, never on the command line, and ends
-when stdin does: so it can't outlive its parent, however that one ends. It has a session of its
-own, so that a Ctrl-C in the terminal is for the parent alone to act on.
+when stdin does, so it can't outlive its parent. It has its own session: a Ctrl-C in the terminal
+reaches only the parent.
 """
 
 import json
@@ -39,17 +39,18 @@ Until = Callable[[Stop], AbstractContextManager[None]]
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
-# How long a sandbox may take to end before it is killed (s).
-_PATIENCE: Final = 5.0
+# The time (s) that a sandbox gets to end, before it is killed.
+_STOP_TIMEOUT: Final = 5.0
 _ERRORS: Final[dict[int, type[SwarmError]]] = {
     error.exit_code: error for error in (SettingsError, StateError)
 }
 
 
 class SandboxConfig(NamedTuple):
-    """The settings of a sandbox: its file, the pairs it accepts (`None` is any), its order rule.
+    """The settings of a sandbox.
 
-    Who has the ``key`` may have it forget streams, and ask for all last packets.
+    ``store`` is the path of its file, ``credentials`` the pairs that it accepts; `None` accepts any
+    pair. A client with the ``key`` may delete the packets of streams and read the last ones.
     """
 
     store: str
@@ -67,33 +68,40 @@ def serve(
 ) -> None:
     """Serve on loopback until SIGINT or SIGTERM; ``on_ready`` gets the URL that packets go to.
 
-    ``credentials`` are the pairs that are accepted, `None` is any pair. Raises `SettingsError`
-    where the port is taken or the extra is missing, `StateError` where the store can't be used.
+    ``credentials`` are the pairs that are accepted; `None` accepts any pair. Raises
+    `SettingsError` if the port is taken or the extra is missing, `StateError` if the store can't be
+    used.
     """
-    setup = _setup(store_path, credentials, accept_late)
-    run(setup, port, on_ready or (lambda url: None), until_signalled)
+    config = _config(store_path, credentials, accept_late)
+    run(config, port, on_ready or (lambda url: None), until_signalled)
 
 
-def run(setup: SandboxConfig, port: int, on_ready: Ready, until: Until) -> None:
-    """Serve until what ``until`` makes of it: it is given the function that ends the sandbox."""
+def run(config: SandboxConfig, port: int, on_ready: Ready, until: Until) -> None:
+    """Serve inside the context ``until``, which gets the function that stops the sandbox."""
     _require_extra()
     from swarm.sandbox import app
 
     sessions = app.SandboxSessions()
     with (
         closing(_listen(port)) as listener,
-        closing(Store(Path(setup.store), accept_late=setup.accept_late)) as store,
+        closing(Store(Path(config.store), accept_late=config.accept_late)) as store,
     ):
-        server = _server(app.create(store, sessions, setup.credentials, setup.key), sessions)
-        with until(lambda: _stop(server)):
-            # The socket listens already: who connects now is answered in a moment.
+        server = _server(app.create(store, sessions, config.credentials, config.key), sessions)
+
+        def stop() -> None:
+            # Requests under way are cut off now, and uvicorn would print a traceback for each.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            server.should_exit = True
+
+        with until(stop):
+            # The socket listens already: a client that connects now is answered soon.
             on_ready(f"http://{_HOST}:{listener.getsockname()[1]}{PATH}")
             server.run(sockets=[listener])
 
 
 @contextmanager
 def until_signalled(stop: Stop) -> Iterator[None]:
-    """Stop at SIGINT or SIGTERM, and do no more: both are how a sandbox is meant to end."""
+    """Call ``stop`` at SIGINT or SIGTERM: both are a regular end of the sandbox."""
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         stop()
@@ -108,7 +116,7 @@ def until_signalled(stop: Stop) -> Iterator[None]:
 
 
 class Running:
-    """A sandbox that runs as a process of its own."""
+    """A sandbox that runs as a child process."""
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
         self._child = child
@@ -117,17 +125,17 @@ class Running:
         self.pid = child.pid
         self.client = Client("", "")
 
-    def begin(self, setup: SandboxConfig) -> None:
-        """Hand over the settings and wait until the sandbox is ready."""
-        # A child that is gone already has left word of it on its stdout.
+    def begin(self, config: SandboxConfig) -> None:
+        """Send the settings to the child and wait until it is ready; raises the child's error."""
+        # A child that has ended already has written the reason to its stdout.
         with suppress(OSError):
-            self._stdin.write(json.dumps(setup) + "\n")
+            self._stdin.write(json.dumps(config) + "\n")
             self._stdin.flush()
-        word = self._stdout.readline().strip()
-        if not word.startswith("http://"):
+        line = self._stdout.readline().strip()
+        if not line.startswith("http://"):
             code = self._child.wait()
-            raise _ERRORS.get(code, SwarmError)(word or f"the sandbox did not start: exit {code}")
-        self.client = Client(word, setup.key or "")
+            raise _ERRORS.get(code, SwarmError)(line or f"the sandbox did not start: exit {code}")
+        self.client = Client(line, config.key or "")
 
     @property
     def url(self) -> str:
@@ -136,23 +144,23 @@ class Running:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """True if the process has not ended."""
         return self._child.poll() is None
 
     def packets(self) -> int:
-        """Return how many packets the sandbox holds; raises `StateError`."""
+        """Return the number of packets in the sandbox; raises `StateError`."""
         return self.client.packets()
 
     def forget(self, streams: Sequence[str]) -> None:
-        """Have the packets of some streams dropped; raises `StateError`."""
+        """Delete the packets of some streams; raises `StateError`."""
         self.client.forget(streams)
 
     def stop(self) -> None:
-        """End the sandbox; what it answered is stored. To stop it again does nothing."""
+        """Stop the sandbox; all packets that it answered are stored. It may be called twice."""
         with suppress(OSError):
             self._stdin.close()
         try:
-            self._child.wait(timeout=_PATIENCE)
+            self._child.wait(timeout=_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
@@ -163,24 +171,28 @@ class Running:
 def running(
     store_path: Path, credentials: Credentials | None = None, accept_late: bool = True
 ) -> Iterator[Running]:
-    """Run a sandbox beside this process, for as long as the context; it never outlives it.
+    """Run a sandbox as a child process while the context is open.
 
-    Raises as `serve` does.
+    The parameters and errors are those of `serve`.
     """
     _require_extra()
-    sandbox = Running(_child())
+    sandbox = Running(spawn())
     try:
-        setup = _setup(store_path, credentials, accept_late)
-        sandbox.begin(setup._replace(key=secrets.token_hex(16)))
+        config = _config(store_path, credentials, accept_late)
+        sandbox.begin(config._replace(key=secrets.token_hex(16)))
         yield sandbox
     finally:
         sandbox.stop()
 
 
-def _child() -> subprocess.Popen[str]:
-    # -P and this process's own path: the child imports what this process would import, and
-    # nothing that happens to lie in the current folder.
-    path = os.pathsep.join(filter(None, map(_absolute, sys.path)))
+def spawn() -> subprocess.Popen[str]:
+    """Start the child process; it waits for its settings."""
+    # With this process's path and -P, the child imports the same modules as this process, and none
+    # from the current folder.
+    folder = ""
+    with suppress(OSError):  # the current folder may have been removed
+        folder = str(Path.cwd())
+    path = os.pathsep.join(filter(None, (entry or folder for entry in sys.path)))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "swarm.sandbox"],
         env={**os.environ, "PYTHONPATH": path},
@@ -191,14 +203,7 @@ def _child() -> subprocess.Popen[str]:
     )
 
 
-def _absolute(entry: str) -> str:
-    """Return an entry of the path of modules for another process; empty for a folder removed."""
-    with suppress(FileNotFoundError):
-        return entry or str(Path.cwd())
-    return ""
-
-
-def _setup(store_path: Path, credentials: Credentials | None, accept_late: bool) -> SandboxConfig:
+def _config(store_path: Path, credentials: Credentials | None, accept_late: bool) -> SandboxConfig:
     pairs = None if credentials is None else list(credentials)
     return SandboxConfig(str(Path(store_path).absolute()), pairs, accept_late)
 
@@ -209,18 +214,20 @@ def _require_extra() -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio sends at once (TCP_NODELAY) only where the protocol is spelt out: without it, every
-    # answer would wait 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only if the protocol is given explicitly: without that, each answer
+    # would wait 40 ms for an acknowledgement.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it would let two servers have one port
+        if os.name == "posix":  # on Windows, two servers could share a port with it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_HOST, port))
         listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listener.close()
-        why = getattr(error, "strerror", None) or error
-        raise SettingsError(f"the sandbox can't have port {port} on {_HOST}: {why}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"the sandbox can't listen on port {port} of {_HOST}: {reason}"
+        ) from error
     return listener
 
 
@@ -229,14 +236,14 @@ def _server(application: "Starlette", sessions: "SandboxSessions") -> "Server":
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Connection(H11Protocol):
-        """A connection that says so when it ends."""
+        """A connection whose session is forgotten when it ends."""
 
         def connection_lost(self, exc: Exception | None) -> None:
             sessions.forget(self.client)
             super().connection_lost(exc)
 
     class QuietServer(Server):
-        """Leaves signals alone: uvicorn would raise them once more when all is done."""
+        """A server without signal handlers: uvicorn's would raise the signal again at the end."""
 
         @contextmanager
         def capture_signals(self) -> Generator[None, None, None]:
@@ -255,14 +262,8 @@ def _server(application: "Starlette", sessions: "SandboxSessions") -> "Server":
             proxy_headers=False,
             server_header=False,
             backlog=_BACKLOG,
-            # Longer than a client waits between two packets, as collectors have it.
+            # As long as real collectors keep an idle connection: longer than clients pause.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
     )
-
-
-def _stop(server: "Server") -> None:
-    # Requests that stop half-way are cut off now, and uvicorn would print a traceback for each.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    server.should_exit = True

@@ -1,7 +1,7 @@
-"""The packets of a rehearsal, in an SQLite file, and the rule of order that needs them.
+"""The packets of a rehearsal in an SQLite file, and the rule on their order.
 
-Every packet is committed before `Store.add` returns, so that one which was answered outlives a
-killed process. It is not synced: a power cut may cost a rehearsal, and speed matters more here.
+Each packet is committed before `Store.add` returns, so a packet that was answered survives a
+killed process. It is not synced: speed matters more here than packets lost in a power cut.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from swarm.errors import StateError
 from swarm.sandbox.validate import Breach, Packet, as_text
 
-# How long a store is waited for: the sandbox that held it may still be on its way out.
-_PATIENCE: Final = 3.0
-_GLANCE: Final = 0.5
+# The time (s) to wait for a store that is locked: another sandbox may be about to end.
+_LOCK_TIMEOUT: Final = 3.0
+_READ_TIMEOUT: Final = 0.5
 
-# Exclusive: what is known in memory stays true, and no second sandbox can write beside this one.
+# The lock is exclusive: no second sandbox can write, so the counts in memory stay valid.
 _SET_UP: Final = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -34,17 +34,15 @@ COMMIT;
 _STREAMS: Final = """
 SELECT stream, count(*), min(instant), max(instant), max(arrival) FROM packets GROUP BY stream
 """
-
-
 _LAST: Final = "SELECT stream, text, max(arrival) FROM packets GROUP BY stream"
 
 
 class StoreInUseError(StateError):
-    """A sandbox has the store to itself."""
+    """Another sandbox has locked the store."""
 
 
 class Stream(NamedTuple):
-    """The facts that the store has of a stream; instants in ms since the epoch."""
+    """A summary of a stream in the store; instants are in ms since the epoch."""
 
     id: str
     packets: int
@@ -54,7 +52,7 @@ class Stream(NamedTuple):
 
 @dataclass(slots=True)
 class _Held:
-    """A stream in memory: asking SQLite before every packet would cost as much as storing it."""
+    """A stream's summary in memory: a query per packet would cost as much as storing the packet."""
 
     packets: int
     first: int
@@ -63,54 +61,73 @@ class _Held:
 
 
 class Store:
-    """The packets of a sandbox, for one thread.
+    """The packets of a sandbox, for use by one thread.
 
-    Without ``accept_late`` a packet has to be newer than the newest of its stream.
+    Without ``accept_late`` a packet must be newer than the newest of its stream.
 
-    Raises `StateError` where the file can't be used, `StoreInUseError` where another sandbox does.
+    Raises `StateError` if the file can't be used, `StoreInUseError` if another sandbox uses it.
     """
 
     def __init__(self, path: Path, *, accept_late: bool = True) -> None:
         self._path = path
         self._accept_late = accept_late
         with suppress(OSError):
-            # SQLite would let others read it. What stops this stops SQLite as well, which says so.
+            # SQLite would make it readable for others. If this fails, SQLite fails with a message.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with self._explained():
-            self._database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        with self._sqlite_errors():
+            self._database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None)
         try:
-            self._held = self._load()
+            with self._sqlite_errors():
+                self._database.executescript(_SET_UP)
+                summaries = self._database.execute(_STREAMS)
+                self._held = {stream: _Held(*summary) for stream, *summary in summaries}
         except BaseException:
             self._database.close()
             raise
         self._packets = sum(held.packets for held in self._held.values())
 
     def close(self) -> None:
-        """Close the file; a closed store is not used again."""
+        """Close the file; the store can't be used after that."""
         self._database.close()
 
     def add(self, packet: Packet) -> Breach | None:
         """Store a packet, or return how it breaks the order of its stream."""
-        held = self._held.get(packet.stream)
+        stream, instant, _ = packet
+        held = self._held.get(stream)
         replaces = False
-        if held is not None and packet.instant <= held.last:
+        if held is not None and instant <= held.last:
             if not self._accept_late:
-                return _out_of_order(packet, held.last)
-            replaces = self._holds(packet)
-        with self._explained():
+                reason = (
+                    f"the packet's instant {as_text(instant)} is not later than"
+                    f" the newest one of its stream, {as_text(held.last)}"
+                )
+                return Breach(409, reason, stream)
+            with self._sqlite_errors():
+                found = self._database.execute(
+                    "SELECT 1 FROM packets WHERE stream = ? AND instant = ?", (stream, instant)
+                )
+                replaces = found.fetchone() is not None
+        with self._sqlite_errors():
             cursor = self._database.execute(
                 "INSERT INTO packets (stream, instant, text) VALUES (?, ?, ?)", packet
             )
-        self._count(packet, cursor.lastrowid or 0, replaces=replaces)
+        arrival = cursor.lastrowid or 0
+        if held is None:
+            held = self._held[stream] = _Held(0, instant, instant, arrival)
+        held.packets += not replaces
+        held.first = min(held.first, instant)
+        held.last = max(held.last, instant)
+        held.arrival = arrival
+        self._packets += not replaces
         return None
 
     def forget(self, streams: Iterable[str]) -> None:
-        """Drop the packets of some streams: of all of them, or of none."""
-        gone = [(stream,) for stream in streams]
-        with self._explained(), self._database:
+        """Delete the packets of some streams: of all of them or, after an error, of none."""
+        keys = [(stream,) for stream in streams]
+        with self._sqlite_errors(), self._database:
             self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("DELETE FROM packets WHERE stream = ?", gone)
-        for key in gone:
+            self._database.executemany("DELETE FROM packets WHERE stream = ?", keys)
+        for key in keys:
             held = self._held.pop(*key, None)
             self._packets -= held.packets if held else 0
 
@@ -119,7 +136,7 @@ class Store:
         held = self._held.get(stream)
         if held is None:
             return None
-        with self._explained():
+        with self._sqlite_errors():
             row = self._database.execute(
                 "SELECT text FROM packets WHERE arrival = ?", (held.arrival,)
             ).fetchone()
@@ -130,39 +147,19 @@ class Store:
         return {stream: self.last(stream) or "" for stream in self._held}
 
     def count(self) -> int:
-        """Return how many packets there are."""
+        """Return the number of packets."""
         return self._packets
 
     def streams(self) -> list[Stream]:
-        """Return what there is of each stream, in order of their names."""
+        """Return a summary of each stream, in the order of their names."""
         return [
             Stream(stream, held.packets, held.first, held.last)
             for stream, held in sorted(self._held.items())
         ]
 
-    def _load(self) -> dict[str, _Held]:
-        with self._explained():
-            self._database.executescript(_SET_UP)
-            return {stream: _Held(*rest) for stream, *rest in self._database.execute(_STREAMS)}
-
-    def _holds(self, packet: Packet) -> bool:
-        with self._explained():
-            found = self._database.execute(
-                "SELECT 1 FROM packets WHERE stream = ? AND instant = ?", packet[:2]
-            )
-            return found.fetchone() is not None
-
-    def _count(self, packet: Packet, arrival: int, *, replaces: bool) -> None:
-        fresh = _Held(0, packet.instant, packet.instant, arrival)
-        held = self._held.setdefault(packet.stream, fresh)
-        held.packets += not replaces
-        held.first = min(held.first, packet.instant)
-        held.last = max(held.last, packet.instant)
-        held.arrival = arrival
-        self._packets += not replaces
-
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _sqlite_errors(self) -> Iterator[None]:
+        """Raise SQLite's errors as `StateError` with the path and what to do."""
         try:
             yield
         except sqlite3.Error as error:
@@ -178,27 +175,19 @@ class Store:
 def last_packets(path: Path) -> dict[str, str]:
     """Return the packet of each stream that was stored last, verbatim, without a sandbox.
 
-    Raises `StoreInUseError` while a sandbox uses the store, `StateError` where it can't be read.
+    Raises `StoreInUseError` while a sandbox uses the store, `StateError` if it can't be read.
     """
     if not path.exists():
         return {}
-    # Where no sandbox is, or was killed, SQLite needs no file beside the store to read it.
+    # Without a write-ahead log nothing has the store open: read it, but create no files beside it.
     is_closed = not path.with_name(f"{path.name}-wal").exists()
-    how = "immutable=1" if is_closed else "mode=ro"
+    mode = "immutable=1" if is_closed else "mode=ro"
     try:
-        uri = f"{path.absolute().as_uri()}?{how}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_GLANCE)) as database:
+        uri = f"{path.absolute().as_uri()}?{mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_READ_TIMEOUT)) as database:
             return {stream: text for stream, text, _ in database.execute(_LAST)}
     except sqlite3.Error as error:
         if "locked" in str(error):
-            message = f"{path}: a sandbox is using this store; ask again later"
+            message = f"{path}: a sandbox is using this store; try again later"
             raise StoreInUseError(message) from None
         raise StateError(f"{path}: the sandbox's store can't be read: {error}") from None
-
-
-def _out_of_order(packet: Packet, newest: int) -> Breach:
-    reason = (
-        f"the packet's instant {as_text(packet.instant)} is not later than"
-        f" the newest one of its stream, {as_text(newest)}"
-    )
-    return Breach(409, reason, packet.stream)

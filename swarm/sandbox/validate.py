@@ -1,7 +1,7 @@
-"""The API's rules for one POST: a parsed packet, or a word on the rule that was broken.
+"""The API's rules for one POST: the result is a parsed packet, or the rule that it breaks.
 
-Source: "The packet" in docs/reference.md. Pure: no network, no clock, no file. Stricter than a
-collector has to be, so that a rehearsal finds what production might only refuse one day.
+Source: "The packet" in docs/reference.md. Nothing here uses the network, the clock or a file. The
+rules are stricter than a collector needs, so that a rehearsal finds what production might refuse.
 """
 
 import itertools
@@ -14,12 +14,12 @@ from typing import Final, NamedTuple, NoReturn
 
 from swarm.packet import REGISTERS, VALUE
 
-#: Where packets go; the last segment of the other routes takes its place.
+#: The paths of the API's routes; they differ in the last segment.
 PATH: Final = "/measurements/v2/unifiedjson/"
 UTC_PATH: Final = "/measurements/v2/unifiedjson_utc/"
 PARTIAL_PATH: Final = "/measurements/v2/unifiedjson_partial/"
 
-#: The largest body that is read.
+#: The largest body that is accepted (bytes).
 LIMIT: Final = 64 * 1024
 
 _POSITIONS: Final = {register: position for position, register in enumerate(REGISTERS)}
@@ -39,11 +39,9 @@ _KINDS: Final = {
     float: "a number beyond the range of a double",
 }
 
-_Fields = tuple[tuple[str, object], ...]
-
 
 class Packet(NamedTuple):
-    """A packet that keeps every rule; ``instant`` is in ms since the epoch, ``text`` verbatim."""
+    """A valid packet; ``instant`` is in ms since the epoch, ``text`` is the body verbatim."""
 
     stream: str
     instant: int
@@ -51,7 +49,7 @@ class Packet(NamedTuple):
 
 
 class Breach(NamedTuple):
-    """A broken rule: the answer's status, one line on why, the stream where it is known."""
+    """A broken rule: the HTTP status, the reason in one line, the stream if it is known."""
 
     status: int
     reason: str
@@ -59,15 +57,23 @@ class Breach(NamedTuple):
 
 
 def check(headers: Mapping[bytes, bytes], body: bytes, *, utc: bool = False) -> Packet | Breach:
-    """Check a POST; header names are in lower case, ``utc`` is whether it came by that route."""
+    """Check a POST; header names are in lower case, ``utc`` is True for the UTC route."""
     return check_headers(headers) or check_packet(body, utc=utc)
 
 
 def check_headers(headers: Mapping[bytes, bytes]) -> Breach | None:
-    """Return what is wrong with the headers of a POST, which can be told before its body."""
+    """Return what is wrong with the headers of a POST; the body need not be read for that."""
     if b"expect" in headers:
         return Breach(417, "the header Expect is not supported: send the packet at once")
-    return _check_length(headers) or _check_type(headers)
+    breach = _check_length(headers)
+    if breach:
+        return breach
+    content_type = headers.get(b"content-type", b"")
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        return Breach(415, f"Content-Type must be application/json, found {_quoted(content_type)}")
+    if b"content-encoding" in headers:
+        return Breach(415, "Content-Encoding is not supported: send the packet as it is")
+    return None
 
 
 def _check_length(headers: Mapping[bytes, bytes]) -> Breach | None:
@@ -83,62 +89,46 @@ def _check_length(headers: Mapping[bytes, bytes]) -> Breach | None:
     return None
 
 
-def _check_type(headers: Mapping[bytes, bytes]) -> Breach | None:
-    found = headers.get(b"content-type", b"")
-    if found.partition(b";")[0].strip().lower() != b"application/json":
-        return Breach(415, f"Content-Type must be application/json, found {_quoted(found)}")
-    if b"content-encoding" in headers:
-        return Breach(415, "Content-Encoding is not supported: send the packet as it is")
-    return None
-
-
-def check_packet(body: bytes, *, utc: bool = False) -> Packet | Breach:
-    """Check a body; ``utc`` is whether it came by the route that takes UTC alone."""
-    if len(body) > LIMIT:
-        return Breach(413, f"a packet has at most {LIMIT} bytes, found {len(body)}")
-    try:
-        text = body.decode()
-        fields = _parse(text)
-    except (ValueError, RecursionError) as error:
-        return Breach(400, f"the body must be one JSON object on one line: {error}")
-    return _check_fields(text, fields, utc=utc)
-
-
-def _parse(text: str) -> _Fields:
-    """Return the fields in their order; pairs, since a dict would hide a repeated name."""
-    if "\n" in text or "\r" in text:
-        raise ValueError("it holds a line break")
-    fields = _DECODER.decode(text)
-    if not isinstance(fields, tuple):
-        raise ValueError("found another value")
-    return fields
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Integers as floats too: only whether a number is one matters here, and an int has no limit.
+# Objects become tuples of pairs, since a dict would hide a repeated name. Integers become floats:
+# only whether a value is a number matters here, and an int can have any size.
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=tuple, parse_int=float, parse_constant=_refuse_constant
 )
 
 
-def _check_fields(text: str, fields: _Fields, *, utc: bool) -> Packet | Breach:
-    names = [name for name, _ in fields]
-    reason = _misnamed(names) or _misidentified(fields[0][1])
+def check_packet(body: bytes, *, utc: bool = False) -> Packet | Breach:
+    """Check a body; ``utc`` is True for the route that accepts only UTC."""
+    if len(body) > LIMIT:
+        return Breach(413, f"a packet has at most {LIMIT} bytes, found {len(body)}")
+    try:
+        text = body.decode()
+        if "\n" in text or "\r" in text:
+            raise ValueError("it holds a line break")
+        fields = _DECODER.decode(text)
+        if not isinstance(fields, tuple):
+            raise ValueError("found another value")
+    except (ValueError, RecursionError) as error:
+        return Breach(400, f"the body must be one JSON object on one line: {error}")
+    reason = _names_problem([name for name, _ in fields]) or _id_problem(fields[0][1])
     if reason:
         return Breach(422, reason)
-    stream, timestamp = str(fields[0][1]), fields[1][1]
-    instant = _instant(timestamp)
-    reason = _mistimed(timestamp, instant, utc=utc) or _mismeasured(fields[2:])
-    if reason or instant is None:
-        return Breach(422, reason, stream)
+    stream = str(fields[0][1])
+    instant = _instant(fields[1][1], utc=utc)
+    if isinstance(instant, str):
+        return Breach(422, instant, stream)
+    for name, value in fields[2:]:
+        if not isinstance(value, float) or not math.isfinite(value):
+            found = _KINDS[type(value)]
+            return Breach(422, f"{name} must be a finite number, found {found}", stream)
     return Packet(stream, instant, text)
 
 
-def _misnamed(names: Sequence[str]) -> str:
-    """Return what is wrong with the fields' names and order, or nothing."""
+def _names_problem(names: Sequence[str]) -> str:
+    """Return what is wrong with the names of the fields or their order, empty if nothing."""
     if names[:1] != ["id"]:
         return "the first field must be id"
     if names[1:2] != ["tsISO8601"]:
@@ -146,10 +136,10 @@ def _misnamed(names: Sequence[str]) -> str:
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         return f"the field {_quoted(repeated)} occurs more than once"
-    return "" if names[2:] == [VALUE] else _misordered(names[2:])
+    return "" if names[2:] == [VALUE] else _registers_problem(names[2:])
 
 
-def _misordered(names: Sequence[str]) -> str:
+def _registers_problem(names: Sequence[str]) -> str:
     if not names:
         return "there must be at least one measurement"
     for name in names:
@@ -163,7 +153,7 @@ def _misordered(names: Sequence[str]) -> str:
     return ""
 
 
-def _misidentified(stream: object) -> str:
+def _id_problem(stream: object) -> str:
     if not isinstance(stream, str) or not stream:
         return "id must be a string that is not empty"
     try:
@@ -173,39 +163,27 @@ def _misidentified(stream: object) -> str:
     return ""
 
 
-def _instant(timestamp: object) -> int | None:
-    """Return the instant in ms since the epoch; none where the form or the date is wrong."""
-    if not isinstance(timestamp, str) or not _TIMESTAMP.fullmatch(timestamp):
-        return None
+def _instant(timestamp: object, *, utc: bool) -> int | str:
+    """Return the instant of a timestamp in ms since the epoch, or what is wrong with it."""
     try:
-        # Converted first: an instant outside the years 1 to 9999 could not be shown as UTC.
-        return (datetime.fromisoformat(timestamp).astimezone(UTC) - _EPOCH) // _MILLISECOND
+        if not isinstance(timestamp, str) or not _TIMESTAMP.fullmatch(timestamp):
+            raise ValueError
+        # In UTC first: that fails for an instant outside the years 1 to 9999.
+        instant = (datetime.fromisoformat(timestamp).astimezone(UTC) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
-        return None
-
-
-def _mistimed(timestamp: object, instant: int | None, *, utc: bool) -> str:
-    if instant is None:
         found = _quoted(timestamp) if isinstance(timestamp, str) else _KINDS[type(timestamp)]
         return f"tsISO8601 must be a real time as YYYY-MM-DDTHH:MM:SS.mmm+hh:mm, found {found}"
-    if utc and not str(timestamp).endswith("+00:00"):
+    if utc and not timestamp.endswith("+00:00"):
         return f"on this route tsISO8601 must end in +00:00, found {_quoted(timestamp)}"
-    return ""
-
-
-def _mismeasured(measurements: _Fields) -> str:
-    for name, value in measurements:
-        if not isinstance(value, float) or not math.isfinite(value):
-            return f"{name} must be a finite number, found {_KINDS[type(value)]}"
-    return ""
+    return instant
 
 
 def as_text(instant: int) -> str:
-    """Return an instant as a person reads it, in UTC."""
+    """Return an instant (ms since the epoch) as text, in UTC."""
     return (_EPOCH + instant * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
 def _quoted(found: object) -> str:
-    """Return foreign text for a reason: quoted, on one line, and not at any length."""
+    """Return text from a client for a reason: quoted, on one line, at most 80 characters."""
     text = repr(found.decode("latin-1") if isinstance(found, bytes) else found)
     return text if len(text) <= 80 else f"{text[:76]}...{text[-1]}"

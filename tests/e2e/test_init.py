@@ -1,7 +1,9 @@
 """``swarm init``: an INI to begin with, which ``swarm check`` accepts."""
 
 import gzip
+import logging
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("own_log")
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder of one's own, on a computer in Dublin."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TZ", "Europe/Dublin")
+    monkeypatch.setattr("tzlocal.get_localzone_name", lambda: "Europe/Dublin")
     return tmp_path
 
 
@@ -131,7 +133,7 @@ def test_a_zone_that_cannot_be(desk: Path) -> None:
         "The files repeat 2023-11-05 01:00 to 02:00, as clocks in America/New_York, "
         "America/Chicago, America/Denver and 6"
     ) in told
-    assert "more zones, not in Europe/Dublin; with a wrong zone" in told
+    assert "more zones, not in Europe/Dublin; readings sent with a wrong zone" in told
 
 
 def test_a_zone_that_the_files_confirm(desk: Path) -> None:
@@ -176,6 +178,28 @@ def test_a_logger_in_utc_alone(desk: Path) -> None:
     (meter,) = started("a.csv").meters
     assert "Etc/UTC" == meter.rules.timezone
     assert "which clocks in Europe/Dublin skip, this computer's zone" in init("a.csv").stderr
+
+
+@pytest.mark.parametrize("found", [None, "Nowhere/Else", "posix/Europe/Rome", KeyError, OSError])
+def test_this_computers_zone_is_unknown(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, found: str | type[Exception] | None
+) -> None:
+    """UTC is proposed, to be checked: neither an error nor a warning."""
+
+    def get_localzone_name() -> str | None:
+        logging.getLogger("tzlocal").warning("conflicting files")
+        warnings.warn("syntax error", stacklevel=1)
+        if found is None or isinstance(found, str):
+            return found
+        raise found
+
+    monkeypatch.setattr("tzlocal.get_localzone_name", get_localzone_name)
+    written(desk / "a.csv", "\n".join(rows(3)))
+    (meter,) = started("a.csv").meters
+    assert "Etc/UTC" == meter.rules.timezone
+    (line,) = init("a.csv").stderr.splitlines()
+    assert line.startswith("timezone = Etc/UTC: is it the zone of the files' timestamps")
+    assert "this computer's is not known" in line
 
 
 def test_a_zone_that_is_given(desk: Path) -> None:

@@ -44,7 +44,7 @@ duplicates = last
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with an INI and the files of its meters, on a computer in Dublin."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TZ", "Europe/Dublin")
+    monkeypatch.setattr("tzlocal.get_localzone_name", lambda: "Europe/Dublin")
     (tmp_path / "data").mkdir()
     for name in ("gas", "water-1", "water-2", "new"):
         written(tmp_path / "data" / f"{name}.csv", "\n".join(rows(3)))
@@ -126,8 +126,8 @@ def test_what_the_ini_says_of_all_is_doubtful(desk: Path) -> None:
     """Columns under [swarm] hold for the new file too, which does not seem to need them."""
     written(desk / "meters.ini", INI.replace("interval = 15m", "columns = value"))
     told = add("data/new.csv").stderr
-    assert "data/new.csv: columns = value, as [swarm] has it, holds for this file too" in told
-    assert "# CHECK: columns = value, as [swarm] has it" in text()
+    assert "data/new.csv: columns = value, set in [swarm], applies to this file too" in told
+    assert "# CHECK: columns = value, set in [swarm]" in text()
 
 
 def test_another_zone(desk: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_word_that_is_stale_leads_nowhere(tmp_path: Path) -> None:
     with closing(Store(path)):
         for word in ("", "[1]", '["http://127.0.0.1:9/", "key"]'):
             path.with_name("packets.sqlite-at").write_text(word)
-            with pytest.raises(StateError, match="ask again later"):
+            with pytest.raises(StateError, match="try again later"):
                 last_packets(path)
 
 

@@ -1,10 +1,9 @@
-"""The zones that rows around clock changes follow, and this computer's own zone."""
+"""The zones that rows around clock changes follow."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from swarm.csv.zones.clock_changes import COMMON, alike, changes, makes, repeated_at
 from swarm.csv.zones.fit import Trace, ZoneEvidence, names
 from swarm.csv.zones.steps import even_step, odd_steps, whole_step
-from swarm.init.host_zone import host_zone
 from swarm.localtime import Zone, naive_of, wall_of
 
 YEAR = 365
@@ -259,25 +257,3 @@ def test_zones_with_the_same_clock_changes() -> None:
         [ZoneEvidence("Europe/Paris", followed=rome), ZoneEvidence("x", followed=rome[:1])]
     )
     assert alike(rome) == named
-
-
-@pytest.fixture
-def no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the variable TZ."""
-    monkeypatch.delenv("TZ", raising=False)
-
-
-@pytest.mark.usefixtures("no_zone")
-def test_the_zone_of_this_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TZ, the link and the file with the name are used in this order; else it is unknown."""
-    link, name = tmp_path / "localtime", tmp_path / "timezone"
-    assert host_zone(link, name) is None
-    name.write_text("Europe/Rome\n")
-    assert "Europe/Rome" == host_zone(link, name)
-    link.symlink_to("../usr/share/zoneinfo/Europe/Dublin")
-    assert "Europe/Dublin" == host_zone(link, name)
-    for text in (":America/Chicago", "/usr/share/zoneinfo/America/Chicago"):
-        monkeypatch.setenv("TZ", text)
-        assert "America/Chicago" == host_zone(link, name)
-    monkeypatch.setenv("TZ", "nowhere")
-    assert "Europe/Dublin" == host_zone(link, name)

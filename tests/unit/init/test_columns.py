@@ -1,4 +1,4 @@
-"""The names over columns -> ``columns`` and ``unit``."""
+"""Tests of `swarm.init.columns`: ``columns`` and ``unit`` from the names in a header."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from swarm.init.columns import settings
 from swarm.packet import ATTRIBUTES, REGISTERS
 
 
-def told(header: list[str], numeric: list[bool | None] | None = None) -> dict[str, str]:
-    """Return the options that are said."""
+def guessed(header: list[str], numeric: list[bool | None] | None = None) -> dict[str, str]:
+    """Return the guessed options."""
     numeric = [True] * len(header) if numeric is None else numeric
     return {setting.option: setting.text for setting in settings(header, numeric)}
 
@@ -29,31 +29,31 @@ def told(header: list[str], numeric: list[bool | None] | None = None) -> dict[st
     ],
 )
 def test_names(header: list[str], columns: str) -> None:
-    """Registers, the library's names and plain words are taken; what may be anything is not."""
-    assert {"columns": columns} == told(header)
+    """Registers, the library's names and plain words are recognised; ambiguous names are not."""
+    assert {"columns": columns} == guessed(header)
 
 
 def test_what_swarm_knows_needs_no_word() -> None:
-    """One column, or the 21 in order, named or not."""
-    assert {} == told(["kWh"])
-    assert {} == told([], [True])
-    assert {} == told([], [True] * 20 + [None])
-    assert {} == told(list(REGISTERS))
-    assert {} == told(list(ATTRIBUTES))
+    """One column, or the 21 registers in order, need no setting, with or without a header."""
+    assert {} == guessed(["kWh"])
+    assert {} == guessed([], [True])
+    assert {} == guessed([], [True] * 20 + [None])
+    assert {} == guessed(list(REGISTERS))
+    assert {} == guessed(list(ATTRIBUTES))
 
 
 def test_21_columns_with_other_names_are_doubtful() -> None:
-    """They are taken for the registers in order, and the user is told to look."""
+    """They are assumed to be the registers in order, with a doubt."""
     (setting,) = settings([f"channel {n}" for n in range(21)], [True] * 21)
     assert ("columns", ", ".join(REGISTERS)) == (setting.option, setting.text)
     assert "'channel 7' and 13 more" in setting.doubt
 
 
 def test_columns_of_text_are_left_out() -> None:
-    """The first column of numbers is the value; a register's name over text does not count."""
-    assert {"columns": "-, value, -"} == told(["status", "x", "y"], [False, True, True])
-    assert {"columns": "-, aP_2"} == told(["aP_1", "aP_2"], [False, True])
-    assert {"columns": "-, value"} == told([], [None, True])
+    """The first column of numbers is the value; a column of text is no register."""
+    assert {"columns": "-, value, -"} == guessed(["status", "x", "y"], [False, True, True])
+    assert {"columns": "-, aP_2"} == guessed(["aP_1", "aP_2"], [False, True])
+    assert {"columns": "-, value"} == guessed([], [None, True])
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_columns_of_text_are_left_out() -> None:
     ],
 )
 def test_units(header: list[str], unit: str, doubt: str) -> None:
-    """A unit behind a name is said, unless it is the collector's; mixed ones are doubtful."""
+    """A unit after a name is set, unless it is the collector's; mixed units are doubtful."""
     found = {setting.option: setting for setting in settings(header, [True] * len(header))}
     assert (unit, doubt) == (found["unit"].text, found["unit"].doubt) if unit else "" == doubt
 
 
 def test_columns_of_numbers_that_are_left_out_are_told() -> None:
-    """What a header does not name as a register is not sent, and that is said."""
+    """A column of numbers without a register's name is left out, with a doubt."""
     (setting,) = settings(["aP_1", "total", "note"], [True, True, False])
     assert "these columns of numbers are left out: 'total'" == setting.doubt
 
 
 @pytest.mark.parametrize("numeric", [[False], [None, False]])
 def test_no_numbers(numeric: list[bool | None]) -> None:
-    """A file without a column of numbers is no meter's."""
+    """A file without a column of numbers can't be guessed."""
     with pytest.raises(GuessError, match="no column of numbers"):
         settings([], numeric)

@@ -1,4 +1,4 @@
-"""CSVs of all kinds -> the settings that they need, and then they are sound."""
+"""Tests of `swarm.init.guess`: the guessed settings make all kinds of CSVs valid."""
 
 import gzip
 from contextlib import suppress
@@ -19,12 +19,12 @@ from tests.support.workspace import rows
 
 
 def guessed(path: Path) -> dict[str, str]:
-    """Return the options that a file seems to need."""
+    """Return the guessed options of a file."""
     return {setting.option: setting.text for setting in guess(path).settings}
 
 
 def made(cells: str, delimiter: str = ",", count: int = 4) -> str:
-    """Return a CSV of rows by the hour with the same cells."""
+    """Return a CSV of hourly rows with the same cells."""
     return "".join(f"2023-01-31 {n:02}:00:00{delimiter}{cells}\n" for n in range(count))
 
 
@@ -67,12 +67,12 @@ HOURLY = {"interval": "1h"}
     ],
 )
 def test_layouts(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
-    """Delimiter, decimal sign, header lines, columns, format and spacing; defaults go unsaid."""
+    """Delimiter, decimal sign, header, columns, format and interval; defaults are not written."""
     assert expected == guessed(written(tmp_path / "m.csv", text))
 
 
 def test_offsets(tmp_path: Path) -> None:
-    """Timestamps that carry their offsets are noted as such."""
+    """There is no trace of a zone if the timestamps carry their offsets."""
     found = guess(written(tmp_path / "m.csv", "2023-01-31T10:15:00Z,1\n2023-01-31T10:30:00Z,1\n"))
     assert found.trace is None
     assert guess(written(tmp_path / "m.csv", made("1"))).trace is not None
@@ -83,20 +83,20 @@ def test_offsets(tmp_path: Path) -> None:
     [(1, "1m"), (15, "15m"), (60, "1h"), (90, "1h30m"), (1440, "1d"), (40_320, None)],
 )
 def test_spacing(tmp_path: Path, minutes: int, expected: str | None) -> None:
-    """The commonest step; steps as long as months have no one length."""
+    """The interval is the commonest step; steps of a month or more are no interval."""
     assert expected == guessed(
         written(tmp_path / "m.csv", "\n".join(rows(9, minutes=minutes)))
     ).get("interval")
 
 
 def test_steps_of_all_kinds_are_no_spacing(tmp_path: Path) -> None:
-    """Readings at odd times have no interval."""
+    """Readings at irregular times have no interval."""
     text = "".join(f"2023-01-31 00:00:{n * n:02},1\n" for n in range(7))
     assert {} == guessed(written(tmp_path / "m.csv", text))
 
 
 def test_day_and_month(tmp_path: Path) -> None:
-    """Where the file can't tell day from month, that is said with the other format."""
+    """If day and month can't be distinguished, the doubt names the other format."""
     path = written(tmp_path / "m.csv", "01/02/2023 10:00,1\n01/02/2023 11:00,1\n")
     setting = guess(path).settings[0]
     assert ("timestamp_format", "%d/%m/%Y %H:%M") == (setting.option, setting.text)
@@ -104,14 +104,14 @@ def test_day_and_month(tmp_path: Path) -> None:
 
 
 def test_gzip(tmp_path: Path) -> None:
-    """A compressed file is looked into."""
+    """A compressed file is decompressed."""
     path = tmp_path / "m.csv.gz"
     path.write_bytes(gzip.compress(made("1,5", ";").encode()))
     assert {"delimiter": ";", "decimal": ",", **HOURLY} == guessed(path)
 
 
 def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
-    """Beyond the sample there may be anything, and the line that it cuts does not count."""
+    """Data after the sample do not matter, nor does the line that the sample cuts."""
     text = made("1.5", count=1) * (SAMPLE_BYTES // 24) + "x" * SAMPLE_BYTES
     assert {} == guessed(written(tmp_path / "m.csv", text))
 
@@ -124,7 +124,7 @@ def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
         (b"a,b\nc,d\n", "no line that begins with a timestamp"),
         (b"2023-01-31 10:15:00\n", "no line that begins with a timestamp"),
         (b"2023-01-31 10:15:00,x\n", "no column of numbers"),
-        (b"2023-01-31,10:15:00,1\n", "date and time stand in two columns"),
+        (b"2023-01-31,10:15:00,1\n", "date and time are in two columns"),
         (b"\xff\xfe2\x000\x00", "UTF-16"),
         (b"2023-01-31 10:15:00,\0\n", "NUL"),
         (b"1" * SAMPLE_BYTES, "a line of more than 262,144 bytes"),
@@ -132,7 +132,7 @@ def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_meters_file(tmp_path: Path, content: bytes, reason: str) -> None:
-    """A file that can't be guessed is refused with the reason."""
+    """A file that can't be guessed is an error with the reason."""
     with pytest.raises(GuessError, match=reason) as caught:
         guess(written(tmp_path / "m.csv", content))
     assert "\n" not in str(caught.value)
@@ -140,13 +140,13 @@ def test_what_is_no_meters_file(tmp_path: Path, content: bytes, reason: str) -> 
 
 @pytest.mark.parametrize(("name", "reason"), [("none", "no such file"), ("", "is a folder")])
 def test_what_cannot_be_read(tmp_path: Path, name: str, reason: str) -> None:
-    """A file that is not there, or none."""
+    """A missing file, and a folder."""
     with pytest.raises(GuessError, match=reason):
         guess(tmp_path / name)
 
 
 def test_a_damaged_gzip(tmp_path: Path) -> None:
-    """Bytes that only claim to be compressed."""
+    """A gzip file that is cut off."""
     path = written(tmp_path / "m.csv.gz", gzip.compress(made("1").encode())[:-9])
     with pytest.raises(GuessError, match="not a whole gzip file"):
         guess(path)
@@ -166,26 +166,26 @@ def test_a_damaged_gzip(tmp_path: Path) -> None:
     ],
 )
 def test_thousands_or_decimals(tmp_path: Path, cells: str, decimal: str, is_doubtful: bool) -> None:
-    """Where every number has three digits after its mark, the file can't tell what it parts."""
+    """Three digits after the sign in every number: it may be a thousands separator."""
     lines = [f"2023-01-31 {hour:02}:00:00;{c}\n" for hour, c in enumerate(cells.split())]
     found = guess(written(tmp_path / "m.csv", "".join(lines))).settings
     doubts = {s.text: s.doubt for s in found if s.option == "decimal"}
     assert ([decimal] if is_doubtful or decimal == "," else []) == list(doubts)
     first = cells.partition(" ")[0]
-    told = f"'{first}' may be {first.replace(decimal, '')} as well"
-    assert is_doubtful == any(doubt.startswith(told) for doubt in doubts.values())
+    start = f"'{first}' may be {first.replace(decimal, '')} as well"
+    assert is_doubtful == any(doubt.startswith(start) for doubt in doubts.values())
 
 
 def test_thousands_for_certain(tmp_path: Path) -> None:
-    """Two marks in one number part thousands; such numbers are refused by the check."""
+    """Two signs in one number are thousands separators; the check rejects such numbers."""
     lines = [f"2023-01-31 {n:02}:00:00;{c}\n" for n, c in enumerate(("1,234", "1,234,567"))]
     (found,) = guess(written(tmp_path / "m.csv", "".join(lines))).settings[-2:-1]
     assert ("decimal", ",") == (found.option, found.text)
-    assert found.doubt.startswith("'1,234,567' has ',' between thousands")
+    assert found.doubt.startswith("'1,234,567' has ',' as a thousands separator")
 
 
 def test_thousands_beside_a_decimal_comma(tmp_path: Path) -> None:
-    """Such cells are no numbers: the message shows one."""
+    """Such cells are not numbers: the message shows one."""
     path = written(tmp_path / "m.csv", "2023-01-31 00:00:00;1.802,26\n")
     with pytest.raises(GuessError, match=r"found '1\.802,26', expected a number such as 12\.5"):
         guess(path)
@@ -193,7 +193,7 @@ def test_thousands_beside_a_decimal_comma(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, -1])
 def test_the_spacing_of_rows_in_either_order(tmp_path: Path, step: int) -> None:
-    """Oldest first or newest first."""
+    """Rows may be oldest first or newest first."""
     lines = [f"2023-01-31 {hour:02}:00:00,{hour}.5\n" for hour in range(20)][::step]
     found = guess(written(tmp_path / "m.csv", "".join(lines))).settings
     assert ["1h"] == [each.text for each in found if each.option == "interval"]
@@ -213,28 +213,28 @@ def test_the_spacing_of_rows_in_either_order(tmp_path: Path, step: int) -> None:
     ],
 )
 def test_a_damaged_first_row(tmp_path: Path, ahead: str, skipped: str, doubt: str) -> None:
-    """A line ahead of the data that looks like one of their rows is no header without a word."""
+    """A line before the data that looks like a row is skipped with a doubt."""
     rows = "".join(f"01/06/2023 {n:02}:15;1\n" for n in range(20))
     found = guess(written(tmp_path / "m.csv", ahead + rows)).settings
-    ((text, told),) = [(s.text, s.doubt) for s in found if s.option == "skip_rows"]
-    assert (skipped, doubt) == (text, told[: len(doubt)])
-    assert bool(doubt) == bool(told)
+    ((text, found_doubt),) = [(s.text, s.doubt) for s in found if s.option == "skip_rows"]
+    assert (skipped, doubt) == (text, found_doubt[: len(doubt)])
+    assert bool(doubt) == bool(found_doubt)
 
 
 def test_names_stand_above_a_damaged_row(tmp_path: Path) -> None:
-    """The header is the line above, and tells what the columns are."""
+    """The header is the line above the damaged row, and names the columns."""
     text = "Time,aP_2,aP_1\n2023-01-31 24:00:00,7,7\n" + made("1,2")
     assert "aP_2, aP_1" == guessed(written(tmp_path / "m.csv", text))["columns"]
 
 
 def test_24_hours(tmp_path: Path) -> None:
-    """A time that no clock shows gets a word: the check refuses it."""
+    """A time of 24:00 is noted: the check rejects it."""
     text = "".join(f"01/06/2023 {n:02}:00,1\n" for n in range(1, 25))
     path = written(tmp_path / "m.csv", text)
     (problem,) = looked_at(path, timestamp_format="%d/%m/%Y %H:%M").problems
     assert problem.message.endswith("24:00 is 00:00 of the next day, have it exported so")
     (note,) = guess(path).notes
-    assert note.startswith("'01/06/2023 24:00': no time of the day is 24:00")
+    assert note.startswith("'01/06/2023 24:00': 24:00 is no time of day")
     assert () == guess(written(tmp_path / "m.csv", made("1"))).notes
 
 
@@ -255,13 +255,13 @@ LIKELY = st.lists(
 
 @given(st.binary(max_size=300) | TEXTS.map(str.encode) | LIKELY.map(str.encode))
 def test_whatever_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Any bytes are guessed or refused: no other error, no line break in a setting."""
+    """Any bytes are guessed, or are a `GuessError`; no setting has a line break."""
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(content)
     with suppress(GuessError):
         found = guess(path)
-        said = [f"{setting.option}{setting.text}{setting.doubt}" for setting in found.settings]
-        assert all(text.isprintable() for text in said)
+        texts = [f"{setting.option}{setting.text}{setting.doubt}" for setting in found.settings]
+        assert all(text.isprintable() for text in texts)
 
 
 FORMS = (
@@ -290,12 +290,12 @@ HEADERS = st.lists(st.sampled_from(["", "sep", "Zeit{0}Wert{0}Status"]), max_siz
 )
 def test_files_are_read_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory,
-    look: tuple[str, tuple[str, str], list[str], int],
+    layout: tuple[str, tuple[str, str], list[str], int],
     start: datetime,
     step: int,
 ) -> None:
-    """Under the guessed settings a file is sound, and has the times that it was written with."""
-    form, (delimiter, decimal), header, width = look
+    """With the guessed settings a file has no problems and the times that it was written with."""
+    form, (delimiter, decimal), header, width = layout
     first = start.replace(second=0, microsecond=0)
     times = [first + timedelta(minutes=n * step) for n in range(100)]
     cells = [f"{delimiter}1{decimal}{n:02}" * width for n in range(100)]
@@ -305,7 +305,7 @@ def test_files_are_read_as_they_were_written(
     values = {s.option: PARSERS[s.option](s.text) for s in guess(path).settings}
     found = looked_at(path, **values)
     assert ([], 100) == ([str(problem) for problem in found.problems], found.rows)
-    is_told = {t.date() for t in times} != {first.date()} or first.day > 12 or "/" not in form
-    if is_told:
+    is_clear = {t.date() for t in times} != {first.date()} or first.day > 12 or "/" not in form
+    if is_clear:
         instants = [row.instant for row in found.ends]
         assert [wall_of(times[0]), wall_of(times[-1])] == instants

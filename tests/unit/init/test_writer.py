@@ -1,4 +1,4 @@
-"""What is written into an INI is read back as it was."""
+"""Tests of `swarm.init.writer`: all that is written into an INI is read back unchanged."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ NAMES = st.text(
 
 @given(NAMES)
 def test_an_id_is_read_back(text: str) -> None:
-    """Any text becomes an ID that stands in [meters] and in its section's header."""
+    """Any text becomes an ID that works in [meters] and in the header of a section."""
     name = name_of(text)
     lines = ["[meters]", f"{name} = a.csv", f"[meter:{name}]", "skip_rows = 1"]
     document = ini.parse(Path("x.ini"), "\n".join(lines))
@@ -42,13 +42,13 @@ def test_an_id_is_read_back(text: str) -> None:
     ],
 )
 def test_the_nearest_id(text: str, expected: str) -> None:
-    """An ID keeps what it may hold; the rest is filled in."""
+    """Only characters that an ID can't contain are replaced."""
     assert (expected, text == expected) == (name_of(text), is_id(text))
 
 
 @given(NAMES.filter(lambda name: is_writable(name) and name not in {".", ".."}))
 def test_a_path_means_one_file(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """Blanks at the ends, globs, tildes: the value leads to this file, and to no other."""
+    """With blanks at the ends, globs or tildes, the value means this file and no other."""
     folder = tmp_path_factory.mktemp("paths")
     (folder / name).touch()
     (folder / "other").touch()
@@ -59,7 +59,7 @@ def test_a_path_means_one_file(tmp_path_factory: pytest.TempPathFactory, name: s
 
 
 def test_a_glob_does_not_take_over_when_its_file_is_gone(tmp_path: Path) -> None:
-    """A name with brackets never means the files that a glob of it would."""
+    """A name with brackets never means the files that it would match as a glob."""
     (tmp_path / "gas1.csv").touch()
     text = path_text(Path("gas[12].csv"))
     assert [tmp_path / text] == matching(text, tmp_path)
@@ -67,12 +67,12 @@ def test_a_glob_does_not_take_over_when_its_file_is_gone(tmp_path: Path) -> None
 
 
 def test_what_cannot_be_written() -> None:
-    """Line breaks, NUL, and names that are no text."""
+    """Line breaks, NUL, and names that are not UTF-8 can't be written."""
     assert [False] * 4 == [is_writable(t) for t in ("a\nb", "a\r", "\0", os.fsdecode(b"\xff"))]
 
 
 def test_options_and_comments() -> None:
-    """A doubt stands above its option; long texts are wrapped, fixed lines are not."""
+    """A doubt is written above its option; long texts are wrapped, indented lines are not."""
     assert ["a = 1", "# CHECK: is it?", "b = 2"] == options(
         [Setting("a", "1"), Setting("b", "2", "is it?")]
     )

@@ -1,4 +1,4 @@
-"""The sandbox answers to loopback's own names alone, over real HTTP."""
+"""The sandbox only answers to loopback names, over real HTTP; access rights of its store."""
 
 import http.client
 import json
@@ -35,18 +35,18 @@ OTHERS = [
     [("GET", "/"), ("GET", STATUS_PATH), ("GET", f"{PATH}?stream=m"), ("POST", PATH)],
 )
 def test_another_name_gets_no_answer(tmp_path: Path, host: str, method: str, path: str) -> None:
-    """A page whose name was made to lead here neither sees packets nor sends any."""
+    """A web page whose name resolves to 127.0.0.1 can neither read nor send packets."""
     with running(tmp_path / "store", {USER}) as sandbox, connected(sandbox.url) as client:
         assert client.post(packet(1)).status == 200
         port = str(urlsplit(sandbox.url).port)
         answer = client.ask(method, path, packet(2), host=host.replace("{port}", port))
         assert (403, 1) == (answer.status, sandbox.packets())
-        assert "localhost, 127.0.0.1 and [::1] alone" in answer.reason
+        assert "only answers to localhost, 127.0.0.1 and [::1]" in answer.reason
 
 
 @pytest.mark.parametrize("host", OURS)
 def test_loopbacks_names_are_answered(tmp_path: Path, host: str) -> None:
-    """However the sandbox is named, on whatever port a tunnel has it."""
+    """All loopback names are answered, with any port, as a tunnel may use another one."""
     with running(tmp_path / "store", {USER}) as sandbox, connected(sandbox.url) as client:
         name = host.replace("{port}", str(urlsplit(sandbox.url).port))
         assert client.ask("POST", PATH, packet(1), host=name).status == 200
@@ -54,7 +54,7 @@ def test_loopbacks_names_are_answered(tmp_path: Path, host: str) -> None:
 
 
 def test_no_name_is_no_other_name(tmp_path: Path) -> None:
-    """HTTP/1.0 knows no Host, and no browser sends it."""
+    """HTTP/1.0 has no Host header, and no browser uses it."""
     with running(tmp_path / "store", {USER}) as sandbox:
         connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=20)
         connection._http_vsn, connection._http_vsn_str = 10, "HTTP/1.0"  # type: ignore[attr-defined]
@@ -64,13 +64,13 @@ def test_no_name_is_no_other_name(tmp_path: Path) -> None:
 
 
 def test_names_of_loopback() -> None:
-    """The whole of 127.0.0.0/8 is this computer; a name that only begins like one is not."""
+    """All of 127.0.0.0/8 is loopback; a name that only begins with such an address is not."""
     assert is_loopback("127.8.9.10:1")
     assert not is_loopback("127.8.9.10.example:1")
 
 
 def test_a_store_is_for_its_user_alone(tmp_path: Path) -> None:
-    """So are the files that SQLite keeps beside it; a store that is there stays as it is."""
+    """A new store and SQLite's files beside it are private; an existing store keeps its mode."""
     Store(tmp_path / "new").close()
     store = Store(tmp_path / "new")
     for path in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""The rehearsal collector: its store, and the running process over real HTTP."""
+"""Tests of the rehearsal collector: its store, and the running process over real HTTP."""
 
 import asyncio
 import base64
@@ -32,13 +32,13 @@ USER = ("acme", "s3cr%et:ü")
 
 
 def packet(minute: int, stream: str = "m", value: str = "1", offset: str = "+00:00") -> str:
-    """Return the packet of a minute of one hour."""
+    """Return a packet at a minute of a fixed hour."""
     at = f"2024-01-01T10:{minute:02}:00.000{offset}"
     return f'{{"id":"{stream}","tsISO8601":"{at}","value":{value}}}'
 
 
 class Answer(NamedTuple):
-    """What the sandbox answered."""
+    """An answer of the sandbox."""
 
     status: int
     body: str
@@ -46,12 +46,12 @@ class Answer(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The answer's word on what is wrong."""
+        """The reason in the body of a refusal."""
         return str(json.loads(self.body)["reason"])
 
 
 class Client:
-    """One connection with one credential, which sends its cookie back unless told otherwise."""
+    """A connection with one credential; it sends its cookie back if `keeps_cookies` is True."""
 
     def __init__(self, url: str, user: tuple[str, str] | None = USER, port: int = 0) -> None:
         parts = urlsplit(url)
@@ -65,7 +65,7 @@ class Client:
         self.keeps_cookies = True
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Send one request; a header of another name or value goes by its keyword."""
+        """Send one request; keywords add or replace headers."""
         changed = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, body, {**self.headers, **changed})
         response = self.connection.getresponse()
@@ -86,7 +86,7 @@ class Client:
 
 @contextmanager
 def connected(url: str, user: tuple[str, str] | None = USER, port: int = 0) -> Iterator[Client]:
-    """Give a client, and close its connection in the end."""
+    """Yield a client, and close its connection at the end."""
     client = Client(url, user, port)
     with closing(client.connection):
         yield client
@@ -94,26 +94,26 @@ def connected(url: str, user: tuple[str, str] | None = USER, port: int = 0) -> I
 
 @pytest.fixture
 def store_path(tmp_path: Path) -> Path:
-    """Where a sandbox has its packets."""
+    """Return the path of a sandbox's store."""
     return tmp_path / "sandbox.db"
 
 
 @pytest.fixture
 def sandbox(store_path: Path) -> Iterator[Running]:
-    """Run a sandbox that knows one user."""
+    """Run a sandbox that accepts one user."""
     with running(store_path, {USER}) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def client(sandbox: Running) -> Iterator[Client]:
-    """Connect to it."""
+    """Connect to the sandbox."""
     with connected(sandbox.url) as client:
         yield client
 
 
 def gone(pid: int, within: float = 1.0) -> bool:
-    """Tell whether a process ends in time; one that only waits to be reaped has ended."""
+    """Return True if a process ends in time (s); a zombie has ended."""
     end = time.monotonic() + within
     ask = ["ps", "-o", "state=", "-p", str(pid)]
     while time.monotonic() < end:
@@ -127,7 +127,7 @@ def gone(pid: int, within: float = 1.0) -> bool:
 
 
 def test_a_store_keeps_its_packets(store_path: Path) -> None:
-    """Counts, ends and the last packet are the same when it's opened again."""
+    """Counts, ends and the last packet are the same when the store is opened again."""
     with closing(Store(store_path)) as store:
         assert store.add(Packet("b", 1, "b1")) is None
         assert store.add(Packet("a", 1, "a1")) is None
@@ -142,7 +142,7 @@ def test_a_store_keeps_its_packets(store_path: Path) -> None:
 
 @pytest.mark.parametrize("instant", [5000, 4999, -1])
 def test_order_may_be_asked_for(store_path: Path, instant: int) -> None:
-    """What is not newer is refused, with both instants, and changes nothing."""
+    """A packet that is not newer is refused with both instants, and changes nothing."""
     with closing(Store(store_path, accept_late=False)) as store:
         store.add(Packet("m", 5000, "newest"))
         breach = store.add(Packet("m", instant, "late"))
@@ -155,7 +155,7 @@ def test_order_may_be_asked_for(store_path: Path, instant: int) -> None:
 
 
 def test_late_packets_are_stored(store_path: Path) -> None:
-    """The last is the one that came last, and one instant holds one packet."""
+    """The last packet is the one stored last, and each instant has one packet."""
     with closing(Store(store_path)) as store:
         for instant, text in ((1, "one"), (5, "five"), (3, "three"), (5, "five again"), (-1, "-")):
             assert store.add(Packet("m", instant, text)) is None
@@ -170,7 +170,7 @@ def test_late_packets_are_stored(store_path: Path) -> None:
 
 
 def test_a_store_forgets_streams(store_path: Path) -> None:
-    """Those named, also when it is opened again; their first packet may then come once more."""
+    """Only the named streams are deleted, on disk too; they can be sent again."""
     with closing(Store(store_path)) as store:
         for stream in "abc":
             store.add(Packet(stream, 5, stream))
@@ -184,8 +184,8 @@ def test_a_store_forgets_streams(store_path: Path) -> None:
 
 
 def test_a_store_is_for_one(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second sandbox on one file would not see what the first one stores."""
-    monkeypatch.setattr("swarm.sandbox.store._PATIENCE", 0.05)
+    """A second sandbox on the same store is an error with advice."""
+    monkeypatch.setattr("swarm.sandbox.store._LOCK_TIMEOUT", 0.05)
 
     advice = r"another sandbox .* wait until .* another 'state'"
     with closing(Store(store_path)), pytest.raises(StateError, match=advice):
@@ -193,7 +193,7 @@ def test_a_store_is_for_one(store_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_store_that_is_none(tmp_path: Path) -> None:
-    """Another file, or a folder that isn't there: one line that names it."""
+    """A file that is no database, or a missing folder, is an error that names the path."""
     (tmp_path / "readme.txt").write_text("not a database" * 100)
 
     with pytest.raises(StateError, match=r"readme\.txt"):
@@ -206,7 +206,7 @@ def test_a_store_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_packet_comes_back_verbatim(sandbox: Running, client: Client) -> None:
-    """Every digit and every blank, on every route."""
+    """Every digit and every blank is kept, on every route."""
     text = packet(1, value="1819.1300048828000000000000000000000001E-3 ", stream="gas, größe/1&2")
 
     assert client.post(text).status == 200
@@ -218,7 +218,7 @@ def test_a_packet_comes_back_verbatim(sandbox: Running, client: Client) -> None:
 
 
 def test_routes_share_their_streams(client: Client) -> None:
-    """And the UTC route takes UTC alone."""
+    """All routes store into the same streams; the UTC route accepts only UTC."""
     assert client.post(packet(1), UTC_PATH).status == 200
     assert client.post(packet(2), PARTIAL_PATH).status == 200
     assert client.post(packet(3, offset="-01:00"), UTC_PATH).status == 422
@@ -227,7 +227,7 @@ def test_routes_share_their_streams(client: Client) -> None:
 
 
 def test_order_over_http(store_path: Path) -> None:
-    """The same packet twice is out of order too; another stream has an order of its own."""
+    """A repeated packet is out of order too; each stream has its own order."""
     with running(store_path, accept_late=False) as sandbox, connected(sandbox.url) as client:
         assert client.post(packet(5)).status == 200
         answer = client.post(packet(5))
@@ -240,7 +240,7 @@ def test_order_over_http(store_path: Path) -> None:
 
 
 def test_late_packets_over_http(store_path: Path) -> None:
-    """A sandbox takes them, and any pair of credentials."""
+    """By default, late packets and any credentials are accepted."""
     with (
         running(store_path) as sandbox,
         connected(sandbox.url, ("any", "one")) as client,
@@ -252,7 +252,7 @@ def test_late_packets_over_http(store_path: Path) -> None:
 
 
 def test_nothing_stored_yet(client: Client) -> None:
-    """404, which is an answer and no fault."""
+    """A stream without packets is 404."""
     answer = client.last("unknown")
 
     assert answer.status == 404
@@ -261,7 +261,7 @@ def test_nothing_stored_yet(client: Client) -> None:
 
 @pytest.mark.parametrize("query", ["", "?", "?stream=", "?stream=a&stream=b", "?id=m"])
 def test_a_get_names_one_stream(client: Client, query: str) -> None:
-    """Anything else is 400."""
+    """A query that does not name exactly one stream is 400."""
     answer = client.ask("GET", PATH + query)
 
     assert answer.status == 400
@@ -270,7 +270,7 @@ def test_a_get_names_one_stream(client: Client, query: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
 def test_other_methods(client: Client, method: str) -> None:
-    """405, with the two that there are."""
+    """Other methods are 405; the answer names the two that are allowed."""
     answer = client.ask(method, PATH)
 
     assert answer.status == 405
@@ -279,7 +279,7 @@ def test_other_methods(client: Client, method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/nowhere", PATH[:-1], f"{PATH}x"])
 def test_other_paths(client: Client, path: str) -> None:
-    """404 that says where to go; never a redirect."""
+    """Other paths are 404 with the right path; never a redirect."""
     answer = client.post(packet(1), path)
 
     assert answer.status == 404
@@ -287,7 +287,7 @@ def test_other_paths(client: Client, path: str) -> None:
 
 
 def test_a_broken_rule_is_answered(client: Client) -> None:
-    """Status and reason from the rules, and the connection goes on."""
+    """The answer has the status and reason of the rule; the connection stays open."""
     assert client.post("{").status == 400
     assert client.post(packet(1, value='"1"')).reason == (
         "value must be a finite number, found a string"
@@ -297,14 +297,14 @@ def test_a_broken_rule_is_answered(client: Client) -> None:
 
 
 def test_headers_are_judged_before_the_body(client: Client) -> None:
-    """Chunks and a large body are refused, and what follows on the connection is served."""
+    """Chunks and a large body are refused; the next request on the connection is answered."""
     assert client.ask("POST", PATH, iter([packet(1).encode()])).status == 411
     assert client.ask("POST", PATH, b" " * 1_000_000).status == 413
     assert client.post(packet(1)).status == 200
 
 
 def test_expect_is_refused(client: Client) -> None:
-    """Without a 100 that would make the client go on."""
+    """The answer is 417, without a 100 before it."""
     client.connection.connect()
     client.connection.putrequest("POST", PATH)
     for name, value in {**client.headers, "Expect": "100-continue", "Content-Length": "9"}.items():
@@ -317,7 +317,7 @@ def test_expect_is_refused(client: Client) -> None:
 
 
 def test_a_store_that_breaks_under_way(store_path: Path) -> None:
-    """500 with the reason: the client has to find out what became of its packet."""
+    """A failing store is 500 with the reason: the client must find out if its packet is stored."""
     store = Store(store_path)
     application = create(store, SandboxSessions(), None)
     store.close()
@@ -376,7 +376,7 @@ def collected(sent: list[Any]) -> Send:
     ],
 )
 def test_wrong_credentials(sandbox: Running, authorization: str | None, reason: str) -> None:
-    """401, why, and what is asked for; for both methods, before all else."""
+    """401 with the reason and a challenge, for both methods, before any other check."""
     with connected(sandbox.url, user=None) as client:
         if authorization is not None:
             client.headers["Authorization"] = authorization
@@ -387,7 +387,7 @@ def test_wrong_credentials(sandbox: Running, authorization: str | None, reason: 
 
 
 def test_several_credentials(store_path: Path) -> None:
-    """Each pair is accepted, and no mixture of them."""
+    """Each pair is accepted, and no mixture of pairs."""
     with running(store_path, [("a", "1"), ("b", "2")]) as sandbox:
         for user, status in ((("a", "1"), 404), (("b", "2"), 404), (("a", "2"), 401)):
             with connected(sandbox.url, user) as client:
@@ -395,7 +395,7 @@ def test_several_credentials(store_path: Path) -> None:
 
 
 def test_the_session_cookie(client: Client) -> None:
-    """One is set with the first answer, whatever that is, and none after it."""
+    """The first answer sets a cookie, even if it is an error; later answers do not."""
     client.headers["Authorization"], right = "Basic none", client.headers["Authorization"]
     assert client.post(packet(1)).headers["Set-Cookie"]
     client.headers["Authorization"] = right
@@ -404,7 +404,7 @@ def test_the_session_cookie(client: Client) -> None:
 
 
 def test_a_cookie_that_is_not_sent_back(client: Client) -> None:
-    """400 on that connection, whichever the method, until it is."""
+    """Every request without the cookie is 400, until one sends it."""
     client.keeps_cookies = False
     cookie = client.post(packet(1)).headers["Set-Cookie"].partition(";")[0]
 
@@ -415,7 +415,7 @@ def test_a_cookie_that_is_not_sent_back(client: Client) -> None:
 
 
 def test_a_cookie_serves_for_another_connection(sandbox: Running, client: Client) -> None:
-    """A session goes on where a connection was lost."""
+    """A session can continue on a new connection."""
     client.post(packet(1))
     with connected(sandbox.url) as another:
         another.headers = client.headers
@@ -425,13 +425,13 @@ def test_a_cookie_serves_for_another_connection(sandbox: Running, client: Client
 
 
 def test_a_port_that_comes_again_is_another_connection(sandbox: Running) -> None:
-    """A client with a connection per packet may get a port twice, and owes no cookie then."""
+    """A new connection from a port that was used before needs no cookie."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     for minute in (1, 2):
         with connected(sandbox.url, port=port) as client:
             client.connection.connect()
-            # No TIME_WAIT: the port is free again at once.
+            # Without TIME_WAIT, the port is free again at once.
             client.connection.sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
             )
@@ -443,7 +443,7 @@ def test_a_port_that_comes_again_is_another_connection(sandbox: Running) -> None
 
 
 def test_the_page(sandbox: Running, client: Client) -> None:
-    """Streams and refusals, escaped, for anyone, and nothing from anywhere else."""
+    """The page shows streams and refusals, escaped, to anyone, and loads nothing."""
     client.post(packet(1, stream="<b>&amp;'"))
     client.post(packet(2, stream="<b>&amp;'"))
     client.post("{}")
@@ -463,7 +463,7 @@ def test_the_page(sandbox: Running, client: Client) -> None:
 
 
 def test_the_page_keeps_the_last_refusals(client: Client) -> None:
-    """Twenty of them, the newest first; a client's own words can't get out of their cell."""
+    """It shows the last twenty, the newest first; text from clients is escaped."""
     assert "<p>None.</p>" in client.ask("GET", "/").body
     for number in range(25):
         client.post(packet(1, value=f'1,"<i>{number}":2'))
@@ -474,7 +474,7 @@ def test_the_page_keeps_the_last_refusals(client: Client) -> None:
 
 
 def test_the_page_has_an_end(client: Client) -> None:
-    """With very many streams it shows the first, and how many there are."""
+    """With many streams, the page shows the first 1,000 and the total."""
     for number in range(1002):
         client.post(packet(1, stream=f"m{number:04}"))
 
@@ -489,7 +489,7 @@ def test_the_page_has_an_end(client: Client) -> None:
 
 
 def test_an_answer_outlives_a_kill(store_path: Path) -> None:
-    """What was answered is there when the sandbox runs again on the same store."""
+    """Packets that were answered survive a killed sandbox."""
     with running(store_path) as sandbox, connected(sandbox.url) as client:
         for minute in range(50):
             assert client.post(packet(minute)).status == 200
@@ -505,7 +505,7 @@ def test_an_answer_outlives_a_kill(store_path: Path) -> None:
 
 
 def test_only_its_parent_has_a_sandbox_forget(sandbox: Running, client: Client) -> None:
-    """Not who knows the password, nor a page in a browser; what fails is said."""
+    """Deleting needs the key: neither a password nor another token is enough."""
     client.post(packet(1))
     for headers in ({}, {"Authorization": "Bearer guessed"}):
         assert client.ask("POST", "/forget", b'["m"]', **headers).status == 401
@@ -519,15 +519,15 @@ def test_only_its_parent_has_a_sandbox_forget(sandbox: Running, client: Client) 
 def test_what_could_not_be_forgotten_is_told(
     sandbox: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that holds up the run: no packet is sent then."""
+    """A failed request to delete packets raises, so that the run sends nothing."""
     monkeypatch.setattr(sandbox, "client", replace(sandbox.client, key="another"))
 
-    with pytest.raises(StateError, match="the key is another"):
+    with pytest.raises(StateError, match="the key is wrong"):
         sandbox.forget(["m"])
 
 
 def test_a_sandbox_is_left_alone_by_signals(sandbox: Running, client: Client) -> None:
-    """Ctrl-C is for its parent, which may have packets in flight; `stop` ends it, twice is fine."""
+    """It ignores SIGINT and SIGTERM, as its parent may have packets in flight; `stop` ends it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(sandbox.pid, number)
     time.sleep(0.3)
@@ -542,8 +542,8 @@ def test_a_sandbox_is_left_alone_by_signals(sandbox: Running, client: Client) ->
 def test_a_sandbox_that_is_stuck_is_killed(
     sandbox: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was asked first; nothing stays behind."""
-    monkeypatch.setattr(server, "_PATIENCE", 0.1)
+    """`stop` kills a process that does not end in time."""
+    monkeypatch.setattr(server, "_STOP_TIMEOUT", 0.1)
     os.kill(sandbox.pid, signal.SIGSTOP)
 
     sandbox.stop()
@@ -553,7 +553,7 @@ def test_a_sandbox_that_is_stuck_is_killed(
 
 @pytest.mark.flaky(reruns=2)
 def test_a_sandbox_ends_with_a_request_half_sent(sandbox: Running) -> None:
-    """A client that hangs keeps nothing running, and no traceback comes of it."""
+    """A client that hangs does not delay `stop`."""
     with closing(half_sent(sandbox.url)):
         started = time.monotonic()
         sandbox.stop()
@@ -561,7 +561,7 @@ def test_a_sandbox_ends_with_a_request_half_sent(sandbox: Running) -> None:
 
 
 def half_sent(url: str) -> socket.socket:
-    """Return a connection with a request whose body doesn't come."""
+    """Return a connection with a request whose body is incomplete."""
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname or "", parts.port or 0))
     token = base64.b64encode(":".join(USER).encode()).decode()
@@ -590,7 +590,7 @@ def test_answers_are_sent_at_once(client: Client) -> None:
 
 
 def test_a_client_that_goes_away(client: Client, sandbox: Running) -> None:
-    """Half a request is forgotten when its connection ends."""
+    """An incomplete request is dropped when its connection ends."""
     half_sent(sandbox.url).close()
 
     assert client.post(packet(1)).status == 200
@@ -607,7 +607,7 @@ def test_no_secret_is_public(sandbox: Running) -> None:
 def test_the_current_folder_is_not_imported_from(
     store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user's own `json.py` beside the readings is no concern of the sandbox."""
+    """The sandbox does not import a `json.py` from the user's folder."""
     (tmp_path / "json.py").write_text("raise SystemExit('wrong json')")
     monkeypatch.chdir(tmp_path)
 
@@ -628,7 +628,7 @@ with running(Path(sys.argv[1])) as sandbox:
 
 @contextmanager
 def started(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run Python code as a process in a group of its own, as a shell would."""
+    """Run Python code as a process in its own group, as a shell does."""
     with subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
@@ -649,7 +649,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_killed_parent_takes_its_sandbox_along(store_path: Path) -> None:
-    """Within a second, with what was answered stored."""
+    """The sandbox ends within a second, and the answered packet is stored."""
     with started(_PARENT, str(store_path)) as parent:
         url, pid = first_line(parent).split()
         with connected(url) as client:
@@ -662,7 +662,7 @@ def test_a_killed_parent_takes_its_sandbox_along(store_path: Path) -> None:
 
 
 def test_ctrl_c_ends_parent_and_sandbox(store_path: Path) -> None:
-    """The signal goes to the whole group: the parent acts on it, and nothing is left behind."""
+    """SIGINT goes to the whole group: the parent acts on it, and no process is left."""
     with started(_PARENT, str(store_path)) as parent:
         _, pid = first_line(parent).split()
         os.killpg(parent.pid, signal.SIGINT)
@@ -678,7 +678,7 @@ from pathlib import Path
 from swarm.sandbox import server
 from swarm.sandbox.app import create
 
-child = server._child()
+child = server.spawn()
 print(child.pid, flush=True)
 child.stdin.write(sys.argv[1] + chr(10))
 child.stdin.flush()
@@ -687,7 +687,7 @@ os._exit(0)
 
 
 def test_a_parent_that_dies_at_once(store_path: Path) -> None:
-    """A sandbox that is still starting notices too."""
+    """A sandbox that is still starting ends with its parent too."""
     settings = json.dumps([str(store_path), None, False])
     with started(_HASTY_PARENT, settings) as parent:
         assert gone(int(first_line(parent)), within=20)
@@ -695,7 +695,7 @@ def test_a_parent_that_dies_at_once(store_path: Path) -> None:
 
 
 def test_no_settings_no_sandbox() -> None:
-    """Started by hand, the process says what to do instead."""
+    """Started by hand, the process prints the right command."""
     done = subprocess.run(
         [sys.executable, "-m", "swarm.sandbox"],
         stdin=subprocess.DEVNULL,
@@ -709,13 +709,13 @@ def test_no_settings_no_sandbox() -> None:
 
 
 def test_a_store_that_fails_at_the_start(tmp_path: Path) -> None:
-    """The child's problem is the parent's error, of the same kind."""
+    """The parent raises the child's error, with the same type."""
     with pytest.raises(StateError, match="unable to open"), running(tmp_path / "no" / "store"):
         pytest.fail("it must not start")
 
 
 def test_a_child_that_does_not_start(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interpreter that fails is told of in one line."""
+    """An interpreter that fails is an error of one line."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
     with pytest.raises(SwarmError, match="did not start"), running(store_path):
@@ -724,7 +724,7 @@ def test_a_child_that_does_not_start(store_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_a_missing_extra(store_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """One line says how to get it."""
+    """The error names the command that installs the extra."""
     monkeypatch.setitem(sys.modules, missing, None)
     command = f"{sys.executable} -m pip install 'starlette>=0.40' 'uvicorn>=0.30'"
     advice = re.escape(f"the sandbox needs more packages; run: {command}")
@@ -749,7 +749,7 @@ print("ended")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_ends_cleanly(store_path: Path, number: signal.Signals) -> None:
-    """With a client that is connected and one that hangs: no traceback, and the packets kept."""
+    """It ends without a traceback, with a client connected and one hanging; packets are kept."""
     with started(_FOREGROUND, str(store_path)) as process:
         url = first_line(process)
         with connected(url) as client, closing(half_sent(url)):
@@ -762,7 +762,7 @@ def test_serve_ends_cleanly(store_path: Path, number: signal.Signals) -> None:
 
 
 def test_serve_gives_the_signals_back(store_path: Path) -> None:
-    """When it has ended, they are what they were; here it's ended from its own thread."""
+    """The signal handlers are restored at the end; here the sandbox's own thread ends it."""
     before = signal.getsignal(signal.SIGINT)
     urls: list[str] = []
 
@@ -778,17 +778,17 @@ def test_serve_gives_the_signals_back(store_path: Path) -> None:
 
 @pytest.mark.parametrize("port", [None, -1, 65536])
 def test_a_port_that_can_not_be_had(store_path: Path, port: int | None) -> None:
-    """One line names the port: one that is taken, and two that don't exist."""
+    """A port that is taken, or does not exist, is an error of one line that names it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         number = int(taken.getsockname()[1]) if port is None else port
-        with pytest.raises(SettingsError, match=f"can't have port {number} ") as caught:
+        with pytest.raises(SettingsError, match=f"can't listen on port {number} ") as caught:
             server.serve(store_path, number)
 
     assert len(caught.value.problems) == 1
 
 
 def test_a_port_is_free_again_at_once(store_path: Path) -> None:
-    """A sandbox that is restarted gets its port back from connections that are on their way out."""
+    """A restarted sandbox can listen on its port although old connections are still closing."""
     port = 0
     for minute in (1, 2):
         code = _FOREGROUND.replace("on_ready", f"port={port}, on_ready")

@@ -1,4 +1,4 @@
-"""The rules of one POST, each accepted and refused."""
+"""Tests of `swarm.sandbox.validate`: each rule of a POST, kept and broken."""
 
 import json
 
@@ -22,12 +22,12 @@ INSTANT = 1455101131070
 
 
 def packet(rest: str = '"value":1', at: str = AT, stream: str = "m") -> bytes:
-    """Return a packet's bytes with everything right but what a test puts in."""
+    """Return the bytes of a packet that is valid apart from the parts that a test gives."""
     return f'{{"id":"{stream}","tsISO8601":"{at}",{rest}}}'.encode()
 
 
 def headers(**changes: str | None) -> dict[bytes, bytes]:
-    """Return good headers with some changed, or taken away."""
+    """Return valid headers with some changed or, with None, removed."""
     given = {"content_type": "application/json", "content_length": "2", **changes}
     return {
         name.replace("_", "-").encode(): value.encode()
@@ -37,7 +37,7 @@ def headers(**changes: str | None) -> dict[bytes, bytes]:
 
 
 def test_a_packet_is_parsed() -> None:
-    """Stream, instant in ms since the epoch, and the text as it came."""
+    """The result has the stream, the instant in ms since the epoch, and the text verbatim."""
     body = packet('"aP_1":1819.1300048828,"c_1":10000', stream="my_stream_id")
 
     assert check_packet(body) == Packet("my_stream_id", INSTANT, body.decode())
@@ -60,7 +60,7 @@ def test_a_packet_is_parsed() -> None:
     ],
 )
 def test_measurements_are_accepted(rest: str) -> None:
-    """A value alone, or registers in their order; every finite number that JSON can write."""
+    """A value alone, or registers in order; any finite number in JSON."""
     assert isinstance(check_packet(packet(rest)), Packet)
 
 
@@ -79,7 +79,7 @@ def test_measurements_are_accepted(rest: str) -> None:
     ],
 )
 def test_what_is_not_json_is_400(rest: str, reason: str) -> None:
-    """JSON's own grammar decides, on one line."""
+    """A body that is not JSON, or has a line break, is 400."""
     breach = check_packet(packet(rest))
 
     assert isinstance(breach, Breach)
@@ -106,7 +106,7 @@ def test_what_is_not_json_is_400(rest: str, reason: str) -> None:
     ],
 )
 def test_what_is_not_one_object_is_400(body: bytes) -> None:
-    """One object, in UTF-8 without a BOM."""
+    """The body must be one object, in UTF-8 without a BOM."""
     breach = check_packet(body)
 
     assert isinstance(breach, Breach)
@@ -146,7 +146,7 @@ def test_what_is_not_one_object_is_400(body: bytes) -> None:
     ],
 )
 def test_a_wrong_form_is_422(body: bytes, reason: str) -> None:
-    """Fields, their order and their types; the reason is one plain line."""
+    """Wrong fields, order or types are 422; the reason is one short line."""
     breach = check_packet(body)
 
     assert isinstance(breach, Breach)
@@ -168,7 +168,7 @@ def test_a_wrong_form_is_422(body: bytes, reason: str) -> None:
     ],
 )
 def test_a_time_is_accepted(at: str, instant: int) -> None:
-    """Any real time with three decimals and an offset."""
+    """Any real time with three decimals and an offset is accepted."""
     outcome = check_packet(packet(at=at))
 
     assert isinstance(outcome, Packet)
@@ -205,7 +205,7 @@ def test_a_time_is_accepted(at: str, instant: int) -> None:
     ],
 )
 def test_any_other_time_is_422(at: str) -> None:
-    """No other form, and no time that does not exist; the stream is named."""
+    """Other formats and times that do not exist are 422; the stream is named."""
     breach = check_packet(packet(at=at))
 
     assert isinstance(breach, Breach)
@@ -222,7 +222,7 @@ def test_any_other_time_is_422(at: str) -> None:
     ],
 )
 def test_the_utc_route_takes_utc_alone(at: str, status: int | None) -> None:
-    """Elsewhere any offset will do."""
+    """The UTC route accepts only +00:00, the other routes any offset."""
     outcome = check_packet(packet(at=at), utc=True)
 
     assert (outcome.status if isinstance(outcome, Breach) else None) == status
@@ -250,14 +250,14 @@ def test_the_utc_route_takes_utc_alone(at: str, status: int | None) -> None:
     ],
 )
 def test_headers(changes: dict[str, str | None], status: int | None) -> None:
-    """Each header that the API asks for or can't take."""
+    """Each header that the API requires or does not support."""
     breach = check_headers(headers(**changes))
 
     assert (breach and breach.status) == status
 
 
 def test_a_body_has_at_most_64_kib() -> None:
-    """Whatever its header said."""
+    """The body itself is measured, whatever its Content-Length was."""
     start = packet('"value":1')[:-1]
     most = start + b" " * (LIMIT - len(start) - 1) + b"}"
 
@@ -268,7 +268,7 @@ def test_a_body_has_at_most_64_kib() -> None:
 
 
 def test_headers_go_before_the_body() -> None:
-    """One check for both, which tells of the headers first."""
+    """`check` reports a problem of the headers first."""
     assert isinstance(check(headers(), packet()), Packet)
     breach = check(headers(content_type="text/plain"), b"")
     assert isinstance(breach, Breach)
@@ -277,7 +277,7 @@ def test_headers_go_before_the_body() -> None:
 
 @given(st.binary())
 def test_no_body_is_too_odd(body: bytes) -> None:
-    """Whatever the bytes, they are judged."""
+    """Any bytes are either a packet or a breach."""
     assert isinstance(check_packet(body), Packet | Breach)
 
 
@@ -291,7 +291,7 @@ _NAMES = st.sampled_from(["id", "tsISO8601", "value", *REGISTERS]) | st.text()
 @settings(max_examples=30)
 @given(st.dictionaries(_NAMES, st.sampled_from(["m", AT]) | _JSON))
 def test_no_object_is_too_odd(fields: dict[str, object]) -> None:
-    """Whatever the fields, the object is judged, in one line that can be shown."""
+    """Any fields are either a packet or a breach with a printable reason in one line."""
     outcome = check_packet(json.dumps(fields).encode())
 
     if isinstance(outcome, Breach):
@@ -300,5 +300,5 @@ def test_no_object_is_too_odd(fields: dict[str, object]) -> None:
 
 
 def test_an_instant_as_text() -> None:
-    """In UTC, to the millisecond."""
+    """An instant is shown in UTC, with milliseconds."""
     assert as_text(INSTANT) == "2016-02-10T10:45:31.070+00:00"
