@@ -152,7 +152,7 @@ def test_a_noted_row_is_known_without_its_file(fields: dict[str, Any], is_same: 
 
 def test_a_note_without_registers_is_known_by_its_instant() -> None:
     """As those of ledgers that an earlier version wrote."""
-    note = Note(item(3).instant, 1, 0, 0)
+    note = Note(item(3).instant, 1, 5, 0)
     assert is_noted(note, last_packet(item(3), value="anything"))
     assert not is_noted(note, last_packet(item(4)))
 
