@@ -17,11 +17,15 @@ _BOOT, _NEXT_BOOT = b"a boot's own id.", b"the next boot's."
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return a clock that only waiting moves, in place of the machine's."""
+    """Return a clock that only waiting moves, in place of the machine's.
+
+    The backoff is without jitter: 1, 2, 4 s and so on.
+    """
     clock = Clock(1000.0)
     for module in (deliver, exchange, resume, settlement, retry):
         if hasattr(module, "time"):
             monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(retry, "backoff", lambda attempt: min(2.0**attempt, 60.0))
     return clock
 
 
