@@ -36,7 +36,7 @@ def test_waiting_has_its_limit(collector: Collector, config: Config) -> None:
 def test_what_was_not_sent_is_said(
     collector: Collector, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is under way ends; handlers get the rest without an answer; the log has a count."""
+    """The packet under way ends; handlers get the rest without an answer; the log has a count."""
     collector.script = scripted(200, delay=0.3)
     agent = Agent(1)
     answers = kept(agent)
@@ -56,7 +56,7 @@ def test_the_end_does_not_wait_for_an_answer(
     monkeypatch: pytest.MonkeyPatch,
     transport: Engine,
 ) -> None:
-    """What is under way has a moment; its answer, if it comes later, is told to nobody."""
+    """Packets under way have a moment; no handler gets an answer that comes later."""
     monkeypatch.setattr("swarm.agent.agent._GRACE", 0.1)
     gate = threading.Event()
 
@@ -143,7 +143,7 @@ def test_ctrl_c_does_not_wait(
 
 
 def test_at_the_interpreters_exit(collector: Collector) -> None:
-    """What is unsent is logged with a count; the program is not held up, and ends well."""
+    """Unsent measurements are logged with a count; the program is not held up, and ends well."""
     collector.script = lambda *_: Reply(503)
     program = start_program(
         "agent = Agent(2)\nagent.send([at(n) for n in range(7)], config)\nprint('done')",

@@ -171,7 +171,7 @@ def test_no_more_threads_to_be_had(
 def test_no_thread_for_a_rest(
     collector: Collector, config: Config, monkeypatch: pytest.MonkeyPatch, transport: Engine
 ) -> None:
-    """What a generator yields is sent all the same, at once, also after that."""
+    """The measurements of a generator are sent all the same, at once, also after that."""
     real = threading.Thread.start
 
     def start(thread: threading.Thread) -> None:
@@ -258,7 +258,7 @@ def test_a_bug_in_one_blocks_nobody(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What nobody thought of is logged, and counted as not sent."""
+    """An unexpected error is logged, and its measurement is counted as not sent."""
     monkeypatch.setattr("swarm.agent.sender.packet", lambda *_: 1 / 0)
     answers = kept(agent)
     agent.send(at(0), config)

@@ -87,7 +87,7 @@ def test_the_instance_while_it_is_closed(
 def test_the_instance_after_a_disposal_in_a_hurry(
     collector: Collector, config: Config, shared: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the old one could not wait for has ended before the new one sends."""
+    """Packets that the old one could not wait for have ended before the new one sends."""
     monkeypatch.setattr("swarm.agent.agent._GRACE", 0.05)
     collector.script = [Reply(200, delay=0.5), Reply(200, delay=0.5)]
     shared.send([at(0), at(0, name="b"), at(1)], config)
@@ -184,7 +184,7 @@ def test_many_threads_share_and_dispose(collector: Collector, config: Config) ->
 
 
 def test_the_instance_after_the_end_of_the_shared_agent_at_exit(collector: Collector) -> None:
-    """What runs later at the exit gets a new one, as after `dispose`."""
+    """Functions that run later at the exit get a new one, as after `dispose`."""
     program = start_program(
         """
 import atexit

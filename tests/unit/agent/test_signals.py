@@ -276,7 +276,7 @@ def test_a_signals_handler_that_gets_the_instance() -> None:
 
 
 def test_a_signal_while_send_waits_for_room(collector: Collector, config: Config) -> None:
-    """What its handler raises comes out as it is, also where the wait has just let go of its lock.
+    """The handler's error comes out as it is, also if the wait has just released its lock.
 
     So it does from other waits; the agent is as usable as before.
     """

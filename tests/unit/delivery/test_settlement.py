@@ -210,7 +210,7 @@ def test_a_packet_from_before_a_restart_proves_nothing(clock: Clock, held: Basel
     "held", [Baseline(), baseline(last_packet(item(11))), baseline(last_packet(_ROW, value=7))]
 )
 def test_a_packet_since_a_restart_was_stored(clock: Clock, held: Baseline) -> None:
-    """What was held then is known, and is another packet."""
+    """The packet that was held then is known, and is another one."""
     setting = Setting(clock, [holds(last_packet(_ROW))])
     setting.settlement.baseline = held
     assert setting.reconcile()

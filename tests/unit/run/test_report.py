@@ -35,7 +35,7 @@ def test_unsent_rows_without_a_reason_are_no_success() -> None:
 
 
 def test_the_precedence_of_exit_codes() -> None:
-    """Where several apply: a bug, then signals, 7, 4, 3, 5, 6, in whatever order they came."""
+    """A bug goes first, then signals, 7, 4, 3, 5 and 6, in whatever order they came."""
     order = (1, 143, 7, 4, 3, 5, 6)
     for earlier, later in permutations(range(len(order)), 2):
         first, *codes = sorted((order[earlier], order[later]), key=order.index)
