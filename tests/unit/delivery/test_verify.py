@@ -58,7 +58,7 @@ class Setting:
     ) -> None:
         self.collector = ScriptedCollector(clock, answers=answers)
         self.context = StreamContext(clock, self.collector, turns)
-        self.exchange = Exchange(Target(STREAM, "", Access("u", "p"), 0, 60.0), self.context)
+        self.exchange = Exchange(Target(STREAM, "", Access("u", "p"), 0, 30.0), self.context)
 
 
 class Rows:
