@@ -1,110 +1,15 @@
-"""The report: accounting, exit code, table and JSON."""
+"""The report as it is printed: table, problems and JSON."""
 
 import json
-from itertools import permutations
 
 import pytest
 
 from swarm.cli.upload_report import as_json, as_table, problem_lines
-from swarm.delivery.result import State, StreamProblem, Tally, Verified
-from swarm.errors import PRECEDENCE, ExitCode
-from swarm.run.report import MeterReport, Report
+from swarm.delivery.result import StreamProblem, Tally
+from swarm.errors import ExitCode
+from swarm.run.report import Report
 from swarm.version import VERSION
-
-PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
-
-
-def problem(code: int, message: str = "it failed", line: int | None = None) -> StreamProblem:
-    """Return a problem with an exit code."""
-    return StreamProblem(
-        "temporary", message, ExitCode(code), line=line, status=503, file="gas.csv"
-    )
-
-
-def meter(
-    name: str = "gas",
-    rows: int = 10,
-    tally: Tally | None = None,
-    *,
-    problem: StreamProblem | None = None,
-    state: State = "done",
-    verified: Verified = "yes",
-) -> MeterReport:
-    """Return what became of a meter."""
-    times = ("2023-01-01T00:00:00.000+00:00", "2023-01-01T02:15:00.000+00:00")
-    tally = tally or Tally(sent=rows, first=100.0, last=102.0)
-    return MeterReport(name, f"{name}.csv", state, rows, tally, *times, verified, problem)
-
-
-def report(*meters: MeterReport, signal: int | None = None, notes: tuple[str, ...] = ()) -> Report:
-    """Return the report of a run of 2.5 s."""
-    return Report(
-        "c.ini", "https://c", 1_700_000_000.0, 1_700_000_002.5, 2.5, meters, signal, notes
-    )
-
-
-def test_the_counts_always_add_up() -> None:
-    """Rows are the sum of what became of them, for each meter and in total."""
-    tally = Tally(sent=3, resumed=2, rejected=1, late=1, filtered=1, retries=4)
-    found = report(meter(tally=tally, state="stopped"), meter("b", 7), meter("c", 0, Tally()))
-    for counts in (found.totals, *(each.counts for each in found.meters)):
-        assert counts["rows"] == sum(counts[part] for part in PARTS)
-    assert (2, 4) == (found.meters[0].counts["unsent"], found.totals["retries"])
-
-
-def test_of_a_file_with_problems_all_rows_are_unsent() -> None:
-    """Rows outside the period are not counted apart where a file is not sent at all."""
-    counts = meter(tally=Tally(filtered=4), state="invalid").counts
-    assert (0, 10) == (counts["filtered"], counts["unsent"])
-
-
-def test_no_problem_is_exit_code_0() -> None:
-    """Every row acknowledged, now or earlier, is 0; so is a run with nothing to do."""
-    assert [0, 0] == [report(meter()).exit_code, report().exit_code]
-
-
-def test_unsent_rows_without_a_reason_are_no_success() -> None:
-    """Exit code 0 says that every row was acknowledged; a row that nobody explains is a bug."""
-    assert 1 == report(meter(), meter("b", tally=Tally(), state="not started")).exit_code
-
-
-def test_the_precedence_of_exit_codes() -> None:
-    """Where several apply: a bug, then signals, 7, 4, 3, 5, 6, in whatever order they came."""
-    order = (1, 143, 7, 4, 3, 5, 6)
-    for earlier, later in permutations(range(len(order)), 2):
-        first, *codes = sorted((order[earlier], order[later]), key=order.index)
-        meters = [meter(problem=problem(code)) for code in (*codes, first) if code != 143]
-        signal = 15 if 143 in (first, *codes) else None
-        assert first == report(*meters, signal=signal).exit_code
-    assert set(order) | {130, 2} == set(PRECEDENCE)
-
-
-@pytest.mark.parametrize("tally", [Tally(sent=1, rejected=1), Tally(sent=1, late=1)])
-def test_rows_that_need_a_hand_count_beside_what_stopped_their_meter(tally: Tally) -> None:
-    """Rejected and late rows are exit code 3, which goes before 5, also where a meter stopped."""
-    stopped = meter(tally=tally, problem=problem(5), state="stopped")
-    assert [3, 4] == [
-        report(stopped).exit_code,
-        report(stopped, meter(problem=problem(4))).exit_code,
-    ]
-
-
-@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
-def test_a_signal_is_in_the_exit_code(number: int, code: int) -> None:
-    """SIGINT is 130, SIGTERM is 143, also where streams stopped for it."""
-    assert code == report(meter(problem=problem(5)), signal=number).exit_code
-
-
-def test_the_rate_is_from_the_first_packet_to_the_last() -> None:
-    """Checking and waiting before the first packet do not count."""
-    early = meter(tally=Tally(sent=100, first=1000.0, last=1004.0))
-    late = meter("b", tally=Tally(sent=50, first=1002.0, last=1010.0))
-    idle = meter("c", tally=Tally(resumed=10))
-    assert [15.0, 0.0, 0.0] == [
-        report(early, late, idle).packets_per_second,
-        report(idle).packets_per_second,
-        report(meter(tally=Tally(sent=1, first=5.0, last=5.0))).packets_per_second,
-    ]
+from tests.support.reports import PARTS, meter, problem, report
 
 
 def test_the_json_is_as_promised() -> None:
