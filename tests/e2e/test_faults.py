@@ -73,7 +73,7 @@ def send(workspace: Workspace, collector: Collector, *arguments: str, **upload: 
     ],
 )
 def test_a_fault_costs_and_repeats_nothing(workspace: Workspace, fault: Behaviour) -> None:
-    """Whatever happens to one answer, every packet is stored once, in order.
+    """Every packet is stored once, in order, in spite of a fault of one answer.
 
     test_transport.py checks that both engines report each fault in the same way.
     """

@@ -255,7 +255,7 @@ def test_an_ini_is_no_csv(workdir: Path) -> None:
 
 
 def test_without_files() -> None:
-    """Without files a template is written; every option in it is valid as it stands."""
+    """Without files a template is written; every option in it is valid."""
     done = init()
     assert (0, None) == (done.return_value, done.exception)
     text = re.sub(r"(?m)^#(?=[a-z_]+ = )", "", done.stdout)

@@ -70,13 +70,13 @@ def test_a_rehearsal_begun_anew_and_interrupted_goes_on(workspace: Workspace) ->
 def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The checkpoint is deleted before the store: no row that it lacks counts as sent."""
+    """The checkpoint is deleted first, so that no row counts as sent that the store lacks."""
     lines = rows(5)
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", lines)})
     assert workspace.run(config).code == 0
 
     class Killed(BaseException):
-        """Raised in place of the end of the process."""
+        """Raised where the process is killed."""
 
     def killed(*_: object) -> None:
         raise Killed

@@ -17,7 +17,7 @@ After = Literal["backup", "restore", "lose"]
 
 @dataclass(frozen=True)
 class Run:
-    """What happens before a run, its export and options, and its faults.
+    """A run with the events before it, its export and options, and its faults.
 
     ``grow`` readings are taken, those ``corrected`` (counted from the newest) get another value,
     ``live`` means that another source sends a newer packet. ``place`` is the index at which the
