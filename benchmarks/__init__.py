@@ -1,6 +1,6 @@
-"""What swarm's speed and memory are, measured side by side with what they are held against.
+"""Benchmarks of swarm's speed and memory, each measured beside a baseline.
 
     python -m benchmarks --help
 
-Needs Linux, nginx and the extra ``fast``; docs/performance.md says more.
+They need Linux, nginx and the extra ``fast``; see docs/performance.md.
 """

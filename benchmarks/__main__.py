@@ -1,4 +1,4 @@
-"""The command: measures what is asked for, prints the table, and puts it into a document."""
+"""The command: runs the chosen measurements, prints the table, and writes it to a document."""
 
 import argparse
 import logging
@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import bars, checking, ledger, machine, memory, rates, results, start
-from benchmarks.bench import LOG, Bench, Plan
-from benchmarks.errors import NotMeasured
-from benchmarks.results import Missing, Result
+from benchmarks import machine, results
+from benchmarks.harness.session import LOG, Plan, Session
+from benchmarks.results import Missing, NotMeasured, Result
+from benchmarks.suites import bars, checking, ledger, memory, rates, start
 from swarm.text import pluralize
 
-MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
+MEASURES: dict[str, Callable[[Session], list[Result]]] = {
     "no-latency": rates.no_latency,
     "latency-64": partial(rates.with_latency, streams=64, transport="curl", bar=0.9),
     "latency-256": partial(rates.with_latency, streams=256, transport="curl", bar=0.8),
@@ -35,23 +35,23 @@ MEASURES: dict[str, Callable[[Bench], list[Result]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if something could not be measured, else 0, whatever the figures are."""
-    given = _parser().parse_args(arguments)
+    """Run the command; return 1 if something could not be measured, else 0, for any figures."""
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = Plan(
-        pairs=given.pairs or (2 if given.quick else 5),
-        seconds=given.seconds or (2.0 if given.quick else 20.0),
-        is_quick=given.quick,
+        pairs=options.pairs or (2 if options.quick else 5),
+        seconds=options.seconds or (2.0 if options.quick else 20.0),
+        is_quick=options.quick,
     )
     try:
-        if given.out:
-            results.parted(given.out)
-        rows = _measured(plan, list(dict.fromkeys(given.only or MEASURES)))
+        if options.out:
+            results.split(options.out)
+        rows = _measure(plan, list(dict.fromkeys(options.only or MEASURES)))
         text = results.markdown(_heading(plan), rows)
         print(text)
-        if given.out:
-            results.put(text, given.out)
+        if options.out:
+            results.insert(text, options.out)
     except KeyboardInterrupt:
         return 130
     except (NotMeasured, OSError) as error:
@@ -67,10 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help="short runs, to see that everything works")
     names = ", ".join(MEASURES)
-    add("--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"these alone, of: {names}")
-    add("--pairs", type=_pairs, metavar="N", help="pairs of runs; 5, with --quick 2")
-    add("--seconds", type=_seconds, metavar="S", help="an upload takes; 20, with --quick 2")
-    add("--out", type=Path, metavar="FILE", help="Markdown that takes the table between its marks")
+    add("--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"only these, of: {names}")
+    add("--pairs", type=_pairs, metavar="N", help="pairs of runs; default 5, with --quick 2")
+    add(
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help="length of an upload; default 20, with --quick 2",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="Markdown file to write the table to, between its marks",
+    )
     return parser
 
 
@@ -87,15 +97,15 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"found '{text}', expected a number from 0.5 to 3600")
 
 
-def _measured(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:
+def _measure(plan: Plan, names: Sequence[str]) -> list[Result | Missing]:
     rows: list[Result | Missing] = []
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="swarm-benchmarks-"))
-        bench = Bench(plan, Path(folder), stack)
+        session = Session(plan, Path(folder), stack)
         for name in names:
             LOG.info("%s", name)
             try:
-                rows += MEASURES[name](bench)
+                rows += MEASURES[name](session)
             except (NotMeasured, OSError) as error:
                 LOG.error("  not measured: %s", error)
                 rows.append(Missing(name, str(error)))

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and with."""
+"""Description of the machine and of the software versions that were measured."""
 
 import os
 import platform
@@ -9,8 +9,8 @@ from pathlib import Path
 import pycurl
 import requests
 
-from benchmarks import nginx
-from benchmarks.errors import NotMeasured
+from benchmarks.harness import nginx
+from benchmarks.results import NotMeasured
 from swarm.version import VERSION
 
 
@@ -28,7 +28,7 @@ def facts() -> Iterator[str]:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

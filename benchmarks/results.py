@@ -1,11 +1,9 @@
-"""What was measured, as a table in Markdown."""
+"""The results as a table in Markdown."""
 
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from benchmarks.errors import NotMeasured
 
 _BEGIN, _END = "<!-- results -->", "<!-- /results -->"
 
@@ -17,15 +15,19 @@ PERCENT = "{:+.1f} %"
 TIMES = "{:.2f} x"
 
 
+class NotMeasured(Exception):  # noqa: N818 - its message is printed after "not measured:"
+    """A requirement of a measurement is missing, or a run failed; the message is one line."""
+
+
 @dataclass(frozen=True)
 class Bar:
-    """What a median is held to."""
+    """The limit for the median of a result."""
 
     limit: float
     at_most: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Tell whether a value passes."""
+        """Return True if a value passes."""
         return value <= self.limit if self.at_most else value >= self.limit
 
 
@@ -35,13 +37,13 @@ def at_least(limit: float) -> Bar:
 
 
 def at_most(limit: float) -> Bar:
-    """Return the bar that a value must not pass."""
+    """Return the bar that a value must not exceed."""
     return Bar(limit, at_most=True)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the table: a value of each run, and how such a value is written."""
+    """A row of the table: the value of each run, and the format of such a value."""
 
     name: str
     values: Sequence[float]
@@ -49,7 +51,7 @@ class Result:
     bar: Bar | None = None
 
     def cells(self) -> list[str]:
-        """Return the row's cells."""
+        """Return the cells of the row."""
         median = statistics.median(self.values)
         low, high = (self.form.format(value) for value in (min(self.values), max(self.values)))
         bar, met = "", ""
@@ -68,20 +70,20 @@ class Missing:
     why: str
 
     def cells(self) -> list[str]:
-        """Return the row's cells."""
+        """Return the cells of the row."""
         return [self.name, f"not measured: {self.why}", "", "", "", ""]
 
 
 def markdown(heading: Iterable[str], rows: Iterable[Result | Missing]) -> str:
-    """Return the heading's lines and the table."""
+    """Return the lines of the heading and the table."""
     titles = ["measure", "median", "range", "runs", "bar", "met"]
     lines = [titles, ["---", "---:", "---:", "---:", "---:", "---"], *(row.cells() for row in rows)]
     table = [f"| {' | '.join(cells)} |" for cells in lines]
     return "\n".join([*(f"* {line}" for line in heading), "", *table, ""])
 
 
-def parted(path: Path) -> tuple[str, str]:
-    """Return what of a document stands before the results and behind them."""
+def split(path: Path) -> tuple[str, str]:
+    """Return the text of a document before the results and the text after them."""
     try:
         before, begin, rest = path.read_text("utf-8").partition(_BEGIN)
     except OSError as error:
@@ -92,7 +94,7 @@ def parted(path: Path) -> tuple[str, str]:
     return before + begin, end + after
 
 
-def put(text: str, path: Path) -> None:
-    """Put results between the two marks of a document; all else in it stays."""
-    before, after = parted(path)
+def insert(text: str, path: Path) -> None:
+    """Replace the text between the two marks of a document by the results."""
+    before, after = split(path)
     path.write_text(f"{before}\n\n{text}\n{after}", encoding="utf-8")

@@ -17,19 +17,19 @@ _NOBODY = 65534
 
 tracing.harden()
 
-# A busy machine is no failure.
+# A busy machine must not fail a test.
 settings.register_profile("swarm", deadline=None)
 settings.load_profile("swarm")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take note of what was skipped."""
+    """Record the tests that were skipped."""
     if report.skipped and not hasattr(report, "wasxfail"):
         _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where nothing may be skipped: all that tests need is installed there."""
+    """Fail the session for skipped tests if SKIPPED_TESTS=fail: set it where none may be."""
     is_worker = hasattr(session.config, "workerinput")
     if _skipped and not is_worker and os.environ.get("SKIPPED_TESTS") == "fail":
         print(f"\nskipped, and SKIPPED_TESTS=fail: {', '.join(_skipped)}")
@@ -51,21 +51,21 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.fixture
 def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
-    """Return a folder to run the command in; tests marked so measure what it covers."""
+    """Return a folder to run the command in; the marker ``measured`` adds coverage of its runs."""
     is_measured = request.node.get_closest_marker("measured") is not None
     return Workspace(tmp_path, is_measured=is_measured)
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Return a collector that stores what it gets."""
+    """Return a collector that stores what it receives."""
     with Collector() as server:
         yield server
 
 
 @pytest.fixture
 def locked_folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder that we may not write in, root or not."""
+    """Return a folder that this process may not write in, even if it runs as root."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     is_root = os.geteuid() == 0
@@ -79,7 +79,7 @@ def locked_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def own_log() -> Iterator[None]:
-    """Let a test in this process log as a run does, and leave nothing of it."""
+    """Let a test in this process log as a run does, and restore the logging afterwards."""
     yield
     set_up()
     LOG.handlers.clear()

@@ -1,1 +1,1 @@
-"""Kills at random moments while the collector misbehaves."""
+"""Kills at random moments while the collector has faults."""

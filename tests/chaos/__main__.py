@@ -1,8 +1,8 @@
-"""Kills at random moments while the collector misbehaves: nothing lost, repeated, out of order.
+"""Kills at random moments while the collector has faults: nothing lost, repeated, out of order.
 
     python -m tests.chaos --kills 1000 --seed 1
 
-prints what it did and found, and ends with 1 if anything was.
+It prints what happened, and exits with 1 if a packet was lost, repeated or out of order.
 """
 
 import argparse
@@ -46,7 +46,7 @@ _BEHAVIOURS: dict[str, Behaviour] = {
 
 @dataclass
 class Figures:
-    """What a chaos run did, and what it found."""
+    """Counts of a chaos run: what was done, and what was wrong."""
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
@@ -60,11 +60,11 @@ class Figures:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing was lost, repeated or out of order."""
+        """True if nothing was lost, repeated or out of order."""
         return not (self.lost or self.twice or self.out_of_order)
 
     def lines(self) -> list[str]:
-        """Return the figures for people."""
+        """Return the figures as text for people."""
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         faults = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         total = self.kills.total()
@@ -79,7 +79,7 @@ class Figures:
 
 
 class Chaos:
-    """A workspace with streams that grow, a collector that misbehaves, and a killer."""
+    """A workspace with growing streams, a collector with faults, and kills."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.workspace = Workspace(folder, is_measured=False)
@@ -90,7 +90,7 @@ class Chaos:
         self.is_calm = False
 
     def run(self, kills: int) -> Figures:
-        """Kill so many times, then run to the end and look at what the collector holds."""
+        """Kill ``kills`` times, then run to the end and check what the collector holds."""
         start = time.monotonic()
         with Collector(self.misbehave, delay=_DELAY) as collector:
             config = self.workspace.ini(
@@ -109,7 +109,7 @@ class Chaos:
         return self.figures
 
     def misbehave(self, request: Request, _: Collector) -> Behaviour | None:
-        """Return a fault, now and then."""
+        """Return a fault at random, mostly None."""
         if self.is_calm or self.random.random() > _FAULTS:
             return None
         name = self.random.choice(list(_BEHAVIOURS))
@@ -120,7 +120,7 @@ class Chaos:
         return behaviour
 
     def _grow(self, collector: Collector) -> None:
-        """See that every stream has rows to send."""
+        """Give every stream enough rows to send."""
         for stream in self.streams:
             wanted = len(collector.bodies(stream)) + _AHEAD
             if self.lengths[stream] < wanted:
@@ -136,13 +136,13 @@ class Chaos:
         target = self.random.choice(["worker", "parent", "group"])
         workers = children(process.pid) if process.poll() is None else []
         if workers:
-            flying = collector.in_flight
+            in_flight = collector.in_flight
             if target == "group":
                 os.killpg(process.pid, signal.SIGKILL)
             else:
                 os.kill(process.pid if target == "parent" else workers[0], signal.SIGKILL)
             self.figures.kills[target] += 1
-            self.figures.in_flight += flying > 0
+            self.figures.in_flight += in_flight > 0
             if target == "worker":
                 time.sleep(self.random.random() * 0.1)
                 process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The chaos test, as long as the test command has time for."""
+"""The chaos test, shortened for the test suite."""
 
 from pathlib import Path
 

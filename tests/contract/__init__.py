@@ -1,1 +1,1 @@
-"""The contract for users, rule by rule."""
+"""Tests of the contract for users, rule by rule."""

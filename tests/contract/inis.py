@@ -1,4 +1,4 @@
-"""Section 3 of the contract, rule by rule: an INI that keeps it, and one that breaks it."""
+"""Section 3 of the contract, rule by rule: an INI that follows the rule, and one that breaks it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ Parts = Mapping[str, str]
 
 _ZONE = "timezone = UTC"
 _SANDBOX = "environment = sandbox"
-_PLACES = "production, development, demo, local or sandbox"
+_ENVIRONMENTS = "production, development, demo, local or sandbox"
 _HIDDEN = "found a value that is not shown here (it may hold a password)"
 _LINES = (
     "goes over several lines; begin each option at the left, an indented line belongs to the one "
@@ -34,9 +34,11 @@ _CLEAR = "expected https:// (http:// would send the password in the clear)"
 
 
 class Rule(NamedTuple):
-    """A rule: parts of an INI that keep it, what then holds; parts that break it, the problems.
+    """A rule, with parts of an INI that follow it and parts that break it.
 
-    The sections of the INI begin on lines 1, 4, 7; what follows the one meter, on line 9.
+    ``shows`` reads from the settings of the first what has to be ``expected``; ``problems`` are
+    those of the second. The sections of the INI begin on lines 1, 4 and 7; the text after the one
+    meter is on line 9.
     """
 
     name: str
@@ -69,7 +71,7 @@ def _password(settings: Settings) -> str:
 
 
 def option(name: str, kept: str, expected: Any, broken: str, problem: str) -> Rule:
-    """Return the rule of an option of a meter that is wrong on line 10."""
+    """Return the rule for an option of a meter whose wrong value is on line 10."""
     return Rule(
         f"[meter:] {name}",
         {"rest": f"[meter:gas]\n{name} = {kept}"},
@@ -81,7 +83,7 @@ def option(name: str, kept: str, expected: Any, broken: str, problem: str) -> Ru
 
 
 RULES = (
-    # What is required
+    # Required settings
     Rule(
         "required: environment or url",
         {"swarm": f"url = https://h.example/x\n{_ZONE}"},
@@ -106,8 +108,8 @@ RULES = (
         {"swarm": f"environment = developmnt\n{_ZONE}"},
         (
             (
-                f"2: [swarm] environment: found 'developmnt', expected {_PLACES}; did you mean "
-                "'development'?"
+                f"2: [swarm] environment: found 'developmnt', expected {_ENVIRONMENTS}; did you "
+                "mean 'development'?"
             ),
         ),
     ),
@@ -143,7 +145,7 @@ RULES = (
         {"swarm": _SANDBOX, "rest": "[meter:gas]\ntimestamp_format = %Y-%m-%d %H:%M"},
         (f"7: [meters] gas: {_NO_ZONE}",),
     ),
-    # The form
+    # Form of the file
     Rule(
         "comments: whole lines",
         {"swarm": f"# a = b\n  ; c\n{SWARM}"},
@@ -151,7 +153,7 @@ RULES = (
         "Europe/Dublin",
         {"swarm": "environment = sandbox ; no comment\ntimezone = UTC # nor this"},
         (
-            f"2: [swarm] environment: found 'sandbox ; no comment', expected {_PLACES}",
+            f"2: [swarm] environment: found 'sandbox ; no comment', expected {_ENVIRONMENTS}",
             f"3: [swarm] timezone: found 'UTC # nor this', expected {_IANA}",
         ),
     ),
@@ -234,7 +236,7 @@ RULES = (
         {"swarm": f"{SWARM}\nlog_file ="},
         ("4: [swarm] log_file: empty; give it a value or leave it out",),
     ),
-    # Where credentials go
+    # URLs and credentials
     *(
         Rule(
             f"http: {host} is loopback",
@@ -333,7 +335,7 @@ RULES = (
         {"swarm": f"{SWARM}\nca_bundle = two.txt"},
         ("4: [swarm] ca_bundle: no such file: {folder}/two.txt",),
     ),
-    # The options of a meter
+    # Options of a meter
     Rule(
         "[meter:] wins over [swarm]",
         {"swarm": f"{SWARM}\nskip_rows = 1", "rest": "[meter:gas]\nskip_rows = 2"},
@@ -422,7 +424,7 @@ RULES = (
     ),
 )
 
-#: An INI with a problem of each kind, and what is told of it, line by line.
+#: An INI with a problem of each kind, and all its problems in order of lines.
 EVERYTHING_WRONG = """[swarm]
 environmnt = sandbox
 timezone = Europe/Dubln

@@ -1,6 +1,6 @@
 """Sections 3 and 4 of the contract, rule by rule: what is accepted and sent, what is refused.
 
-The part of a name ahead of its colon is the rule, the rest a case of it.
+The part of a name before its colon is the rule, the rest is a case of it.
 """
 
 import gzip
@@ -11,10 +11,10 @@ from swarm.packet import REGISTERS
 
 T0, T1, T2 = (f"2023-01-01 {hour:02}:00:00" for hour in range(3))
 AT_0, AT_1, AT_2 = (f"2023-01-01T{hour:02}:00:00.000+00:00" for hour in range(3))
-#: Two rows, and the packets that they make.
+#: Two rows, and the packets made of them.
 ROWS = f"{T0},1\n{T1},2\n"
 PACKETS = ((AT_0, '"value":1'), (AT_1, '"value":2'))
-#: A password that holds what an INI may take amiss.
+#: A password with characters that have a meaning in INI files.
 PASSWORD = 's3cr%et ; $x # "y'
 DUBLIN = "timezone = Europe/Dublin"
 _SOME = "," * 19
@@ -24,9 +24,10 @@ Packets = tuple[tuple[str, str], ...]
 
 
 class Taken(NamedTuple):
-    """A meter that is accepted: files, options, what the collector gets; ``{file}`` is its CSV.
+    """A meter that is accepted: files, options, expected packets; ``{file}`` is its CSV.
 
-    ``source`` is its value under ``[meters]``; ``held`` a file that changed just now.
+    ``source`` is its value under ``[meters]``; ``is_fresh`` marks a file that was modified just
+    now.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Taken(NamedTuple):
     route: str = "unifiedjson"
     user: str = f"acme:{PASSWORD}"
     is_fresh: bool = False
-    #: What is appended after the first run, and what the next run sends of it.
+    #: The text appended after the first run, and the packets that the next run sends for it.
     later: str = ""
     later_packets: Packets = ()
 
@@ -54,18 +55,18 @@ class Refused(NamedTuple):
 
 
 def values(*texts: str) -> Packets:
-    """Return packets of single values, an hour apart."""
+    """Return packets of single values, one hour apart."""
     times = [f"2023-01-01T{hour:02}:00:00.000+00:00" for hour in range(len(texts))]
     return tuple((time, f'"value":{text}') for time, text in zip(times, texts, strict=True))
 
 
 def numbered(*times: str) -> Packets:
-    """Return packets of the values 1, 2, ... at some times."""
+    """Return packets with the values 1, 2, ... at the given times."""
     return tuple((time, f'"value":{number}') for number, time in enumerate(times, 1))
 
 
 def cells(*texts: str) -> str:
-    """Return a CSV of single values, an hour apart."""
+    """Return a CSV of single values, one hour apart."""
     return "".join(f"2023-01-01 {hour:02}:00:00,{text}\n" for hour, text in enumerate(texts))
 
 
@@ -190,7 +191,7 @@ TAKEN_CSVS = (
     ),
 )
 
-# Accepted: the options of a meter
+# Accepted: options of a meter
 
 TAKEN_OPTIONS = (
     Taken(
@@ -365,7 +366,7 @@ def _time(found: str) -> str:
 
 
 def _number(cell: str, shown: str | None = None, *, is_decimal: bool = False) -> Refused:
-    """Return a file with a cell that is no number."""
+    """Return a case whose second row has a cell that is not a number."""
     what = "not a finite number" if is_decimal else "not a decimal number"
     problem = f"2:2: {what}: found {shown or repr(cell)}, {_NUMBER}"
     return Refused(f"numbers: {cell}", f"{T0},1\n{T1},{cell}\n", (problem,))
@@ -509,7 +510,7 @@ REFUSED = (
         ),
         "columns = aP_1",
     ),
-    # The options of a meter, where it is the file that does not fit.
+    # Options of a meter that do not fit the file
     Refused(
         "columns: another number",
         f"{T0},1,2\n",

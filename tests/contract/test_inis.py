@@ -1,4 +1,4 @@
-"""Each rule of section 3 of the contract by its name: an INI that keeps it, one that breaks it."""
+"""Each rule of section 3 of the contract by its name: an INI that follows it, one that does not."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ by_name = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULE
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give us a home with a file in it, and a variable with a password."""
+    """Set a home folder with a file in it, and a variable with a password."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home/two.txt").write_text("two\n")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -25,7 +25,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @by_name
 def test_rule_kept(tmp_path: Path, rule: Rule) -> None:
-    """The INI is accepted without a warning, and says what it should."""
+    """The INI is accepted without a warning, and sets what it should."""
     settings = loaded(tmp_path, ini_text(**rule.kept))
     assert rule.expected == rule.shows(settings)
     assert () == settings.warnings
@@ -33,7 +33,7 @@ def test_rule_kept(tmp_path: Path, rule: Rule) -> None:
 
 @by_name
 def test_rule_broken(tmp_path: Path, rule: Rule) -> None:
-    """Each problem is told whole, with line, section and option, and nothing beside them."""
+    """Each problem is reported in full, with line, section and option, and no other problem is."""
     expected = [problem.format(folder=tmp_path) for problem in rule.problems]
     found = problems(tmp_path, ini_text(**rule.broken))
     assert expected == found
@@ -43,7 +43,7 @@ def test_rule_broken(tmp_path: Path, rule: Rule) -> None:
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_encoding_kept(tmp_path: Path, mark: str, end: str) -> None:
-    """UTF-8 with or without BOM, LF or CRLF."""
+    """UTF-8 with or without a BOM and with LF or CRLF is read."""
     text = mark + ini_text(meters="Zähler = gas.csv").replace("\n", end)
     assert ["Zähler"] == [meter.id for meter in loaded(tmp_path, text).meters]
 
@@ -64,7 +64,7 @@ def test_encoding_kept(tmp_path: Path, mark: str, end: str) -> None:
     ids=["Latin-1", "NUL byte", "missing"],
 )
 def test_encoding_broken(tmp_path: Path, data: bytes | None, message: str) -> None:
-    """What can't be read is one problem, of the line if there is one."""
+    """A file that can't be read is one problem, with the line if there is one."""
     path = tmp_path / "x.ini"
     if data is not None:
         path.write_bytes(data)
@@ -74,7 +74,7 @@ def test_encoding_broken(tmp_path: Path, data: bytes | None, message: str) -> No
 
 
 def test_every_problem_in_one_go(workspace: Workspace) -> None:
-    """The command tells all of them on stderr, nothing on stdout, and ends with 2."""
+    """The command prints all problems on stderr, nothing on stdout, and exits with 2."""
     path = workspace.folder / "x.ini"
     path.write_text(EVERYTHING_WRONG)
     done = workspace.run(path)
@@ -83,7 +83,7 @@ def test_every_problem_in_one_go(workspace: Workspace) -> None:
 
 
 def test_no_section_is_there(tmp_path: Path) -> None:
-    """Of an empty INI all that is required is told."""
+    """An empty INI lacks every required setting, and all of them are reported."""
     assert [
         (
             "[swarm] environment: missing; name one of production, development, demo, local, "
@@ -135,7 +135,7 @@ MinutesInSlot=15
 def test_original_app_kept(
     workspace: Workspace, collector: Collector, kind: str, shift: str, csv: tuple[str, list[str]]
 ) -> None:
-    """Its INI runs unchanged: paths from the current folder, times in UTC, shift and padding."""
+    """The app's INI runs unchanged: paths from the current folder, UTC, shift and padding."""
     (workspace.folder / "inis").mkdir()
     rows, expected = csv
     workspace.csv("app.csv", rows)
@@ -148,7 +148,7 @@ def test_original_app_kept(
 
 
 def test_original_app_broken(workspace: Workspace, collector: Collector) -> None:
-    """real_electricity with MinutesShift is refused with 2, and nothing is sent."""
+    """An INI with real_electricity and MinutesShift is refused (exit 2), and nothing is sent."""
     path = workspace.folder / "app.ini"
     path.write_text(APP.format(url=collector.url, kind="real_electricity", shift="15"))
     done = workspace.run(path)

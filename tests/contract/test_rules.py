@@ -1,6 +1,6 @@
 """Each rule of sections 3 and 4 of the contract by its name: once accepted, once refused.
 
-A few runs of the command over many meters, one or more for a rule; each test looks at its own.
+A few runs of the command cover many meters, one or more for each rule; each test checks its own.
 """
 
 import base64
@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of a run: its end, and by stream the bodies, routes and users of its requests."""
+    """The end of a run and, by stream, the bodies, routes and users of its requests."""
 
     folder: Path
     ended: Finished
@@ -44,13 +44,13 @@ class Seen:
     users: dict[str, set[str]]
 
     def lines_of(self, *marks: str) -> list[str]:
-        """Return the lines on stderr that hold one of some texts."""
+        """Return the lines on stderr that contain one of the texts."""
         lines = self.ended.err.splitlines()
         return [line for line in lines if any(mark in line for mark in marks)]
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
-    """Do something a single time for all processes of a test command; return what it made."""
+    """Make something once for all processes of a test session; return it."""
     shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -65,7 +65,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made
 
 
 def swarm(workspace: Workspace, collector: Collector, *arguments: str | Path) -> Seen:
-    """Run the command from a folder that is not the INI's; return what the collector got of it."""
+    """Run the command from a folder that is not the INI's; return what the collector received."""
     elsewhere = workspace.folder / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     before = len(collector.requests)
@@ -85,7 +85,7 @@ def swarm(workspace: Workspace, collector: Collector, *arguments: str | Path) ->
 
 
 def ini(folder: Path, url: str, meters: Iterable[tuple[str, str, str]]) -> Path:
-    """Write an INI with a BOM, CRLF and comments, of meters: ID, files, options."""
+    """Write an INI with a BOM, CRLF and comments, for meters given as ID, files, options."""
     found = list(meters)
     lines = [
         *("; a comment", "  # another, further in", "[swarm]", f"url = {url}", "#timezone = ?"),
@@ -103,7 +103,7 @@ def ini(folder: Path, url: str, meters: Iterable[tuple[str, str, str]]) -> Path:
 
 
 def csv_of(case: Taken | Refused) -> str:
-    """Return the name of a case's only file."""
+    """Return the file name of a case that has one file."""
     number = (TAKEN if isinstance(case, Taken) else REFUSED).index(case)
     return f"{number:03}.csv{'.gz' * ('gzip' in case.name and isinstance(case, Refused))}"
 
@@ -112,17 +112,17 @@ def csv_of(case: Taken | Refused) -> str:
 
 
 def _accepted(folder: Path) -> list[Seen]:
-    """Send all that is accepted; let files grow, and send again; then check."""
+    """Send all accepted meters, let files grow and send again; then check."""
     workspace = Workspace(folder, is_measured=False)
     for case in TAKEN:
         for name, content in _files(case).items():
             (folder / name).parent.mkdir(exist_ok=True)
-            # A file of the future is fresh however slow this machine is.
+            # A modification time in the future keeps the file fresh on any slow machine.
             written(folder / name, content, -60.0 if case.is_fresh else OLD)
     with Collector() as collector:
         meters = [(c.name, c.source.replace("{file}", csv_of(c)), c.options) for c in TAKEN]
         config = ini(folder, collector.url, meters)
-        # One that is refused by mistake is to fail alone.
+        # A case that is refused by mistake must fail alone.
         first = swarm(workspace, collector, config, "--keep-going")
         for path, later in [(folder / csv_of(case), case.later) for case in TAKEN if case.later]:
             written(path, path.read_text() + later)
@@ -137,12 +137,12 @@ def _files(case: Taken) -> Mapping[str, str | bytes]:
 
 @pytest.fixture(scope="module")
 def accepted(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
-    """Return what became of all that is accepted: first run, second run, check."""
+    """Return the results for the accepted meters: first run, second run, check."""
     return once(tmp_path_factory, "accepted", _accepted)
 
 
 def bodies(stream: str, packets: Packets) -> list[bytes]:
-    """Return packets as they have to arrive, byte for byte."""
+    """Return packets as they must arrive, byte for byte."""
     head = json.dumps(stream, ensure_ascii=False)
     return [f'{{"id":{head},"tsISO8601":"{time}",{rest}}}'.encode() for time, rest in packets]
 
@@ -157,7 +157,7 @@ taken = pytest.mark.parametrize("case", TAKEN, ids=names(TAKEN))
 
 @taken
 def test_accepted_rule(accepted: list[Seen], case: Taken) -> None:
-    """Its packets arrive byte for byte, where and as whom its options say; its notices are told."""
+    """The packets arrive byte for byte, at the right route and user, with all notices."""
     first, _, _ = accepted
     assert bodies(case.name, case.packets) == first.bodies.get(case.name)
     assert {f"/measurements/v2/{case.route}/"} == first.routes[case.name]
@@ -168,7 +168,7 @@ def test_accepted_rule(accepted: list[Seen], case: Taken) -> None:
 
 
 def test_accepted_run_ends_well(accepted: list[Seen]) -> None:
-    """With 0 and a report of every meter; there is no other problem or notice."""
+    """The run exits with 0, reports every meter, and prints no other problem or notice."""
     first, _, _ = accepted
     assert 0 == first.ended.code, first.ended.err
     assert sum(len(case.notices) for case in TAKEN) == first.ended.err.count("notice: ")
@@ -177,7 +177,7 @@ def test_accepted_run_ends_well(accepted: list[Seen]) -> None:
 
 @taken
 def test_accepted_rule_of_a_file_that_grows(accepted: list[Seen], case: Taken) -> None:
-    """The next run sends what was appended, read as if all of it had been there; nothing else."""
+    """The next run sends only the appended rows, read as if all had been there from the start."""
     _, again, _ = accepted
     assert bodies(case.name, case.later_packets) == again.bodies.get(case.name, [])
     assert ("done", len(case.later_packets)) == (
@@ -187,7 +187,7 @@ def test_accepted_rule_of_a_file_that_grows(accepted: list[Seen], case: Taken) -
 
 
 def test_accepted_interval_is_that_of_the_gap_report(accepted: list[Seen]) -> None:
-    """Three quarters of an hour are missing where a row is expected each quarter."""
+    """Three rows are missing in an hour if one is expected every quarter of an hour."""
     _, _, check = accepted
     (meter,) = (
         m for m in check.ended.report["meters"] if m["id"] == "interval: for the gap report"
@@ -200,7 +200,7 @@ def test_accepted_interval_is_that_of_the_gap_report(accepted: list[Seen]) -> No
 
 
 def _refused(folder: Path) -> list[Seen]:
-    """Send sound meters in spite of all that is refused; then without that word."""
+    """Send a valid meter beside all refused ones, without and with ``--keep-going``."""
     workspace = Workspace(folder, is_measured=False)
     for case in REFUSED:
         if case.content is not None:
@@ -219,13 +219,13 @@ def _refused(folder: Path) -> list[Seen]:
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
-    """Return what became of all that is refused, without and with ``--keep-going``."""
+    """Return the results for the refused files, without and with ``--keep-going``."""
     return once(tmp_path_factory, "refused", _refused)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=names(REFUSED))
 def test_refused_rule(refused: list[Seen], case: Refused) -> None:
-    """Its problems stand on stderr, whole and in order, and nothing of it is sent."""
+    """The problems are on stderr, in full and in order, and nothing of the file is sent."""
     _, going = refused
     file = going.folder / csv_of(case)
     expected = [f"{file}:{problem}".replace("{file}", str(file)) for problem in case.problems]
@@ -238,13 +238,13 @@ def test_refused_rule(refused: list[Seen], case: Refused) -> None:
 
 
 def test_refused_count_of_problems(refused: list[Seen]) -> None:
-    """Of 25 problems twenty are told, and five counted."""
+    """Of 25 problems twenty are printed and the others counted."""
     _, going = refused
     assert ["... and 5 more problems"] == going.lines_of("more problems")
 
 
 def test_refused_files_do_not_stop_the_others(refused: list[Seen]) -> None:
-    """With ``--keep-going`` what is sound is sent; the run ends with 3."""
+    """With ``--keep-going`` the valid meter is sent, and the run exits with 3."""
     _, going = refused
     sound = TAKEN[0].name
     assert (3, {sound}) == (going.ended.code, set(going.bodies))
@@ -259,7 +259,7 @@ def test_refused_files_stop_the_run(refused: list[Seen]) -> None:
 
 
 def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None:
-    """It names the line and the remedy: of one in the INI, and of one in a file."""
+    """The warning names the line and the remedy, for a password in the INI and in a file."""
     whole, _ = refused
     config, kept = whole.folder / "rules.ini", whole.folder / "two.txt"
     text = "others on this machine can read {}; run: chmod 600 {}"
@@ -270,11 +270,11 @@ def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None
     ] == whole.lines_of("chmod")
 
 
-# Both ways
+# Completeness
 
 
 def test_every_rule_stands_both_ways() -> None:
-    """What only its INI can break is broken there; ``problems`` says how all of them are told."""
+    """Each rule has an accepted and a refused case; one that only an INI breaks is in ``RULES``."""
     kept, broken = ({case.name.partition(":")[0] for case in cases} for cases in (TAKEN, REFUSED))
     assert {"problems"} == broken - kept
     assert [] == [rule for rule in kept - broken if not any(rule in ini.name for ini in RULES)]
@@ -282,5 +282,5 @@ def test_every_rule_stands_both_ways() -> None:
 
 @pytest.mark.parametrize("cases", [TAKEN, REFUSED, RULES], ids=["taken", "refused", "INI"])
 def test_every_rule_has_a_name_of_its_own(cases: Sequence[Taken | Refused | Rule]) -> None:
-    """A rule that is broken is found by its name."""
+    """No two rules have the same name: a broken one can be found by it."""
     assert len(cases) == len({case.name for case in cases})

@@ -1,1 +1,1 @@
-"""The documentation against the code."""
+"""Tests of the documentation against the code."""

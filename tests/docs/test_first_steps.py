@@ -15,7 +15,7 @@ _MARK = "--- end of a command ---"
 
 
 def steps() -> list[tuple[str, list[str]]]:
-    """Return the page's commands, each with the lines that it is said to print."""
+    """Return the page's commands, each with the lines that the page shows below it."""
     found: list[tuple[str, list[str]]] = []
     is_shown = False
     for line in (ROOT / "docs" / "first-steps.md").read_text().splitlines():
@@ -30,14 +30,14 @@ def steps() -> list[tuple[str, list[str]]]:
 
 
 def _without_end(lines: list[str]) -> list[str]:
-    """Leave out empty lines at the end."""
+    """Return the lines without the empty ones at the end."""
     while lines and not lines[-1]:
         lines = lines[:-1]
     return lines
 
 
 def typed(workspace: Workspace, commands: list[str]) -> list[list[str]]:
-    """Type commands into a shell, in a clone; return what each prints, on stdout and stderr."""
+    """Run commands in a shell, in a clone; return what each prints on stdout and stderr."""
     clone = workspace.folder / "clone"
     shutil.copytree(ROOT / "sample_data", clone / "sample_data")
     program = clone / ".venv" / "bin" / "swarm"
@@ -59,7 +59,7 @@ def typed(workspace: Workspace, commands: list[str]) -> list[list[str]]:
 
 
 def test_each_step_prints_what_the_page_shows(workspace: Workspace) -> None:
-    """``...`` stands for what differs from run to run."""
+    """Each command prints what the page shows; ``...`` there matches any text."""
     walk = steps()
     assert len(walk) > 15
     printed = typed(workspace, [command for command, _ in walk])

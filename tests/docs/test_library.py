@@ -1,4 +1,4 @@
-"""The examples of ``docs/library.md`` and the README run as they stand; the page names all."""
+"""The examples of ``docs/library.md`` and the README run unchanged; the page has all names."""
 
 import inspect
 import re
@@ -20,14 +20,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8").partition("## As a lib
 SNIPPET = "\n".join(re.findall(r"^    (.*)", README.partition("\n## ")[0], re.MULTILINE))
 EXAMPLES = [SNIPPET, *re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)]
 
-#: How many packets each example sends, the README's first, then in the page's order.
+#: The number of packets that each example sends, the README's first, then in the page's order.
 SENT = (1, 1, 1, 288, 3, 2, 1, 8, 1, 2)
 
 Row = namedtuple("Row", "Index meter time kwh")
 
 
 class Frame:
-    """What the page needs of a data frame of pandas."""
+    """A substitute for a data frame of pandas, with what the page uses of it."""
 
     def itertuples(self) -> list[Row]:
         """Return the rows."""
@@ -35,7 +35,7 @@ class Frame:
 
 
 def pointed_at(url: str, code: str) -> str:
-    """Return an example that sends to a collector of the test rather than to a real one."""
+    """Return an example that sends to the test's collector instead of a real one."""
     code = re.sub(r"Environment\.[A-Z]+", repr(url), code)
     return re.sub(r'"https://[^"]+"', repr(url), code)
 
@@ -48,7 +48,7 @@ def test_an_example_runs(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It sends what it says, and nothing is refused, doubtful or left over."""
+    """It sends the expected number of packets, and logs no refused, unsettled or unsent one."""
     code, sent = example
     monkeypatch.chdir(tmp_path)
     lines = ["meter,time,kwh", *(f"gas,2023-01-01 0{hour}:00:00,{hour}.5" for hour in range(3))]
@@ -61,7 +61,7 @@ def test_an_example_runs(
 
 
 def public(kind: type) -> set[str]:
-    """Return the names of a class that are for its users."""
+    """Return the public names of a class."""
     return {name for name in vars(kind) if not name.startswith("_")}
 
 
@@ -82,12 +82,12 @@ def parameters(function: Callable[..., Any]) -> set[str]:
     ],
 )
 def test_nothing_goes_unmentioned(names: set[str]) -> None:
-    """Each name of the library stands on the page."""
+    """Each public name of the library is on the page."""
     assert not {name for name in names if not re.search(rf"\b{name}\b", PAGE)}
 
 
 def test_every_attribute_is_listed() -> None:
-    """The table of electrical values has all 21."""
+    """The table of electrical values has all 21 attributes."""
     listed = set()
     for first, others in re.findall(r"^\| `(\w+_)a`((?:, `_[bc]`)+)", PAGE, re.MULTILINE):
         listed |= {first + end for end in ("a", *re.findall(r"_([bc])", others))}

@@ -1,4 +1,4 @@
-"""What is not documented fails: the README against the command and its options."""
+"""The README against the command and its options: anything undocumented fails."""
 
 import re
 import subprocess
@@ -15,27 +15,27 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    """A command that is not documented fails."""
+    """Every command is documented."""
     for name in swarm.commands:
         assert f"`swarm {name}" in README
 
 
 def test_every_option_of_upload_stands_in_the_readme() -> None:
-    """An option that is not documented fails."""
+    """Every option is documented."""
     for parameter in upload.params:
         for flag in parameter.opts:
             assert parameter.param_type_name == "argument" or flag in README, flag
 
 
 def test_every_exit_code_stands_in_the_readme() -> None:
-    """An exit code that is not documented fails."""
+    """Every exit code is documented."""
     table = README.partition("## Exit codes")[2].partition("\n## ")[0]
     listed = {int(code) for code in re.findall(r"\b(\d+)\b(?=[ ,|])", table)}
     assert {0, *PRECEDENCE} <= listed
 
 
 def test_the_two_lines_stand_on_one_line_each() -> None:
-    """The two lines that install and run are single lines to paste."""
+    """The two commands that install and run are single lines to paste."""
     lines = [line for line in README.splitlines() if line.startswith("    python3 -m venv")]
     assert len(lines) == 2
     assert lines[0].endswith("swarm sample_configs/quickstart.ini")
@@ -44,7 +44,7 @@ def test_the_two_lines_stand_on_one_line_each() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    """Every file that the documents link to is there."""
+    """Every file that the documents link to exists."""
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
@@ -52,7 +52,7 @@ def test_links_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("name", [None, *swarm.commands])
 def test_help_is_for_people(name: str | None) -> None:
-    """Help says what there is, within 100 columns."""
+    """Help is printed on stdout, within 100 columns."""
     command = [sys.executable, "-m", "swarm", *([name] if name else []), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -60,7 +60,7 @@ def test_help_is_for_people(name: str | None) -> None:
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
-    """None asks a question that the code then answers."""
+    """No docstring begins like a question."""
     for path in sorted((ROOT / "swarm").rglob("*.py")):
         found = re.search(r'"""(Who|What|How|Which)\b.*', path.read_text(encoding="utf-8"))
         assert found is None, f"{path}: {found[0]}"

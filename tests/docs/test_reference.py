@@ -1,6 +1,6 @@
 """``docs/reference.md`` against the commands, the table of options and the INI's known options.
 
-What is not documented fails, and so does what is documented and does not exist.
+Anything that is undocumented fails, and so does a documented name that does not exist.
 """
 
 import re
@@ -26,14 +26,14 @@ COMMANDS = sorted(swarm.commands)
 
 
 def section(heading: str) -> str:
-    """Return what stands below a heading, up to the next of any level."""
+    """Return the text below a heading, up to the next heading of any level."""
     match = re.search(rf"^##+ {re.escape(heading)}.*\n((?:(?!##).*\n)*)", PAGE, re.MULTILINE)
     assert match, f"no section {heading}"
     return match[1]
 
 
 def table(heading: str, columns: str) -> list[list[str]]:
-    """Return the cells of the rows of a section's table, known by its first column's head."""
+    """Return the cells of a section's table, identified by the head of its first column."""
     lines = section(heading).partition(f"| {columns}")[2].splitlines()[2:]
     rows = []
     for line in lines:
@@ -45,24 +45,24 @@ def table(heading: str, columns: str) -> list[list[str]]:
 
 
 def code(text: str) -> list[str]:
-    """Return what stands as code in a text."""
+    """Return the parts of a text that are marked as code."""
     return [found.replace("\\|", "|") for found in re.findall(r"`([^`]+)`", text)]
 
 
 def flags(command: click.Command) -> set[str]:
-    """Return all options of a command, as they are typed."""
+    """Return all options of a command as they are typed."""
     context = click.Context(command, **command.context_settings)
     options = (p for p in command.get_params(context) if isinstance(p, click.Option))
     return {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
 
 
 def named(text: str) -> set[str]:
-    """Return the options that a text names as code."""
+    """Return the options that a text contains as code."""
     return {word for found in code(text) for word in re.findall(r"(?<![\w-])--?[a-z][\w-]*", found)}
 
 
 def entries(command: click.Command) -> Iterator[tuple[str, click.Option]]:
-    """Yield each option of a command as the page has to write it, with its metavar."""
+    """Yield each option of a command in the form required on the page, with its metavar."""
     for option in command.params:
         if isinstance(option, click.Option):
             context = click.Context(command)
@@ -80,19 +80,19 @@ def heading(command: str) -> str:
 
 
 def test_every_command_has_its_section() -> None:
-    """No command is left out, none is made up."""
+    """Every command has a section, and every section is about a command."""
     found = re.findall(r"^### (swarm .*)$", PAGE, re.MULTILINE)
     assert sorted(map(heading, COMMANDS)) == sorted(found)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command(command: str) -> None:
-    """A command's section names its options, all of them and no other."""
+    """A command's section names exactly its options."""
     assert flags(swarm.commands[command]) - HELP == named(section(f"swarm {command}")) - HELP
 
 
 def test_the_options_of_the_command_itself() -> None:
-    """The table of common options is that of the group."""
+    """The table of common options has exactly the options of the group."""
     rows = table("Commands", "option of every command")
     assert flags(swarm) == named("".join(cells[0] for cells in rows))
 
@@ -101,7 +101,7 @@ def test_the_options_of_the_command_itself() -> None:
     "command", [name for name in COMMANDS if "| option |" in section(f"swarm {name}")]
 )
 def test_the_tables_of_options(command: str) -> None:
-    """Each row has the names, the metavar and the default of the command's own option."""
+    """Each row has the names, the metavar and the default of an option of the command."""
     documented = {cells[0]: cells[1] for cells in table(f"swarm {command}", "option")}
     options = dict(entries(swarm.commands[command]))
     assert set(options) == set(documented)
@@ -112,7 +112,7 @@ def test_the_tables_of_options(command: str) -> None:
 
 
 def default(known: Option | None, option: click.Option) -> str | None:
-    """Return an option's default as the page writes it; None where the help's text alone has it."""
+    """Return an option's default as the page must show it, None if only the help text has it."""
     if option.count:
         return "0"
     if option.secondary_opts:
@@ -130,7 +130,7 @@ def default(known: Option | None, option: click.Option) -> str | None:
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o.default], ids=lambda option: option.key)
 def test_a_default_that_is_shown_is_the_one_that_holds(option: Option) -> None:
-    """The table of options says what an upload does without the option."""
+    """The default in the table of options is the one that an upload uses."""
     holds = getattr(Upload(), option.key)
     if option.default in {"all", "none"} or " " in str(option.default):
         assert holds is None
@@ -148,7 +148,7 @@ def test_upload_keys_and_variables() -> None:
 
 
 def test_every_section_of_the_ini() -> None:
-    """Each kind of section has its own, and there are no more."""
+    """Each kind of section is on the page, and no other."""
     found = set(re.findall(r"^### \[(\w+)", PAGE, re.MULTILINE))
     assert {kind.rstrip(":") for kind in SCHEMA} == found
 
@@ -162,13 +162,13 @@ def test_every_section_of_the_ini() -> None:
     ],
 )
 def test_every_option_of_a_section(name: str, known: set[str]) -> None:
-    """A section's table names its options, all of them and no other."""
+    """A section's table names exactly its options."""
     assert known == set(code("".join(cells[0] for cells in table(name, "option"))))
 
 
 @pytest.mark.parametrize("option", csv_rules.PARSERS)
 def test_values_and_default_of_a_meters_option(option: str) -> None:
-    """The words that an option takes are those listed; its default is what holds without it."""
+    """The page lists the accepted words of an option, and the default that is used."""
     parse = csv_rules.PARSERS[option]
     (cells,) = [c for c in table("[meter:ID]", "option") if c[0] == f"`{option}`"]
     with pytest.raises(ValueError, match=r"\w") as caught:
@@ -182,7 +182,7 @@ def test_values_and_default_of_a_meters_option(option: str) -> None:
 
 
 def test_environments_registers_and_units() -> None:
-    """Collectors, registers and units stand as they are known, in order."""
+    """Collectors, registers and units are those of the code, in the same order."""
     urls = {code(name)[0]: code(url) for name, url in table("[swarm]", "environment |")}
     assert {**{name: [url] for name, url in ENVIRONMENTS.items()}, SANDBOX: []} == urls
     listed = [(code(names), unit) for names, _, unit in table("[meter:ID]", "registers")]
@@ -192,14 +192,14 @@ def test_environments_registers_and_units() -> None:
 
 
 def test_the_original_apps_options() -> None:
-    """Every option that such an INI may hold."""
+    """The page lists every option that an INI of the app may have."""
     rows = table("INIs of the original app", "section")
     found = {cells[0].strip("`[]"): {name.lower() for name in code(cells[1])} for cells in rows}
     assert {name: set(options or ()) for name, options in legacy.SCHEMA.items()} == found
 
 
 def test_exit_codes_and_sizes() -> None:
-    """The codes that a run can end with, and how much of a file is guessed from."""
+    """The page has all exit codes of a run, and the number of bytes that `init` reads."""
     found = {int(n) for cells in table("Exit codes", "code") for n in cells[0].split(",")}
     assert {0, *PRECEDENCE} == found
     assert f"{SAMPLE_BYTES // 1024} KiB" in section("swarm init")

@@ -1,4 +1,4 @@
-"""``docs/reference.md`` against what is printed: each column, key, state and kind of problem."""
+"""``docs/reference.md`` against the reports: each column, key, state and kind of problem."""
 
 import json
 import re
@@ -23,7 +23,7 @@ TIME = "2023-01-01T00:00:00.000+00:00"
 
 
 def upload() -> tuple[str, dict[str, Any]]:
-    """Return the report of an upload in which everything happened, as table and as JSON."""
+    """Return the report of an upload with everything in it, as table and as JSON."""
     tally = Tally(sent=1, resumed=1, rejected=1, late=1, filtered=1, first=1.0, last=2.0)
     meter = report.MeterReport("m", "m.csv", "done", 6, tally, TIME, TIME, "yes", PROBLEM)
     found = report.Report("c.ini", "https://c", 1.0, 2.0, 1.0, (meter, meter))
@@ -31,34 +31,36 @@ def upload() -> tuple[str, dict[str, Any]]:
 
 
 def check(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return what a check tells of a meter with a gap and of one with a problem."""
+    """Return the report of a check of a meter with a gap and of one with a problem."""
     sound, bad = folder / "a.csv", folder / "b.csv"
     sound.write_text("".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 3, 7, 8)))
     bad.write_text("2023-07-01 00:00:00,x\n")
     rules = CsvRules("UTC")
     meters = tuple(Meter(p.stem, (p,), rules) for p in (sound, bad))
-    surveys = [check_files(meter, Window(), with_quality=True) for meter in meters]
+    results = [check_files(meter, Window(), with_quality=True) for meter in meters]
     settings = Settings(Path("c.ini"), "c", "https://c", meters, Upload(), Path("state"))
-    told = json.loads(check_report.as_json(settings, surveys, 10.0))
-    return check_report.as_table(surveys), told
+    told = json.loads(check_report.as_json(settings, results, 10.0))
+    return check_report.as_table(results), told
 
 
 def status() -> tuple[str, dict[str, Any]]:
-    """Return what a status tells of a meter."""
-    standing = StreamStatus("m", 5, 1, 1, 1, 1, 1, TIME, TIME, problems=(PROBLEM,))
-    return status_report.as_table([standing]), json.loads(status_report.as_json([standing]))
+    """Return the report of the status of a meter."""
+    stream_status = StreamStatus("m", 5, 1, 1, 1, 1, 1, TIME, TIME, problems=(PROBLEM,))
+    return status_report.as_table([stream_status]), json.loads(
+        status_report.as_json([stream_status])
+    )
 
 
 @pytest.fixture(params=["upload", "check", "status"])
 def told(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, dict[str, Any]]:
-    """Return a command's section of the page, its table and its JSON."""
+    """Return the heading of a command's section, its table and its JSON."""
     name: str = request.param
     shown, facts = {"upload": upload, "status": status}.get(name, lambda: check(tmp_path))()
     return f"Of a{'n' * (name == 'upload')} {name}", shown, facts
 
 
 def test_columns_and_keys_of_a_meter(told: tuple[str, str, dict[str, Any]]) -> None:
-    """The page has each column, and each key in its order, and no other."""
+    """The page has exactly the columns, and exactly the keys in their order."""
     heading, shown, facts = told
     rows = table(heading, "column | key in JSON")
     columns = [name for cells in rows for name in code(cells[0])]
@@ -71,14 +73,14 @@ def test_columns_and_keys_of_a_meter(told: tuple[str, str, dict[str, Any]]) -> N
     [("Of an upload", "key of the whole run"), ("Of a check", "key of the whole check")],
 )
 def test_keys_of_the_whole(heading: str, columns: str, tmp_path: Path) -> None:
-    """The same for what is around the meters; a status has nothing else."""
+    """The page has the keys beside the meters; a status has no such keys."""
     facts = (upload() if "upload" in heading else check(tmp_path))[1]
     assert [code(cells[0])[0] for cells in table(heading, columns)] == list(facts)
     assert list(status()[1]) == ["meters"]
 
 
 def test_keys_inside(tmp_path: Path) -> None:
-    """What is in a list or an object of a meter is named behind it."""
+    """Keys of lists and objects of a meter are named beside them."""
     meter = upload()[1]["meters"][0]
     facts = {name: text for _, name, text in table("Of an upload", "column | key in JSON")}
     assert set(meter["problem"]) <= set(code(facts["`problem`"]))
@@ -91,14 +93,14 @@ def test_keys_inside(tmp_path: Path) -> None:
 
 
 def test_states_and_verified() -> None:
-    """Each word that the two columns can hold."""
+    """The page has each value of the two columns."""
     for name, words in (("state", State), ("verified", Verified)):
         rows = table("Of an upload", f"`{name}` | meaning")
         assert [code(cells[0])[0] for cells in rows] == list(get_args(words))
 
 
 def test_kinds_of_problems() -> None:
-    """Each kind, of meters with its exit code, and of files."""
+    """The page has each kind of problem, for meters with its exit code, and for files."""
     first, second = (table("Kinds of problems", f"kind | {next_}") for next_ in ("exit", "meaning"))
     assert {code(cells[0])[0] for cells in first} == set(get_args(StreamKind))
     assert {code(cells[0])[0] for cells in second} == set(get_args(Kind))

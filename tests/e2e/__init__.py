@@ -1,1 +1,1 @@
-"""The command itself: real processes, sockets, terminals and files."""
+"""Tests of the command itself: real processes, sockets, terminals and files."""

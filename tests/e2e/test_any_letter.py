@@ -1,4 +1,4 @@
-"""Paths, URLs, users and passwords may hold any letter, with both engines and in the library."""
+"""Paths, URLs, users and passwords with any characters, for both engines and the library."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from tests.support.collector import Collector, Reply
 from tests.support.workspace import Workspace, packets, rows
 
 ROOT = Path(__file__).parents[2]
-#: As people name their folders, and as a disk of other times has them: undecodable.
+#: A Unicode name, and one from an old disk whose bytes are not valid UTF-8.
 NAMES = ["jürgen ein 😀", os.fsdecode(b"j\xfcrgen \xf0\x9f\x98")]
 ENGINES = ["curl", "requests"]
 
 
 @pytest.fixture(params=NAMES, ids=["unicode", "undecodable"])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a folder with such a name; a file system may have no room for it."""
+    """Return a folder with such a name; skip the test if the file system refuses it."""
     folder = tmp_path / str(request.param)
     try:
         folder.mkdir()
@@ -33,7 +33,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def installed(home: Path) -> dict[str, str]:
-    """Install swarm below a folder, certifi's authorities too; return the environment for it."""
+    """Install swarm and certifi's CA bundle below a folder; return the environment for it."""
     site = home / "site"
     for package in (swarm, certifi):
         source = Path(package.__file__ or "").parent
@@ -44,7 +44,7 @@ def installed(home: Path) -> dict[str, str]:
 
 
 def quick_start(home: Path) -> Path:
-    """Copy the quick start's INI and its meters, the latter cut to what a test has time for."""
+    """Copy the quick start's INI and its meters, shortened to keep the test fast."""
     shutil.copytree(ROOT / "sample_configs", home / "sample_configs")
     (home / "sample_data").mkdir()
     for path in (ROOT / "sample_data").glob("il-*.csv"):
@@ -56,7 +56,7 @@ def quick_start(home: Path) -> Path:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_quick_start(home: Path, engine: str) -> None:
-    """The README's first command does its job below such a folder, installed there or not."""
+    """The README's first command works in such a folder, with swarm installed there."""
     env, config, workspace = installed(home), quick_start(home), Workspace(home)
     options = "--transport", engine
 
@@ -72,7 +72,7 @@ def test_the_quick_start(home: Path, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_path_and_the_url(home: Path, engine: str) -> None:
-    """State, log, authorities, INI and CSV lie in such a folder, and the URL is like it."""
+    """State, log, CA bundle, INI and CSV are in such a folder, and the URL has such a path."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(home / "ca ü.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -101,7 +101,7 @@ def test_every_path_and_the_url(home: Path, engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("host", ["bücher.example", "B%C3%BCCHER。example."])
 def test_a_host_of_other_letters(workspace: Workspace, engine: str, host: str) -> None:
-    """The host goes out as DNS has it; here a proxy sees it."""
+    """The host is sent in its DNS form (IDNA); here a proxy receives it."""
     with Collector(lambda *_: Reply(502)) as proxy:
         config = workspace.ini(
             f"https://{host}/unifiedjson/",
@@ -132,7 +132,7 @@ print(answers)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("bundle", ["", "ü.pem"])
 def test_the_library(home: Path, engine: str, bundle: str) -> None:
-    """A program below such a folder sends, whatever the folder's and the URL's letters."""
+    """A program below such a folder sends, whatever characters the folder and the URL have."""
     authorities = home / bundle if bundle else ""
     if bundle:
         shutil.copy(certifi.where(), authorities)
@@ -159,7 +159,7 @@ def test_ids_are_completed(home: Path) -> None:
 
 
 def test_a_password_variable_that_is_no_text(workspace: Workspace, collector: Collector) -> None:
-    """A variable whose bytes are not UTF-8 is told as what it is."""
+    """A password variable whose bytes are not UTF-8 is reported as such."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))})
     config.write_text(config.read_text().replace("password = s3cr%et", "password_env = SECRET"))
     done = workspace.run(config, env={"SECRET": os.fsdecode(b"s3cr\xfct")})
@@ -167,7 +167,7 @@ def test_a_password_variable_that_is_no_text(workspace: Workspace, collector: Co
 
 
 def test_a_long_url(workspace: Workspace) -> None:
-    """A URL beyond what a file's name may be in length is locked and recorded like any other."""
+    """A URL longer than a file name may be is locked and recorded like any other."""
     with Collector() as collector:
         url = collector.url + "zähler/" * 60
         config = workspace.ini(url, {"m": workspace.csv("m.csv", rows(2))})
@@ -176,7 +176,7 @@ def test_a_long_url(workspace: Workspace) -> None:
 
 
 def test_another_spelling_is_locked(workspace: Workspace) -> None:
-    """While one run sends, one with another spelling of the URL finds its streams taken."""
+    """While one run sends, a run with another spelling of the URL finds its streams locked."""
     with Collector(delay=0.3) as collector:
         meters = {"m": workspace.csv("m.csv", rows(40))}
         other = collector.url.replace("/v2/", "//v2/./").replace("unified", "%75nified")

@@ -1,4 +1,4 @@
-"""The checkpoint through the command: power cuts, damage, disks that are full or read-only."""
+"""The checkpoint through the command: power cuts, damage, and full or read-only disks."""
 
 import os
 import subprocess
@@ -28,13 +28,13 @@ def sent(workspace: Workspace, collector: Collector, lines: list[str]) -> Path:
 
 
 def cut(path: Path, records: int, odd: int = 0) -> None:
-    """Take records, and some odd bytes, off a ledger's end."""
+    """Remove records, and some odd bytes, from the end of a ledger."""
     size = path.stat().st_size - records * fmt.RECORD_BYTES - odd
     os.truncate(path, size)
 
 
 def from_another_boot(path: Path) -> None:
-    """Make a ledger look as a power cut leaves it: of an earlier boot, and not ended."""
+    """Make a ledger look as after a power cut: from an earlier boot, and not closed cleanly."""
     with path.open("r+b") as file:
         file.seek(fmt.IN_FLIGHT_AT)
         slot, _ = fmt.read_in_flight(path, file.read(fmt.IN_FLIGHT_BYTES))
@@ -47,7 +47,7 @@ def from_another_boot(path: Path) -> None:
 def test_a_missing_end_needs_no_hand(
     workspace: Workspace, collector: Collector, records: int, odd: int
 ) -> None:
-    """Records that are gone from the end are settled by one question, and nothing is sent again."""
+    """Records missing at the end are settled by one request, and nothing is sent again."""
     config = sent(workspace, collector, LINES)
     cut(ledger(workspace), min(records, 29 if odd else 30), odd)
     workspace.csv("m.csv", rows(33))
@@ -62,7 +62,7 @@ def test_a_missing_end_needs_no_hand(
 def test_a_power_cut_needs_no_hand(
     workspace: Workspace, collector: Collector, records: int
 ) -> None:
-    """After a power cut, the rows that were noted are settled by a question."""
+    """After a power cut, one request settles the rows that were noted."""
     config = sent(workspace, collector, LINES)
     cut(ledger(workspace), records)
     from_another_boot(ledger(workspace))
@@ -87,7 +87,7 @@ def test_a_power_cut_leaves_zeros(workspace: Workspace, collector: Collector) ->
 
 
 def damage_bit(path: Path) -> None:
-    """Flip a bit in the middle."""
+    """Flip a bit in the middle of the file."""
     data = bytearray(path.read_bytes())
     data[fmt.RECORDS_AT[2] + 10 * fmt.RECORD_BYTES + 3] ^= 4
     path.write_bytes(data)
@@ -104,7 +104,7 @@ def damage_empty(path: Path) -> None:
 
 
 def damage_version(path: Path) -> None:
-    """Make it a newer version's."""
+    """Mark the file as written by a newer version."""
     data = bytearray(path.read_bytes())
     data[8] = fmt.VERSION + 1
     end = fmt.HEADER_BYTES - 4
@@ -116,7 +116,7 @@ def damage_version(path: Path) -> None:
 def test_damage_is_never_taken_for_nothing_sent(
     workspace: Workspace, collector: Collector, damage: Callable[[Path], None]
 ) -> None:
-    """A damaged checkpoint: exit 7, what to do, the file kept, nothing sent."""
+    """A damaged checkpoint gives exit 7 and advice; the file is kept and nothing is sent."""
     config = sent(workspace, collector, LINES)
     damage(ledger(workspace))
     kept = ledger(workspace).read_bytes()
@@ -134,7 +134,7 @@ def test_damage_is_never_taken_for_nothing_sent(
 def test_a_checkpoint_of_another_stream_is_damage(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """A ledger that was copied to another stream's name is not believed."""
+    """A ledger that was copied to another stream's name is refused."""
     config = workspace.ini(
         collector.url, {name: workspace.csv(f"{name}.csv", LINES) for name in "ab"}
     )
@@ -144,7 +144,7 @@ def test_a_checkpoint_of_another_stream_is_damage(
 
 
 def test_a_state_folder_that_is_none(workspace: Workspace, collector: Collector) -> None:
-    """A state folder that can't be made: exit 7 before the first packet."""
+    """A state folder that can't be created gives exit 7 before the first packet."""
     (workspace.folder / "file").write_text("")
     config = workspace.ini(
         collector.url,
@@ -166,7 +166,7 @@ def small_disk(workspace: Workspace) -> Path:
 
 
 def test_a_full_disk_stops_the_run(workspace: Workspace, small_disk: Path) -> None:
-    """A disk that fills up: exit 7; with room again, the same command loses and repeats nothing."""
+    """A full disk gives exit 7; with space again, the same command loses and repeats nothing."""
 
     def script(request: Request, _: Collector) -> Behaviour | None:
         if request.stream == "m" and b":99.95}" in request.body:
@@ -209,7 +209,7 @@ os.fsync, os.pwrite = watched("fsync"), watched("pwrite")
 
 
 def test_a_run_ends_with_its_ledger_on_the_disk(workspace: Workspace, collector: Collector) -> None:
-    """Nothing is written to the ledger after its last fsync; that is no fsync a packet."""
+    """Nothing is written to the ledger after its last fsync, and not every packet has an fsync."""
     log = workspace.folder / "calls"
     env = workspace.first(_WATCHED_DISK.format(log=str(log)))
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", LINES)})

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: real processes, real terminals, real pipes."""
+"""The command line as its users see it: real processes, real terminals, real pipes."""
 
 import json
 import os
@@ -31,14 +31,14 @@ HEAVY = {
 
 
 def imports(*arguments: str) -> set[str]:
-    """Return every module that a command imports."""
+    """Return the names of all modules that a command imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments],
         capture_output=True,
         text=True,
         check=True,
         stdin=subprocess.DEVNULL,
-        # A measured process imports what measures it.
+        # Coverage would add its own imports.
         env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
     )
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
@@ -54,7 +54,7 @@ def imports(*arguments: str) -> set[str]:
     ],
 )
 def test_help_is_quick(arguments: list[str]) -> None:
-    """Help and version load no HTTP library, no pool, no log: they are there at once."""
+    """Help and version load no HTTP library, no pool and no log, so that they are quick."""
     found = imports(*arguments)
     assert ("swarm.cli.main", set()) == (
         "swarm.cli.main" if "swarm.cli.main" in found else "",
@@ -63,7 +63,7 @@ def test_help_is_quick(arguments: list[str]) -> None:
 
 
 def test_the_help_names_every_option(workspace: Workspace) -> None:
-    """--help of the command names the subcommands, that of upload every option there is."""
+    """The command's --help names the subcommands, that of upload every option."""
     general = workspace.run("--help")
     assert (0, "") == (general.code, general.err)
     assert all(name in general.out for name in ("upload", "check", "sandbox", "--version"))
@@ -76,13 +76,13 @@ def test_the_help_names_every_option(workspace: Workspace) -> None:
 
 
 def test_the_version(workspace: Workspace) -> None:
-    """--version tells it on stdout."""
+    """--version prints the version on stdout."""
     done = workspace.run("--version")
     assert (0, f"swarm, version {VERSION}\n", "") == (done.code, done.out, done.err)
 
 
 def test_no_arguments_is_a_question_of_usage(workspace: Workspace) -> None:
-    """Without arguments the help comes on stderr, with exit 2: nothing was done."""
+    """Without arguments the help is printed on stderr, with exit 2: nothing was done."""
     done = workspace.run()
     assert (2, "") == (done.code, done.out)
     assert "Usage: swarm" in done.err
@@ -93,7 +93,7 @@ def test_no_arguments_is_a_question_of_usage(workspace: Workspace) -> None:
     [["--colour", "c.ini"], ["c.ini", "--colour"], ["upload"], ["check"], ["sandbox", "--port=x"]],
 )
 def test_wrong_usage_is_exit_2(workspace: Workspace, arguments: list[str]) -> None:
-    """An unknown option, a missing argument, a value that is none: exit 2 and what is wrong."""
+    """An unknown option, a missing argument or an invalid value gives exit 2 and a message."""
     done = workspace.run(*arguments)
     assert (2, "", True) == (done.code, done.out, "Error: " in done.err)
     assert "Traceback" not in done.err
@@ -101,14 +101,14 @@ def test_wrong_usage_is_exit_2(workspace: Workspace, arguments: list[str]) -> No
 
 @pytest.mark.parametrize("arguments", [["none.ini"], ["upload", "none.ini"], ["check", "none.ini"]])
 def test_a_missing_ini_is_one_line(workspace: Workspace, arguments: list[str]) -> None:
-    """An INI that is not there: exit 2, one line that names it."""
+    """A missing INI gives exit 2 and one line that names it."""
     done = workspace.run(*arguments)
     assert (2, "", 1) == (done.code, done.out, len(done.err.splitlines()))
     assert "none.ini" in done.err
 
 
 def test_nothing_ever_prompts(workspace: Workspace, collector: Collector) -> None:
-    """With a stdin that is open and silent a run goes through: nobody reads it."""
+    """A run does not read stdin: it completes while stdin is open and silent."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))})
     ours, theirs = os.pipe()
     done = subprocess.run(
@@ -128,16 +128,16 @@ def test_nothing_ever_prompts(workspace: Workspace, collector: Collector) -> Non
 
 
 def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
-    """Return the options that the command line hands on, flags and variables alike."""
-    heard: dict[str, Any] = {}
+    """Return the options that the command line passes on, from flags and variables."""
+    passed: dict[str, Any] = {}
 
     def load(_path: Path, options: Mapping[str, Any], *, secrets: bool) -> None:
-        heard.update(options)
+        passed.update(options)
         raise StateError(f"secrets: {secrets}")
 
     monkeypatch.setattr("swarm.config.load.load", load)
     assert run_here(monkeypatch, *arguments) == 7
-    return heard
+    return passed
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -172,7 +172,7 @@ def test_only_what_was_given_is_handed_on(
     env: Mapping[str, str],
     expected: Mapping[str, Any],
 ) -> None:
-    """Flags and variables win over the INI also where they say no, or nothing at all."""
+    """Flags and variables override the INI even with "no" or zero; others are not passed on."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert expected == given(monkeypatch, *arguments, "c.ini")
@@ -182,12 +182,12 @@ def test_only_what_was_given_is_handed_on(
     ("name", "value"), [("SWARM_VERBOSE", "much"), ("SWARM_VERBOSE", "-1"), ("SWARM_JSON", "maybe")]
 )
 def test_a_wrong_variable_is_named(workspace: Workspace, name: str, value: str) -> None:
-    """A variable with a value that is none: exit 2, and which it is."""
+    """A variable with an invalid value gives exit 2 and is named."""
     done = workspace.run("c.ini", env={name: value})
     assert (2, True) == (done.code, name in done.err)
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_bug_is_one_line(
     env: dict[str, str],
     shows: bool,
 ) -> None:
-    """An error that nobody foresaw: exit 1 and one line; the traceback comes with -vv alone."""
+    """An unexpected error gives exit 1 and one line; the traceback is shown only with -vv."""
 
     def load(*_: object, **__: object) -> None:
         raise KeyError("foreseen by\nnobody")
@@ -224,7 +224,7 @@ def test_a_bug_is_one_line(
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """Let every upload end in an error."""
+    """Make every upload raise an error."""
 
     def upload(*_: object) -> None:
         raise error
@@ -235,7 +235,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_the_ini_may_ask_for_tracebacks(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`verbose = 2` in the INI is as good as -vv, for what happens after it was read."""
+    """`verbose = 2` in the INI has the effect of -vv on errors after the INI was read."""
     failing(monkeypatch, ValueError("unforeseen"))
     path = workspace.csv("m.csv", rows(1))
     for verbose in ("1", "2"):
@@ -259,7 +259,7 @@ def test_an_error_stands_in_the_log_file_too(
     code: int,
     said: str,
 ) -> None:
-    """What ends a run is told on stderr, in the log file, and by the exit code."""
+    """An error that ends a run is on stderr, in the log file, and in the exit code."""
     failing(monkeypatch, error)
     log = workspace.folder / "swarm.log"
     path = workspace.csv("m.csv", rows(1))
@@ -271,7 +271,7 @@ def test_an_error_stands_in_the_log_file_too(
 def test_ctrl_c_before_anything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C while the INI is read: exit 130, no traceback."""
+    """Ctrl-C while the INI is read gives exit 130 without a traceback."""
 
     def load(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -283,7 +283,7 @@ def test_ctrl_c_before_anything(
 
 @pytest.mark.parametrize("arguments", [["upload"], ["check"], ["--dry-run"]])
 def test_ctrl_c_while_checking(workspace: Workspace, arguments: list[str]) -> None:
-    """SIGINT while files are checked: exit 130 soon, in order, without a traceback."""
+    """SIGINT during a check ends the run soon, with exit 130 and without a traceback."""
     path = workspace.csv("m.csv", rows(1000))
     config = workspace.ini("local", {f"m{n}": path for n in range(3000)})
     process = workspace.start(*arguments, config, "--progress", "plain", "-v", "--processes", "1")
@@ -298,18 +298,18 @@ def test_ctrl_c_while_checking(workspace: Workspace, arguments: list[str]) -> No
     assert "Traceback" not in done.err
 
 
-# Where stdout goes
+# Standard output
 
 
 def many(workspace: Workspace, collector: str = "local") -> Path:
-    """Return an INI whose check tells more than a pipe holds."""
+    """Return an INI whose check prints more than a pipe holds."""
     path = workspace.csv("m.csv", rows(1))
     return workspace.ini(collector, {f"meter-{n:04}": path for n in range(600)})
 
 
 @pytest.mark.parametrize("is_json", [True, False])
 def test_a_reader_that_leaves_early_is_no_error(workspace: Workspace, is_json: bool) -> None:
-    """`swarm check ... | head -c 10` ends quietly, with the exit code of what was done."""
+    """`swarm check ... | head -c 10` ends quietly, with the exit code of the work done."""
     line = '{ "$@"; echo "exit $?" >&2; } | head -c 10'
     options = ["--progress", "none", *(["--json"] if is_json else [])]
     done = shell(workspace, line, "check", str(many(workspace)), *options)
@@ -318,7 +318,7 @@ def test_a_reader_that_leaves_early_is_no_error(workspace: Workspace, is_json: b
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"], ["check", "--json"]])
 def test_no_reader_at_all_is_no_error(workspace: Workspace, arguments: list[str]) -> None:
-    """Where nobody reads stdout from the start, all goes as ever, quietly."""
+    """If stdout has no reader from the start, the command works as usual and prints no error."""
     if "check" in arguments:
         config = workspace.ini("local", {"m": workspace.csv("m.csv", rows(1))})
         arguments = [*arguments, "--progress", "none", str(config)]
@@ -331,7 +331,7 @@ def test_no_reader_at_all_is_no_error(workspace: Workspace, arguments: list[str]
 def shell(
     workspace: Workspace, line: str, *arguments: str, stdout: int = subprocess.PIPE
 ) -> Finished:
-    """Run swarm by a line of shell, as ``$@``."""
+    """Run swarm through a line of shell, in which it is ``$@``."""
     done = subprocess.run(
         ["/bin/sh", "-c", line, "sh", sys.executable, "-m", "swarm", *arguments],
         stdin=subprocess.DEVNULL,
@@ -346,7 +346,7 @@ def shell(
 
 
 def test_a_misspelt_command_is_told(workspace: Workspace) -> None:
-    """With the one that was meant; a file of such a name is an INI, and so is any other word."""
+    """A misspelt command gets a suggestion; an existing file of that name is read as an INI."""
     for words in (["chek"], ["chek", "x.ini"], ["Check", "x.ini"]):
         done = workspace.run(*words)
         assert (2, True) == (done.code, "; did you mean 'check'?" in done.err)
@@ -356,7 +356,7 @@ def test_a_misspelt_command_is_told(workspace: Workspace) -> None:
 
 
 def test_a_csv_in_the_place_of_an_ini_is_told(workspace: Workspace) -> None:
-    """In one line, with what makes an INI of it."""
+    """A CSV given as an INI is one line of error, with the command that creates an INI for it."""
     path = workspace.csv("m.csv", rows(2))
     for words in ([], ["check"]):
         done = workspace.run(*words, path)
@@ -367,7 +367,7 @@ def test_a_csv_in_the_place_of_an_ini_is_told(workspace: Workspace) -> None:
 
 
 def test_a_glob_without_a_match_is_told(workspace: Workspace) -> None:
-    """It is no name of a file that was forgotten."""
+    """A glob that matches no file is reported as such, not as a missing file."""
     config = workspace.ini("sandbox", {"m": "data/*.csv"})
     (line,) = workspace.run("check", config, "-q").err.splitlines()
     expected = f"expected a readable CSV at {workspace.folder}/data/*.csv"
@@ -376,7 +376,7 @@ def test_a_glob_without_a_match_is_told(workspace: Workspace) -> None:
 
 
 def test_a_comment_behind_a_value_is_told(workspace: Workspace) -> None:
-    """Of the INI after its problems, of a file that is not there with the problem."""
+    """A comment after a value is reported, with the INI's problems or with the missing file."""
     hint = "comments stand on lines of their own"
     config = workspace.ini("sandbox   # rehearse", {"m": "m.csv"})
     first, *rest = workspace.run("check", config).err.splitlines()
@@ -389,7 +389,7 @@ def test_a_comment_behind_a_value_is_told(workspace: Workspace) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"], ["check", "--json"]])
 def test_a_full_disk_behind_stdout_is_told(workspace: Workspace, arguments: list[str]) -> None:
-    """A result that can't be written is an error: one line, not exit 0, no traceback."""
+    """A result that can't be written is an error: one line, no exit 0, no traceback."""
     if "check" in arguments:
         arguments = [*arguments, "--progress", "none", str(many(workspace))]
     done = shell(workspace, 'exec "$@" >/dev/full', *arguments)
@@ -403,7 +403,7 @@ def test_a_full_disk_behind_stdout_is_told(workspace: Workspace, arguments: list
 def test_closed_streams_are_no_trouble(
     workspace: Workspace, collector: Collector, closed: str
 ) -> None:
-    """With stdin, stdout or stderr closed packets arrive, and no file of ours takes their place."""
+    """With stdin, stdout or stderr closed, packets arrive and no file gets its descriptor."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(3))})
     done = shell(workspace, f'exec "$@" {closed}', str(config))
     assert (0, "Traceback" in done.err) == (done.code, False)
@@ -414,7 +414,7 @@ def test_closed_streams_are_no_trouble(
 
 
 def test_a_terminal_that_knows_no_umlauts(workspace: Workspace, collector: Collector) -> None:
-    """IDs that stdout can't show are escaped in the table; JSON and packets are UTF-8 always."""
+    """IDs that stdout can't encode are escaped in the table; JSON and packets are always UTF-8."""
     config = workspace.ini(collector.url, {"Zähler-東": workspace.csv("m.csv", rows(2))})
     env = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     table = subprocess.run(
@@ -432,12 +432,12 @@ def test_a_terminal_that_knows_no_umlauts(workspace: Workspace, collector: Colle
     assert json.loads(first)["id"] == "Zähler-東"
 
 
-# What is shown
+# Progress and messages
 
 
 @pytest.fixture
-def noted(workspace: Workspace, collector: Collector) -> Path:
-    """Return an INI for a run that has a notice to give."""
+def with_notices(workspace: Workspace, collector: Collector) -> Path:
+    """Return an INI for a run with a notice for each meter."""
     lines = rows(60)
     meters = {f"m{n}": workspace.csv(f"m{n}.csv", [*lines, lines[-1]]) for n in range(6)}
     return workspace.ini(
@@ -472,9 +472,9 @@ def run_in(
     return Finished(done.returncode, done.stdout, terminal.text)
 
 
-def test_bars_on_a_terminal(terminal: Terminal, workspace: Workspace, noted: Path) -> None:
-    """On a terminal there are bars, notices above them, and at the end the total bar alone."""
-    done = run_in(terminal, workspace, noted)
+def test_bars_on_a_terminal(terminal: Terminal, workspace: Workspace, with_notices: Path) -> None:
+    """A terminal shows bars with the notices above them, and at the end only the total bar."""
+    done = run_in(terminal, workspace, with_notices)
     assert (0, True) == (done.code, "packets sent in" in done.out)
     *above, total = terminal.screen.lines
     assert ["notice"] * 6 == [line.partition(":")[0] for line in above]
@@ -493,10 +493,14 @@ def test_bars_on_a_terminal(terminal: Terminal, workspace: Workspace, noted: Pat
     ],
 )
 def test_a_terminal_without_bars(
-    terminal: Terminal, workspace: Workspace, noted: Path, arguments: list[str], env: dict[str, str]
+    terminal: Terminal,
+    workspace: Workspace,
+    with_notices: Path,
+    arguments: list[str],
+    env: dict[str, str],
 ) -> None:
-    """Where bars are not wanted, or not understood, no control character is written."""
-    done = run_in(terminal, workspace, noted, *arguments, **env)
+    """Without bars, no control character is written to a terminal."""
+    done = run_in(terminal, workspace, with_notices, *arguments, **env)
     assert (0, set()) == (done.code, set(re.findall(r"[^\x20-\x7e\r\n]", done.err)))
     assert ("-q" in arguments) == ("notice: " not in done.err)
     is_silent = "-q" in arguments or "none" in arguments
@@ -504,16 +508,16 @@ def test_a_terminal_without_bars(
     assert ("-q" in arguments) == (done.err == "")
 
 
-def test_no_colour_anywhere(terminal: Terminal, workspace: Workspace, noted: Path) -> None:
-    """NO_COLOR: cursor movements at the most, and not one colour."""
-    done = run_in(terminal, workspace, noted, NO_COLOR="1")
+def test_no_colour_anywhere(terminal: Terminal, workspace: Workspace, with_notices: Path) -> None:
+    """With NO_COLOR there are at most cursor movements, and no colour."""
+    done = run_in(terminal, workspace, with_notices, NO_COLOR="1")
     assert {"\x1b[A"} >= set(re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", done.err))
 
 
 @pytest.mark.parametrize("verbose", ["", "-v", "-vv"])
-def test_a_file_gets_lines(workspace: Workspace, noted: Path, verbose: str) -> None:
-    """Where stderr is no terminal there are lines, without control characters."""
-    done = workspace.run(noted, *([verbose] if verbose else []))
+def test_a_file_gets_lines(workspace: Workspace, with_notices: Path, verbose: str) -> None:
+    """If stderr is not a terminal, plain lines without control characters are written."""
+    done = workspace.run(with_notices, *([verbose] if verbose else []))
     assert (0, set()) == (done.code, set(re.findall(r"[^\x20-\x7e\n]", done.err)))
     lines = done.err.splitlines()
     assert "checking 6 meters" in lines[0 if not verbose else 1]
@@ -522,22 +526,22 @@ def test_a_file_gets_lines(workspace: Workspace, noted: Path, verbose: str) -> N
     assert any(line.startswith("360 of 360 rows (100 %)") for line in lines)
 
 
-def test_the_log_file_tells_the_run(workspace: Workspace, noted: Path) -> None:
-    """The log file has every notice, each stream's end, the totals and the exit code."""
-    assert workspace.run(noted, "-q").code == 0
+def test_the_log_file_tells_the_run(workspace: Workspace, with_notices: Path) -> None:
+    """The log file has every notice, the end of each stream, the totals and the exit code."""
+    assert workspace.run(with_notices, "-q").code == 0
     text = (workspace.folder / "swarm.log").read_text()
     assert (6, 6) == (text.count("NOTICE notice: "), text.count(": done, 60 sent, 1 filtered"))
     lines = [line.partition("] ")[2] for line in text.splitlines()]
-    assert f"INFO swarm {VERSION}: {noted}" == lines[0]
+    assert f"INFO swarm {VERSION}: {with_notices}" == lines[0]
     assert ("INFO exit 0", True) == (lines[-1], lines[-2].startswith("INFO 360 packets sent in"))
-    assert workspace.run(noted, "--dry-run").code == 0
+    assert workspace.run(with_notices, "--dry-run").code == 0
     assert text == (workspace.folder / "swarm.log").read_text()
-    assert workspace.run("check", noted).code == 0
+    assert workspace.run("check", with_notices).code == 0
     assert len(text) < len((workspace.folder / "swarm.log").read_text())
 
 
 def test_a_log_file_that_cannot_be_opened(workspace: Workspace, collector: Collector) -> None:
-    """A log file without a folder: exit 2, one line, and nothing is sent."""
+    """A log file without a folder gives exit 2 and one line, and nothing is sent."""
     path = workspace.csv("m.csv", rows(1))
     config = workspace.ini(collector.url, {"m": path}, swarm={"log_file": "none/swarm.log"})
     done = workspace.run(config)
@@ -546,7 +550,7 @@ def test_a_log_file_that_cannot_be_opened(workspace: Workspace, collector: Colle
 
 
 def test_quiet_says_nothing_where_all_is_well(workspace: Workspace, collector: Collector) -> None:
-    """With exit code 0 nothing, whichever the command, but the JSON; else problems and table."""
+    """With -q and exit code 0, every command prints only the JSON; else problems and the table."""
     good = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))})
     for name in ("upload", "check", "status"):
         done = workspace.run(name, good, "-q")
@@ -561,7 +565,7 @@ def test_quiet_says_nothing_where_all_is_well(workspace: Workspace, collector: C
 
 @pytest.mark.parametrize("asked", [["--json"], []])
 def test_wrong_settings_as_json(workspace: Workspace, asked: list[str]) -> None:
-    """With --json, or SWARM_JSON, an error of usage or of the INI is an object on stdout too."""
+    """With --json or SWARM_JSON, an error of usage or of the INI is also an object on stdout."""
     config = workspace.ini(
         "sandbox", {"m": workspace.csv("m.csv", rows(1))}, upload={"settle": "soon"}
     )
@@ -580,7 +584,7 @@ def test_wrong_settings_as_json(workspace: Workspace, asked: list[str]) -> None:
 
 
 def test_quiet_hides_warnings_of_the_ini(workspace: Workspace, collector: Collector) -> None:
-    """An INI that others can read gets its warning, unless -q is given."""
+    """An INI that others can read causes a warning, unless -q is given."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(1))})
     config.chmod(0o644)
     assert "warning: " in workspace.run("check", config).err
@@ -588,7 +592,7 @@ def test_quiet_hides_warnings_of_the_ini(workspace: Workspace, collector: Collec
 
 
 def test_a_check_tells_gaps_and_how_long_sending_takes(workspace: Workspace) -> None:
-    """At the rate that is given, else at the INI's; notices of the data are on stderr."""
+    """The check uses the given rate, else the INI's; notices about the data are on stderr."""
     lines = [line for at, line in enumerate(rows(41)) if at != 7]
     falling = [f"2023-01-01 00:0{at}:00,{value}" for at, value in enumerate((5, 7, 6))]
     meters = {"m": workspace.csv("m.csv", lines), "n": workspace.csv("n.csv", falling)}

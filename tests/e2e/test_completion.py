@@ -1,4 +1,4 @@
-"""Shell completion, as the shells ask for it: a real process, and a real bash."""
+"""Shell completion, requested as the shells do: a real process, and a real bash."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def offered(workspace: Workspace, line: str) -> list[str]:
-    """Return what is offered for the last word of a line: words, and kinds of files as <file>."""
+    """Return the completions of the last word of a line; kinds of files are shown as <file>."""
     words = line.split(" ")
     variables = {
         "_SWARM_COMPLETE": "bash_complete",
@@ -51,20 +51,20 @@ def offered(workspace: Workspace, line: str) -> list[str]:
         ("swarm --meter ", []),
     ],
 )
-def test_what_is_offered(workspace: Workspace, line: str, expected: list[str]) -> None:
-    """Commands, options, words of options, meters of the INI and files, command named or not."""
+def test_completions(workspace: Workspace, line: str, expected: list[str]) -> None:
+    """Commands, options, their values, meters of the INI and files are offered."""
     workspace.ini("sandbox", {"gas": "g.csv", "elec": "e.csv"}, name="c.ini")
     assert expected == offered(workspace, line)
 
 
 def test_every_command_is_offered(workspace: Workspace) -> None:
-    """Nothing typed yet: all the commands there are."""
+    """With nothing typed yet, all commands are offered."""
     assert {"upload", "check", "init", "sandbox"} <= set(offered(workspace, "swarm "))
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_in_bash(tmp_path: Path) -> None:
-    """The line that the manual gives sets bash up, and the function it defines completes."""
+    """The line from the manual sets up bash, and the function it defines completes words."""
     (tmp_path / "swarm").write_text(
         f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m swarm "$@"\n'
     )
@@ -89,6 +89,6 @@ def test_in_bash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells(workspace: Workspace, shell: str) -> None:
-    """Zsh and fish get a script of their own."""
+    """Zsh and fish have scripts of their own."""
     done = workspace.run(env={"_SWARM_COMPLETE": f"{shell}_source"})
     assert (0, True) == (done.code, "_swarm_completion" in done.out)

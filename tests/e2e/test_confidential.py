@@ -1,4 +1,4 @@
-"""No password anywhere: outputs, logs, tracebacks, state; and credentials go to one host alone."""
+"""No secret in output, logs, tracebacks or state, and credentials are sent to one host only."""
 
 import base64
 import html
@@ -20,16 +20,16 @@ SECRETS = (PASSWORD, PAIR, base64.b64encode(PASSWORD.encode()).decode())
 
 
 def reveal(workspace: Workspace, done: Finished) -> list[str]:
-    """Return where a secret shows: in what a run printed, or in what it left behind."""
-    places = {"stdout": done.out, "stderr": done.err}
+    """Return where a secret appears: in the output of a run, or in the files it left."""
+    texts = {"stdout": done.out, "stderr": done.err}
     for path in workspace.folder.rglob("*"):
         if path.is_file() and path.suffix != ".ini":
-            places[str(path)] = path.read_bytes().decode("latin-1")
-    return [place for place, text in places.items() if any(s in text for s in SECRETS)]
+            texts[str(path)] = path.read_bytes().decode("latin-1")
+    return [source for source, text in texts.items() if any(s in text for s in SECRETS)]
 
 
 def echo(request: Request, _: Collector) -> Behaviour | None:
-    """Answer with all that was sent, credentials included, as a careless collector does."""
+    """Answer with the whole request, credentials included, as a careless collector does."""
     if request.method == "GET":
         return None
     return Reply(400, request.head + b"\n" + PASSWORD.encode() + b"\n" + request.body)
@@ -39,7 +39,7 @@ def echo(request: Request, _: Collector) -> Behaviour | None:
 def test_an_answer_that_quotes_the_password_is_masked(
     workspace: Workspace, arguments: list[str]
 ) -> None:
-    """The collector's words reach the user, the rejects log and the log file without a secret."""
+    """The answer is shown, logged and kept with the rejected rows, but without a secret."""
     with Collector(echo) as collector:
         log = {"log_file": str(workspace.folder / "swarm.log")}
         config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))}, swarm=log)
@@ -63,7 +63,7 @@ def test_an_answer_that_quotes_the_password_is_masked(
     ids=["json", "html", "form", "url", "json in html"],
 )
 def test_an_escaped_password_is_masked(workspace: Workspace, spelled: Callable[[str], str]) -> None:
-    """However a collector escapes the password or the header, neither log nor report shows it."""
+    """The log and the report hide the password and the header however a collector escapes them."""
     password = 's3cr&et"x/é <y>'
     pair = base64.b64encode(f"{USER}:{password}".encode()).decode()
     said = f"no: {spelled(password)} ({spelled(pair)})"
@@ -81,7 +81,7 @@ def test_an_escaped_password_is_masked(workspace: Workspace, spelled: Callable[[
 
 
 def test_a_command_does_not_see_other_passwords(workspace: Workspace, collector: Collector) -> None:
-    """A ``password_command`` has the environment, but for the INI's other secrets."""
+    """A ``password_command`` gets the environment without the INI's other secrets."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2)), "n": "m.csv"})
     text = config.read_text().replace(f"password = {PASSWORD}", "password_command = sh seen.sh")
     other = "[credentials:b]\nusername = b\npassword_env = SECRET_B\n[meter:n]\ncredentials = b\n"
@@ -94,7 +94,7 @@ def test_a_command_does_not_see_other_passwords(workspace: Workspace, collector:
 
 @pytest.mark.parametrize("words", ["upload --dry-run", "upload --json", "check --json"])
 def test_ids_move_no_cursor(workspace: Workspace, collector: Collector, words: str) -> None:
-    """What is not printable goes to stdout as JSON has it; letters stay as they are."""
+    """Characters that are not printable are escaped as in JSON; letters are printed as they are."""
     stream = "gäs 😀\x9b2J\u202e\u200b\x7f"
     config = workspace.ini(collector.url, {stream: workspace.csv("m.csv", rows(2))})
     done = workspace.run(*words.split(), config)
@@ -118,7 +118,7 @@ def test_an_answer_is_made_harmless(workspace: Workspace) -> None:
 
 
 def test_a_malformed_ini_shows_no_secret(workspace: Workspace) -> None:
-    """A line of the credentials that does not parse is told by its number alone."""
+    """A malformed line of the credentials is reported only by its number."""
     config = workspace.ini("http://127.0.0.1:1/", {"m": "m.csv"})
     config.write_text(config.read_text().replace(f"password = {PASSWORD}", f"password {PASSWORD}"))
     done = workspace.run(config, "-vv")
@@ -126,7 +126,7 @@ def test_a_malformed_ini_shows_no_secret(workspace: Workspace) -> None:
 
 
 def test_a_redirect_gets_no_credentials(workspace: Workspace) -> None:
-    """Not a byte goes to the host that a collector points to."""
+    """Not a byte is sent to the target of a redirect."""
     with Collector() as other, Collector([redirect(other.url)] * 9) as collector:
         config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))})
         assert workspace.run(config).code == 4
@@ -137,7 +137,7 @@ def test_a_redirect_gets_no_credentials(workspace: Workspace) -> None:
 def test_the_environment_leads_nothing_astray(
     workspace: Workspace, collector: Collector, engine: str
 ) -> None:
-    """Proxy variables and a netrc change nothing; a proxy variable gets a notice."""
+    """Proxy variables and a netrc have no effect; a proxy variable causes a notice."""
     with Collector() as trap:
         netrc = workspace.folder / "netrc"
         netrc.write_text("machine 127.0.0.1 login other password else\n")
@@ -152,7 +152,7 @@ def test_the_environment_leads_nothing_astray(
 
 
 def served(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
-    """Return a server's TLS, for names that may not be its own."""
+    """Return a TLS context of a server, with a certificate for these names."""
     ends = datetime.now(UTC) - timedelta(days=1) if expired else None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, not_after=ends).configure_cert(context)
@@ -162,7 +162,7 @@ def served(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSL
 @pytest.mark.parametrize("engine", ["curl", "requests"])
 @pytest.mark.parametrize("fault", ["unknown authority", "another host", "expired"])
 def test_a_certificate_that_does_not_verify(workspace: Workspace, engine: str, fault: str) -> None:
-    """TLS that does not verify ends the run (exit 4) before a byte of HTTP is sent."""
+    """A certificate that can't be verified ends the run (exit 4) before any HTTP is sent."""
     authority = trustme.CA()
     names = ["other.example.com"] if fault == "another host" else ["127.0.0.1"]
     known = trustme.CA() if fault == "unknown authority" else authority
@@ -189,7 +189,7 @@ def test_an_own_authority(workspace: Workspace, engine: str) -> None:
 
 
 def test_a_bug_is_one_line(workspace: Workspace, collector: Collector) -> None:
-    """An exception inside a worker reaches the user as one line (exit 1); -vv shows where."""
+    """An exception in a worker is one line for the user (exit 1); -vv shows the traceback."""
     env = workspace.first(
         "import sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
@@ -205,7 +205,7 @@ def test_a_bug_is_one_line(workspace: Workspace, collector: Collector) -> None:
 
 
 def test_a_port_that_is_closed_meanwhile(workspace: Workspace) -> None:
-    """The port of a collector that is gone is no other host's: refused, not redirected."""
+    """A collector whose port is closed is an outage (exit 5), not a redirect."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     config = workspace.ini(

@@ -1,4 +1,4 @@
-"""What a packet costs, as far as it can be told without a clock; and the rate limit."""
+"""The cost of a packet, as far as it can be measured without a clock; and the rate limit."""
 
 import os
 import time
@@ -23,7 +23,7 @@ FEW, MANY = 2200, 4800
 
 
 class Cost(NamedTuple):
-    """What one delivery took."""
+    """The costs of one delivery."""
 
     result: StreamResult
     calls: int
@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 
 
 def cost(folder: Path, url: str, lines: list[str]) -> Cost:
-    """Deliver rows in a process of its own."""
+    """Deliver rows in a separate process."""
     path = folder / f"{len(lines)}.csv"
     path.write_text("".join(f"{line}\n" for line in lines))
     os.utime(path, (1, 1))
@@ -46,37 +46,37 @@ def cost(folder: Path, url: str, lines: list[str]) -> Cost:
 
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cost, Cost]]:
-    """Deliver few rows, and many."""
+    """Deliver a few rows, and many."""
     with Collector() as collector:
         folder = tmp_path_factory.mktemp("economy")
         yield cost(folder, collector.url, rows(FEW)), cost(folder, collector.url, rows(MANY))
 
 
 def test_memory_does_not_grow_with_the_rows(costs: tuple[Cost, Cost]) -> None:
-    """More rows take no more memory, but for a block of the file and a batch of noted rows."""
+    """More rows need no more memory, apart from a block of the file and a batch of noted rows."""
     few, many = costs
     assert [FEW, MANY] == [each.result.tally.sent for each in costs]
     assert many.peak - few.peak < 600_000
 
 
 def test_a_packet_takes_so_many_calls(costs: tuple[Cost, Cost]) -> None:
-    """What a packet costs in calls of functions is counted: a slower way shows here first.
+    """A packet costs a bounded number of function calls: slower code shows here first.
 
-    Those of the loop count as well, which goes round once a packet for a stream that is alone: more
-    often on a busy machine, where an answer comes in parts.
+    Calls of the event loop count as well. For a single stream it runs once a packet, and more often
+    on a busy machine, where an answer arrives in parts.
     """
     few, many = costs
     assert (many.calls - few.calls) / (MANY - FEW) < 180
 
 
 def test_no_row_is_logged_or_told_to_the_parent(costs: tuple[Cost, Cost]) -> None:
-    """Log and events are as many for many rows as for few."""
+    """The numbers of log lines and events do not grow with the rows."""
     few, many = costs
     assert (few.words, few.events) == (many.words, many.events)
 
 
-def test_connections_are_places_and_faults(workspace: Workspace) -> None:
-    """Streams hand their connections on; only a fault opens a new one."""
+def test_connections_are_slots_and_faults(workspace: Workspace) -> None:
+    """Streams reuse connections of others; only a fault opens a new one."""
     numbers = count(1)
     faults = 3
 
@@ -94,10 +94,10 @@ def test_connections_are_places_and_faults(workspace: Workspace) -> None:
 
 
 def test_the_rate_limit_holds_over_all_processes(workspace: Workspace) -> None:
-    """Posts and questions, of short streams and of one that goes on alone, keep to one rate.
+    """All requests, of short streams and of a long one that remains, keep to one rate.
 
-    They go on for some nine seconds: a first request that a busy machine brings late is to shorten
-    what is measured by less than the bound.
+    They take about nine seconds: if a busy machine delays the first request, the error stays
+    smaller than the bound.
     """
     rate, moments = 50, []
 
@@ -128,9 +128,9 @@ socket.socket.connect = watched
 
 
 def test_a_collector_that_is_down_is_probed_once_for_all(workspace: Workspace) -> None:
-    """Once a stream found it out of reach, one try goes out per step of the backoff, not one each.
+    """After a stream found the collector down, all share one attempt per step of the backoff.
 
-    Sixteen streams that try by themselves for 6 s make some 16 x 6 tries.
+    Sixteen streams that retried independently for 6 s would make some 16 x 6 attempts.
     """
     with Collector() as collector:
         collector.stop_listening()

@@ -1,4 +1,4 @@
-"""Delivery under every fault, through the command and real sockets."""
+"""Delivery under every kind of fault, through the command and real sockets."""
 
 import json
 import shutil
@@ -31,14 +31,14 @@ LINES = rows(6)
 
 
 class Script:
-    """Plays behaviours, one after the other, for the POSTs that it picks."""
+    """Plays behaviours, one after the other, for the POSTs that ``picks`` selects."""
 
     def __init__(self, picks: Callable[[Request], bool], *behaviours: Behaviour) -> None:
         self.picks = picks
         self.behaviours = list(behaviours)
 
     def __call__(self, request: Request, _: Collector) -> Behaviour | None:
-        """Return what the collector does with a request."""
+        """Return the behaviour for a request, None for the usual one."""
         is_picked = request.method == "POST" and self.picks(request)
         return self.behaviours.pop(0) if is_picked and self.behaviours else None
 
@@ -73,9 +73,9 @@ def send(workspace: Workspace, collector: Collector, *arguments: str, **upload: 
     ],
 )
 def test_a_fault_costs_and_repeats_nothing(workspace: Workspace, fault: Behaviour) -> None:
-    """Whatever becomes of one answer, every packet is stored once, in order.
+    """Every packet is stored once, in order, in spite of a fault of one answer.
 
-    What the engines make of each fault is held alike by test_transport.py.
+    test_transport.py checks that both engines report each fault in the same way.
     """
     with Collector(Script(third, fault)) as collector:
         done = send(workspace, collector)
@@ -100,7 +100,7 @@ def test_no_unsettled_packet_is_sent_again_unasked(workspace: Workspace) -> None
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        # The whole table stands in test_retry.py.
+        # test_retry.py has the whole table.
         *((status, 4, "refused") for status in (403, 404, 501)),
         *((status, 3, "rejected") for status in (400, 409, 422)),
     ],
@@ -108,7 +108,7 @@ def test_no_unsettled_packet_is_sent_again_unasked(workspace: Workspace) -> None
 def test_an_answer_that_stops_a_stream(
     workspace: Workspace, status: int, code: int, kind: str
 ) -> None:
-    """Refused for good: the stream stops at that row, and nothing overtakes it."""
+    """On a permanent refusal the stream stops at that row, and no later row is sent."""
     script = Script(third, *[Reply(status, b"words")] * 9)
     with Collector(script) as collector:
         done = send(workspace, collector)
@@ -129,7 +129,7 @@ def test_an_answer_that_stops_a_stream(
 
 @pytest.mark.parametrize("status", [301, 304, 307])
 def test_a_redirect_stops_the_run(workspace: Workspace, status: int) -> None:
-    """3xx is never followed: the run ends with exit 4, and the other host hears nothing."""
+    """3xx is never followed: the run exits with 4, and the other host receives nothing."""
     with (
         Collector() as other,
         Collector(Script(lambda _: True, *[redirect(other.url, status)] * 9)) as collector,
@@ -142,7 +142,7 @@ def test_a_redirect_stops_the_run(workspace: Workspace, status: int) -> None:
 @pytest.mark.parametrize("status", [425, 429])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_wait_that_the_collector_asks_for(workspace: Workspace, status: int, form: str) -> None:
-    """429 and 425: again after Retry-After, without a question, and outside of retry_for."""
+    """After 429 or 425 the packet is resent after Retry-After, without a GET or retry_for."""
     times: list[float] = []
 
     def script(request: Request, _: Collector) -> Behaviour | None:
@@ -151,7 +151,7 @@ def test_a_wait_that_the_collector_asks_for(workspace: Workspace, status: int, f
         return throttled() if third(request) and len(times) == 3 else None
 
     def throttled() -> Reply:
-        # Dates are in whole seconds: two from now is one at least.
+        # Dates have whole seconds: two seconds from now are at least one.
         then = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
         return Reply(status, headers={"Retry-After": "1" if form == "seconds" else then})
 
@@ -164,7 +164,7 @@ def test_a_wait_that_the_collector_asks_for(workspace: Workspace, status: int, f
 
 
 def test_retries_are_used_up(workspace: Workspace) -> None:
-    """A collector that answers 503 for ever stops the stream after retry_for; then it goes on."""
+    """A collector that always answers 503 stops the stream after retry_for; a later run resumes."""
     script = Script(third, *[Reply(503, b"busy")] * 99)
     with Collector(script) as collector:
         start = time.monotonic()
@@ -180,7 +180,7 @@ def test_retries_are_used_up(workspace: Workspace) -> None:
 
 
 def test_an_expired_session_gets_a_fresh_one(workspace: Workspace) -> None:
-    """401 once: a fresh session without the old cookie, and the stream goes on."""
+    """After one 401 the stream continues in a new session without the old cookie."""
     script = Script(third, Reply(401))
     with Collector(script, cookie="session=abc") as collector:
         assert send(workspace, collector).code == 0
@@ -191,7 +191,7 @@ def test_an_expired_session_gets_a_fresh_one(workspace: Workspace) -> None:
 
 @pytest.mark.measured
 def test_a_401_after_a_2xx_stops_its_stream_alone(workspace: Workspace) -> None:
-    """Once a credential was accepted, 401 for one stream does not stop its others."""
+    """Once a credential was accepted, 401 for one stream does not stop the others."""
 
     def script(request: Request, _: Collector) -> Behaviour | None:
         refused = request.stream == "a" and b'"value":1.15' in request.body
@@ -205,7 +205,7 @@ def test_a_401_after_a_2xx_stops_its_stream_alone(workspace: Workspace) -> None:
 
 
 def test_one_credential_refused_leaves_the_others(workspace: Workspace) -> None:
-    """The streams of a credential that is refused stop together; others are sent."""
+    """The streams of a refused credential stop together; others are sent."""
 
     def script(request: Request, _: Collector) -> Behaviour | None:
         return Reply(401, b"who?") if request.stream != "good" else None
@@ -221,11 +221,11 @@ def test_one_credential_refused_leaves_the_others(workspace: Workspace) -> None:
         assert packets("good", LINES) == collector.packets("good")
 
 
-# What is rejected
+# Rejected rows
 
 
 def reject(*values: str) -> Callable[[Request, Collector], Behaviour | None]:
-    """Return a script that refuses some values for good."""
+    """Return a script that permanently refuses some values."""
     marks = [f'"value":{value}}}'.encode() for value in values]
 
     def script(request: Request, _: Collector) -> Behaviour | None:
@@ -236,7 +236,7 @@ def reject(*values: str) -> Callable[[Request, Collector], Behaviour | None]:
 
 @pytest.mark.measured
 def test_rejected_rows_are_kept_aside(workspace: Workspace) -> None:
-    """--on-reject skip: the row goes to the rejects file with its reason; later ones are sent."""
+    """With --on-reject skip the row is written to the rejects file; later rows are sent."""
     with Collector(reject("1.15", "4.45")) as collector:
         done = send(workspace, collector, on_reject="skip")
         assert (3, 2, 4) == (done.code, done.meters["m"]["rejected"], done.meters["m"]["sent"])
@@ -248,7 +248,7 @@ def test_rejected_rows_are_kept_aside(workspace: Workspace) -> None:
 
 
 def test_a_rejected_row_unchanged_is_not_sent_again(workspace: Workspace) -> None:
-    """The next run counts it as rejected, without a packet; corrected, it is late."""
+    """The next run counts it as rejected without sending it; once corrected, it is late."""
     with Collector(reject("1.15")) as collector:
         send(workspace, collector, on_reject="skip")
         before = len(collector.requests)
@@ -270,7 +270,7 @@ def test_a_rejected_row_unchanged_is_not_sent_again(workspace: Workspace) -> Non
 
 
 def test_a_hundred_rejects_in_a_row_stop_the_meter(workspace: Workspace) -> None:
-    """Also with --on-reject skip, a collector that refuses everything is not gone through."""
+    """Even with --on-reject skip, a meter stops if the collector refuses everything."""
     with Collector(lambda request, _: Reply(400) if request.body else None) as collector:
         config = workspace.ini(
             collector.url, {"m": workspace.csv("m.csv", rows(150))}, upload={"on_reject": "skip"}
@@ -279,11 +279,11 @@ def test_a_hundred_rejects_in_a_row_stop_the_meter(workspace: Workspace) -> None
         assert (3, 100, 50) == (done.code, done.meters["m"]["rejected"], done.meters["m"]["unsent"])
 
 
-# What is resumed, and what is late
+# Resumed and late rows
 
 
 def test_a_rolling_export_is_resumed_row_by_row(workspace: Workspace, collector: Collector) -> None:
-    """A "last seven days" export that drops old rows and adds new ones sends the new ones alone."""
+    """Of a "last seven days" export, which drops old rows and adds new ones, the new are sent."""
     lines = rows(40)
     for start in (0, 10, 20, 25):
         config = workspace.ini(
@@ -306,7 +306,7 @@ def test_other_line_ends_and_spellings_are_no_change(
 
 @pytest.mark.measured
 def test_late_rows_are_told_and_newer_ones_sent(workspace: Workspace, collector: Collector) -> None:
-    """Rows that fill a gap are late: listed, exit 3, sent only with --late send."""
+    """Rows that fill a gap are late: they are listed (exit 3) and sent only with --late send."""
     with_gap = [*LINES[:2], *LINES[4:]]
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", with_gap)})
     assert workspace.run(config).code == 0
@@ -329,7 +329,7 @@ def test_late_rows_are_told_and_newer_ones_sent(workspace: Workspace, collector:
 def test_another_zone_between_runs_sends_nothing(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Where nearly all was sent with other values, the rules have changed: newer rows stay."""
+    """If nearly all rows were sent with other values, the rules have changed: nothing is sent."""
     workspace.csv("m.csv", rows(40))
     config = workspace.ini(collector.url, {"m": "m.csv"})
     assert workspace.run(config).code == 0
@@ -342,8 +342,8 @@ def test_another_zone_between_runs_sends_nothing(
     assert "probably the timezone" in told.err
     assert len(collector.packets("m")) == 40
     assert "36 rows sent before" in workspace.run(config).err
-    stands = workspace.run("status", config)
-    assert (3, True) == (stands.code, "m: 36 rows sent before with other values" in stands.err)
+    status = workspace.run("status", config)
+    assert (3, True) == (status.code, "m: 36 rows sent before with other values" in status.err)
     sent = workspace.run(config, "--json", "--late", "send").balanced()
     assert (0, 40) == (sent.code, sent.meters["m"]["sent"])
 
@@ -351,7 +351,7 @@ def test_another_zone_between_runs_sends_nothing(
 def test_another_zone_without_newer_rows_is_told_as_one(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Where the other zone makes all rows older, the cause is told, not a way to send them."""
+    """If the other zone makes all rows older, the cause is reported, not a way to send them."""
     workspace.csv("m.csv", rows(40))
     config = workspace.ini(collector.url, {"m": "m.csv"})
     assert workspace.run(config).code == 0
@@ -363,7 +363,7 @@ def test_another_zone_without_newer_rows_is_told_as_one(
 
 
 def test_a_changed_row_is_late(workspace: Workspace, collector: Collector) -> None:
-    """A row that was sent with another value is late, and so is the first value again."""
+    """A row that was sent with another value is late, and so is the first value if it returns."""
     send(workspace, collector)
     changed = [*LINES[:3], LINES[3].replace("3.35", "3.36"), *LINES[4:]]
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", changed)})
@@ -383,9 +383,9 @@ def test_a_changed_row_is_late(workspace: Workspace, collector: Collector) -> No
 def test_a_row_of_a_repeated_hour_keeps_its_reading(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """What only the count of the whole hour can tell does not move a row that was sent."""
-    walls = ["01:00", "01:00", "01:15", "01:15", "01:30", "01:30"]
-    lines = [f"2023-10-29 {wall}:00,{at}" for at, wall in enumerate(walls)]
+    """More rows of the repeated hour do not change how a row that was sent is read."""
+    local_times = ["01:00", "01:00", "01:15", "01:15", "01:30", "01:30"]
+    lines = [f"2023-10-29 {local}:00,{at}" for at, local in enumerate(local_times)]
     swarm = {"timezone": "Europe/Dublin"}
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", lines[:3])}, swarm=swarm)
     assert workspace.run(config).code == 0
@@ -417,7 +417,7 @@ def test_a_row_of_a_repeated_hour_keeps_its_reading(
 def test_without_a_checkpoint_known_rows_stop_the_stream(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Data at the collector, no checkpoint: exit 3, and --adopt and --restart are named."""
+    """If the collector has data but no checkpoint exists: exit 3, naming --adopt and --restart."""
     send(workspace, collector)
     workspace.state.rename(workspace.folder / "elsewhere")
     workspace.csv("m.csv", rows(8))
@@ -456,7 +456,7 @@ def padded(
 def test_a_padding_packet_belongs_to_the_beginning(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """An export that rolls on has none, and no value that was sent is replaced by one."""
+    """A rolling export gets no new padding packet, and none replaces a value that was sent."""
     assert padded(workspace, collector, LINES).meters["m"]["sent"] == 7
     stored = collector.packets("m")
     assert padded(workspace, collector, LINES).meters["m"]["resumed"] == 7
@@ -471,7 +471,7 @@ def test_a_padding_packet_belongs_to_the_beginning(
 def test_a_file_of_one_row_that_grows_began_without_padding(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """The second row brings the values for it too late."""
+    """The second row, whose values the padding packet needs, comes too late for it."""
     assert padded(workspace, collector, LINES[:1]).code == 0
     done = padded(workspace, collector, LINES)
     meter = done.meters["m"]
@@ -481,7 +481,7 @@ def test_a_file_of_one_row_that_grows_began_without_padding(
 def test_an_earlier_beginning_has_its_padding_packet(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Older rows are late, and so is the packet ahead of them."""
+    """Older rows are late, and so is the padding packet before them."""
     assert padded(workspace, collector, LINES[3:]).code == 0
     done = padded(workspace, collector, LINES)
     assert (3, 4) == (done.code, done.meters["m"]["late"])
@@ -491,7 +491,7 @@ def test_an_earlier_beginning_has_its_padding_packet(
 
 
 def test_a_restored_checkpoint_stops_the_stream(workspace: Workspace, collector: Collector) -> None:
-    """It knows nothing of the collector's last packet, a row of the file; --adopt catches up."""
+    """The collector's last packet is a row it does not contain; --adopt catches up."""
     send(workspace, collector)
     backup = workspace.folder / "backup"
     shutil.copytree(workspace.state, backup)
@@ -515,7 +515,7 @@ def test_a_restored_checkpoint_stops_the_stream(workspace: Workspace, collector:
 def test_restart_is_not_taken_for_a_checkpoint_that_fell_behind(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Finished before its first packet, it goes on: the collector's last packet is an old one."""
+    """After a restart that sent nothing, the next run sends all: the last packet is an old one."""
     send(workspace, collector)
     collector.script = lambda request, _: Reply(403) if request.method == "POST" else None
     assert send(workspace, collector, "--restart").code == 4
@@ -531,7 +531,7 @@ def test_restart_is_not_taken_for_a_checkpoint_that_fell_behind(
 def test_an_answer_that_cannot_be_read_is_not_nothing_stored(
     workspace: Workspace, body: bytes
 ) -> None:
-    """Without a checkpoint the stream stops, and says what may help; --restart sends all."""
+    """Without a checkpoint the stream stops, with advice; --restart sends all rows."""
     with Collector(lambda request, _: Reply(200, body) if request.method == "GET" else None) as c:
         done = send(workspace, c)
         assert (5, "no checkpoint") == (done.code, done.meters["m"]["problem"]["kind"])
@@ -546,7 +546,7 @@ def test_an_answer_that_cannot_be_read_is_not_nothing_stored(
 
 
 def test_restart_sends_all_again(workspace: Workspace, collector: Collector) -> None:
-    """--restart forgets the checkpoint; without it, the next run has nothing to send."""
+    """--restart deletes the checkpoint; without it, the next run has nothing to send."""
     send(workspace, collector)
     done = send(workspace, collector, "--restart")
     assert (0, 6) == (done.code, done.meters["m"]["sent"])
@@ -555,7 +555,7 @@ def test_restart_sends_all_again(workspace: Workspace, collector: Collector) -> 
 
 
 def test_a_stream_with_live_data_can_be_backfilled(workspace: Workspace) -> None:
-    """Its last packet is newer than the whole file: all rows are sent, doubts are counted."""
+    """All rows are sent though the last packet is newer; possible duplicates are counted."""
     live = json.dumps({"id": "m", "tsISO8601": "2030-01-01T00:00:00.000+00:00", "value": 1})
     unclear = Script(third, ResetAfterStoring())
 
@@ -577,7 +577,7 @@ def test_a_stream_with_live_data_can_be_backfilled(workspace: Workspace) -> None
 
 @pytest.mark.measured
 def test_ambiguity_can_stop_the_stream(workspace: Workspace) -> None:
-    """--on-ambiguous stop: where GET is not offered, the stream stops with exit 5."""
+    """With --on-ambiguous stop and no GET, the stream stops with exit 5."""
     unclear = Script(third, *[ResetBeforeStoring()] * 2)
 
     def script(request: Request, collector: Collector) -> Behaviour | None:
@@ -597,7 +597,7 @@ def test_ambiguity_can_stop_the_stream(workspace: Workspace) -> None:
 
 
 def test_a_question_that_fails_is_asked_again(workspace: Workspace) -> None:
-    """The GET that settles a packet may fail for a while."""
+    """The GET that settles a packet is repeated if it fails for a while."""
     unclear = Script(third, ResetAfterStoring())
     questions: list[Behaviour] = [
         Reply(503),
@@ -620,12 +620,12 @@ def test_a_question_that_fails_is_asked_again(workspace: Workspace) -> None:
 
 
 def answer(fields: dict[str, object]) -> Reply:
-    """Return the reply that holds a packet."""
+    """Return the reply with a packet as its body."""
     return Reply(200, json.dumps(fields).encode())
 
 
 def at(moment: str) -> dict[str, object]:
-    """Return what moves a packet to another time."""
+    """Return the fields that move a packet to another time."""
     return {"tsISO8601": moment}
 
 
@@ -647,7 +647,7 @@ def at(moment: str) -> dict[str, object]:
 def test_the_last_packet_is_verified(
     workspace: Workspace, reply: Callable[[dict[str, object]], Reply], verified: str, code: int
 ) -> None:
-    """After a meter is done the collector is asked for its last packet."""
+    """After the last row of a meter the collector is asked for its last packet."""
 
     def script(request: Request, collector: Collector) -> Behaviour | None:
         stored = collector.packets("m")
@@ -662,7 +662,7 @@ def test_the_last_packet_is_verified(
 def test_nothing_new_that_is_not_verified_is_told(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Where the collector is down and nothing has to be sent, the exit code is 0, with a word."""
+    """If the collector is down and no row is new, the exit code is 0 and the report says so."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", LINES)})
     assert workspace.run(config).code == 0
     collector.script = lambda _request, _collector: Reply(503)
@@ -673,7 +673,7 @@ def test_nothing_new_that_is_not_verified_is_told(
 
 @pytest.mark.parametrize("connections", [4, 60])
 def test_few_open_files_are_no_end_of_a_run(workspace: Workspace, connections: int) -> None:
-    """Where the system allows few, fewer streams are begun at a time: they all may have to wait."""
+    """If few files may be open, fewer streams are started at a time, as all may have to wait."""
     meters = {f"m{number}": workspace.csv(f"m{number}.csv", rows(1)) for number in range(100)}
     limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (110, 110))"
     asked = set()

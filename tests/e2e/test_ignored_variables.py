@@ -1,4 +1,4 @@
-"""Variables that would let others read the traffic, or lead it astray, are not heeded but told."""
+"""Variables that would expose or redirect the traffic are ignored, with a notice."""
 
 import os
 import ssl
@@ -24,7 +24,7 @@ NOTICE = "SSLKEYLOGFILE is set and ignored: no TLS keys are written"
 
 
 def secure(folder: Path) -> Collector:
-    """Return a collector over TLS, whose authority is in ``ca.pem``."""
+    """Return a TLS collector; its authority is in ``ca.pem``."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -37,7 +37,7 @@ def secure(folder: Path) -> Collector:
 def test_the_command_writes_no_keys(
     workspace: Workspace, engine: str, options: tuple[str, ...]
 ) -> None:
-    """Neither the command nor its workers write TLS keys; a notice says so, unless quiet."""
+    """Neither the command nor its workers write TLS keys; a notice says so unless -q is given."""
     keys = workspace.folder / "keys"
     with secure(workspace.folder) as collector:
         meters = {name: workspace.csv(f"{name}.csv", rows(2)) for name in "ab"}
@@ -52,7 +52,7 @@ def test_the_command_writes_no_keys(
 
 
 def test_workers_do_not_see_it(workspace: Workspace, collector: Collector) -> None:
-    """TLS libraries that read the variable for themselves find none in the command's processes."""
+    """TLS libraries that read the variable directly do not find it in the command's workers."""
     env = workspace.first(
         "import os, sys\n"
         "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
@@ -102,7 +102,7 @@ def program(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
 
 @pytest.mark.parametrize("engine", [*ENGINES, "auto"])
 def test_the_library_writes_no_keys(tmp_path: Path, engine: str) -> None:
-    """The library writes none, says so once, and leaves the program its variable."""
+    """The library writes none, logs that once, and leaves the variable to the program."""
     with secure(tmp_path) as collector:
         done = program(tmp_path, engine, collector.url)
         assert {"a", "b"} == {request.stream for request in collector.requests}
@@ -119,7 +119,7 @@ def test_the_library_writes_no_keys(tmp_path: Path, engine: str) -> None:
 
 
 def test_pycurl_that_was_there_first(tmp_path: Path) -> None:
-    """What another part of the program has set up writes keys: then curl is not used."""
+    """A libcurl that another part of the program has set up writes keys, so curl is not used."""
     with secure(tmp_path) as collector:
         done = program(tmp_path, "auto", collector.url, "preloaded")
         assert "<Agent: 2 sent, 0 refused, 0 waiting> True" in done.stdout
@@ -127,17 +127,17 @@ def test_pycurl_that_was_there_first(tmp_path: Path) -> None:
         refused = program(tmp_path, "curl", collector.url, "preloaded")
         assert (1, 2) == (refused.returncode, len(collector.requests))
         assert "transport curl: SSLKEYLOGFILE is set, and pycurl was in use" in refused.stderr
-    assert not (tmp_path / "keys").stat().st_size  # libcurl made the file, before we came
+    assert not (tmp_path / "keys").stat().st_size  # made by libcurl before
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_keys_through_a_tunnel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
-    """Behind a proxy it is no different, nor with a CA file that can't be used."""
+    """No keys are written through a proxy, nor with a CA file that can't be used."""
     with secure(tmp_path) as collector:
         tunnel = Tunnel(collector.port)
-        assert libcurl.OBSTACLE is None  # it was set up before, and stays so
+        assert libcurl.OBSTACLE is None  # set up before the variable
         monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
         access = Access("acme", "x", 5, str(tmp_path / "ca.pem"), tunnel.url)
         session = open_session(engine, access)
@@ -150,7 +150,7 @@ def test_no_keys_through_a_tunnel(
 
 
 def test_hidden_from_c_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the variable is hidden Python sees it, a child does not; then all is as before."""
+    """While hidden, Python sees the variable and a child does not; afterwards it is as before."""
     monkeypatch.setenv("SSLKEYLOGFILE", "keys")
 
     def child() -> str:
@@ -167,7 +167,7 @@ def test_hidden_from_c_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_threads_that_come_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    """One of them says it."""
+    """Only one of several threads logs a notice."""
     barrier = threading.Barrier(8)
 
     def tell() -> None:

@@ -1,4 +1,4 @@
-"""``swarm init``: an INI to begin with, which ``swarm check`` accepts."""
+"""``swarm init``: it writes a first INI, which ``swarm check`` accepts."""
 
 import gzip
 import logging
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("own_log")
 
 
 @pytest.fixture(autouse=True)
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder of one's own, on a computer in Dublin."""
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, on a computer in Dublin."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tzlocal.get_localzone_name", lambda: "Europe/Dublin")
     return tmp_path
@@ -38,8 +38,8 @@ def init(*arguments: str | Path) -> Result:
     return CliRunner().invoke(swarm, ["init", *map(str, arguments)], standalone_mode=False)
 
 
-def started(*arguments: str | Path) -> Settings:
-    """Return the settings of the INI that is written; every meter is sound under them."""
+def settings_of(*arguments: str | Path) -> Settings:
+    """Return the settings of the written INI; check that no meter has a problem under them."""
     done = init(*arguments)
     assert (None, 0) == (done.exception, done.return_value), done.output
     Path("made.ini").write_bytes(done.stdout_bytes)
@@ -50,12 +50,12 @@ def started(*arguments: str | Path) -> Settings:
     return settings
 
 
-def test_a_meter_for_each_file(desk: Path) -> None:
+def test_a_meter_for_each_file(workdir: Path) -> None:
     """The ID is the file's name, the path stays relative, and the sandbox is the collector."""
-    (desk / "data").mkdir()
-    written(desk / "data" / "gas.csv", "\n".join(rows(3)))
-    (desk / "water.csv.gz").write_bytes(gzip.compress("\n".join(rows(3, minutes=60)).encode()))
-    settings = started("data/gas.csv", "water.csv.gz", "data/gas.csv")
+    (workdir / "data").mkdir()
+    written(workdir / "data" / "gas.csv", "\n".join(rows(3)))
+    (workdir / "water.csv.gz").write_bytes(gzip.compress("\n".join(rows(3, minutes=60)).encode()))
+    settings = settings_of("data/gas.csv", "water.csv.gz", "data/gas.csv")
     assert ["gas", "water"] == [meter.id for meter in settings.meters]
     assert "\ngas = data/gas.csv\nwater = water.csv.gz\n" in Path("made.ini").read_text()
     assert (SANDBOX, ()) == (settings.url, settings.warnings)
@@ -64,69 +64,69 @@ def test_a_meter_for_each_file(desk: Path) -> None:
 
 
 def export(path: Path, zone: str, start: str, days: int, minutes: int = 15) -> Path:
-    """Write what a logger in a zone exports, from a moment in UTC on."""
-    walls = logged(zone, start, days, minutes)
-    lines = (f"{naive_of(wall)},{number}\n" for number, wall in enumerate(walls))
+    """Write the export of a logger in a zone, from a moment in UTC."""
+    local_times = logged(zone, start, days, minutes)
+    lines = (f"{naive_of(local)},{number}\n" for number, local in enumerate(local_times))
     return written(path, "".join(lines))
 
 
 OFFICE = "Time;kW;Status\r\n13/05/2024 00:00;1,64;ok\r\n13/05/2024 00:30;1,37;ok\r\n"
 
 
-def test_what_files_share_stands_once(desk: Path) -> None:
-    """Options of all files are under [swarm], the others under the meter."""
+def test_common_options_are_written_once(workdir: Path) -> None:
+    """Options that all files share are under [swarm], the others under the meter."""
     for name in ("a", "b"):
-        written(desk / f"{name}.csv", "\ufeff" + OFFICE)
-    settings = started("a.csv", "b.csv")
+        written(workdir / f"{name}.csv", "\ufeff" + OFFICE)
+    settings = settings_of("a.csv", "b.csv")
     text = Path("made.ini").read_text()
     assert 1 == text.count("\ntimestamp_format = %d/%m/%Y %H:%M\n")
     assert "[meter:" not in text
     assert {("value", "-")} == {meter.rules.columns for meter in settings.meters}
-    written(desk / "c.csv", OFFICE.replace(",", "."))
-    started("a.csv", "c.csv")
+    written(workdir / "c.csv", OFFICE.replace(",", "."))
+    settings_of("a.csv", "c.csv")
     shared, _, own = Path("made.ini").read_text().partition("[credentials]")
     assert ("decimal" in shared, "decimal = ,\n" in own) == (False, True)
     assert "delimiter = ;" in shared
 
 
-def test_one_file_keeps_its_options_to_itself(desk: Path) -> None:
+def test_one_file_keeps_its_options_to_itself(workdir: Path) -> None:
     """A second meter, added by hand, starts from the defaults."""
-    written(desk / "a.csv", OFFICE)
-    started("a.csv")
+    written(workdir / "a.csv", OFFICE)
+    settings_of("a.csv")
     assert "delimiter" not in Path("made.ini").read_text().partition("[credentials]")[0]
 
 
-def test_21_columns_with_a_header(desk: Path) -> None:
-    """Registers named in an order of their own become the columns."""
+def test_21_columns_with_a_header(workdir: Path) -> None:
+    """Register names in a header become the columns, in their order."""
     names = [*REGISTERS[1:], "aP_1"]
     text = f"when,{','.join(names)}\n2023-01-01 00:00:00{',1' * 21}\n"
-    written(desk / "a.csv", text)
-    (meter,) = started("a.csv").meters
+    written(workdir / "a.csv", text)
+    (meter,) = settings_of("a.csv").meters
     assert tuple(names) == meter.rules.columns
 
 
-def test_offsets_need_no_zone(desk: Path) -> None:
-    """Where all timestamps carry their offsets, no zone is written, and none is asked for."""
-    written(desk / "a.csv", "2023-01-01T00:00:00Z,1\n2023-01-01T00:15:00+01:00,1\n")
-    (meter,) = started("a.csv").meters
+def test_offsets_need_no_zone(workdir: Path) -> None:
+    """If all timestamps have offsets, no zone is written and the user need not check one."""
+    written(workdir / "a.csv", "2023-01-01T00:00:00Z,1\n2023-01-01T00:15:00+01:00,1\n")
+    (meter,) = settings_of("a.csv").meters
     assert meter.rules.timezone is None
     assert "" == init("a.csv").stderr
-    written(desk / "b.csv", "\n".join(rows(3)))
-    assert {"Europe/Dublin"} == {m.rules.timezone for m in started("a.csv", "b.csv").meters}
+    written(workdir / "b.csv", "\n".join(rows(3)))
+    assert {"Europe/Dublin"} == {m.rules.timezone for m in settings_of("a.csv", "b.csv").meters}
 
 
-def test_the_zone_is_to_be_checked(desk: Path) -> None:
-    """The computer's own zone is no more than a proposal, and both INI and stderr say so."""
-    written(desk / "a.csv", "\n".join(rows(3)))
+def test_the_zone_is_to_be_checked(workdir: Path) -> None:
+    """The computer's zone is only a proposal, as both the INI and stderr say."""
+    written(workdir / "a.csv", "\n".join(rows(3)))
     done = init("a.csv")
     assert "# CHECK: is it the zone of the files' timestamps" in done.stdout
     assert done.stderr.startswith("timezone = Europe/Dublin: is it the zone")
 
 
-def test_a_zone_that_cannot_be(desk: Path) -> None:
-    """Clock changes in the files rule the computer's zone out: one that fits takes its place."""
-    export(desk / "a.csv", "America/Chicago", "2023-11-01", 10)
-    (meter,) = started("a.csv").meters
+def test_a_zone_that_cannot_be(workdir: Path) -> None:
+    """Clock changes in the files exclude the computer's zone; a zone that fits is used."""
+    export(workdir / "a.csv", "America/Chicago", "2023-11-01", 10)
+    (meter,) = settings_of("a.csv").meters
     assert "America/New_York" == meter.rules.timezone
     told = init("a.csv").stderr
     assert (
@@ -136,21 +136,21 @@ def test_a_zone_that_cannot_be(desk: Path) -> None:
     assert "more zones, not in Europe/Dublin; readings sent with a wrong zone" in told
 
 
-def test_a_zone_that_the_files_confirm(desk: Path) -> None:
-    """The computer's own zone goes ahead of others whose clocks the files follow as well."""
-    export(desk / "a.csv", "Europe/Dublin", "2023-10-20", 20)
-    (meter,) = started("a.csv").meters
+def test_a_zone_that_the_files_confirm(workdir: Path) -> None:
+    """The computer's zone is preferred to others that fit the files as well."""
+    export(workdir / "a.csv", "Europe/Dublin", "2023-10-20", 20)
+    (meter,) = settings_of("a.csv").meters
     assert "Europe/Dublin" == meter.rules.timezone
     assert "It is this computer's, and the files repeat 2023-10-29 01:00" in init("a.csv").stderr
 
 
-def test_an_odd_file_among_others(desk: Path) -> None:
-    """Most files tell the zone; one that can't be of it gets its own, and a word."""
+def test_an_odd_file_among_others(workdir: Path) -> None:
+    """Most files determine the zone; one that does not fit gets its own, with a message."""
     for name in "abcd":
-        export(desk / f"{name}.csv", "Europe/Paris", "2023-03-01", 240)
-    export(desk / "logger.csv", "UTC", "2023-03-01", 240)
-    export(desk / "us.csv", "America/Denver", "2023-03-01", 270)
-    settings = started(*(f"{name}.csv" for name in ("a", "b", "logger", "c", "us", "d")))
+        export(workdir / f"{name}.csv", "Europe/Paris", "2023-03-01", 240)
+    export(workdir / "logger.csv", "UTC", "2023-03-01", 240)
+    export(workdir / "us.csv", "America/Denver", "2023-03-01", 270)
+    settings = settings_of(*(f"{name}.csv" for name in ("a", "b", "logger", "c", "us", "d")))
     zones = {meter.id: meter.rules.timezone for meter in settings.meters}
     assert {"Europe/Paris"} == {zones[name] for name in "abcd"}
     assert ("Etc/UTC", "America/New_York") == (zones["logger"], zones["us"])
@@ -164,27 +164,27 @@ def test_an_odd_file_among_others(desk: Path) -> None:
     assert "us.csv: timezone = America/New_York: " in told
 
 
-def test_a_clock_change_far_into_a_file(desk: Path) -> None:
-    """However long the file, its clock changes are seen; the one of a year of minutes is late."""
-    path = export(desk / "a.csv", "Europe/Rome", "2023-04-01", 250, minutes=1)
+def test_a_clock_change_far_into_a_file(workdir: Path) -> None:
+    """Clock changes are found however long the file; in a year of minutes they are far in."""
+    path = export(workdir / "a.csv", "Europe/Rome", "2023-04-01", 250, minutes=1)
     assert path.stat().st_size > 30 * SAMPLE_BYTES
-    (meter,) = started("a.csv").meters
+    (meter,) = settings_of("a.csv").meters
     assert "Europe/Paris" == meter.rules.timezone
 
 
-def test_a_logger_in_utc_alone(desk: Path) -> None:
-    """Rows that this computer's zone can't have: it is not proposed."""
-    export(desk / "a.csv", "UTC", "2023-03-01", 60)
-    (meter,) = started("a.csv").meters
+def test_a_logger_in_utc_alone(workdir: Path) -> None:
+    """A zone in which rows can't exist is not proposed, even if it is this computer's."""
+    export(workdir / "a.csv", "UTC", "2023-03-01", 60)
+    (meter,) = settings_of("a.csv").meters
     assert "Etc/UTC" == meter.rules.timezone
     assert "which clocks in Europe/Dublin skip, this computer's zone" in init("a.csv").stderr
 
 
 @pytest.mark.parametrize("found", [None, "Nowhere/Else", "posix/Europe/Rome", KeyError, OSError])
 def test_this_computers_zone_is_unknown(
-    desk: Path, monkeypatch: pytest.MonkeyPatch, found: str | type[Exception] | None
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, found: str | type[Exception] | None
 ) -> None:
-    """UTC is proposed, to be checked: neither an error nor a warning."""
+    """If this computer's zone is unknown, UTC is proposed for checking, without a warning."""
 
     def get_localzone_name() -> str | None:
         logging.getLogger("tzlocal").warning("conflicting files")
@@ -194,21 +194,21 @@ def test_this_computers_zone_is_unknown(
         raise found
 
     monkeypatch.setattr("tzlocal.get_localzone_name", get_localzone_name)
-    written(desk / "a.csv", "\n".join(rows(3)))
-    (meter,) = started("a.csv").meters
+    written(workdir / "a.csv", "\n".join(rows(3)))
+    (meter,) = settings_of("a.csv").meters
     assert "Etc/UTC" == meter.rules.timezone
     (line,) = init("a.csv").stderr.splitlines()
     assert line.startswith("timezone = Etc/UTC: is it the zone of the files' timestamps")
     assert "this computer's is not known" in line
 
 
-def test_a_zone_that_is_given(desk: Path) -> None:
-    """Whoever names the zone is not asked to check it; one that is none is exit 2."""
-    written(desk / "a.csv", "\n".join(rows(3)))
-    (meter,) = started("a.csv", "--timezone", "America/Chicago").meters
+def test_a_zone_that_is_given(workdir: Path) -> None:
+    """A given zone needs no check; an invalid one gives exit 2."""
+    written(workdir / "a.csv", "\n".join(rows(3)))
+    (meter,) = settings_of("a.csv", "--timezone", "America/Chicago").meters
     assert "America/Chicago" == meter.rules.timezone
     assert "" == init("a.csv", "--timezone", "America/Chicago").stderr
-    export(desk / "b.csv", "Europe/Rome", "2023-10-20", 20)
+    export(workdir / "b.csv", "Europe/Rome", "2023-10-20", 20)
     told = init("b.csv", "--timezone", "America/Chicago").stderr
     assert told.startswith("timezone = America/Chicago: b: ")
     assert "repeat 2023-10-29 02:00 to 03:00" in told
@@ -217,19 +217,19 @@ def test_a_zone_that_is_given(desk: Path) -> None:
 
 
 def test_the_real_data() -> None:
-    """Two years of two real meters, with their clock changes, are accepted as they stand."""
+    """Two years of two real meters, with their clock changes, are accepted unchanged."""
     names = ("il-electricity-kwh-hourly.csv", "il-gas-therm-hourly.csv")
-    assert 2 == len(started(*(ROOT / "sample_data" / name for name in names)).meters)
+    assert 2 == len(settings_of(*(ROOT / "sample_data" / name for name in names)).meters)
 
 
-def test_the_same_name_in_several_folders(desk: Path) -> None:
-    """The folder goes ahead of the name; what is still the same is numbered."""
+def test_the_same_name_in_several_folders(workdir: Path) -> None:
+    """The folder is put before the name; IDs that are still equal are numbered."""
     for folder in ("a", "b", "x/a", "x/b"):
-        (desk / folder).mkdir(parents=True)
+        (workdir / folder).mkdir(parents=True)
     paths = ["a/m.csv", "b/m.csv", "x/a/m.csv", "x/b-m.csv"]
     for path in paths:
-        written(desk / path, "\n".join(rows(2)))
-    assert ["a-m", "b-m", "a-m-2", "b-m-2"] == [meter.id for meter in started(*paths).meters]
+        written(workdir / path, "\n".join(rows(2)))
+    assert ["a-m", "b-m", "a-m-2", "b-m-2"] == [meter.id for meter in settings_of(*paths).meters]
 
 
 @pytest.mark.parametrize(
@@ -245,19 +245,19 @@ def test_the_same_name_in_several_folders(desk: Path) -> None:
         (".csv", ".csv"),
     ],
 )
-def test_odd_names(desk: Path, name: str, expected: str) -> None:
-    """Whatever a file is called, its meter has an ID and reads this one file."""
-    written(desk / name, OFFICE)
-    written(desk / "gas 1.csv", "not of this meter")
-    (meter,) = started(name).meters
-    assert (expected, (desk / name,)) == (meter.id, meter.files)
+def test_odd_names(workdir: Path, name: str, expected: str) -> None:
+    """A meter has an ID and reads exactly its file, whatever the file's name."""
+    written(workdir / name, OFFICE)
+    written(workdir / "gas 1.csv", "not of this meter")
+    (meter,) = settings_of(name).meters
+    assert (expected, (workdir / name,)) == (meter.id, meter.files)
 
 
-def test_what_cannot_be_guessed_is_left_out(desk: Path) -> None:
-    """Each such file is a line on stderr and exit 3; the INI holds the others and says so."""
-    written(desk / "a.csv", "\n".join(rows(3)))
-    written(desk / "b.csv", "x\n")
-    written(desk / "c\nd.csv", "\n".join(rows(3)))
+def test_a_file_that_cannot_be_guessed_is_left_out(workdir: Path) -> None:
+    """Each such file is a line on stderr (exit 3); the INI has the others and mentions it."""
+    written(workdir / "a.csv", "\n".join(rows(3)))
+    written(workdir / "b.csv", "x\n")
+    written(workdir / "c\nd.csv", "\n".join(rows(3)))
     done = init("a.csv", "b.csv", "none.csv", "c\nd.csv", "--timezone", "UTC")
     assert (3, None) == (done.return_value, done.exception)
     problems = done.stderr.splitlines()
@@ -269,9 +269,9 @@ def test_what_cannot_be_guessed_is_left_out(desk: Path) -> None:
     assert (3, "", 1) == (alone.return_value, alone.stdout, len(alone.stderr.splitlines()))
 
 
-def test_an_ini_is_no_csv(desk: Path) -> None:
-    """An INI in a CSV's place is told apart, and nothing that it holds is shown."""
-    written(desk / "old.ini", "password = hunter2\n")
+def test_an_ini_is_no_csv(workdir: Path) -> None:
+    """An INI given as a CSV is recognized, and none of its content is shown."""
+    written(workdir / "old.ini", "password = hunter2\n")
     assert (
         "old.ini: an INI, not a CSV; --from takes one of the original app\n"
         == init("old.ini").stderr
@@ -279,7 +279,7 @@ def test_an_ini_is_no_csv(desk: Path) -> None:
 
 
 def test_without_files() -> None:
-    """A starter with a placeholder; every option that it shows is one, as it stands there."""
+    """Without files a template is written; every option in it is valid."""
     done = init()
     assert (0, None) == (done.return_value, done.exception)
     text = re.sub(r"(?m)^#(?=[a-z_]+ = )", "", done.stdout)
@@ -290,7 +290,7 @@ def test_without_files() -> None:
 
 
 def test_as_a_user_does_it(workspace: Workspace) -> None:
-    """``swarm init data/*.csv > meters.ini``, then ``swarm check``, and the rehearsal's dry run."""
+    """``swarm init data/*.csv > meters.ini``, ``swarm check`` and a dry run work in sequence."""
     workspace.csv("data/größe.csv", OFFICE)
     made = workspace.run("init", "data/größe.csv", env={"TZ": "UTC", "PYTHONIOENCODING": "ascii"})
     assert 0 == made.code

@@ -1,4 +1,4 @@
-"""What is killed or stopped goes on where it stopped: processes, signals, locks."""
+"""A run that is killed or stopped resumes where it stopped: processes, signals, locks."""
 
 import os
 import signal
@@ -11,17 +11,17 @@ from tests.support.collector import Behaviour, Collector, Reply, Request
 from tests.support.processes import alive, children, command, group_is_gone, until
 from tests.support.workspace import Workspace, ended, packets, rows
 
-# The clock is part of what is tested: a machine that stands still for a moment may break it.
+# The tests depend on time: a machine that pauses for a moment may break one.
 pytestmark = pytest.mark.flaky(reruns=2)
 
 
 def slow(seconds: float = 0.02) -> Collector:
-    """Return a collector that takes its time."""
+    """Return a collector that answers slowly."""
     return Collector(delay=seconds)
 
 
 def stored(collector: Collector, *streams: str) -> int:
-    """Return how many packets a collector holds."""
+    """Return the number of packets that a collector holds for some streams."""
     return sum(len(collector.bodies(stream)) for stream in streams)
 
 
@@ -30,7 +30,7 @@ def stored(collector: Collector, *streams: str) -> int:
 def test_a_signal_ends_the_run_in_order(
     workspace: Workspace, number: signal.Signals, code: int
 ) -> None:
-    """The first signal: no new packets, the report is printed, and the same command goes on."""
+    """After one signal no new packet is sent, the report is printed, and a new run resumes."""
     with slow() as collector:
         meters = {name: workspace.csv(f"{name}.csv", rows(120)) for name in "abc"}
         config = workspace.ini(collector.url, meters, upload={"connections": "2"})
@@ -51,7 +51,7 @@ def test_a_signal_ends_the_run_in_order(
 
 
 def test_a_second_signal_ends_at_once(workspace: Workspace) -> None:
-    """The second signal does not wait for what is in flight; the next run settles it."""
+    """A second signal does not wait for packets in flight; the next run settles them."""
     with slow(5) as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
         process = workspace.start(config)
@@ -92,7 +92,7 @@ def test_a_killed_worker_costs_its_own_streams(workspace: Workspace) -> None:
 
 @pytest.mark.measured
 def test_the_only_worker_is_replaced_for_the_rest(workspace: Workspace) -> None:
-    """With one process, a killed worker still costs only the streams that it had in hand."""
+    """With one process, a killed worker stops only the streams that it was sending."""
     with slow() as collector:
         meters = {f"m{n}": workspace.csv(f"{n}.csv", rows(40)) for n in range(4)}
         config = workspace.ini(collector.url, meters, upload={"connections": "1", "processes": "1"})
@@ -105,7 +105,7 @@ def test_the_only_worker_is_replaced_for_the_rest(workspace: Workspace) -> None:
 
 
 def test_a_killed_parent_takes_its_workers_along(workspace: Workspace) -> None:
-    """Within a second of its parent's death no worker lives, and the next run goes on."""
+    """All workers end within a second of their parent's death, and the next run resumes."""
     with slow() as collector:
         meters = {name: workspace.csv(f"{name}.csv", rows(100)) for name in "ab"}
         config = workspace.ini(collector.url, meters)
@@ -124,7 +124,7 @@ def test_a_killed_parent_takes_its_workers_along(workspace: Workspace) -> None:
 
 
 def test_a_second_run_is_told_at_once(workspace: Workspace) -> None:
-    """Two INIs, one stream, one collector: the second run reports it locked (exit 6)."""
+    """If two INIs have the same stream and collector, the second run reports it locked (exit 6)."""
     with slow() as collector:
         path = workspace.csv("a.csv", rows(150))
         config = workspace.ini(collector.url, {"a": path})
@@ -150,7 +150,7 @@ def test_a_second_run_is_told_at_once(workspace: Workspace) -> None:
 
 
 def test_no_lock_outlives_its_run(workspace: Workspace) -> None:
-    """After kill -9 of the whole group the next run has all streams."""
+    """After kill -9 of the whole process group the next run can lock all streams."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(50))})
         process = workspace.start(config)
@@ -162,7 +162,7 @@ def test_no_lock_outlives_its_run(workspace: Workspace) -> None:
 
 
 def test_a_worker_that_outlives_its_parent_keeps_its_lock(workspace: Workspace) -> None:
-    """As long as a worker of a killed run could still send, its streams are locked."""
+    """While a worker of a killed run can still send, its streams stay locked."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(50))})
         process = workspace.start(config)
@@ -180,7 +180,7 @@ def test_a_worker_that_outlives_its_parent_keeps_its_lock(workspace: Workspace) 
 
 
 def test_the_time_limit_stops_cleanly(workspace: Workspace) -> None:
-    """--max-duration: the run stops in order, exit 5, and the same command goes on."""
+    """With --max-duration the run stops in order (exit 5), and the same command resumes."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(2000))})
         done = workspace.run(config, "--json", "--max-duration", "2s").balanced()
@@ -192,7 +192,7 @@ def test_the_time_limit_stops_cleanly(workspace: Workspace) -> None:
 
 
 def test_a_closed_stdout_loses_nothing(workspace: Workspace, collector: Collector) -> None:
-    """A reader that has gone takes the report with it, not the run."""
+    """If the reader of stdout leaves, the report is lost, but the run completes."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(5))})
     process = workspace.start(config)
     assert process.stdout is not None
@@ -204,7 +204,7 @@ def test_a_closed_stdout_loses_nothing(workspace: Workspace, collector: Collecto
 
 
 def test_a_restart_that_is_interrupted_goes_on_without_the_flag(workspace: Workspace) -> None:
-    """--restart, interrupted: the report says so, and the plain command goes on with all meters."""
+    """The report of an interrupted --restart says to run without it; that run sends the rest."""
     with slow() as collector:
         meters = {"a": workspace.csv("a.csv", rows(60)), "b": workspace.csv("b.csv", rows(3))}
         config = workspace.ini(collector.url, meters, upload={"connections": "1"})
@@ -223,7 +223,7 @@ def test_a_restart_that_is_interrupted_goes_on_without_the_flag(workspace: Works
 
 
 def test_a_file_altered_while_it_is_sent_stops_its_meter(workspace: Workspace) -> None:
-    """Rows appended during a run wait for the next; altered ones stop the meter (exit 3)."""
+    """Rows appended during a run wait for the next; changed rows stop the meter (exit 3)."""
     with slow() as collector:
         lines = rows(150)
         path = workspace.csv("a.csv", lines[:140])
@@ -241,7 +241,7 @@ def test_a_file_altered_while_it_is_sent_stops_its_meter(workspace: Workspace) -
         assert (3, "file changed") == (done.code, done.meters["a"]["problem"]["kind"])
 
 
-def dies_with(
+def kill_at_packet(
     workspace: Workspace, collector: Collector, config: Path, count: int, *, store: bool
 ) -> None:
     """Run until packet ``count`` is in flight, stored or not, and kill the run."""
@@ -269,9 +269,9 @@ def dies_with(
 def test_the_packet_in_flight_when_a_run_died(
     workspace: Workspace, collector: Collector, moment: str
 ) -> None:
-    """Kill -9 with a packet in flight: the next run asks, and neither loses nor repeats it."""
+    """After a kill with a packet in flight, the next run asks for it and sends it at most once."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(8))})
-    dies_with(workspace, collector, config, 4, store=moment == "after the answer")
+    kill_at_packet(workspace, collector, config, 4, store=moment == "after the answer")
     before = len(collector.requests)
     done = workspace.run(config, "--json").balanced()
     assert collector.requests[before].method == "GET"
@@ -284,16 +284,16 @@ def test_the_packet_in_flight_when_a_run_died(
 def test_rows_that_came_ahead_of_the_packet_in_flight(
     workspace: Workspace, collector: Collector, *, is_stored: bool, is_gone: bool
 ) -> None:
-    """It is asked about before any is sent: where it is stored, they are late."""
-    old, new, flying, later = (rows(5)[at] for at in (0, 1, 2, 3))
-    config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", [old, flying])})
-    dies_with(workspace, collector, config, 2, store=is_stored)
+    """The packet in flight is settled before any row is sent; if it was stored, they are late."""
+    old, new, in_flight, later = (rows(5)[at] for at in (0, 1, 2, 3))
+    config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", [old, in_flight])})
+    kill_at_packet(workspace, collector, config, 2, store=is_stored)
     before = len(collector.requests)
-    grown = [old, new, *([] if is_gone else [flying]), later]
+    grown = [old, new, *([] if is_gone else [in_flight]), later]
     workspace.csv("a.csv", grown)
     done = workspace.run(config, "--json").balanced()
     assert "GET" == collector.requests[before].method
-    held = [old, flying, later] if is_stored else grown
+    held = [old, in_flight, later] if is_stored else grown
     assert packets("a", held) == collector.packets("a")
     assert (3 if is_stored else 0, int(is_stored)) == (done.code, done.meters["a"]["late"])
     assert 0 == done.report["totals"]["possible_duplicates"]
@@ -302,22 +302,22 @@ def test_rows_that_came_ahead_of_the_packet_in_flight(
 def test_late_rows_wait_for_the_packet_in_flight(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Also with --late send no row goes out before the fate of an earlier one is known."""
-    first, gap, flying = rows(3)
-    config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", [first, flying])})
-    dies_with(workspace, collector, config, 2, store=True)
+    """Even with --late send, no row is sent before the earlier packet in flight is settled."""
+    first, gap, in_flight = rows(3)
+    config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", [first, in_flight])})
+    kill_at_packet(workspace, collector, config, 2, store=True)
     before = len(collector.requests)
-    workspace.csv("a.csv", [first, gap, flying])
+    workspace.csv("a.csv", [first, gap, in_flight])
     done = workspace.run(config, "--json", "--late", "send").balanced()
     methods = [request.method for request in collector.requests[before:]]
     assert (["GET", "POST"], 0) == (methods[:2], done.code)
-    assert packets("a", [first, flying, gap]) == collector.packets("a")
+    assert packets("a", [first, in_flight, gap]) == collector.packets("a")
     assert (1, 2) == (done.meters["a"]["sent"], done.meters["a"]["resumed"])
     assert 0 == done.report["totals"]["possible_duplicates"]
 
 
 def test_no_password_in_the_process_list(workspace: Workspace) -> None:
-    """Neither the command line nor the environment of a worker shows a password."""
+    """Neither the command line nor the environment of a worker contains a password."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(50))})
         process = workspace.start(config)
@@ -330,7 +330,7 @@ def test_no_password_in_the_process_list(workspace: Workspace) -> None:
 
 
 def test_group_kill_leaves_no_process(workspace: Workspace) -> None:
-    """After any end, no process of the run is left."""
+    """After a run has ended, none of its processes is left."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(10))})
         process = workspace.start(config)

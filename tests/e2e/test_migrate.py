@@ -1,4 +1,4 @@
-"""``swarm init --from``: an INI of the original app in the new form sends the same packets."""
+"""``swarm init --from``: an INI of the original app, converted, sends the same packets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ CHANGES: Sequence[Mapping[str, str | None]] = [
 
 
 def both(folder: Path, ini: str) -> tuple[Settings, Settings, str]:
-    """Return the settings of an INI, and those of its new form, which is in another folder."""
+    """Return the settings of an INI and of the converted one in another folder, and its text."""
     old, new = folder / "old.ini", folder / "new" / "new.ini"
     old.write_text(ini, encoding="utf-8")
     written = migrate(old)
@@ -44,7 +44,7 @@ def both(folder: Path, ini: str) -> tuple[Settings, Settings, str]:
 def test_the_settings_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, str | None], logs: str
 ) -> None:
-    """Collector, user, password, meter, files, rules, log: wherever the new INI stands."""
+    """Collector, user, password, meter, files, rules and log are the same, wherever the INI is."""
     monkeypatch.chdir(tmp_path)
     old, new, _ = both(tmp_path, text(changes, logs))
     (before,), (after,) = old.meters, new.meters
@@ -64,7 +64,7 @@ PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp
 def test_any_password(
     tmp_path_factory: pytest.TempPathFactory, password: str, reference: str
 ) -> None:
-    """Whatever password and reference the original held, the new form holds them."""
+    """Any password and reference of the original INI are preserved."""
     if not password.strip() or not reference.strip():
         return
     changes = {
@@ -77,13 +77,13 @@ def test_any_password(
 
 
 def test_an_environment_goes_by_its_name(tmp_path: Path) -> None:
-    """A URL that swarm knows is written as its environment."""
+    """A URL of a known environment is written as the environment's name."""
     assert "environment = production\n" in both(tmp_path, text())[2]
 
 
 @pytest.mark.parametrize("reference", ["a=b", "#1", ";1"])
 def test_an_id_that_cannot_be_written(tmp_path: Path, reference: str) -> None:
-    """It is refused in one line rather than changed."""
+    """An ID that an INI can't hold is refused in one line and not changed."""
     path = tmp_path / "old.ini"
     path.write_text(text({"ChannelReference": reference}))
     with pytest.raises(SettingsError, match="ChannelReference: an ID with"):
@@ -91,7 +91,7 @@ def test_an_id_that_cannot_be_written(tmp_path: Path, reference: str) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole paths may lead through a folder whose name would break the INI's lines."""
+    """A folder whose name would break the INI's lines is refused."""
     folder = tmp_path / "a\nb"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -100,8 +100,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         migrate(Path("old.ini"))
 
 
-def test_what_is_no_original(workspace: Workspace) -> None:
-    """An INI of swarm's own, a missing one, one with problems: exit 2, and no secret shows."""
+def test_other_inis_are_refused(workspace: Workspace) -> None:
+    """A swarm INI, a missing INI or one with problems gives exit 2, and no secret is shown."""
     own = workspace.ini("production", {"m": "m.csv"})
     broken = workspace.folder / "broken.ini"
     broken.write_text(text({"Password": "hunter2%"}))
@@ -124,7 +124,7 @@ KINDS: Mapping[str, tuple[Mapping[str, str | None], list[str]]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_send_the_same_packets(workspace: Workspace, kind: str) -> None:
-    """Dry runs print the same, and to collectors of their own both send the same, byte for byte."""
+    """Dry runs print the same, and both send the same packets byte for byte."""
     changes, lines = KINDS[kind]
     assert OPTIONS["MinutesShift"] == "15"
     workspace.csv("data.csv", lines)

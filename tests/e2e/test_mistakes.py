@@ -1,4 +1,4 @@
-"""The commonest mistakes of a newcomer: one line each, which tells what to do next."""
+"""Common mistakes of new users: a short message for each, with what to do next."""
 # ruff: noqa: E501 - messages, as they are printed
 
 from pathlib import Path
@@ -16,7 +16,7 @@ _CELLS = (
     "expected 2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
 )
 
-#: Sections that are not as above, and the lines of stderr.
+#: Sections that differ from those above, and the lines on stderr.
 INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "a misspelt option": (
         {"swarm": {**SWARM, "intervall": "15m"}},
@@ -79,7 +79,7 @@ INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     ),
 }
 
-#: The CSV, and the lines of stderr.
+#: The CSV, and the lines on stderr.
 CSVS = {
     "a header": (
         f"time,value\n{GOOD}",
@@ -143,7 +143,7 @@ _INIT = (
     "delimiter, decimal, timestamp_format, columns and skip_rows for it"
 )
 
-#: Arguments, and the last line of stderr.
+#: Arguments, and the last line on stderr.
 ARGUMENTS = {
     "no such INI": (
         ["none.ini"],
@@ -179,7 +179,7 @@ ARGUMENTS = {
 
 
 def test_a_misspelt_file(workspace: Workspace) -> None:
-    """A file beside it whose name is nearly the same is named, but none of another number."""
+    """An existing file with nearly the same name is suggested, but none with another number."""
     csv = "gas-2024-05.csv"
     workspace.csv("gas_2024-05.csv", GOOD)
     workspace.csv("gas-2024-06.csv", GOOD)
@@ -207,7 +207,7 @@ def written(workspace: Workspace, sections: dict[str, dict[str, str]], csv: str 
 
 @pytest.mark.parametrize("name", INIS)
 def test_a_mistake_in_the_ini(workspace: Workspace, name: str) -> None:
-    """Its line, what was found and what is expected."""
+    """The message has the line, what was found and what is expected."""
     sections, expected = INIS[name]
     done = workspace.run(written(workspace, sections, GOOD).name, "--progress", "none")
     assert (2, expected.format(ini="c.ini")) == (done.code, done.err.strip())
@@ -215,7 +215,7 @@ def test_a_mistake_in_the_ini(workspace: Workspace, name: str) -> None:
 
 @pytest.mark.parametrize("name", CSVS)
 def test_a_mistake_in_a_csv(workspace: Workspace, name: str) -> None:
-    """File, line and column; what was found and what is expected."""
+    """The message has file, line and column, what was found and what is expected."""
     csv, expected = CSVS[name]
     done = workspace.run("check", written(workspace, {}, csv).name, "--progress", "none")
     text = expected.format(csv=workspace.folder / "gas.csv", init=_INIT)
@@ -224,7 +224,7 @@ def test_a_mistake_in_a_csv(workspace: Workspace, name: str) -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_mistake_on_the_command_line(workspace: Workspace, name: str) -> None:
-    """What was typed, and what is likely to be meant."""
+    """The message has what was typed, and what was probably meant."""
     arguments, expected = ARGUMENTS[name]
     written(workspace, {}, GOOD)
     done = workspace.run(*arguments)
@@ -246,7 +246,7 @@ def test_a_mistake_on_the_command_line(workspace: Workspace, name: str) -> None:
 def test_a_mistake_that_the_collector_tells(
     workspace: Workspace, reply: Reply, code: int, expected: str
 ) -> None:
-    """What it does not accept, in words."""
+    """The message says what the collector did not accept."""
     with Collector(lambda request, _: reply if request.method == "POST" else None) as collector:
         swarm = {"url": collector.url, "timezone": "UTC", "state": str(workspace.state)}
         done = workspace.run(written(workspace, {"swarm": swarm}, GOOD).name, "--progress", "none")

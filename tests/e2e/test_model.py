@@ -1,7 +1,7 @@
-"""Faults and kills in any order: the collector always holds a prefix of the stream, in order, once.
+"""Faults and kills in any order: the collector always holds a prefix of the stream, each row once.
 
-Each run is a forked process that sends with the real engine over real sockets and files, and that
-may be killed before a packet is sent, or after its answer and before its record.
+Each run is a forked process that sends with the real engine over real sockets and files. It may be
+killed before a packet is sent, or after its answer and before its record.
 """
 
 import os
@@ -62,7 +62,7 @@ ENGINES: tuple[Engine, ...] = ("curl", "requests")
 
 
 class Delivery(RuleBasedStateMachine):
-    """A file that grows, runs that fail and die, and a collector that misbehaves."""
+    """A growing file, runs that fail and are killed, and a collector with faults."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Delivery(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Begin with some rows."""
+        """Start with some rows."""
         self.grow(3)
 
     @rule(more=st.integers(1, 8))
@@ -84,26 +84,26 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(
         faults=st.lists(st.sampled_from(FAULTS), max_size=12),
-        dies_at=st.none() | st.integers(0, 20),
+        kill_at=st.none() | st.integers(0, 20),
         engine=st.sampled_from(ENGINES),
     )
-    def send(self, faults: list[Behaviour | None], dies_at: int | None, engine: Engine) -> None:
-        """Send, through faults; maybe die at the n-th moment at which that could hurt."""
+    def send(self, faults: list[Behaviour | None], kill_at: int | None, engine: Engine) -> None:
+        """Send in spite of faults; maybe die at the n-th moment at which that could do harm."""
         self.collector.script = faults
         pid = os.fork()
         if not pid:
-            _sending(self.task(), engine, dies_at)
+            _send_and_exit(self.task(), engine, kill_at)
         os.waitpid(pid, 0)
 
     @invariant()
     def holds_a_prefix(self) -> None:
-        """See that the collector holds the first rows, each once, in order."""
+        """Check that the collector holds the first rows, each once, in order."""
         stored = self.collector.packets("m")
         assert packets("m", rows(self.length))[: len(stored)] == stored
         assert self.collector.max_in_flight("m") <= 1
 
     def teardown(self) -> None:
-        """Run to the end: every row has arrived."""
+        """Run until everything is sent: every row has arrived."""
         if self.length:
             for _ in range(3):
                 self.send([], None, "curl")
@@ -121,27 +121,29 @@ class Delivery(RuleBasedStateMachine):
         return Task(meter, found, options, self.collector.url, "c", state, Access("u", "p"), 0)
 
 
-def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
-    """Send a stream in this process, and end it."""
+def _send_and_exit(task: Task, engine: Engine, kill_at: int | None) -> None:
+    """Send a stream in this forked process, then kill it."""
     moments = 0
-    # A fork of a process with threads may hang, in a lock that one of them held: a kill, too.
+    # The fork of a process with threads may hang in a lock that a thread held: kill it then.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_LONGEST)
 
-    def mortal(action: Callable[..., object], *, dies_before: bool) -> Callable[..., object]:
+    def killable(action: Callable[..., object], *, kills_before: bool) -> Callable[..., object]:
         def acted(*arguments: object, **options: object) -> object:
             nonlocal moments
             moments += 1
-            if dies_before and moments - 1 == dies_at:
-                _die()
+            if kills_before and moments - 1 == kill_at:
+                _kill_self()
             return action(*arguments, **options)
 
         return acted
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(retry, "backoff", lambda attempt: 0.001)
-        patched.setattr(Ledger, "mark_in_flight", mortal(Ledger.mark_in_flight, dies_before=True))
-        patched.setattr(Ledger, "record", mortal(Ledger.record, dies_before=True))
+        patched.setattr(
+            Ledger, "mark_in_flight", killable(Ledger.mark_in_flight, kills_before=True)
+        )
+        patched.setattr(Ledger, "record", killable(Ledger.record, kills_before=True))
         context = WorkerContext(
             WorkerConfig(SharedState.create(1), 1, Upload(transport=engine)),
             lambda _: None,
@@ -149,11 +151,11 @@ def _sending(task: Task, engine: Engine, dies_at: int | None) -> None:
         )
         context.slots.expect()
         in_job(context.scheduler, deliver, task, context)
-    _die()
+    _kill_self()
 
 
-def _die() -> None:
-    """End this process as kill -9 does."""
+def _kill_self() -> None:
+    """Kill this process as kill -9 does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

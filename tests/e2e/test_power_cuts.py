@@ -1,4 +1,4 @@
-"""Power cuts of real runs: what was not synced is lost; the next run settles it by one question."""
+"""Power cuts of real runs: data not synced is lost; the next run settles it with one request."""
 
 import os
 import random
@@ -28,7 +28,7 @@ _ROOT = str(Path(__file__).parents[2])
 
 
 class Machine:
-    """Runs the command, and cuts the power; after that it is another boot."""
+    """Runs the command and simulates power cuts; each cut changes the boot ID."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -46,17 +46,17 @@ class Machine:
         )
 
     def run(self, config: Path, *arguments: str) -> Finished:
-        """Run the command to its end."""
+        """Run the command until it ends."""
         line = [sys.executable, "-m", "swarm", str(config), "--json", *arguments]
         return ended(self._start(line)).balanced()
 
     def cut(self, config: Path, collector: Collector, posts: int, *arguments: str) -> None:
-        """Run the command, and cut the power once so many packets are stored by this run.
+        """Run the command, and cut the power once it has stored ``posts`` more packets.
 
-        Of what was not synced nothing is left.
+        All data that was not synced is lost.
         """
         log = self.workspace.folder / "calls"
-        before = powercut.held(self.workspace.state)
+        before = powercut.contents(self.workspace.state)
         target = len(collector.bodies("m")) + posts
         line = [sys.executable, "-m", "swarm", str(config), *arguments]
         process = self._start(powercut.recorded(line, log))
@@ -73,7 +73,7 @@ class Machine:
 
 
 class _Nothing(random.Random):
-    """A chance by which nothing is left that was not synced."""
+    """A random generator by which all data that was not synced is lost."""
 
     def random(self) -> float:
         return 1.0
@@ -98,14 +98,14 @@ def ini(workspace: Workspace, collector: Collector, lines: list[str], **upload: 
 
 
 def since(row: int) -> str:
-    """Return the local time of a row, as an option has it."""
+    """Return the local time of a row in the form of an option."""
     return LINES[row].partition(",")[0].replace(" ", "T")
 
 
 def test_rows_that_the_cut_run_lacked_are_not_taken_for_sent(
     workspace: Workspace, collector: Collector, machine: Machine
 ) -> None:
-    """Older rows that its file did not have are late afterwards, as after a kill."""
+    """Older rows that the file did not have before the cut are late afterwards, as after a kill."""
     collector.delay = 0.005
     machine.cut(ini(workspace, collector, LINES[20:]), collector, 15)
     config = ini(workspace, collector, LINES)
@@ -120,7 +120,7 @@ def test_rows_that_the_cut_run_lacked_are_not_taken_for_sent(
 def test_rows_outside_of_the_cut_runs_window_are_not_taken_for_sent(
     workspace: Workspace, collector: Collector, machine: Machine
 ) -> None:
-    """What `--since` left out was never meant to be sent."""
+    """Rows that `--since` left out do not count as sent."""
     collector.delay = 0.005
     config = ini(workspace, collector, LINES)
     machine.cut(config, collector, 15, "--since", since(20))
@@ -132,14 +132,14 @@ def test_rows_outside_of_the_cut_runs_window_are_not_taken_for_sent(
 def test_the_question_is_put_whatever_the_next_run_sends(
     workspace: Workspace, collector: Collector, machine: Machine, arguments: tuple[str, ...]
 ) -> None:
-    """Rows that were stored are not sent again, by this run or the one after it."""
+    """Rows that were stored are not sent again, by this run or the next."""
     collector.delay = 0.005
     config = ini(workspace, collector, LINES)
     machine.cut(config, collector, 25)
     stored = len(collector.bodies("m"))
     done = machine.run(config, *arguments)
     assert done.meters["m"]["possible_duplicates"] == 0
-    # A row behind those that were sent, first of all, makes those between late.
+    # If a row after those that were sent is sent first, the rows between are late.
     assert machine.run(config, "--late", "send").code == 0
     times = [packet["tsISO8601"] for packet in collector.packets("m")]
     assert (len(LINES), stored) == (len(set(times)), len(set(times[:stored])))
@@ -149,7 +149,7 @@ def test_the_question_is_put_whatever_the_next_run_sends(
 def test_the_cut_takes_rows_of_the_file_as_well(
     workspace: Workspace, collector: Collector, machine: Machine
 ) -> None:
-    """What was sent is known without the file, and is not sent again once that has grown anew."""
+    """The sent rows are known without the file; when it grows again, they are not sent again."""
     collector.delay = 0.005
     machine.cut(ini(workspace, collector, LINES), collector, 25)
     assert machine.run(ini(workspace, collector, LINES[:10])).code == 0
@@ -158,7 +158,7 @@ def test_the_cut_takes_rows_of_the_file_as_well(
 
 
 def test_each_row_in_doubt_counts(workspace: Workspace, machine: Machine) -> None:
-    """Another source has sent a newer packet: what is sent again counts row by row."""
+    """If another source sent a newer packet, each row that is sent again is counted."""
     live = Reply(200, b'{"id":"m","tsISO8601":"2030-01-01T00:00:00.000+00:00","value":1}')
     has_live_data = False
 
@@ -178,7 +178,7 @@ def test_each_row_in_doubt_counts(workspace: Workspace, machine: Machine) -> Non
 
 
 def refusing(number: int) -> Callable[[Request, Collector], Behaviour | None]:
-    """Return a script that refuses one row for good."""
+    """Return a script that permanently refuses one row."""
     value = LINES[number].partition(",")[2].encode()
 
     def script(request: Request, _: Collector) -> Behaviour | None:
@@ -191,7 +191,7 @@ def refusing(number: int) -> Callable[[Request, Collector], Behaviour | None]:
 def test_a_rejected_row_is_not_taken_for_acknowledged(
     workspace: Workspace, machine: Machine
 ) -> None:
-    """Its record is on the disk as soon as its line in the rejects file."""
+    """Its record is on the disk before its line is in the rejects file."""
     with Collector(refusing(5), delay=0.005) as collector:
         config = ini(workspace, collector, LINES, on_reject="skip")
         machine.cut(config, collector, 20)

@@ -32,7 +32,7 @@ def held(workspace: Workspace) -> list[str]:
 
 @pytest.mark.measured
 def test_a_rehearsal_says_what_it_holds_and_where(workspace: Workspace) -> None:
-    """The sandbox takes every row; the second run says plainly that there is nothing new."""
+    """The sandbox stores every row; a second run reports that there is nothing new."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(12))})
     first = workspace.run(config)
     store = workspace.state / "sandbox" / "packets.sqlite"
@@ -44,7 +44,7 @@ def test_a_rehearsal_says_what_it_holds_and_where(workspace: Workspace) -> None:
 
 
 def test_a_rehearsal_can_be_begun_anew(workspace: Workspace) -> None:
-    """--restart on the sandbox is taken, although its rows are not newer."""
+    """The sandbox accepts --restart, although the rows are not newer."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(5))})
     assert workspace.run(config).code == 0
     again = workspace.run(config, "--restart", "--json").balanced()
@@ -52,7 +52,7 @@ def test_a_rehearsal_can_be_begun_anew(workspace: Workspace) -> None:
 
 
 def test_a_rehearsal_begun_anew_and_interrupted_goes_on(workspace: Workspace) -> None:
-    """The store forgets the chosen stream with its checkpoint: the plain command does the rest."""
+    """The store deletes the chosen stream with its checkpoint; a plain run then sends the rest."""
     lines = rows(150)
     meters = {name: workspace.csv(f"{name}.csv", lines) for name in "ab"}
     config = workspace.ini("sandbox", meters)
@@ -70,13 +70,13 @@ def test_a_rehearsal_begun_anew_and_interrupted_goes_on(workspace: Workspace) ->
 def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ahead of the store's turn the checkpoint is gone: no row seems sent that the store lacks."""
+    """The checkpoint is deleted first, so that no row counts as sent that the store lacks."""
     lines = rows(5)
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", lines)})
     assert workspace.run(config).code == 0
 
     class Killed(BaseException):
-        """The end of the process."""
+        """Raised where the process is killed."""
 
     def killed(*_: object) -> None:
         raise Killed
@@ -92,7 +92,7 @@ def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
 
 
 def test_a_rehearsal_takes_late_rows(workspace: Workspace) -> None:
-    """--late send is rehearsed, too."""
+    """The sandbox accepts late rows with --late send."""
     lines = rows(5)
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", lines[1:])})
     assert workspace.run(config).code == 0
@@ -102,7 +102,7 @@ def test_a_rehearsal_takes_late_rows(workspace: Workspace) -> None:
 
 
 def test_an_interrupted_rehearsal_goes_on(workspace: Workspace) -> None:
-    """Ctrl-C in the middle, to the whole group as a terminal sends it; then the rest."""
+    """After Ctrl-C, sent to the whole group as a terminal does, the next run sends the rest."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(4000))})
     process = workspace.start(config, "--json")
     store = workspace.state / "sandbox" / "packets.sqlite-wal"
@@ -118,7 +118,7 @@ def test_an_interrupted_rehearsal_goes_on(workspace: Workspace) -> None:
 
 
 def test_a_sandbox_that_is_killed_costs_no_report(workspace: Workspace) -> None:
-    """The run ends at once, as one that is interrupted, and says that the sandbox has ended."""
+    """The run ends soon, as if interrupted, and reports that the sandbox has ended."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(4000))})
     process = workspace.start(config, "--rate-limit", "500")
     store = workspace.state / "sandbox" / "packets.sqlite-wal"
@@ -134,7 +134,7 @@ def test_a_sandbox_that_is_killed_costs_no_report(workspace: Workspace) -> None:
 
 
 def sandbox_of(pid: int) -> int:
-    """Return the sandbox that a process has started."""
+    """Return the PID of the sandbox that a process has started."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     (found,) = [child for child in map(int, text.split()) if b"swarm.sandbox" in command(child)]
     return found
@@ -155,7 +155,7 @@ def test_swarm_sandbox_runs_in_the_foreground(workspace: Workspace, tmp_path: Pa
 
 
 def test_a_wrong_password_can_be_rehearsed(workspace: Workspace) -> None:
-    """With ``--user`` the sandbox takes that user with the variable's password, and no other."""
+    """With ``--user`` the sandbox accepts only that user with the variable's password."""
     options = ("--port", "0", "--store", workspace.folder / "s.sqlite", "--user", USER)
     server = workspace.start("sandbox", *options, env={"SWARM_SANDBOX_PASSWORD": PASSWORD})
     assert server.stderr is not None
@@ -174,7 +174,7 @@ def test_a_wrong_password_can_be_rehearsed(workspace: Workspace) -> None:
 
 
 def test_the_sandbox_without_its_users_password(workspace: Workspace) -> None:
-    """One line names the variable, and the option for another one."""
+    """One line names the variable, and the option for another variable."""
     done = workspace.run("sandbox", "--port", "0", "--user", "acme", "--password-env", "NOWHERE")
     assert done.code == 2
     assert "variable NOWHERE is not set" in done.err
@@ -186,7 +186,7 @@ def test_the_sandbox_without_its_users_password(workspace: Workspace) -> None:
 def test_without_its_extra_the_sandbox_says_what_to_install(
     workspace: Workspace, extra: str
 ) -> None:
-    """No sandbox extra: one line, exit code 2."""
+    """Without the sandbox extra there is one line, and exit code 2."""
     env = workspace.first(f"import sys\nsys.modules[{extra!r}] = None\n")
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(4))})
     done = workspace.run(config, env=env)
@@ -194,7 +194,7 @@ def test_without_its_extra_the_sandbox_says_what_to_install(
 
 
 def test_without_pycurl_requests_does_the_work(workspace: Workspace, collector: Collector) -> None:
-    """No fast extra: ``auto`` takes requests; ``curl`` says what to install."""
+    """Without the fast extra, ``auto`` uses requests, and ``curl`` says what to install."""
     env = workspace.first("import sys\nsys.modules['pycurl'] = None\n")
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(4))})
     assert workspace.run(config, env=env).code == 0

@@ -1,4 +1,4 @@
-"""Every sample is sent through to a collector, and its packets compared with a plain reading."""
+"""Every sample is sent to a collector, and the packets are compared with an independent reading."""
 
 import csv
 import json
@@ -31,19 +31,19 @@ def registers(cells: list[str]) -> dict[str, Decimal]:
 
 
 def slot(cells: list[str]) -> dict[str, Decimal]:
-    """Make power (W) of the energy (Wh) of a quarter of an hour."""
+    """Convert the energy (Wh) of a quarter of an hour to power (W)."""
     return {"aP_1": Decimal(cells[0]) * 4, "pC_1": Decimal(cells[0])}
 
 
 def office(cells: list[str]) -> dict[str, Decimal]:
-    """Read kW and kWh with a decimal comma, and leave a column out."""
+    """Read kW and kWh with a decimal comma, and skip a column."""
     power, energy, _ = (cell.replace(",", ".") for cell in cells)
     return {"aP_1": Decimal(power) * 1000, "pC_1": Decimal(energy) * 1000}
 
 
 @dataclass(frozen=True)
 class Plain:
-    """How a meter is read plainly, apart from swarm."""
+    """An independent reading of a meter's files, without swarm."""
 
     files: tuple[str, ...]
     cells: Callable[[list[str]], dict[str, Decimal]] = single
@@ -55,7 +55,7 @@ class Plain:
     header: int = 0
 
     def rows(self) -> list[tuple[datetime, list[str]]]:
-        """Return instants and cells; a time that stands twice is the second hour's."""
+        """Return instants and cells; a repeated time is in the second hour."""
         found: list[tuple[datetime, list[str]]] = []
         before = None
         for name in self.files:
@@ -68,7 +68,7 @@ class Plain:
         return found
 
     def packets(self, stream: str) -> list[dict[str, object]]:
-        """Return the packets that the meter has to make."""
+        """Return the packets that swarm must send for the meter."""
         rows = self.rows()
         shift = timedelta(minutes=self.shift)
         moved = [((when.astimezone(ZoneInfo("UTC")) + shift), cells) for when, cells in rows]
@@ -87,7 +87,7 @@ class Plain:
 
 
 COLD_ROOM = ("cold-room-kwh-2024-05.csv", "cold-room-kwh-2024-06.csv")
-#: The rows of the two long files that are sent here: from October 2016 to April 2017.
+#: The rows of the two long files that are sent here: October 2016 to April 2017.
 YEAR = slice(8000, 12_000)
 CHICAGO = "America/Chicago"
 SAMPLES = {
@@ -122,21 +122,23 @@ SAMPLES = {
 
 
 def test_every_sample_is_tested() -> None:
-    """No sample is left out of this module."""
+    """Every sample has an entry in this module."""
     assert {path.name for path in (ROOT / "sample_configs").glob("*.ini")} == set(SAMPLES)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_goes_through(workspace: Workspace, collector: Collector, name: str) -> None:
-    """The sample as it stands, but for its collector: the packets are those of a plain reading."""
+    """A sample with another collector sends the packets of the independent reading."""
     for folder in ("sample_configs", "sample_data"):
         shutil.copytree(ROOT / folder, workspace.folder / folder)
     for path in (workspace.folder / "sample_data").glob("il-*.csv"):
         path.write_text("".join(path.read_text().splitlines(keepends=True)[YEAR]))
     config = workspace.folder / "sample_configs" / name
     text = config.read_text()
-    for place in ("environment = sandbox", "environment = production", "environment = demo"):
-        text = text.replace(f"\n{place}\n", f"\nurl = {collector.url}\nstate = {workspace.state}\n")
+    for setting in ("environment = sandbox", "environment = production", "environment = demo"):
+        text = text.replace(
+            f"\n{setting}\n", f"\nurl = {collector.url}\nstate = {workspace.state}\n"
+        )
     text = text.replace("rate_limit = 200\n", "")
     config.write_text(
         text.replace("http://localhost:8080/measurements/v2/unifiedjson/", collector.url)
@@ -153,7 +155,7 @@ def test_a_sample_goes_through(workspace: Workspace, collector: Collector, name:
 
 
 def test_the_quick_start_as_it_stands(workspace: Workspace) -> None:
-    """The README's run, of one year: without a warning, on the sandbox, from another folder."""
+    """The README's run, of one month, has no warning and can be repeated."""
     config = ROOT / "sample_configs" / "quickstart.ini"
     arguments = (config, "--progress", "none", "--since", "2016-03-01", "--until", "2016-04-01")
     done = workspace.run(*arguments)

@@ -1,4 +1,4 @@
-"""The state folder: whose it is, who can write to it, and what if it goes while a run goes on."""
+"""The state folder: its owner and mode, links in it, and its loss during a run."""
 
 import os
 import shutil
@@ -25,23 +25,23 @@ AS_ROOT = pytest.mark.skipif(
 
 
 def slow() -> Collector:
-    """Return a collector that takes its time."""
+    """Return a collector that answers slowly."""
     return Collector(delay=0.01)
 
 
 def given_away(*paths: Path) -> None:
-    """Make files and folders, not what links point to, another user's."""
+    """Change the owner of files, folders and links, but not of the targets of links."""
     for path in paths:
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 def collector_folder(workspace: Workspace, kind: str) -> Path:
-    """Return the one folder below a kind of state that a run has made."""
+    """Return the only folder of a kind of state that a run has created."""
     (folder,) = (workspace.state / kind).iterdir()
     return folder
 
 
-# Removed or replaced while a run goes on
+# Removed or replaced during a run
 
 
 def removed(workspace: Workspace) -> None:
@@ -55,18 +55,18 @@ def moved(workspace: Workspace) -> None:
 
 
 def replaced(workspace: Workspace) -> None:
-    """Put an empty state folder in the place of the one in use."""
+    """Replace the state folder in use by an empty one."""
     moved(workspace)
     workspace.state.mkdir(mode=0o700)
 
 
 def without_locks(workspace: Workspace) -> None:
-    """Remove the locks alone."""
+    """Remove only the locks."""
     shutil.rmtree(workspace.state / "locks")
 
 
 def without_the_senders_lock(workspace: Workspace) -> None:
-    """Remove the file alone in which workers lock streams."""
+    """Remove only the file in which workers lock streams."""
     (collector_folder(workspace, "locks") / "senders.lock").unlink()
 
 
@@ -76,7 +76,7 @@ def without_the_senders_lock(workspace: Workspace) -> None:
 def test_a_run_ends_when_its_state_is_gone(
     workspace: Workspace, vanish: Callable[[Workspace], None]
 ) -> None:
-    """Nothing more is sent, the exit code is 7, and each line of words says why."""
+    """Nothing more is sent, the exit code is 7, and a message says why."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3000))})
         process = workspace.start(config, "--json")
@@ -95,7 +95,7 @@ def test_a_run_ends_when_its_state_is_gone(
 def test_a_run_goes_on_once_its_state_is_back(
     workspace: Workspace, vanish: Callable[[Workspace], None]
 ) -> None:
-    """What was sent until the run ended is recorded in the folder that was moved."""
+    """Rows sent before the run ended are recorded in the folder that was moved."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(300))})
         process = workspace.start(config)
@@ -113,7 +113,7 @@ def test_a_run_goes_on_once_its_state_is_back(
 def test_no_second_run_sends_at_the_same_time(
     workspace: Workspace, vanish: Callable[[Workspace], None]
 ) -> None:
-    """A second run that adopts what was sent meets no row of the first any more."""
+    """A second run that adopts what was sent does not overlap with the first."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(500))})
         process = workspace.start(config)
@@ -126,7 +126,7 @@ def test_no_second_run_sends_at_the_same_time(
 
 
 def test_a_stopped_parent_is_no_reason_to_go_on(workspace: Workspace) -> None:
-    """A worker whose parent waits, for a terminal say, finds for itself that the locks are gone."""
+    """A worker whose parent is stopped notices on its own that the locks are gone."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3000))})
         process = workspace.start(config, "--json")
@@ -149,7 +149,7 @@ def test_a_stopped_parent_is_no_reason_to_go_on(workspace: Workspace) -> None:
 
 
 def test_a_run_that_had_all_sent_says_so_too(workspace: Workspace) -> None:
-    """The last packet was on its way when the folder went: its record is gone with it."""
+    """If the folder is removed with the last packet in flight, the run also ends with exit 7."""
 
     def slowly(request: Request, _: Collector) -> Behaviour | None:
         return Reply(delay=2.0) if request.method == "POST" else None
@@ -164,7 +164,7 @@ def test_a_run_that_had_all_sent_says_so_too(workspace: Workspace) -> None:
 
 
 def test_a_state_folder_that_moves_behind_a_link_stays(workspace: Workspace) -> None:
-    """Moved to a larger disk, with a link in its place, it is the folder that it was."""
+    """A folder that was moved and replaced by a link to it is still the same folder."""
     with slow() as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(200))})
         process = workspace.start(config)
@@ -179,22 +179,22 @@ def test_a_state_folder_that_moves_behind_a_link_stays(workspace: Workspace) -> 
         assert packets("a", rows(200)) == collector.packets("a")
 
 
-# Whose it is
+# Owner and mode
 
 
 @AS_ROOT
 @pytest.mark.parametrize("command", ["upload", "status"])
 @pytest.mark.parametrize(
-    "place", [".", "checkpoints", "locks", "rejects", "checkpoints/C", "locks/C", "sandbox"]
+    "subfolder", [".", "checkpoints", "locks", "rejects", "checkpoints/C", "locks/C", "sandbox"]
 )
 def test_a_folder_of_another_user_is_refused(
-    workspace: Workspace, collector: Collector, command: str, place: str
+    workspace: Workspace, collector: Collector, command: str, subfolder: str
 ) -> None:
-    """Another user's folder decides nothing, and nothing in it is written to."""
+    """Another user's folder is not used, and nothing is written to it."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     assert workspace.run(config).code == 0
     name = collector_folder(workspace, "checkpoints").name
-    folder = workspace.state / place.replace("C", name)
+    folder = workspace.state / subfolder.replace("C", name)
     folder.mkdir(exist_ok=True)
     given_away(folder)
     before = len(collector.requests)
@@ -207,7 +207,7 @@ def test_a_folder_of_another_user_is_refused(
 
 @AS_ROOT
 def test_a_folder_of_roots_is_taken() -> None:
-    """What root has made for a user is as good as the user's own."""
+    """A folder that root has created for a user is accepted."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -219,13 +219,13 @@ def test_a_folder_of_roots_is_taken() -> None:
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
-@pytest.mark.parametrize("place", [".", "checkpoints"])
+@pytest.mark.parametrize("subfolder", [".", "checkpoints"])
 def test_a_folder_that_everybody_can_write_to_is_refused(
-    workspace: Workspace, collector: Collector, mode: int, place: str
+    workspace: Workspace, collector: Collector, mode: int, subfolder: str
 ) -> None:
-    """Everybody could change what counts as sent, sticky bit or not."""
+    """A folder that everybody can change is refused, with the sticky bit or without it."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
-    folder = workspace.state / place
+    folder = workspace.state / subfolder
     folder.mkdir(parents=True)
     folder.chmod(mode)
     done = workspace.run(config)
@@ -240,7 +240,7 @@ def test_a_folder_that_everybody_can_write_to_is_refused(
 def test_a_group_that_can_write_gets_a_warning(
     workspace: Workspace, collector: Collector, command: str
 ) -> None:
-    """One line, however many of the folders it is about; the run goes on."""
+    """One line is printed for all such folders; the run continues."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     (workspace.state / "checkpoints").mkdir(parents=True)
     workspace.state.chmod(0o770)
@@ -257,7 +257,7 @@ def test_a_group_that_can_write_gets_a_warning(
 
 
 def link(path: Path, target: Path) -> None:
-    """Put a link in a path's place."""
+    """Replace a path by a link."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.is_dir():
         shutil.rmtree(path)
@@ -269,7 +269,7 @@ def link(path: Path, target: Path) -> None:
 def test_a_link_in_the_place_of_a_folder_is_refused(
     workspace: Workspace, collector: Collector, kind: str
 ) -> None:
-    """A folder of swarm's is no link, also to a folder of this user's."""
+    """A link that replaces one of swarm's folders is refused, even if its target is the user's."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     own = workspace.folder / "own"
     own.mkdir()
@@ -284,7 +284,7 @@ def test_a_link_in_the_place_of_a_folder_is_refused(
 def test_a_link_in_the_place_of_a_collectors_folder_is_refused(
     workspace: Workspace, collector: Collector, kind: str
 ) -> None:
-    """So is the folder of a collector."""
+    """A link that replaces a collector's folder is refused too."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     assert workspace.run(config).code == 0
     own = workspace.folder / "own"
@@ -300,7 +300,7 @@ def test_a_link_in_the_place_of_a_collectors_folder_is_refused(
 def test_a_link_in_the_place_of_a_lock_is_refused(
     workspace: Workspace, collector: Collector, name: str
 ) -> None:
-    """A lock on another file would keep nobody off."""
+    """A lock on another file would protect nothing."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     assert workspace.run(config).code == 0
     victim = workspace.folder / "victim"
@@ -316,7 +316,7 @@ def test_a_link_in_the_place_of_a_lock_is_refused(
 def test_a_link_in_the_place_of_a_rejects_file_is_refused(
     workspace: Workspace, name: str, *, exists: bool
 ) -> None:
-    """Neither rows nor reasons are appended to the file that it leads to."""
+    """Neither rows nor reasons are appended to the target of the link."""
     with Collector(
         lambda request, _: Reply(400) if request.method == "POST" else None
     ) as collector:
@@ -334,7 +334,7 @@ def test_a_link_in_the_place_of_a_rejects_file_is_refused(
 
 
 def test_the_state_folder_itself_may_be_a_link(workspace: Workspace, collector: Collector) -> None:
-    """Where the disk is larger, its owner decides."""
+    """The owner may put the state folder on another disk."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     (workspace.folder / "large").mkdir(mode=0o700)
     workspace.state.symlink_to(workspace.folder / "large")
@@ -348,7 +348,7 @@ def test_the_state_folder_itself_may_be_a_link(workspace: Workspace, collector: 
 def test_another_users_link_to_the_state_folder_is_refused(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """In a folder for all, anybody can lead root to any folder of root's."""
+    """In a shared folder, another user could direct root to any folder of root's."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     own = workspace.folder / "own"
     own.mkdir()
@@ -360,7 +360,7 @@ def test_another_users_link_to_the_state_folder_is_refused(
 
 
 def test_the_sandboxs_store_is_no_link(workspace: Workspace) -> None:
-    """SQLite would follow it, and write to what it leads to."""
+    """SQLite would follow a link, and write to its target."""
     config = workspace.ini("sandbox", {"a": workspace.csv("a.csv", rows(3))})
     victim = workspace.folder / "victim"
     link(workspace.state / "sandbox" / "packets.sqlite", victim)
@@ -371,8 +371,8 @@ def test_the_sandboxs_store_is_no_link(workspace: Workspace) -> None:
     assert workspace.run(config).code == 7
 
 
-def test_what_a_rehearsal_leaves_is_for_its_user_alone(workspace: Workspace) -> None:
-    """The store holds the same readings as the platform: others need not read them."""
+def test_files_of_a_rehearsal_are_private(workspace: Workspace) -> None:
+    """The store holds the same readings as the platform: only its user may read it."""
     config = workspace.ini("sandbox", {"a": workspace.csv("a.csv", rows(3))})
     assert workspace.run(config, env={"PYTHONDONTWRITEBYTECODE": "1"}).code == 0
     for path in workspace.state.rglob("*"):
@@ -380,11 +380,11 @@ def test_what_a_rehearsal_leaves_is_for_its_user_alone(workspace: Workspace) -> 
         assert (path, expected) == (path, stat.S_IMODE(path.stat().st_mode))
 
 
-# Files of swarm's own
+# Functions for private files
 
 
 def test_a_private_file_is_for_its_user_alone(tmp_path: Path) -> None:
-    """What is made is closed to others; what is there is opened as it is."""
+    """A new file is closed to others; an existing one is opened as it is."""
     path = tmp_path / "file"
     os.close(files.open_private(path, os.O_RDWR | os.O_CREAT))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -412,10 +412,10 @@ def pipe(path: Path) -> None:
         (lambda path: path.symlink_to("target"), "is a link"),
     ],
 )
-def test_what_is_no_file_is_refused(
+def test_an_irregular_file_is_refused(
     tmp_path: Path, flags: int, make: Callable[[Path], None], words: str
 ) -> None:
-    """Nor is a pipe waited for."""
+    """A path that is not a regular file is refused, without waiting for a pipe."""
     path = tmp_path / "file"
     (tmp_path / "target").write_text("untouched")
     make(path)
@@ -426,7 +426,7 @@ def test_what_is_no_file_is_refused(
 
 @AS_ROOT
 def test_another_users_file_is_refused(tmp_path: Path) -> None:
-    """It may hold anything, and its owner may still change it."""
+    """Another user's file may contain anything, and its owner can still change it."""
     path = tmp_path / "file"
     path.write_text("planted")
     given_away(path)
@@ -435,7 +435,7 @@ def test_another_users_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_name_is_refused_where_a_group_can_make_one(tmp_path: Path) -> None:
-    """A backup that is made of hard links is nothing to worry about in a folder of our own."""
+    """A hard link, as of a backup, is accepted in a folder that only the user can write to."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
     path = folder / "file"
@@ -448,7 +448,7 @@ def test_a_second_name_is_refused_where_a_group_can_make_one(tmp_path: Path) -> 
 
 
 def test_a_fresh_file_takes_a_name_over(tmp_path: Path) -> None:
-    """What has the name, a link too, goes; what a link leads to stays."""
+    """An existing file or link of that name is removed; the target of the link stays."""
     (tmp_path / "target").write_text("untouched")
     path = tmp_path / "file"
     path.symlink_to("target")
@@ -462,7 +462,7 @@ def test_a_fresh_file_takes_a_name_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["kept", "removed", "moved", "replaced", "linked", "folder gone"])
 def test_whether_a_file_is_still_there(tmp_path: Path, how: str) -> None:
-    """A file is there while its path names it, and it alone."""
+    """A file is still there while its path names it, and not through a link."""
     folder = tmp_path / "folder"
     folder.mkdir()
     path = folder / "file"
@@ -483,7 +483,7 @@ def test_whether_a_file_is_still_there(tmp_path: Path, how: str) -> None:
 
 
 def test_a_checkpoint_that_is_removed_ends_its_stream(workspace: Workspace) -> None:
-    """What records the rows is gone, with the locks still there: exit 7, and no second ledger."""
+    """If only the checkpoints are removed, the run ends with exit 7, and makes no new ledger."""
 
     def script(request: Request, _: Collector) -> Behaviour | None:
         if request.method == "POST" and b'"value":30.05}' in request.body:

@@ -1,4 +1,4 @@
-"""``swarm status``: what it tells, and from end to end: real processes, sockets, files."""
+"""``swarm status``: its output, and the command with real processes, sockets, files."""
 
 import json
 import os
@@ -27,16 +27,16 @@ DOWN = StreamProblem("temporary", "down", ExitCode.TEMPORARY)
 LATEST = "2023-07-01T00:15:00.000+01:00"
 
 
-# What it tells
+# Output
 
 
 def test_the_table_has_a_line_for_each_meter() -> None:
-    """Counts that are zero throughout are left out; what is not known is a dash."""
-    standings = [
+    """Columns that are zero for all meters are left out; unknown values are a dash."""
+    statuses = [
         StreamStatus("gas", 5000, 4000, 999, 1, 0, 0, LATEST, LATEST),
         StreamStatus("elec", 3, collector_last=LATEST),
     ]
-    head, _, gas, elec = status_report.as_table(standings).splitlines()
+    head, _, gas, elec = status_report.as_table(statuses).splitlines()
     names = "meter rows acknowledged waiting rejected last acknowledged collector's last"
     assert names.split() == head.split()
     assert ["gas", "5,000", "4,000", "999", "1", *["2023-07-01", "00:15"] * 2] == gas.split()
@@ -45,7 +45,7 @@ def test_the_table_has_a_line_for_each_meter() -> None:
 
 
 def test_the_json_is_as_promised() -> None:
-    """The keys that the reference promises, and null for what there is not."""
+    """The JSON has the keys that the reference promises, and null for missing values."""
     one = StreamStatus("gas", 3, 1, 2, 0, 0, 0, LATEST, problems=(DOWN,))
     (told,) = json.loads(status_report.as_json([one]))["meters"]
     promised = {"rows": 3, "acknowledged": 1, "waiting": 2, "last_acknowledged": LATEST}
@@ -66,22 +66,22 @@ def test_the_gravest_problem_is_the_exit_code() -> None:
     assert ["a, b: down"] == status_report.problem_lines([bad, replace(bad, id="b", invalid=None)])
 
 
-# From end to end
+# The command
 
 
 def meters(done: Finished) -> dict[str, list[object]]:
-    """Return what is told of each meter."""
+    """Return the values reported for each meter."""
     told = json.loads(done.out)["meters"]
     return {each["id"]: [value for key, value in each.items() if key != "id"] for each in told}
 
 
 def files(folder: Path) -> dict[Path, bytes]:
-    """Return all files below a folder."""
+    """Return the content of all files below a folder."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_new_waits(workspace: Workspace, collector: Collector) -> None:
-    """After an upload, with new rows, for the meter that was chosen; nothing is written."""
+def test_new_rows_wait(workspace: Workspace, collector: Collector) -> None:
+    """New rows are waiting for the meter that was chosen; the command writes nothing."""
     path = workspace.csv("m.csv", rows(5))
     config = workspace.ini(collector.url, {"m": path, "o": workspace.csv("o.csv", rows(2))})
     assert workspace.run(config).code == 0
@@ -96,7 +96,7 @@ def test_what_is_new_waits(workspace: Workspace, collector: Collector) -> None:
 
 
 def test_offline_needs_neither_password_nor_collector(workspace: Workspace) -> None:
-    """A table of what this machine knows; no state is made where there is none."""
+    """The table shows what this machine knows; a missing state folder is not created."""
     config = workspace.ini("http://127.0.0.1:9/", {"m": workspace.csv("m.csv", rows(5))})
     config.write_text(config.read_text().replace("password =", "password_env = NO_SUCH #"))
     done = workspace.run("status", config, "--offline", "--progress", "none")
@@ -105,7 +105,7 @@ def test_offline_needs_neither_password_nor_collector(workspace: Workspace) -> N
 
 
 def test_during_a_run_and_after_it_was_killed(workspace: Workspace) -> None:
-    """What is recorded by then; the run itself is not held up, and goes on afterwards."""
+    """The status shows what is recorded; it neither delays a run nor needs one."""
     lines = rows(400)
 
     def slowly(request: Request, _: Collector) -> Reply | None:
@@ -130,7 +130,7 @@ def test_during_a_run_and_after_it_was_killed(workspace: Workspace) -> None:
 
 
 def test_a_file_with_problems_is_told_once(workspace: Workspace, collector: Collector) -> None:
-    """Exit 3, with the line; its rows are counted, the other meter is told as ever."""
+    """The problem is reported with its line (exit 3); the other meter is reported as usual."""
     bad = workspace.csv("bad.csv", [*rows(2), "2023-02-01 00:00:00,x"])
     config = workspace.ini(collector.url, {"bad": bad, "good": workspace.csv("good.csv", rows(2))})
     done = workspace.run("status", config, "--json", "-q")
@@ -141,7 +141,7 @@ def test_a_file_with_problems_is_told_once(workspace: Workspace, collector: Coll
 
 
 def test_a_collector_that_is_away_is_told_once(workspace: Workspace) -> None:
-    """Exit 5 within seconds, a line for all meters; what is known here is told."""
+    """Exit 5 within seconds, one line for all meters, and what is known locally is reported."""
     with Collector() as collector:
         url = collector.url
     config = workspace.ini(url, {f"m{n}": workspace.csv(f"{n}.csv", rows(2)) for n in range(5)})
@@ -157,7 +157,7 @@ def test_a_collector_that_is_away_is_told_once(workspace: Workspace) -> None:
 
 
 def test_the_sandbox_is_not_started(workspace: Workspace) -> None:
-    """Its store says what it holds, and is left alone; in use, it says so."""
+    """The stored packets are read from the file, which stays unchanged."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(5))})
     settings = load(config, {})
     (none,), _ = status(settings, SilentProgress())
@@ -170,7 +170,7 @@ def test_the_sandbox_is_not_started(workspace: Workspace) -> None:
 
 
 def test_a_sandbox_in_use_is_told(workspace: Workspace) -> None:
-    """The store belongs to the run then."""
+    """If a run is using the store, that is reported as a problem."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(5))})
     folder = workspace.state / "sandbox"
     folder.mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_a_sandbox_in_use_is_told(workspace: Workspace) -> None:
 
 
 def test_the_sandbox_of_a_run_is_asked(workspace: Workspace) -> None:
-    """While an upload to it is under way; no word of where it was is left behind."""
+    """The sandbox of a running upload is asked, and its address file does not remain."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(4000))})
     run = workspace.start(config, "-q", "--rate-limit", "500")
     until((workspace.state / "checkpoints").exists)
@@ -196,8 +196,8 @@ def test_the_sandbox_of_a_run_is_asked(workspace: Workspace) -> None:
     assert {"packets.sqlite"} == {each.name for each in (workspace.state / "sandbox").iterdir()}
 
 
-def test_a_word_that_is_stale_leads_nowhere(tmp_path: Path) -> None:
-    """The sandbox that left it is gone, and another has the store: that is said."""
+def test_a_stale_address_file_is_not_used(tmp_path: Path) -> None:
+    """If the address file is stale and the store is in use, the error says to ask again later."""
     path = tmp_path / "packets.sqlite"
     with closing(Store(path)):
         for word in ("", "[1]", '["http://127.0.0.1:9/", "key"]'):
@@ -208,7 +208,7 @@ def test_a_word_that_is_stale_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(workspace: Workspace, number: signal.Signals) -> None:
-    """While the collector is asked: soon, without a traceback."""
+    """A signal while the collector is asked ends the command soon, without a traceback."""
 
     def never(request: Request, _: Collector) -> Reply:
         return Reply(delay=60)

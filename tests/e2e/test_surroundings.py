@@ -16,7 +16,7 @@ from tests.support.collector import Collector
 from tests.support.processes import until
 from tests.support.workspace import Finished, Workspace, ended, packets, rows
 
-#: What a container with a user that no file knows looks like from inside.
+#: What a process sees in a container whose user is in no passwd file.
 _NO_HOME = """
 import os, pwd
 for name in ("HOME", "XDG_STATE_HOME"):
@@ -43,7 +43,7 @@ def under(workspace: Workspace, line: str, *arguments: str | Path) -> Finished:
 
 
 def without_state(workspace: Workspace, url: str) -> Path:
-    """Return an INI that names no state folder."""
+    """Return an INI without a state folder."""
     config = workspace.ini(url, {"a": workspace.csv("a.csv", rows(3))})
     lines = config.read_text().splitlines(keepends=True)
     config.write_text("".join(line for line in lines if not line.startswith("state")))
@@ -54,7 +54,7 @@ def without_state(workspace: Workspace, url: str) -> Path:
 def test_no_home_asks_for_a_state_folder(
     workspace: Workspace, collector: Collector, command: str
 ) -> None:
-    """A user without a home has to name the folder; that is one line, and nothing is sent."""
+    """Without a home the state folder must be named: one line says so, and nothing is sent."""
     done = workspace.run(
         command, without_state(workspace, collector.url), env=workspace.first(_NO_HOME)
     )
@@ -66,13 +66,13 @@ def test_no_home_asks_for_a_state_folder(
 def test_no_home_is_no_trouble_where_the_state_is_named(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Nothing else needs a home."""
+    """With a state folder, nothing else needs a home."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     assert workspace.run(config, env=workspace.first(_NO_HOME)).code == 0
 
 
 def test_no_home_and_an_ini_of_the_original_app(workspace: Workspace, collector: Collector) -> None:
-    """Such an INI can't name a folder: a variable can."""
+    """An INI of the app can't name the folder, so the message suggests a variable."""
     config = workspace.folder / "old.ini"
     config.write_text(
         f"[Web DC]\nURL = {collector.url}\nUsername = acme\nPassword = s3cr\n[General]\n"
@@ -84,16 +84,16 @@ def test_no_home_and_an_ini_of_the_original_app(workspace: Workspace, collector:
 
 
 def test_no_home_for_the_sandbox(workspace: Workspace) -> None:
-    """Its store can be named as well."""
+    """The store can be named with --store."""
     done = workspace.run("sandbox", "--port", "0", env=workspace.first(_NO_HOME))
     assert (2, True) == (done.code, "name a file with --store" in done.err)
 
 
-# The current folder
+# Current folder
 
 
 def from_a_removed_folder(workspace: Workspace, *arguments: str | Path) -> Finished:
-    """Run the command in a folder that is removed before it begins."""
+    """Run the command in a folder that is removed before it starts."""
     (workspace.folder / "gone").mkdir()
     return under(workspace, 'cd gone && rmdir "$PWD" && exec "$@"', *arguments)
 
@@ -101,7 +101,7 @@ def from_a_removed_folder(workspace: Workspace, *arguments: str | Path) -> Finis
 def test_a_current_folder_that_was_removed_is_no_trouble(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """All that a run needs lies elsewhere."""
+    """A run needs nothing from the current folder."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     done = from_a_removed_folder(workspace, config)
     assert (0, False) == (done.code, "Traceback" in done.err)
@@ -109,14 +109,14 @@ def test_a_current_folder_that_was_removed_is_no_trouble(
 
 
 def test_a_rehearsal_from_a_folder_that_was_removed(workspace: Workspace) -> None:
-    """The sandbox is a process of its own, which begins as well."""
+    """The sandbox, a separate process, starts as well."""
     config = workspace.ini("sandbox", {"a": workspace.csv("a.csv", rows(3))})
     assert from_a_removed_folder(workspace, config).code == 0
 
 
 @pytest.mark.parametrize("name", ["config.ini", "old.ini"])
-def test_what_needs_the_current_folder_says_so(workspace: Workspace, name: str) -> None:
-    """A relative INI is not found; the paths of an original app's INI are relative to nothing."""
+def test_a_relative_path_in_a_removed_folder_is_reported(workspace: Workspace, name: str) -> None:
+    """A relative INI is not found; relative paths in the app's INI have no base folder."""
     config = workspace.folder / "old.ini"
     config.write_text(
         "[Web DC]\nURL = http://127.0.0.1:9/\nUsername = acme\nPassword = s3cr\n[General]\n"
@@ -133,7 +133,7 @@ def test_what_needs_the_current_folder_says_so(workspace: Workspace, name: str) 
 
 
 def run_limited(workspace: Workspace, files: int, *arguments: str | Path) -> Finished:
-    """Run the command with so many files open at most."""
+    """Run the command with a limit on the number of open files."""
     return under(workspace, f'ulimit -n {files} && exec "$@"', *arguments)
 
 
@@ -142,7 +142,7 @@ def run_limited(workspace: Workspace, files: int, *arguments: str | Path) -> Fin
 def test_too_few_files_is_told_as_that(
     workspace: Workspace, collector: Collector, command: str, files: int
 ) -> None:
-    """A limit that nothing runs with is one line that names it, and how to raise it."""
+    """If the limit is too low for any run, one line names it and how to raise it."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     done = run_limited(workspace, files, command, config)
     told = [line for line in done.err.splitlines() if "too many open files" in line]
@@ -157,7 +157,7 @@ def test_too_few_files_is_told_as_that(
 def test_a_limit_at_the_edge_is_no_bug(
     workspace: Workspace, collector: Collector, files: int
 ) -> None:
-    """Wherever a run meets it, the exit code says that it lacks something; nothing is lost."""
+    """At any limit the run succeeds or names the limit (exit 7); nothing is lost."""
     config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
     done = run_limited(workspace, files, config)
     assert done.code in {0, 7}
@@ -168,7 +168,7 @@ def test_a_limit_at_the_edge_is_no_bug(
 
 
 def interleaved(workspace: Workspace, count: int, *, packed: bool) -> str:
-    """Write rows in turn to so many files, and return the pattern that means all of them."""
+    """Write rows in turn to ``count`` files, and return the pattern that matches all of them."""
     lines = rows(count * 4)
     for number in range(count):
         text = "".join(f"{line}\n" for line in lines[number::count])
@@ -180,14 +180,14 @@ def interleaved(workspace: Workspace, count: int, *, packed: bool) -> str:
 
 
 def test_more_files_are_merged_than_may_be_open(workspace: Workspace, collector: Collector) -> None:
-    """A file is open while a block of it is read, and no longer."""
+    """Files may outnumber the limit, as each is open only while a block of it is read."""
     config = workspace.ini(collector.url, {"a": interleaved(workspace, 80, packed=False)})
     assert run_limited(workspace, 40, config).code == 0
     assert packets("a", rows(320)) == collector.packets("a")
 
 
 def test_packed_files_that_can_not_all_be_open(workspace: Workspace, collector: Collector) -> None:
-    """They are not taken for files that have changed; with a higher limit they are sent."""
+    """Compressed files over the limit are not reported as changed; a higher limit sends them."""
     config = workspace.ini(collector.url, {"a": interleaved(workspace, 80, packed=True)})
     done = run_limited(workspace, 40, config)
     assert (7, []) == (done.code, collector.packets("a"))
@@ -197,12 +197,12 @@ def test_packed_files_that_can_not_all_be_open(workspace: Workspace, collector: 
     assert packets("a", rows(320)) == collector.packets("a")
 
 
-# The clock
+# Clock
 
 
 @pytest.mark.parametrize("leap", [-3600, 3600])
 def test_a_clock_that_is_set_during_a_run(workspace: Workspace, leap: int) -> None:
-    """A run takes as long as it takes, and has not ended before it began."""
+    """The duration is independent of the wall clock, and the run does not end before its start."""
     mark = workspace.folder / "set"
     code = (
         "import os, time\n"
@@ -221,14 +221,14 @@ def test_a_clock_that_is_set_during_a_run(workspace: Workspace, leap: int) -> No
     assert max(leap, 0) + report["seconds"] - 0.1 <= between <= max(leap, 0) + 60
 
 
-# The terminal
+# Terminal
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--progress", "plain", "-vv"]])
 def test_a_terminal_that_is_gone_takes_no_exit_code_along(
     workspace: Workspace, options: list[str]
 ) -> None:
-    """Where nohup keeps a run alive, its exit code is the run's, though nobody reads the table."""
+    """If nohup keeps a run alive, its exit code is that of the upload, without a terminal."""
     with Collector(delay=0.01) as collector:
         config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(100))})
         ours, theirs = pty.openpty()
@@ -248,7 +248,7 @@ def test_a_terminal_that_is_gone_takes_no_exit_code_along(
         assert packets("a", rows(100)) == collector.packets("a")
 
 
-# An INI that is no file
+# INIs that are not regular files
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_terminal_that_is_gone_takes_no_exit_code_along(
 def test_an_ini_from_a_pipe_is_relative_to_the_current_folder(
     workspace: Workspace, collector: Collector, command: str
 ) -> None:
-    """Where an INI comes from a stream, it has no folder that its paths could be in."""
+    """An INI from a stream has no folder, so its paths are relative to the current folder."""
     (workspace.folder / "elsewhere").mkdir()
     workspace.csv("data/a.csv", rows(3))
     workspace.ini(collector.url, {"a": "data/a.csv"}, name="elsewhere/config.ini")
@@ -274,7 +274,7 @@ def test_an_ini_from_a_pipe_is_relative_to_the_current_folder(
 
 
 def test_a_named_pipe_has_a_folder(workspace: Workspace, collector: Collector) -> None:
-    """It lies beside its CSVs as a file would."""
+    """Paths in an INI that is a named pipe are relative to the folder of the pipe."""
     folder = workspace.folder / "elsewhere"
     folder.mkdir()
     workspace.csv("elsewhere/a.csv", rows(3))
@@ -285,13 +285,13 @@ def test_a_named_pipe_has_a_folder(workspace: Workspace, collector: Collector) -
     assert ended(process).code == 0
 
 
-# The age of a file
+# Age of a file
 
 
 def test_a_last_line_of_a_file_from_the_future_is_sent(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """The time of modification can be set to any; a file that is left alone is settled."""
+    """A last line without a newline is sent once the file has not changed for a while."""
     lines = rows(3)
     path = workspace.csv("a.csv", "\n".join(lines))
     config = workspace.ini(collector.url, {"a": path})

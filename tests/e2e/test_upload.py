@@ -27,7 +27,7 @@ REAL = {
 
 
 def test_the_real_files_arrive_whole(workspace: Workspace, collector: Collector) -> None:
-    """38,834 real rows arrive once, in order, with all digits and the offset of their season."""
+    """38,834 real rows arrive once, in order, with all digits and the right offset."""
     config = workspace.ini(collector.url, REAL, swarm={"timezone": "America/Chicago"})
     done = workspace.run(config, "--json").balanced()
     assert (0, 38_834) == (done.code, done.report["totals"]["sent"])
@@ -39,7 +39,7 @@ def test_the_real_files_arrive_whole(workspace: Workspace, collector: Collector)
 
 
 def test_the_other_engine_sends_the_same(workspace: Workspace, collector: Collector) -> None:
-    """A month of the real files through requests: the same packets."""
+    """A month of the real files through requests gives the same packets."""
     config = workspace.ini(collector.url, REAL, swarm={"timezone": "America/Chicago"})
     period = ("--since", "2016-11-01", "--until", "2016-12-01")
     assert workspace.run(config, "--transport", "requests", *period).code == 0
@@ -49,7 +49,7 @@ def test_the_other_engine_sends_the_same(workspace: Workspace, collector: Collec
 
 
 def _wire(stream: str, lines: list[str]) -> list[str]:
-    """Return the packets of rows in Chicago, by a reckoning of its own: US rules of 2007."""
+    """Return the packets of rows in Chicago, computed here with the US rules of 2007."""
     changes = {
         2015: ("2015-03-08", "2015-11-01"),
         2016: ("2016-03-13", "2016-11-06"),
@@ -72,7 +72,7 @@ def _wire(stream: str, lines: list[str]) -> list[str]:
 def test_the_repeated_hour_goes_out_with_both_offsets(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """The hour that November repeats is sent in the file's order, first summer, then winter."""
+    """The hour that November repeats is sent in the file's order, summer time first."""
     lines = [
         "2016-11-06 00:00:00,1",
         "2016-11-06 01:00:00,2",
@@ -91,8 +91,8 @@ def test_the_repeated_hour_goes_out_with_both_offsets(
 
 
 def test_many_streams_and_a_slow_one(workspace: Workspace) -> None:
-    """64 streams go through 2 processes; one slow stream holds up no other."""
-    ends: dict[str, float] = {}  # when each stream's last packet came
+    """64 streams are sent by 2 processes, and a slow stream does not delay the others."""
+    ends: dict[str, float] = {}  # time of each stream's last packet
 
     def script(request: Request, _: Collector) -> Reply | None:
         if request.method == "GET":
@@ -116,8 +116,8 @@ def test_many_streams_and_a_slow_one(workspace: Workspace) -> None:
         assert collector.connections <= 64
 
 
-def test_more_streams_than_places(workspace: Workspace, collector: Collector) -> None:
-    """With fewer places than streams, all arrive, over no more connections than places."""
+def test_more_streams_than_connections(workspace: Workspace, collector: Collector) -> None:
+    """With fewer connections than streams, all rows arrive over at most that many connections."""
     meters = {f"m{n}": workspace.csv(f"{n}.csv", rows(5)) for n in range(20)}
     config = workspace.ini(collector.url, meters, upload={"connections": "3", "processes": "2"})
     done = workspace.run(config, "--json").balanced()
@@ -127,7 +127,7 @@ def test_more_streams_than_places(workspace: Workspace, collector: Collector) ->
 
 @pytest.mark.measured
 def test_a_second_run_sends_only_what_is_new(workspace: Workspace, collector: Collector) -> None:
-    """What is acknowledged is resumed; appended rows are sent."""
+    """Acknowledged rows are resumed, and appended rows are sent."""
     path = workspace.csv("m.csv", rows(10))
     config = workspace.ini(collector.url, {"m": path})
     assert workspace.run(config, "--json").balanced().meters["m"]["sent"] == 10
@@ -140,7 +140,7 @@ def test_a_second_run_sends_only_what_is_new(workspace: Workspace, collector: Co
 
 
 def test_a_file_with_a_problem_stops_the_run(workspace: Workspace, collector: Collector) -> None:
-    """One bad cell: its line and column, exit 3, and nothing is sent of any meter."""
+    """A wrong cell is reported with line and column (exit 3), and no meter is sent."""
     good = workspace.csv("good.csv", rows(3))
     bad = workspace.csv("bad.csv", [*rows(2), "2023-01-02 00:00:00,1x5"])
     config = workspace.ini(collector.url, {"good": good, "bad": bad})
@@ -153,7 +153,7 @@ def test_a_file_with_a_problem_stops_the_run(workspace: Workspace, collector: Co
 
 
 def test_a_run_that_is_held_back_says_so(workspace: Workspace, collector: Collector) -> None:
-    """The table's last line: how many meters have problems, and what sends the others."""
+    """The last line says how many meters have problems, and which option sends the others."""
     good = {name: workspace.csv(f"{name}.csv", rows(3)) for name in ("a", "b", "c")}
     bad = {name: workspace.csv(f"{name}.csv", ["x"]) for name in ("y", "z")}
     config = workspace.ini(collector.url, good | bad)
@@ -168,10 +168,10 @@ def test_a_run_that_is_held_back_says_so(workspace: Workspace, collector: Collec
     assert "Nothing was sent" not in workspace.run(config, "--keep-going").out
 
 
-def test_what_may_help_is_added(workspace: Workspace) -> None:
-    """In the notes: the option for a certificate, the command for a collector of one's own."""
+def test_advice_is_added(workspace: Workspace) -> None:
+    """Notes name the option for a certificate, and the command that starts a local collector."""
     path = workspace.csv("m.csv", rows(1))
-    local, demo = (load(workspace.ini(place, {"m": path}), {}) for place in ("local", "demo"))
+    local, demo = (load(workspace.ini(name, {"m": path}), {}) for name in ("local", "demo"))
 
     def advice(settings: Settings, *problem: Any) -> str:
         found = MeterReport("m", "m.csv", "stopped", 1, Tally(), problem=StreamProblem(*problem))
@@ -190,7 +190,7 @@ def test_what_may_help_is_added(workspace: Workspace) -> None:
 
 @pytest.mark.measured
 def test_keep_going_sends_the_sound_files(workspace: Workspace, collector: Collector) -> None:
-    """With --keep-going the meters with sound files are sent; the exit code is still 3."""
+    """With --keep-going the meters with valid files are sent; the exit code is still 3."""
     good = workspace.csv("good.csv", rows(3))
     config = workspace.ini(collector.url, {"good": good, "missing": "none.csv"})
     done = workspace.run(config, "--json", "--keep-going").balanced()
@@ -202,7 +202,7 @@ def test_keep_going_sends_the_sound_files(workspace: Workspace, collector: Colle
 def test_an_ini_with_five_problems_gets_all_five(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """Every problem of the INI is told in one go, and the exit code is 2."""
+    """Every problem of the INI is reported at once, and the exit code is 2."""
     config = workspace.ini(
         collector.url,
         {"m": "m.csv"},
@@ -220,7 +220,7 @@ def test_an_ini_with_five_problems_gets_all_five(
 
 @pytest.mark.measured
 def test_a_wrong_password_ends_the_run(workspace: Workspace) -> None:
-    """A wrong password: exit 4 within seconds, the collector's words, told once for all streams."""
+    """A wrong password gives exit 4 within seconds, and the answer is shown only once."""
     words = b"no such user, or another password"
 
     def script(_request: Request, _collector: Collector) -> Reply:
@@ -238,7 +238,7 @@ def test_a_wrong_password_ends_the_run(workspace: Workspace) -> None:
 
 @pytest.mark.measured
 def test_a_collector_that_is_down_ends_the_run(workspace: Workspace, collector: Collector) -> None:
-    """A collector that is down: exit 5 after retry_for, not after retry_for times the streams."""
+    """If the collector is down, the run exits with 5 after one retry_for, not one a stream."""
     collector.stop_listening()
     meters = {f"m{n}": workspace.csv(f"{n}.csv", rows(5)) for n in range(8)}
     config = workspace.ini(collector.url, meters, upload={"connections": "2", "retry_for": "4s"})
@@ -251,7 +251,7 @@ def test_a_collector_that_is_down_ends_the_run(workspace: Workspace, collector: 
 
 @pytest.mark.measured
 def test_a_refused_packet_stops_its_stream(workspace: Workspace) -> None:
-    """A packet refused with 400: exit 3, the row and the reason; other streams go on."""
+    """A packet refused with 400 gives exit 3, the row and the reason; other streams continue."""
 
     def script(request: Request, _: Collector) -> Reply | None:
         if request.stream == "bad" and b'"value":2.25' in request.body:
@@ -274,7 +274,7 @@ def test_a_refused_packet_stops_its_stream(workspace: Workspace) -> None:
 
 @pytest.mark.measured
 def test_a_dry_run_prints_first_and_last_packet(workspace: Workspace, collector: Collector) -> None:
-    """--dry-run prints two packets a meter to stdout; no network and no state."""
+    """--dry-run prints two packets a meter to stdout, without using the network or state."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(9))})
     done = workspace.run(config, "--dry-run")
     assert packets("m", [rows(9)[0], rows(9)[-1]]) == [
@@ -285,7 +285,7 @@ def test_a_dry_run_prints_first_and_last_packet(workspace: Workspace, collector:
 
 
 def test_only_the_meters_that_are_named(workspace: Workspace, collector: Collector) -> None:
-    """--meter chooses; an unknown one is a usage error with a suggestion."""
+    """--meter selects; an unknown ID is a usage error with a suggestion."""
     meters = {name: workspace.csv(f"{name}.csv", rows(2)) for name in ("gas-1", "gas-2")}
     config = workspace.ini(collector.url, meters)
     assert workspace.run(config, "-m", "gas-2").code == 0
@@ -295,7 +295,7 @@ def test_only_the_meters_that_are_named(workspace: Workspace, collector: Collect
 
 
 def test_the_period_is_chosen_by_local_time(workspace: Workspace, collector: Collector) -> None:
-    """--since and --until choose rows by local time; the others count as filtered."""
+    """--since and --until select rows by local time; the others count as filtered."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(8))})
     done = workspace.run(
         config, "--json", "--since", "2023-01-01T00:30", "--until", "2023-01-01 01:30:00"
@@ -305,7 +305,7 @@ def test_the_period_is_chosen_by_local_time(workspace: Workspace, collector: Col
 
 
 def test_flag_beats_variable_beats_ini(workspace: Workspace, collector: Collector) -> None:
-    """A flag wins over SWARM_..., which wins over the INI."""
+    """A flag overrides SWARM_..., which overrides the INI."""
     path = workspace.csv("bad.csv", ["x"])
     good = workspace.csv("good.csv", rows(1))
     config = workspace.ini(collector.url, {"bad": path, "good": good}, upload={"keep_going": "no"})
@@ -320,7 +320,7 @@ def test_flag_beats_variable_beats_ini(workspace: Workspace, collector: Collecto
 def test_an_electrical_file_goes_out_in_register_order(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """21 columns make 21 registers; an empty cell is left out."""
+    """21 columns become 21 registers; an empty cell is left out."""
     cells = [f"{n}.5" for n in range(21)]
     cells[4] = ""
     path = workspace.csv("e.csv", ["2023-01-01 00:00:00," + ",".join(cells)])
@@ -355,7 +355,7 @@ def test_an_electrical_file_goes_out_in_register_order(
 def test_several_files_of_a_stream_are_merged_in_time(
     workspace: Workspace, collector: Collector
 ) -> None:
-    """A glob and overlapping files make one stream in order of time."""
+    """The files of a glob that overlap become one stream in order of time."""
     lines = rows(12)
     workspace.csv("data/a.csv", lines[:5])
     workspace.csv("data/c.csv", lines[3:8])
@@ -367,7 +367,7 @@ def test_several_files_of_a_stream_are_merged_in_time(
 
 
 def test_named_credentials_go_with_their_meters(workspace: Workspace, collector: Collector) -> None:
-    """Each meter is sent under its own credentials, a password from a variable among them."""
+    """Each meter is sent with its own credentials, here one with a password from a variable."""
     meters = {name: workspace.csv(f"{name}.csv", rows(2)) for name in ("a", "b")}
     config = workspace.ini(
         collector.url,
@@ -382,7 +382,7 @@ def test_named_credentials_go_with_their_meters(workspace: Workspace, collector:
 
 
 def test_the_utc_route(workspace: Workspace, collector: Collector) -> None:
-    """Route = utc changes the URL's last segment, and the packets' times to UTC."""
+    """With route = utc the URL's last segment changes, and the packets' times are in UTC."""
     path = workspace.csv("m.csv", ["2023-07-01 12:00:00,1"])
     settings = {"timezone": "Europe/Dublin", "route": "utc"}
     assert workspace.run(workspace.ini(collector.url, {"m": path}, swarm=settings)).code == 0
@@ -392,7 +392,7 @@ def test_the_utc_route(workspace: Workspace, collector: Collector) -> None:
 
 
 def test_the_report_says_when(workspace: Workspace, collector: Collector) -> None:
-    """The JSON report holds what the reference promises."""
+    """The JSON report has the keys that the reference promises."""
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(3))})
     report = workspace.run(config, "--json").report
     assert list(report) == [

@@ -1,4 +1,4 @@
-"""``swarm check`` and ``swarm upload`` of files whose clock is not that of their zone."""
+"""``swarm check`` and ``swarm upload`` of files whose timestamps do not fit their zone."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -17,9 +17,9 @@ WRONG = "is probably wrong"
 ROME = "Europe/Paris, Europe/Berlin, Europe/Rome and "
 
 
-def lines(walls: list[int]) -> str:
-    """Return the CSV of wall times, each with a value of its own."""
-    return "".join(f"{naive_of(wall)},{number}\n" for number, wall in enumerate(walls))
+def lines(local_times: list[int]) -> str:
+    """Return a CSV of local times, each with another value."""
+    return "".join(f"{naive_of(local)},{number}\n" for number, local in enumerate(local_times))
 
 
 def signs(found: CheckResult) -> list[str]:
@@ -28,7 +28,7 @@ def signs(found: CheckResult) -> list[str]:
 
 
 def test_a_conflict_names_the_zone_first(tmp_path: Path) -> None:
-    """Two rows at one time, in an hour that other clocks repeat: ``duplicates`` comes last."""
+    """In an hour that other zones repeat, the message names the zone before ``duplicates``."""
     path = written(tmp_path / "m.csv", lines(logged("Europe/Rome", "2023-10-28", 2, 30)))
     found = looked_at(path, timezone="Etc/UTC")
     assert 2 == found.problem_count
@@ -46,7 +46,7 @@ def test_a_conflict_names_the_zone_first(tmp_path: Path) -> None:
 
 
 def test_a_conflict_at_another_time(tmp_path: Path) -> None:
-    """Elsewhere, and in the hour that the zone itself repeats, the zone is not to blame."""
+    """At other times, and in the hour that the zone itself repeats, the zone is not blamed."""
     hint = "wrong timezone"
     path = written(tmp_path / "m.csv", "2023-10-28 02:00:00,1\n2023-10-28 02:00:00,2\n")
     assert hint not in looked_at(path, timezone="Etc/UTC").problems[0].message
@@ -62,7 +62,7 @@ def test_a_conflict_at_another_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("duplicates", ["first", "last"])
 def test_a_choice_between_duplicates_hides_nothing(tmp_path: Path, duplicates: str) -> None:
-    """A meter that is sound by ``duplicates`` still has the wrong zone."""
+    """A meter that is valid because of ``duplicates`` still gets the notice about the zone."""
     path = written(tmp_path / "m.csv", lines(logged("Europe/Rome", "2023-10-20", 20)))
     found = looked_at(path, timezone="Etc/UTC", duplicates=duplicates)
     assert found.is_sound
@@ -70,27 +70,28 @@ def test_a_choice_between_duplicates_hides_nothing(tmp_path: Path, duplicates: s
 
 
 def test_exact_repeats_are_a_sign_as_well(tmp_path: Path) -> None:
-    """At night a solar plant has the same value in both passes."""
-    text = "".join(f"{naive_of(wall)},0\n" for wall in logged("Europe/Rome", "2023-10-20", 20))
+    """Equal values in both passes, as of a solar plant at night, are a sign as well."""
+    text = "".join(f"{naive_of(local)},0\n" for local in logged("Europe/Rome", "2023-10-20", 20))
     found = looked_at(written(tmp_path / "m.csv", text), timezone="Etc/UTC")
     assert (True, 1) == (found.is_sound, len(signs(found)))
 
 
 def test_gaps_alone(tmp_path: Path) -> None:
-    """An export without the second pass: the hours that are skipped in spring are left."""
-    walls = sorted(set(logged("Europe/Rome", "2021-01-01", 2 * YEAR)))
-    (sign,) = signs(looked_at(written(tmp_path / "m.csv", lines(walls)), timezone="Etc/UTC"))
+    """An export without the second pass has gaps at the hours skipped in spring."""
+    local_times = sorted(set(logged("Europe/Rome", "2021-01-01", 2 * YEAR)))
+    (sign,) = signs(looked_at(written(tmp_path / "m.csv", lines(local_times)), timezone="Etc/UTC"))
     assert "the files skip 2021-03-28 02:00 to 03:00 (1 more such hour), as clocks in" in sign
     assert [] == signs(looked_at(tmp_path / "m.csv", timezone="Europe/Rome"))
 
 
 def test_rows_of_several_files_count_together(tmp_path: Path) -> None:
-    """Files by the month, in each of which nothing is wrong with most."""
-    walls = logged("America/Chicago", "2021-01-01", YEAR, 60)
-    months = {f"{naive_of(wall):%Y-%m}" for wall in walls}
+    """Monthly files, most of them inconspicuous, are judged together."""
+    local_times = logged("America/Chicago", "2021-01-01", YEAR, 60)
+    months = {f"{naive_of(local):%Y-%m}" for local in local_times}
     paths = [
         written(
-            tmp_path / f"{month}.csv", lines([w for w in walls if f"{naive_of(w):%Y-%m}" == month])
+            tmp_path / f"{month}.csv",
+            lines([w for w in local_times if f"{naive_of(w):%Y-%m}" == month]),
         )
         for month in sorted(months)
     ]
@@ -103,24 +104,24 @@ def test_rows_of_several_files_count_together(tmp_path: Path) -> None:
     ("zone", "read_in"), [("Europe/Rome", "Europe/Rome"), ("UTC", "Etc/UTC"), ("UTC", "Asia/Tokyo")]
 )
 def test_nothing_to_say(tmp_path: Path, zone: str, read_in: str) -> None:
-    """The right zone, and zones without clock changes for data without any."""
+    """The right zone, and data and zones without clock changes, get no notice."""
     path = written(tmp_path / "m.csv", lines(logged(zone, "2021-01-01", 2 * YEAR)))
     found = looked_at(path, timezone=read_in)
     assert (True, []) == (found.is_sound, signs(found))
 
 
 def test_gaps_at_random_are_no_sign(tmp_path: Path) -> None:
-    """Outages, one of them by chance in the very hour."""
-    chance = random.Random(7)
-    walls = logged("UTC", "2022-01-01", 2 * YEAR, 60)
-    gone = {w for w in walls if chance.random() < 0.01}
-    gone |= {w for w in walls if f"{naive_of(w)}" == "2023-03-26 02:00:00"}
-    path = written(tmp_path / "m.csv", lines([w for w in walls if w not in gone]))
+    """Random outages, one of them in an hour that clocks skip, are no sign."""
+    rng = random.Random(7)
+    local_times = logged("UTC", "2022-01-01", 2 * YEAR, 60)
+    gone = {w for w in local_times if rng.random() < 0.01}
+    gone |= {w for w in local_times if f"{naive_of(w)}" == "2023-03-26 02:00:00"}
+    path = written(tmp_path / "m.csv", lines([w for w in local_times if w not in gone]))
     assert [] == signs(looked_at(path, timezone="Etc/UTC"))
 
 
 def test_times_that_do_not_exist(tmp_path: Path) -> None:
-    """They are of a logger that keeps one offset: the message names zones that do as well."""
+    """The logger keeps one offset: the message names zones that do so."""
     path = written(tmp_path / "m.csv", "2023-03-26 02:00:00,1\n2023-03-26 02:15:00,2\n")
     message = looked_at(path, timezone="Europe/Rome").problems[0].message
     assert message.endswith(
@@ -136,7 +137,7 @@ def test_times_that_do_not_exist(tmp_path: Path) -> None:
 
 
 def test_times_that_do_not_exist_where_the_files_follow_other_clocks(tmp_path: Path) -> None:
-    """The advice for a logger without clock changes is for those that have none."""
+    """If the files follow the clock changes of another zone, a notice names it."""
     path = written(tmp_path / "m.csv", lines(logged("Europe/Rome", "2023-01-01", YEAR, 30)))
     found = looked_at(path, timezone="America/New_York")
     assert {"nonexistent time"} <= {problem.kind for problem in found.problems}
@@ -147,13 +148,13 @@ def test_times_that_do_not_exist_where_the_files_follow_other_clocks(tmp_path: P
 
 @pytest.mark.parametrize("name", ["Etc/GMT-1", "Etc/GMT+6", "Etc/UTC"])
 def test_the_advice_is_good(tmp_path: Path, name: str) -> None:
-    """The zones that are named are ones, and such data are sound in them."""
+    """The suggested zones exist, and such data is valid in them."""
     path = written(tmp_path / "m.csv", "2023-03-26 02:00:00,1\n2023-03-26 02:15:00,2\n")
     assert looked_at(path, timezone=name).is_sound
 
 
 def test_an_hour_that_stands_once(tmp_path: Path) -> None:
-    """A logger in UTC, from summer to winter: nothing else shows it. Spring would have told."""
+    """A logger in UTC from summer to winter has the repeated hour only once: the only sign."""
     path = written(tmp_path / "m.csv", lines(logged("UTC", "2021-07-01", 200)))
     (sign,) = signs(looked_at(path, timezone="Europe/Rome"))
     assert "the hour that clocks in Europe/Rome repeat occurs only once" in sign
@@ -162,7 +163,7 @@ def test_an_hour_that_stands_once(tmp_path: Path) -> None:
 
 
 def test_offsets_in_the_timestamps(tmp_path: Path) -> None:
-    """Times that say what they mean tell nothing of a zone."""
+    """Timestamps with offsets do not depend on the zone."""
     first = datetime(2023, 10, 28, tzinfo=UTC)
     text = "".join(f"{first + timedelta(minutes=30 * n):%Y-%m-%dT%H:%M%z},{n}\n" for n in range(96))
     path = written(tmp_path / "m.csv", text)
@@ -171,7 +172,7 @@ def test_offsets_in_the_timestamps(tmp_path: Path) -> None:
 
 
 def test_an_upload_says_it_too(workspace: Workspace) -> None:
-    """The command tells it before it sends, and in the JSON of the check."""
+    """The upload prints the notice before it sends, and the check has it in its JSON."""
     workspace.csv("m.csv", lines(logged("Europe/Rome", "2023-10-20", 20)))
     workspace.ini("sandbox", {"m": "m.csv"}, swarm={"timezone": "Etc/UTC", "duplicates": "last"})
     checked = workspace.run("check", "config.ini", "--json")

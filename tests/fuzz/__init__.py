@@ -1,1 +1,1 @@
-"""Mutated INIs and CSVs."""
+"""Tests with mutated INIs and CSVs."""

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz --minutes 5 --seed 1
 
-prints its figures, saves what failed, and ends with 1 if anything did. Each input follows from the
-seed and its number alone.
+It prints its figures, saves the inputs that failed, and exits with 1 if any did. Each input depends
+only on the seed and its number.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from tests.fuzz.mutation import Files, mutated
 from tests.fuzz.seeds import PASSWORD_FILE, SECRET, seeds
 from tests.support.meters import aged
 
-#: An input that takes more CPU time (s) is a failure; one that takes much longer is given up.
+#: An input that takes more CPU time (seconds) is a failure; after `_GIVEN_UP` it is stopped.
 SLOW = 5.0
 _GIVEN_UP = 30
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")
@@ -45,12 +45,12 @@ _PIECES = [SECRET[at : at + _PIECE] for at in range(len(SECRET) - _PIECE + 1)]
 
 
 class FoundError(Exception):
-    """Something that may not be."""
+    """Raised for a result that is not allowed."""
 
 
 @dataclass
 class Figures:
-    """What a fuzz run did, and what it found."""
+    """Counts of a fuzz run: what was done, and what was found."""
 
     seed: int
     inputs: int = 0
@@ -66,7 +66,7 @@ class Figures:
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
-        """Return the figures for people."""
+        """Return the figures as text for people."""
         kinds = ", ".join(f"{name} {count}" for name, count in self.kinds.most_common())
         return [
             f"seed {self.seed}: {self.inputs} inputs in {self.seconds:.0f} s",
@@ -80,7 +80,7 @@ class Figures:
 
 
 class Fuzz:
-    """Makes inputs in a folder of its own and judges what becomes of them."""
+    """Makes inputs in a folder of its own and checks the results."""
 
     def __init__(self, folder: Path, seed: int, save: Path) -> None:
         self.figures = Figures(seed)
@@ -89,7 +89,7 @@ class Fuzz:
         self._seeds = seeds()
 
     def run(self, *, inputs: float = math.inf, minutes: float = math.inf) -> Figures:
-        """Try inputs until there were so many, or so much time has passed."""
+        """Try inputs until their number or the time is reached."""
         start = time.monotonic()
         with _surroundings(self._folder):
             while self.figures.inputs < inputs and time.monotonic() - start < minutes * 60:
@@ -99,14 +99,14 @@ class Fuzz:
         return self.figures
 
     def _try(self, number: int) -> None:
-        chance = random.Random(f"{self.figures.seed}:{number}")
-        files = mutated(chance.choice(self._seeds), self._seeds, chance)
-        config = self._written(files, is_old=chance.random() < 0.8)
+        rng = random.Random(f"{self.figures.seed}:{number}")
+        files = mutated(rng.choice(self._seeds), self._seeds, rng)
+        config = self._written(files, is_old=rng.random() < 0.8)
         start = time.process_time()
         try:
             with _limited():
-                self._judge(config, with_quality=chance.random() < 0.5)
-        except Exception as error:  # anything at all: that is what is looked for
+                self._judge(config, with_quality=rng.random() < 0.5)
+        except Exception as error:  # any exception is a failure
             self._failed(number, f"{type(error).__name__}: {error}")
         seconds = time.process_time() - start
         self.figures.slowest = max(self.figures.slowest, (seconds, number))
@@ -114,7 +114,7 @@ class Fuzz:
             self._failed(number, f"slow: {seconds:.1f} s")
 
     def _written(self, files: Files, *, is_old: bool) -> Path:
-        """Write an input's files, the INI first, and no others; return its path."""
+        """Write an input's files, the INI first, and remove all others; return the INI's path."""
         for left in self._folder.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         for name, data in files.items():
@@ -155,16 +155,16 @@ class Fuzz:
             _sendable(meter, found, data)
 
     def _failed(self, number: int, why: str) -> None:
-        """Keep an input that failed, with the reason."""
-        place = self._save / f"{self.figures.seed}-{number}"
-        shutil.copytree(self._folder, place, dirs_exist_ok=True)
-        (place / "why.txt").write_text(why + "\n", encoding="utf-8", errors="backslashreplace")
-        self.figures.failures.append(f"input {number}: {why} (see {place})")
+        """Save an input that failed, with the reason."""
+        folder = self._save / f"{self.figures.seed}-{number}"
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        (folder / "why.txt").write_text(why + "\n", encoding="utf-8", errors="backslashreplace")
+        self.figures.failures.append(f"input {number}: {why} (see {folder})")
 
 
 @contextmanager
 def _surroundings(folder: Path) -> Iterator[None]:
-    """Stand in the folder, with every password to be had; run no command that chance has made."""
+    """Work in the folder with all passwords set; never run a mutated password_command."""
     names = ("WATTICS_PASSWORD", "DUBLIN_PASSWORD", "CHICAGO_PASSWORD", "SITE_B_PASSWORD")
     folder.mkdir(exist_ok=True)
     before = Path.cwd()
@@ -194,8 +194,8 @@ def _limited() -> Iterator[None]:
 
 
 def _tellable(messages: tuple[str, ...] | list[str], meter: Meter | None = None) -> None:
-    """Raise if a message shows a piece of the secret, or has more than a line."""
-    # Chance may have made the secret a stream's ID or the name of a file, or its file a CSV.
+    """Raise if a message contains a piece of the secret, or is not exactly one line."""
+    # A mutation may use the secret as a stream's ID or a file's name, or its file as a CSV.
     public = f"{meter.id} {meter.files}" if meter else ""
     if PASSWORD_FILE in public:
         public += SECRET
@@ -207,7 +207,7 @@ def _tellable(messages: tuple[str, ...] | list[str], meter: Meter | None = None)
 
 
 def _consistent(found: CheckResult, rows: list[Row]) -> None:
-    """Raise if what is sent is not what the check has counted, or not in order."""
+    """Raise if the rows sent differ from those that the check counted, or are not in order."""
     if found.rows - found.filtered != len(rows):
         raise FoundError(f"{len(rows)} rows, not {found.rows} - {found.filtered}")
     if found.ends != ((rows[0], rows[-1]) if rows else ()):
@@ -217,7 +217,7 @@ def _consistent(found: CheckResult, rows: list[Row]) -> None:
 
 
 def _sendable(meter: Meter, found: CheckResult, data: bytes) -> None:
-    """Raise if a packet is not what the reference says of one."""
+    """Raise if a packet is not as the reference describes it."""
     fields = json.loads(data, parse_constant=_finite, parse_float=_finite, parse_int=_finite)
     stream, moment, *_ = fields.values()
     registers = list(fields)[2:]
@@ -239,7 +239,7 @@ def _finite(text: str) -> float:
 
 
 def main() -> int:
-    """Fuzz from the command line."""
+    """Run the fuzz test from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)

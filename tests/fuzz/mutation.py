@@ -1,4 +1,4 @@
-"""Changes at random to the files of an input: bytes, words, lines, pieces of other files."""
+"""Random changes to the files of an input: bytes, words, lines, pieces of other files."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -30,107 +30,107 @@ _INI_WORDS = (
     *("ChannelType: real_electricity", "MinutesInSlot", "@", "~", "../", "\0", "\ufeff", "é", "["),
     *("keep_going = perhaps", "connections = 0", "timeout = 1x", "proxy = http://u:p@h/", "\x1b"),
 )
-#: As many pieces of one file may be changed.
+#: The largest number of changes to one file.
 _MOST_CHANGES = 5
 _LONGEST_PIECE = 40
 
 
-def mutated(files: Files, others: Sequence[Files], chance: random.Random) -> Files:
-    """Return files of which the INI, or some others, or all are changed."""
+def mutated(files: Files, others: Sequence[Files], rng: random.Random) -> Files:
+    """Return the files with random changes in the INI, in some others, or in all."""
     changed = dict(files)
     ini, *rest = files
     csvs = [name for name in rest if ".csv" in name]
-    if chance.random() < 0.5:
-        donor = next(iter(chance.choice(others).values()))
-        changed[ini] = _changed(files[ini], _INI_WORDS, donor, chance)
+    if rng.random() < 0.5:
+        donor = next(iter(rng.choice(others).values()))
+        changed[ini] = _changed(files[ini], _INI_WORDS, donor, rng)
     for name in rest:
-        if chance.random() < 0.6:
-            # Not of an INI: a message may show what is in a cell, were it a password.
-            donor = files[chance.choice(csvs)]
-            changed[name] = _changed(files[name], _CSV_WORDS, donor, chance)
+        if rng.random() < 0.6:
+            # Not from an INI: a message may show the content of a cell, even if it is a password.
+            donor = files[rng.choice(csvs)]
+            changed[name] = _changed(files[name], _CSV_WORDS, donor, rng)
     return changed
 
 
-def _changed(data: bytes, words: Sequence[str], donor: bytes, chance: random.Random) -> bytes:
-    for _ in range(chance.randint(1, _MOST_CHANGES)):
-        word = chance.choice(words).encode("utf-8", "surrogatepass")
-        data = chance.choice(_CHANGES)(data, word, donor, chance)
+def _changed(data: bytes, words: Sequence[str], donor: bytes, rng: random.Random) -> bytes:
+    for _ in range(rng.randint(1, _MOST_CHANGES)):
+        word = rng.choice(words).encode("utf-8", "surrogatepass")
+        data = rng.choice(_CHANGES)(data, word, donor, rng)
     return data
 
 
-def _piece(data: bytes, chance: random.Random) -> slice:
-    start = chance.randint(0, len(data))
-    return slice(start, start + chance.randint(0, _LONGEST_PIECE))
+def _piece(data: bytes, rng: random.Random) -> slice:
+    start = rng.randint(0, len(data))
+    return slice(start, start + rng.randint(0, _LONGEST_PIECE))
 
 
 def _replaced(data: bytes, piece: slice, new: bytes) -> bytes:
     return data[: piece.start] + new + data[piece.stop :]
 
 
-def _flip(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    at = chance.randint(0, len(data))
-    flipped = bytes(byte ^ (1 << chance.randrange(8)) for byte in data[at : at + 1])
+def _flip(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    at = rng.randint(0, len(data))
+    flipped = bytes(byte ^ (1 << rng.randrange(8)) for byte in data[at : at + 1])
     return _replaced(data, slice(at, at + 1), flipped)
 
 
-def _cut(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    return _replaced(data, _piece(data, chance), b"")
+def _cut(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    return _replaced(data, _piece(data, rng), b"")
 
 
-def _double(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    piece = _piece(data, chance)
+def _double(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    piece = _piece(data, rng)
     return _replaced(data, piece, data[piece] * 2)
 
 
-def _insert(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    at = chance.randint(0, len(data))
+def _insert(data: bytes, word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    at = rng.randint(0, len(data))
     return _replaced(data, slice(at, at), word)
 
 
-def _insert_line(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+def _insert_line(data: bytes, word: bytes, _donor: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
-    lines.insert(chance.randint(0, len(lines)), word)
+    lines.insert(rng.randint(0, len(lines)), word)
     return b"\n".join(lines)
 
 
-def _overwrite_cell(data: bytes, word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    """Put a word in the place of what stands between two marks."""
+def _overwrite_cell(data: bytes, word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    """Replace the text between two delimiters by a word."""
     lines = data.split(b"\n")
-    at = chance.randrange(len(lines))
-    mark = chance.choice([b",", b";", b"="])
+    at = rng.randrange(len(lines))
+    mark = rng.choice([b",", b";", b"="])
     cells = lines[at].split(mark)
-    cells[chance.randrange(len(cells))] = word
+    cells[rng.randrange(len(cells))] = word
     lines[at] = mark.join(cells)
     return b"\n".join(lines)
 
 
-def _swap_lines(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+def _swap_lines(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
-    one, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+    one, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     lines[one], lines[other] = lines[other], lines[one]
     return b"\n".join(lines)
 
 
-def _repeat_line(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+def _repeat_line(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
-    lines.insert(chance.randint(0, len(lines)), chance.choice(lines))
+    lines.insert(rng.randint(0, len(lines)), rng.choice(lines))
     return b"\n".join(lines)
 
 
-def _drop_line(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
+def _drop_line(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
-    del lines[chance.randrange(len(lines))]
+    del lines[rng.randrange(len(lines))]
     return b"\n".join(lines)
 
 
-def _end_early(data: bytes, _word: bytes, _donor: bytes, chance: random.Random) -> bytes:
-    return data[: chance.randint(0, len(data))]
+def _end_early(data: bytes, _word: bytes, _donor: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randint(0, len(data))]
 
 
-def _splice(data: bytes, _word: bytes, donor: bytes, chance: random.Random) -> bytes:
+def _splice(data: bytes, _word: bytes, donor: bytes, rng: random.Random) -> bytes:
     lines, given = data.split(b"\n"), donor.split(b"\n")
-    start, at = chance.randrange(len(given)), chance.randint(0, len(lines))
-    return b"\n".join(lines[:at] + given[start : start + chance.randint(1, 4)] + lines[at:])
+    start, at = rng.randrange(len(given)), rng.randint(0, len(lines))
+    return b"\n".join(lines[:at] + given[start : start + rng.randint(1, 4)] + lines[at:])
 
 
 _CHANGES: tuple[Callable[[bytes, bytes, bytes, random.Random], bytes], ...] = (

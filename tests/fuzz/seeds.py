@@ -1,4 +1,4 @@
-"""Sound INIs with their CSVs, to be mutated: the samples, the contract's, the original app's."""
+"""Valid INIs with their CSVs, to be mutated: the samples, the contract's, the app's."""
 
 import gzip
 import re
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.fuzz.mutation import Files
 
-#: A password that no message may show, nor a piece of it; with marks that an INI may take amiss.
+#: A password of which no message may show a piece; its characters have a meaning in INIs.
 SECRET = "Zk9v=Q7pX#2wLm"
-#: The sample file that holds it.
+#: The name of the sample file that contains it.
 PASSWORD_FILE = "demo-password.txt"
 _ROOT = Path(__file__).parents[2]
 _ROWS = 30
@@ -67,7 +67,7 @@ Level=INFO
 
 
 def seeds() -> list[Files]:
-    """Return the inputs to begin with."""
+    """Return the inputs to start with."""
     whole, app = {"x.ini": _WHOLE.encode()}, {"x.ini": _APP.encode()}
     return [whole | _csvs(), whole | _csvs(), app | _csvs(), *map(_sample, _samples())]
 
@@ -77,7 +77,7 @@ def _samples() -> list[Path]:
 
 
 def _sample(ini: Path) -> Files:
-    """Return a sample with its CSVs, shortened, and the secret as password."""
+    """Return a sample with its shortened CSVs, and with the secret as its password."""
     text = re.sub("Password=.*", f"Password={SECRET}", ini.read_text(encoding="utf-8"))
     names = sorted({*re.findall(r"sample_data/([\w-]+\.csv)", text), "cold-room-kwh-2024-05.csv"})
     csvs = {f"sample_data/{name}": _head(_ROOT / "sample_data" / name) for name in names}
@@ -90,7 +90,7 @@ def _head(path: Path) -> bytes:
 
 
 def _csvs() -> Files:
-    """Return CSVs for the two INIs here: plain ones, an export, a clock change over two files."""
+    """Return CSVs for the two INIs: plain rows, an export, a clock change over two files."""
     hours = [f"2023-10-29 {hour:02}:{minute:02}:00" for hour in (0, 1, 2) for minute in (0, 30)]
     passes = [*hours[:4], *hours[2:]]
     clock = [f"{time},{at}\r\n" for at, time in enumerate(passes)]

@@ -1,4 +1,4 @@
-"""The fuzz command, as long as the test command has time for; and that it finds what is wrong."""
+"""The fuzz command, shortened for the test suite; and a check that it finds faults."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.fuzz.seeds import SECRET, seeds
 
 
 def test_mutated_files_break_nothing(tmp_path: Path) -> None:
-    """Some hundred inputs: refused or sound, never an exception, never a shown secret."""
+    """200 inputs are refused or valid, without an exception or a secret in a message."""
     figures = fuzz.Fuzz(tmp_path / "in", 20, tmp_path / "out").run(inputs=200)
     assert [] == figures.failures
     assert 200 == figures.inputs == figures.accepted + figures.refused
@@ -20,7 +20,7 @@ def test_mutated_files_break_nothing(tmp_path: Path) -> None:
 
 
 def test_seeds_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is mutated is accepted to begin with: so it is the mutation that is judged."""
+    """The files are valid before they are mutated, so that the mutation causes each problem."""
     monkeypatch.setattr(fuzz, "mutated", lambda files, *_: files)
     figures = fuzz.Fuzz(tmp_path / "in", 1, tmp_path / "out").run(inputs=4 * len(seeds()))
     assert ([], 0, 0) == (figures.failures, figures.refused, figures.unsound)
@@ -33,14 +33,14 @@ def test_seeds_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (ValueError(f"not {SECRET}"), "FoundError: a message shows the secret"),
     ],
 )
-def test_what_is_wrong_is_found_and_kept(
+def test_faults_are_found_and_saved(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: Exception,
     why: str,
 ) -> None:
-    """A bug and a shown secret end the command with 1, and leave the input that showed them."""
+    """A bug or a secret in a message ends the command with 1 and saves the input."""
 
     def broken(_text: str) -> str:
         raise error

@@ -1,1 +1,1 @@
-"""Patches that break a promise each; the suite has to fail with every one of them."""
+"""Patches that each break a promise; the suite must fail with every one of them."""

@@ -1,9 +1,9 @@
-"""Applies each patch of this folder to a copy of the project, and shows the suite failing.
+"""Applies each patch of this folder to a copy of the project, and checks that the suite fails.
 
     python -m tests.mutants [NAME...]
 
-The first line of a patch says what it breaks, the second which tests are to notice. Ends with 1 if
-a mutant survives.
+The first line of a patch says what it breaks, the second which tests must notice. The command exits
+with 1 if a mutant survives.
 """
 
 import os
@@ -19,12 +19,12 @@ _LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build")
 
 
 def tests_of(patch: Path) -> list[str]:
-    """Return the tests that have to notice a mutant."""
+    """Return the tests that must notice a mutant."""
     return patch.read_text().splitlines()[1].removeprefix("Tests: ").split()
 
 
 def failing(folder: Path, tests: list[str]) -> tuple[bool, str]:
-    """Run tests in a copy; return whether they fail, and the first that does."""
+    """Run tests in a copy; return True if they fail, and the first that does."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-p", "no:cacheprovider"]
     env = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
@@ -48,7 +48,7 @@ def killed(patch: Path | None, tests: list[str]) -> tuple[bool, str]:
 
 
 def main(names: list[str]) -> int:
-    """Run the mutants that are named, or all."""
+    """Run the mutants with these names, or all."""
     patches = sorted(p for p in FOLDER.glob("*.patch") if not names or p.stem in names)
     every = sorted({test for patch in patches for test in tests_of(patch)})
     fails, first = killed(None, every)

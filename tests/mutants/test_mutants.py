@@ -1,4 +1,4 @@
-"""The mutants fit the code: one that does not apply shows nothing."""
+"""The mutants fit the code: a patch that does not apply tests nothing."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ _PATCHES = sorted(mutants.FOLDER.glob("*.patch"))
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.parametrize("patch", _PATCHES, ids=[patch.stem for patch in _PATCHES])
 def test_a_mutant_applies(patch: Path) -> None:
-    """To the code as it is; the tests that are to notice it are there."""
+    """The patch applies to the current code, and the tests that must notice it exist."""
     command = ["git", "apply", "--recount", "--check", str(patch)]
     done = subprocess.run(command, cwd=mutants.ROOT, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)

@@ -1,11 +1,11 @@
-"""Plays many histories: nothing lost, nothing twice untold, no wrong instant.
+"""Plays many histories: nothing lost, no unreported duplicate, no wrong instant.
 
     python -m tests.simulation --histories 200000 --seed 1
     python -m tests.simulation --real --histories 500 --seed 1
 
-prints what happened in them, and ends with 1 if one of them went wrong: the shortest that does is
-told as a story. With ``--real`` the command itself runs, with its workers, over sockets and files,
-killed by signals; as root and with strace, the power is cut for real.
+It prints what happened, and exits with 1 if a history went wrong; the shortest such history is
+printed as text. With ``--real`` the command itself runs, with its workers, over sockets and files,
+and is killed by signals; as root and with strace, power cuts are simulated for it as well.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> int:
     if arguments.real and powercut.missing():
         print(f"power cuts are kills here: {powercut.missing()}", flush=True)
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-        # Seeds that follow one another are of one command: another seed is far away.
+        # Consecutive seeds are used within one command, so the next --seed starts far away.
         first = arguments.seed * 1_000_000
         parts = chunks(first, arguments.histories, is_real=arguments.real)
         for figures, story in pool.imap_unordered(played, parts):

@@ -1,4 +1,4 @@
-"""Histories in chunks, each of a seed of its own, that processes play side by side."""
+"""Histories in chunks, each with its own seed, for processes that play them in parallel."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ _REAL_CHUNK = 20
 
 
 def played(chunk: tuple[int, int, bool]) -> tuple[Figures, str]:
-    """Play a seed's histories; return what happened, and the story of one that went wrong."""
+    """Play a seed's histories; return what happened, and the text of one that went wrong."""
     number, histories, is_real = chunk
     figures, story = Figures(), ""
-    # To shrink a history of real processes takes too long.
+    # Shrinking a history of real processes takes too long.
     phases = [Phase.generate] if is_real else [Phase.generate, Phase.shrink]
 
     @seed(number)
@@ -47,7 +47,7 @@ def played(chunk: tuple[int, int, bool]) -> tuple[Figures, str]:
 
 
 def chunks(first: int, histories: int, *, is_real: bool) -> Iterator[tuple[int, int, bool]]:
-    """Yield seeds, and how many histories each has."""
+    """Yield seeds with the number of histories for each, and ``is_real``."""
     size = _REAL_CHUNK if is_real else _CHUNK
     for number, start in enumerate(range(0, histories, size), first):
         yield number, min(size, histories - start), is_real

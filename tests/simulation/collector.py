@@ -1,4 +1,4 @@
-"""A collector in memory: it stores, loses its answers, is slow, and gets packets from elsewhere."""
+"""A collector in memory: it stores, loses answers, is slow, and gets packets from other sources."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from swarm.collector.transport.base import Answer
 from swarm.errors import Unanswered, Unreachable
 from swarm.packet import instant_of
 
-#: How a request goes wrong.
+#: The ways in which a request fails.
 Fault = Literal[
     "reset before storing",
     "reset after storing",
@@ -24,14 +24,14 @@ Fault = Literal[
     "garbage",
     "cut",
 ]
-#: How long (s) a packet may take to be stored after its connection was reset.
+#: The longest time (seconds) until a packet is stored after its connection was reset.
 STORED_LATER = 1.9
 _HANDSHAKE = 9.0
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A packet that was stored; ``run`` is that of swarm which sent it, None from elsewhere."""
+    """A packet that was stored; ``run`` is the number of the run that sent it, None for others."""
 
     instant: int
     fields: dict[str, Any]
@@ -39,34 +39,35 @@ class Stored:
 
     @property
     def value(self) -> float:
-        """What was measured."""
+        """The measured value."""
         return float(self.fields["value"])
 
 
 class Clock:
-    """A clock that goes on when somebody waits; stands in for the module `time`."""
+    """A clock that only advances when code sleeps; it replaces the module `time`."""
 
     def __init__(self, now: float) -> None:
         self.now = now
 
     def time(self) -> float:
-        """Return Unix seconds."""
+        """Return the Unix time in seconds."""
         return self.now
 
     def monotonic(self) -> float:
-        """Return seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self.now += max(seconds, 0.0)
 
 
 class Collector:
     """The collector of one stream.
 
-    ``tells`` is which packet it calls the last: the newest, or the one that came last. ``rejects``
-    tells which instants it refuses for good; ``failed`` is how many requests of a run went wrong.
+    ``tells`` says which packet it reports as the last: the newest, or the one received last.
+    ``rejects`` has the instants that it refuses permanently; ``failed`` counts the requests of a
+    run that failed.
     """
 
     def __init__(
@@ -85,18 +86,18 @@ class Collector:
 
     @property
     def last(self) -> Stored | None:
-        """What it tells as the last packet."""
+        """The packet that it reports as the last."""
         if self._tells == "latest":
             return self.stored[-1] if self.stored else None
-        # Of one instant the one that came last.
+        # Of several at one instant, the one received last.
         return max(reversed(self.stored), key=lambda each: each.instant, default=None)
 
     def begin_run(self, number: int, faults: Mapping[int, Fault]) -> None:
-        """Begin to get the packets of a run; ``faults`` are by the numbers of its requests."""
+        """Start receiving the packets of a run; ``faults`` are by the number of the request."""
         self._run, self._faults, self._requests, self.failed = number, faults, 0, 0
 
     def arrive(self) -> None:
-        """Store what has been under way for long enough."""
+        """Store the delayed packets whose time has come."""
         due = [each for each in self._coming if each[0] <= self._clock.now]
         self._coming = [each for each in self._coming if each[0] > self._clock.now]
         self.stored += [packet for _, packet in due]
@@ -106,7 +107,7 @@ class Collector:
         self.stored.append(Stored(instant_of(packet["tsISO8601"]), packet, None))
 
     def post(self, body: bytes) -> Answer:
-        """Take a packet."""
+        """Receive a packet."""
         self.arrive()
         fields = json.loads(body)
         packet = Stored(instant_of(fields["tsISO8601"]), fields, self._run)
@@ -124,7 +125,7 @@ class Collector:
         return Answer(200) if fault is None else self._failed(fault)
 
     def get(self) -> Answer:
-        """Tell the last packet."""
+        """Return the last packet."""
         self.arrive()
         fault = self._fault()
         if fault == "garbage":
@@ -159,7 +160,7 @@ class Collector:
 
 
 class Session:
-    """A `Session` to the collector; ``step`` may raise."""
+    """A `Session` to the collector; ``step`` is called for each request and may raise."""
 
     def __init__(self, collector: Collector, step: Callable[[], None]) -> None:
         self._collector = collector

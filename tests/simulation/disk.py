@@ -1,8 +1,8 @@
-"""A disk that forgets at a power cut what was not synced, in every way that a file system may.
+"""A disk that loses unsynced data at a power cut, in every way that a file system may.
 
-The files below a folder are real; what is done to them is recorded. A cut leaves of each file what
-was synced, and of each of its sectors any state that the page cache had since then; of the changes
-of names in a folder, any part. A sector of 512 bytes is written whole.
+The files below a folder are real; all operations on them are recorded. After a cut each sector of a
+file is in the synced state or in any state that the page cache had since then. Of the unsynced
+changes of names in a folder, any subset remains. A sector of 512 bytes is written atomically.
 """
 
 import os
@@ -19,34 +19,34 @@ from unittest import mock
 SECTOR = 512
 _REPLAYS = 3
 
-#: A write at a place, or a new size.
+#: A write (offset and data), or a new size.
 _Change = tuple[int, bytes] | int
 
 
 @dataclass
 class File:
-    """What is durable of a file, and what was done since."""
+    """The durable content of a file, and the changes since."""
 
     synced: bytearray = field(default_factory=bytearray)
     changes: list[_Change] = field(default_factory=list)
 
     @property
     def content(self) -> bytearray:
-        """What a process reads of it."""
+        """The content that a process reads."""
         return _applied(self.synced, self.changes)
 
     def sync(self, content: bytes) -> None:
-        """Make all that was done durable; it comes to this content."""
+        """Make all changes durable; the result is this content."""
         self.synced = bytearray(content)
         self.changes = []
 
-    def survivor(self, chance: random.Random) -> bytes:
-        """Return what a cut leaves: sectors as they were at different moments."""
-        moments = [chance.randint(0, len(self.changes)) for _ in range(_REPLAYS)]
+    def survivor(self, rng: random.Random) -> bytes:
+        """Return the content after a cut: each sector is from one of several moments."""
+        moments = [rng.randint(0, len(self.changes)) for _ in range(_REPLAYS)]
         states = [_applied(self.synced, self.changes[:moment]) for moment in moments]
-        kept = bytearray(chance.choice(states))
+        kept = bytearray(rng.choice(states))
         for start in range(0, len(kept), SECTOR):
-            piece = chance.choice(states)[start : start + SECTOR]
+            piece = rng.choice(states)[start : start + SECTOR]
             end = min(start + SECTOR, len(kept))
             kept[start:end] = piece[: end - start].ljust(end - start, b"\0")
         return bytes(kept)
@@ -66,31 +66,31 @@ def _applied(before: bytearray, changes: list[_Change]) -> bytearray:
 
 
 class Names:
-    """The files of some folders by their paths, and which of these are durable."""
+    """The files of some folders by their paths, and the durable state of these names."""
 
     def __init__(self) -> None:
         self.now: dict[str, File] = {}
         self._synced: dict[str, File] = {}
         self._changes: list[dict[str, File | None]] = []
 
-    def hold(self, contents: dict[str, bytes]) -> None:
-        """Take these files, and no others, for durable."""
+    def reset(self, contents: dict[str, bytes]) -> None:
+        """Set the durable files to these, and no others."""
         self.now = {name: File(bytearray(content)) for name, content in contents.items()}
         self._synced = dict(self.now)
         self._changes = []
 
     def opened(self, name: str) -> File:
-        """Return the file with a name, a new one if there is none."""
+        """Return the file of a name; create it if there is none."""
         if name not in self.now:
             self._change({name: File()})
         return self.now[name]
 
     def renamed(self, source: str, target: str) -> None:
-        """Give a file another name."""
+        """Rename a file."""
         self._change({source: None, target: self.now[source]})
 
     def removed(self, name: str) -> None:
-        """Take a name away."""
+        """Remove a name."""
         self._change({name: None})
 
     def synced(self, folder: str) -> None:
@@ -103,13 +103,13 @@ class Names:
                 left.append(change)
         self._changes = left
 
-    def survivors(self, chance: random.Random) -> dict[str, bytes]:
-        """Return the files that a cut leaves, with what it leaves of each."""
+    def survivors(self, rng: random.Random) -> dict[str, bytes]:
+        """Return the files after a cut, with their content."""
         names = dict(self._synced)
         for change in self._changes:
-            if chance.random() < 0.5:
+            if rng.random() < 0.5:
                 _rename(names, change)
-        return {name: file.survivor(chance) for name, file in names.items()}
+        return {name: file.survivor(rng) for name, file in names.items()}
 
     def _change(self, change: dict[str, File | None]) -> None:
         _rename(self.now, change)
@@ -124,14 +124,14 @@ def _rename(names: dict[str, File], change: dict[str, File | None]) -> None:
             names[name] = file
 
 
-def laid(root: Path) -> dict[str, bytes]:
-    """Return the files below a folder, by their paths."""
+def read_files(root: Path) -> dict[str, bytes]:
+    """Return the content of all files below a folder, by their paths."""
     return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def lay(root: Path, contents: dict[str, bytes]) -> None:
-    """Lay these files below a folder, and no others."""
-    for name in {*laid(root)} - {*contents}:
+def write_files(root: Path, contents: dict[str, bytes]) -> None:
+    """Write these files below a folder, and remove all others."""
+    for name in {*read_files(root)} - {*contents}:
         Path(name).unlink()
     for name, content in contents.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class Disk:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Record what is done below the root, as long as the block lasts."""
+        """Record the operations below the root while the block runs."""
         real = {name: getattr(os, name) for name in _WATCHED}
         with ExitStack() as stack:
             for name in _WATCHED:
@@ -160,37 +160,37 @@ class Disk:
             yield
 
     def abandon(self) -> None:
-        """Close what a killed process had open."""
+        """Close the descriptors that a killed process had open."""
         for fd, (_, inode) in self._fds.items():
-            # Some are closed where nothing here hears of it, and their numbers used again.
+            # Some were closed by code that is not watched, and their numbers may be in use again.
             with suppress(OSError):
                 if os.fstat(fd).st_ino == inode:
                     os.close(fd)
         self._fds.clear()
 
-    def cut(self, chance: random.Random) -> None:
-        """Cut the power, and start the machine anew."""
+    def cut(self, rng: random.Random) -> None:
+        """Simulate a power cut and a reboot."""
         self.abandon()
-        lay(self.root, self._names.survivors(chance))
-        self.found()
+        write_files(self.root, self._names.survivors(rng))
+        self.mark_durable()
 
-    def found(self) -> None:
-        """Take what lies there for durable: after a cut, or when somebody put files there."""
-        self._names.hold(laid(self.root))
+    def mark_durable(self) -> None:
+        """Treat the files in the folder as durable: after a cut, or after a test wrote them."""
+        self._names.reset(read_files(self.root))
 
     def copy_to(self, folder: Path) -> None:
-        """Make a backup of all that is there."""
+        """Copy the folder to a backup."""
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.root, folder)
 
     def restore(self, folder: Path) -> None:
-        """Put a backup in the place of all that is there."""
+        """Replace the folder by a backup."""
         shutil.rmtree(self.root)
         shutil.copytree(folder, self.root)
-        self.found()
+        self.mark_durable()
 
     def _watched(self, name: str, real: dict[str, Any]) -> Callable[..., Any]:
-        """Return what stands in for a function of `os`."""
+        """Return the function that replaces one of `os`."""
         action = real[name]
         note = getattr(self, f"_after_{name}")
 
@@ -222,8 +222,8 @@ class Disk:
     def _after_close(self, _: None, fd: int) -> None:
         del self._fds[fd]
 
-    def _after_pwrite(self, written: int, fd: int, data: bytes, place: int) -> None:
-        self._file(fd).changes.append((place, bytes(data[:written])))
+    def _after_pwrite(self, written: int, fd: int, data: bytes, offset: int) -> None:
+        self._file(fd).changes.append((offset, bytes(data[:written])))
 
     def _after_ftruncate(self, _: None, fd: int, size: int) -> None:
         self._file(fd).changes.append(size)
@@ -238,7 +238,7 @@ class Disk:
         file.sync(Path(name).read_bytes() if name else b"")
 
     def _file(self, fd: int) -> File:
-        """Return the file behind a descriptor, under whichever name it has now."""
+        """Return the file of a descriptor, whatever its current name."""
         return self._inodes[os.fstat(fd).st_ino]
 
     def _after_replace(self, _: None, source: Any, target: Any) -> None:

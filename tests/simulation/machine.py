@@ -52,12 +52,12 @@ _CLOCKED: tuple[ModuleType, ...] = (
 
 
 class Killed(BaseException):
-    """The end of the simulated process."""
+    """Raised at the end of the simulated process."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a run is told: its export, its window (local times in ms), a flag of its user."""
+    """The input of a run: its export, its window (local times in ms), a flag of the user."""
 
     run: Run
     files: tuple[Path, ...]
@@ -68,8 +68,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run told: exit code, what became of its meter, and what `swarm status` says then."""
+class RunOutput:
+    """The output of a run: exit code, the meter's report, and `swarm status` after it."""
 
     exit_code: int
     state: str
@@ -81,43 +81,43 @@ class Told:
 
 
 class Machine(Protocol):
-    """Where a history is played."""
+    """The machine on which a history is played."""
 
-    #: What the runs that were killed had counted as possible duplicates, and told nobody.
-    untold: int
-    #: How often requests went wrong.
+    #: Possible duplicates that killed runs had counted, but not reported.
+    unreported: int
+    #: The number of requests that failed.
     faults: int
-    #: The instants (ms) that the collector refuses for good.
+    #: The instants (ms) that the collector refuses permanently.
     rejected: set[int]
 
     @property
     def stored(self) -> list[Stored]:
-        """What the collector has stored, in the order in which it came."""
+        """The packets of the collector, in order of arrival."""
 
     @property
     def last(self) -> Stored | None:
-        """What the collector tells as the last packet."""
+        """The packet that the collector reports as the last."""
 
     def get_elsewhere(self, packet: dict[str, Any]) -> None:
-        """Let the collector get a packet from another source."""
+        """Give the collector a packet from another source."""
 
-    def attempt(self, number: int, attempt: Attempt) -> Told | None:
-        """Run once; return what the run told, None where it was killed."""
+    def attempt(self, number: int, attempt: Attempt) -> RunOutput | None:
+        """Run once; return the run's output, None if it was killed."""
 
     def recorded(self) -> set[int]:
-        """Return the instants that the checkpoint has acknowledged."""
+        """Return the instants that are acknowledged in the checkpoint."""
 
     def backup(self) -> None:
         """Make a backup of the state folder."""
 
     def lose(self) -> None:
-        """Lose the state folder."""
+        """Delete the state folder."""
 
     def restore(self) -> None:
-        """Put the backup of the state folder in its place, if there is one."""
+        """Replace the state folder by its backup, if there is one."""
 
     def close(self) -> None:
-        """End what runs beside."""
+        """Stop what runs in the background."""
 
 
 class Context:
@@ -132,19 +132,19 @@ class Context:
         self._failures = 0
 
     def acquire_slot(self, access: Access) -> CollectorClient:
-        """Return a session to the simulated collector."""
+        """Return a client with a session to the simulated collector."""
         self.raise_if_stopped()
-        link = CollectorClient.__new__(CollectorClient)
-        link.access = access
-        link._session = Session(self._machine.collector, self._machine.step)
-        return link
+        client = CollectorClient.__new__(CollectorClient)
+        client.access = access
+        client._session = Session(self._machine.collector, self._machine.step)
+        return client
 
-    def release_slot(self, link: CollectorClient) -> None:
+    def release_slot(self, client: CollectorClient) -> None:
         """Close the session."""
-        link.close()
+        client.close()
 
     def wait_for_turn(self, credential: int) -> None:
-        """Wait for a collector that is out of reach."""
+        """Wait while the collector is down."""
         self.raise_if_stopped()
         if self._down_since is not None:
             if self._machine.clock.now - self._down_since >= _RETRY_FOR:
@@ -152,13 +152,13 @@ class Context:
             self.sleep(2.0**self._failures, credential)
 
     def sleep(self, seconds: float, _credential: int) -> None:
-        """Let the clock go on."""
+        """Advance the clock."""
         self._machine.clock.sleep(seconds)
         self._machine.step()
         self.raise_if_stopped()
 
     def record_outcome(self, outcome: Outcome, _credential: int) -> None:
-        """Note whether the collector is out of reach."""
+        """Record whether the collector is down."""
         if outcome.verdict is Verdict.UNREACHABLE:
             self._failures += 1
             self._down_since = self._down_since or self._machine.clock.now
@@ -166,26 +166,26 @@ class Context:
             self._failures, self._down_since = 0, None
 
     def is_outage(self, _retry_for: float) -> bool:
-        """Tell that each packet is given up by itself."""
+        """Return False: each packet has a retry budget of its own."""
         return False
 
     def refuse_credential(self, _credential: int) -> None:
         """Do nothing: no credential is refused."""
 
     def raise_if_stopped(self, _credential: int | None = None) -> None:
-        """Raise `Halted` once the run was interrupted."""
+        """Raise `StopRequested` once the run was interrupted."""
         if self.is_halted:
             raise StopRequested
 
     def lock_stream(self, _task: Task) -> bool:
-        """Lock the stream: one run follows the other here."""
+        """Return True: runs here are sequential."""
         return True
 
     def unlock_stream(self, _task: Task) -> None:
-        """Let go of the stream."""
+        """Do nothing."""
 
     def publish_tally(self, _task: Task, tally: Tally) -> None:
-        """Keep the tally in view."""
+        """Keep the tally for the end of a killed run."""
         self.tally = tally
 
 
@@ -194,7 +194,7 @@ class Simulated:
 
     def __init__(self, history: History, folder: Path) -> None:
         self.clock = Clock(1_700_000_000.0)
-        self.untold = 0
+        self.unreported = 0
         self.faults = 0
         self.rejected: set[int] = set()
         self.collector = Collector(
@@ -211,9 +211,9 @@ class Simulated:
         self._context: Context | None = None
 
     def close(self) -> None:
-        """Do nothing: nothing runs beside."""
+        """Do nothing: nothing runs in the background."""
 
-    # What the code under test calls
+    # Called by the code under test
 
     def step(self) -> None:
         """Count a step; the run may be killed or interrupted at it."""
@@ -230,7 +230,7 @@ class Simulated:
             raise Killed
 
     def boot_id(self) -> bytes:
-        """Return the name of this boot."""
+        """Return the boot ID."""
         return self._boots.to_bytes(16, "big")
 
     @contextmanager
@@ -248,20 +248,20 @@ class Simulated:
             stack.enter_context(self._disk.installed())
             yield
 
-    # What happens to it
+    # Implementation of `Machine`
 
     @property
     def stored(self) -> list[Stored]:
-        """What the collector has stored, in the order in which it came."""
+        """The packets of the collector, in order of arrival."""
         return self.collector.stored
 
     @property
     def last(self) -> Stored | None:
-        """What the collector tells as the last packet."""
+        """The packet that the collector reports as the last."""
         return self.collector.last
 
     def get_elsewhere(self, packet: dict[str, Any]) -> None:
-        """Let the collector get a packet from another source."""
+        """Give the collector a packet from another source."""
         self.collector.get_elsewhere(packet)
 
     def backup(self) -> None:
@@ -269,13 +269,13 @@ class Simulated:
         self._disk.copy_to(self._backup)
 
     def lose(self) -> None:
-        """Lose the state folder."""
+        """Delete the state folder."""
         shutil.rmtree(self._state)
         self._state.mkdir(mode=0o700)
-        self._disk.found()
+        self._disk.mark_durable()
 
     def restore(self) -> None:
-        """Put the backup of the state folder in its place, if there is one."""
+        """Replace the state folder by its backup, if there is one."""
         if self._backup.exists():
             self._disk.restore(self._backup)
 
@@ -289,8 +289,8 @@ class Simulated:
                     return {each.instant for each in ledger.entries() if each.kind == ACKNOWLEDGED}
         return set()
 
-    def attempt(self, number: int, attempt: Attempt) -> Told | None:
-        """Run once; return what the run told, None where it was killed."""
+    def attempt(self, number: int, attempt: Attempt) -> RunOutput | None:
+        """Run once; return the run's output, None if it was killed."""
         self._run, self._steps, self._is_dead, self._context = attempt.run, 0, False, None
         faults = dict(attempt.run.faults)
         self.collector.begin_run(number, faults)
@@ -298,13 +298,13 @@ class Simulated:
             with self._patched():
                 return self._sent(attempt)
         except Killed:
-            self._bury(attempt.run)
+            self._end_killed_run(attempt.run)
             return None
         finally:
             self.faults += self.collector.failed
             self.collector.begin_run(number, {})
             self._run = Run()
-            # What is still under way arrives within the time to settle.
+            # Delayed packets arrive within the time to settle.
             self.clock.sleep(3.0)
             self.collector.arrive()
 
@@ -313,7 +313,7 @@ class Simulated:
             meter, CheckResult(STREAM), upload, _URL, "c", str(self._state), Access("u", "p"), 0
         )
 
-    def _sent(self, attempt: Attempt) -> Told:
+    def _sent(self, attempt: Attempt) -> RunOutput:
         meter = Meter(STREAM, attempt.files, CsvRules(self._zone))
         upload = Upload(
             since=attempt.since,
@@ -339,23 +339,23 @@ class Simulated:
             result = deliver(task, self._context)
         return self._told(task, result)
 
-    def _told(self, task: Task, result: StreamResult) -> Told:
+    def _told(self, task: Task, result: StreamResult) -> RunOutput:
         meter = meter_report(task.meter, task.checked, result)
         report = Report("", "", 0.0, 0.0, 0.0, (meter,))
-        standing = read_status_offline(task, None)  # type: ignore[arg-type]
+        status_read = read_status_offline(task, None)  # type: ignore[arg-type]
         names = ("acknowledged", "waiting", "rejected", "filtered")
-        status = {name: getattr(standing, name) for name in names}
-        told = Told(report.exit_code, meter.state, meter.counts, status=status)
+        status = {name: getattr(status_read, name) for name in names}
+        told = RunOutput(report.exit_code, meter.state, meter.counts, status=status)
         if (problem := meter.problem) is None:
             return told
         return replace(
             told, kind=problem.kind, problem_code=problem.exit_code, message=problem.message
         )
 
-    def _bury(self, run: Run) -> None:
+    def _end_killed_run(self, run: Run) -> None:
         self._disk.abandon()
         if self._context and self._context.tally:
-            self.untold += self._context.tally.possible_duplicates
+            self.unreported += self._context.tally.possible_duplicates
         if run.end == "power cut":
             self._boots += 1
-            self._disk.cut(random.Random(run.chance))
+            self._disk.cut(random.Random(run.random_seed))

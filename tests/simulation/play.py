@@ -1,4 +1,4 @@
-"""Plays a history, and holds what the collector has to the truth."""
+"""Plays a history, and compares the collector's packets and the reports with the truth."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ from swarm.csv import Window
 from swarm.localtime import wall_of
 from tests.simulation.collector import Stored
 from tests.simulation.history import History, Run
-from tests.simulation.machine import STREAM, Attempt, Machine, Simulated, Told
+from tests.simulation.machine import STREAM, Attempt, Machine, RunOutput, Simulated
 
 _CALM_RUNS = 8
 _SHM = Path("/dev/shm")
-#: Problems that may stand at the end of a run in a history.
+#: Problems that a run of a history may end with.
 _EXPECTED = frozenset(
     {
         *("interrupted", "temporary", "rejected", "late", "not verified", "no checkpoint"),
@@ -28,12 +28,12 @@ _EXPECTED = frozenset(
 
 
 class Wrong(AssertionError):  # noqa: N818 - a broken promise
-    """What the collector holds, or what a run said of it, is not true."""
+    """The collector's packets, or the report of a run, are wrong."""
 
 
 @dataclass
 class Reading:
-    """One true reading: its instant (ms), its local time, all values that it had, newest last."""
+    """One true reading: its instant (ms), its local time, all its values, the newest last."""
 
     instant: int
     local: datetime
@@ -47,7 +47,7 @@ class Reading:
 
 @dataclass
 class Figures:
-    """What happened in histories."""
+    """Counts of what happened in histories."""
 
     histories: int = 0
     runs: int = 0
@@ -62,7 +62,7 @@ class Figures:
     adopted: int = 0
 
     def add(self, other: "Figures") -> None:
-        """Add those of other histories."""
+        """Add the counts of other histories."""
         for name in self.__dataclass_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -72,7 +72,7 @@ class Figures:
 
 
 def play(history: History, machine: Callable[[History, Path], Machine] = Simulated) -> Figures:
-    """Play a history on a machine; raises `Wrong`."""
+    """Play a history on a machine; raise `Wrong` if a promise is broken."""
     with TemporaryDirectory(dir=_SHM if _SHM.is_dir() else None) as name:
         folder = Path(name)
         with closing(machine(history, folder)) as place:
@@ -95,10 +95,10 @@ class World:
         self._zone = ZoneInfo(history.zone)
         change = datetime.fromisoformat(history.change).replace(tzinfo=UTC)
         self._start = change - timedelta(minutes=history.minutes * history.start)
-        #: Where the user has had all sent again: the number of packets that were stored before.
-        self._begun_anew = [0]
+        #: The number of stored packets each time the user restarted the stream.
+        self._restarts = [0]
         self._late_runs: set[int] = set()
-        #: How many packets were stored when the backup was made.
+        #: The number of stored packets when the backup was made.
         self._backed_up = 0
         self._told = 0
         self._runs = 0
@@ -106,8 +106,8 @@ class World:
         self._resends = not history.stops_on_ambiguity
 
     def play(self) -> Figures:
-        """Play the history, then let all become calm: every true reading is there."""
-        told: Told | None = None
+        """Play the history, then runs without faults; in the end every true reading is stored."""
+        told: RunOutput | None = None
         for run in self.history.runs:
             self._prepare(run)
             told = self._send(run)
@@ -121,7 +121,7 @@ class World:
             if not told.kind or (told.kind == "rejected" and self.machine.rejected):
                 break
             if told.kind == "ambiguous time":
-                # What a few rows of the hour can't tell shows once the hour is over.
+                # An hour that a few rows leave ambiguous becomes clear with later rows.
                 self._prepare(Run(grow=12))
         else:
             raise Wrong(f"after {_CALM_RUNS} calm runs there is still: {told}")
@@ -137,10 +137,10 @@ class World:
         for back in run.corrected:
             if back <= len(self.readings) and not self._may_swap(self.readings[-back]):
                 values = self.readings[-back].values
-                # Back and forth: the new value may be one that was sent before.
+                # Alternate, as the new value may be one that was sent before.
                 values.append(values[-2] if len(values) > 1 and back % 2 else f"{values[0]}9")
         if run.live and not any(each.after == "restore" for each in self.history.runs):
-            # With live data the last packet does not tell that a checkpoint has fallen behind.
+            # With live data the last packet does not show that a checkpoint is out of date.
             moment = self._start + timedelta(days=3000, minutes=len(self.machine.stored))
             packet = {"id": STREAM, "tsISO8601": moment.isoformat(), "value": 1}
             self.machine.get_elsewhere(packet)
@@ -157,23 +157,23 @@ class World:
     def _after(self, run: Run, *, is_settled: bool) -> None:
         if run.after == "backup":
             if not is_settled:
-                # Restored, it is believed that the rows in doubt were sent by the run that was cut.
+                # Once restored, it would count the unsettled rows as sent by the killed run.
                 return
             self.machine.backup()
             self._backed_up = len(self.machine.stored)
         elif self.history.tells == "latest":
-            # Its last packet may be an old one: it does not tell what a lost checkpoint knew.
+            # The last packet may be an old one, which does not show what a lost checkpoint knew.
             return
         elif run.after == "lose":
             self.machine.lose()
         elif run.after == "restore" and not self.machine.rejected and self._shows_late_rows():
-            # A checkpoint that has fallen behind does not know which rows were rejected since.
+            # A checkpoint that is out of date does not know the rows that were rejected since.
             self.machine.restore()
 
     def _shows_late_rows(self) -> bool:
-        """Tell whether the collector's last packet is any that was sent late since the backup.
+        """Return True unless a row other than the last packet was sent late since the backup.
 
-        Of others it tells nothing.
+        The collector's last packet shows nothing about other rows.
         """
         stored = self.machine.stored
         newest = max((each.instant for each in stored[: self._backed_up]), default=0)
@@ -185,20 +185,20 @@ class World:
 
     # One run
 
-    def _send(self, run: Run) -> Told | None:
-        """Run once; return what it told, None where it was killed."""
+    def _send(self, run: Run) -> RunOutput | None:
+        """Run once; return the run's output, None if it was killed."""
         if not self.readings:
             return None
-        flag, self._is_stuck = self._way_on() if self._is_stuck else "", False
+        flag, self._is_stuck = self._next_flag() if self._is_stuck else "", False
         if flag:
-            # Who follows the advice does so with the whole export.
+            # A user who follows the advice uses the whole export.
             run = replace(run, form="growing", since=0, until=0)
         self._runs += 1
         self.figures.runs += 1
         if run.sends_late:
             self._late_runs.add(self._runs)
         if flag == "--restart":
-            self._begun_anew.append(len(self.machine.stored))
+            self._restarts.append(len(self.machine.stored))
         shown = self._shown(run)
         files = self._written(run, shown)
         window = self._window(run)
@@ -217,13 +217,13 @@ class World:
         return told
 
     def _window(self, run: Run) -> Window:
-        since = self._wall(run.since) if run.since else None
-        until = self._wall(len(self.readings) - run.until) if run.until else None
+        since = self._local_ms(run.since) if run.since else None
+        until = self._local_ms(len(self.readings) - run.until) if run.until else None
         is_empty = since is not None and until is not None and until <= since
         return Window(since, None if is_empty else until)
 
-    def _react(self, told: Told) -> None:
-        """Do what a user does who reads the report."""
+    def _react(self, told: RunOutput) -> None:
+        """Do what a user would do after reading the report."""
         self.figures.interruptions += told.kind == "interrupted"
         if told.kind == "ambiguous":
             self._resends = True
@@ -234,8 +234,8 @@ class World:
         elif told.kind and told.kind not in _EXPECTED:
             raise Wrong(f"a problem that nothing explains: {told.kind}: {told.message}")
 
-    def _way_on(self) -> str:
-        """Return the flag by which a user goes on without a checkpoint."""
+    def _next_flag(self) -> str:
+        """Return the flag with which a user continues without a checkpoint."""
         last = self.machine.last
         is_all_there = last is not None and all(
             self._newest_stored(reading) == float(reading.values[-1])
@@ -248,22 +248,23 @@ class World:
 
     # The exports
 
-    def _wall(self, number: int) -> int:
-        """Return the local time of a reading, as an option has it."""
+    def _local_ms(self, number: int) -> int:
+        """Return the local time (ms) of a reading, for an option."""
         at = min(max(number, 0), len(self.readings) - 1)
         return wall_of(self.readings[at].local.replace(tzinfo=None))
 
     def _shown(self, run: Run) -> list[Reading]:
-        """Return the readings that the run's export has."""
+        """Return the readings in the run's export."""
         if run.form == "rolling" and not self.history.constant:
             known = self.machine.recorded()
             heads = [at for at, each in enumerate(self.readings) if each.instant in known]
-            # What rolls away before it was sent is lost by the export.
+            # A row that leaves the export before it was sent would be lost by the export, not by
+            # swarm.
             return self.readings[heads[max(-run.place, -len(heads))] :] if heads else self.readings
         if run.form == "gap filled" and run.place < len(self.readings):
             gap, last = self.readings[run.place], self.machine.last
-            # An export that lacks the collector's last packet can't show that a restored checkpoint
-            # has fallen behind.
+            # An export without the collector's last packet can't show that a restored checkpoint is
+            # out of date.
             is_last = last is not None and last.instant == gap.instant
             if not (is_last or self._is_repeated(gap)):
                 return [each for each in self.readings if each is not gap]
@@ -279,7 +280,7 @@ class World:
         elif run.form == "parted" and at and not self.history.constant:
             parts = [lines[:at], lines[at:]]
         elif run.form == "overlapping" and at and not self.history.constant:
-            # Of equal rows nothing tells whether they are repeated, or of the second pass.
+            # Equal rows may be repeats or the second pass; their file can't show which.
             parts = [lines[: at + 2], lines[at:]]
         paths = tuple(self._folder / f"export-{number}.csv" for number in range(len(parts)))
         for path, part in zip(paths, parts, strict=True):
@@ -288,9 +289,9 @@ class World:
         return paths
 
     def _may_swap(self, reading: Reading) -> bool:
-        """Tell whether a corrected value may be the one that the hour's other pass was sent with.
+        """Return True if a corrected value may equal that sent for the hour's other pass.
 
-        Where both passes get the other's, nothing tells it from an export in another order.
+        If both passes got each other's value, the file would look like an export in another order.
         """
         return self.history.constant and self._is_repeated(reading)
 
@@ -298,7 +299,7 @@ class World:
         naive = reading.local.replace(tzinfo=self._zone, fold=0)
         return naive.utcoffset() != naive.replace(fold=1).utcoffset()
 
-    # The judgement
+    # Checks
 
     @property
     def _ours(self) -> list[Stored]:
@@ -310,7 +311,7 @@ class World:
         return values[-1] if values else None
 
     def _judge_packets(self) -> None:
-        """See that each packet is true, and there once, but for what was told."""
+        """Check that each packet is true, and stored once unless a duplicate was reported."""
         truth = {each.instant: {float(value) for value in each.values} for each in self.readings}
         for packet in self._ours:
             if packet.value not in truth.get(packet.instant, set()):
@@ -323,21 +324,21 @@ class World:
             for packet in packets:
                 twice += values.get(packet.instant) == packet.value
                 values[packet.instant] = packet.value
-        if twice > self._told + self.machine.untold:
+        if twice > self._told + self.machine.unreported:
             raise Wrong(f"{twice} packets are stored twice, {self._told} told")
         self.figures.told_twice = twice
 
     def _generations(self) -> Iterator[list[Stored]]:
-        """Yield what was sent, parted where the user has had all sent again."""
-        bounds = [*self._begun_anew, len(self.machine.stored)]
+        """Yield the packets, split at the restarts of the user."""
+        bounds = [*self._restarts, len(self.machine.stored)]
         for start, end in pairwise(bounds):
             yield [each for each in self.machine.stored[start:end] if each.run is not None]
 
     def _judge_order(self) -> None:
-        """See that packets are in order, but for late ones; of an instant's the last counts.
+        """Check the order of the packets, except late ones; at each instant, the last one counts.
 
-        What was in doubt, and was told to be, may have been stored before older ones, and with
-        other values than its row has by now; what is sent again of it comes behind newer ones.
+        A packet that was reported as a possible duplicate may be stored before older ones and with
+        an earlier value of its row; if it is sent again, it follows newer ones.
         """
         for packets in self._generations():
             last = {packet.instant: place for place, packet in enumerate(packets)}
@@ -352,9 +353,9 @@ class World:
                 newest = packet.instant if newest is None else max(newest, packet.instant)
 
     def _judge_report(
-        self, window: Window, told: Told, shown: Sequence[Reading], stored: int
+        self, window: Window, told: RunOutput, shown: Sequence[Reading], stored: int
     ) -> None:
-        """Hold what a run told to what the collector has."""
+        """Compare the report of a run with the collector's packets."""
         counts = told.counts
         parts = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
         if counts["rows"] != sum(counts[part] for part in parts) or min(counts.values()) < 0:
@@ -380,7 +381,7 @@ class World:
                 raise Wrong(f"status says {told.status}, the run {counts}")
 
     def _judge_end(self) -> None:
-        """See that each reading is there, as it was read last."""
+        """Check that each reading is stored with its newest value."""
         for reading in self.readings:
             stored = self._newest_stored(reading)
             if reading.instant in self.machine.rejected:

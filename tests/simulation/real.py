@@ -1,6 +1,6 @@
-"""The machine of a history for real: the command itself, its workers, sockets, files and signals.
+"""The machine of a real history: the command itself, its workers, sockets, files and signals.
 
-A power cut is one (`tests.support.power_cut`) where the machine allows it, else a kill.
+A power cut is simulated by `tests.support.power_cut` if this machine allows it, else it is a kill.
 """
 
 import json
@@ -19,7 +19,7 @@ from swarm.localtime import naive_of
 from swarm.packet import instant_of
 from tests.simulation.collector import Fault, Stored
 from tests.simulation.history import History, Run
-from tests.simulation.machine import STREAM, Attempt, Told
+from tests.simulation.machine import STREAM, Attempt, RunOutput
 from tests.support import power_cut as powercut
 from tests.support.collector import (
     Behaviour,
@@ -50,7 +50,7 @@ _BEHAVIOURS: dict[Fault, Behaviour] = {
     "garbage": Garbage(),
     "cut": Reply(500, store=False),
 }
-#: How many requests a step of a simulated run stands for.
+#: The number of steps of a simulated run for each request.
 _STEPS_A_REQUEST = 8
 
 
@@ -58,7 +58,7 @@ class Real:
     """A `tests.simulation.machine.Machine` of real processes; close it."""
 
     def __init__(self, history: History, folder: Path) -> None:
-        self.untold = 0
+        self.unreported = 0
         self.faults = 0
         self.rejected: set[int] = set()
         self._history = history
@@ -69,7 +69,7 @@ class Real:
         self._run = Run()
         self._first = 0
         self._boots = 1
-        #: The run that sent each stored packet, by the packet's place.
+        #: The number of the run that sent each stored packet, in order.
         self._runs: list[int | None] = []
 
     def close(self) -> None:
@@ -97,11 +97,11 @@ class Real:
     def _is_refused(self, request: Request) -> bool:
         return instant_of(json.loads(request.body)["tsISO8601"]) in self.rejected
 
-    # What `Machine` says
+    # Implementation of `Machine`
 
     @property
     def stored(self) -> list[Stored]:
-        """What the collector has stored, in the order in which it came."""
+        """The packets of the collector, in order of arrival."""
         packets = self._collector.packets(STREAM)
         self._runs += [self._number] * (len(packets) - len(self._runs))
         return [
@@ -111,14 +111,14 @@ class Real:
 
     @property
     def last(self) -> Stored | None:
-        """What the collector tells as the last packet."""
+        """The packet that the collector reports as the last."""
         stored = self.stored
         if self._history.tells == "latest":
             return stored[-1] if stored else None
         return max(reversed(stored), key=lambda each: each.instant, default=None)
 
     def get_elsewhere(self, packet: dict[str, Any]) -> None:
-        """Let the collector get a packet from another source."""
+        """Give the collector a packet from another source."""
         self._runs = [each.run for each in self.stored] + [None]
         self._collector.take(STREAM, json.dumps(packet).encode())
 
@@ -129,25 +129,25 @@ class Real:
             shutil.copytree(self._workspace.state, self._backup)
 
     def lose(self) -> None:
-        """Lose the state folder."""
+        """Delete the state folder."""
         shutil.rmtree(self._workspace.state, ignore_errors=True)
 
     def restore(self) -> None:
-        """Put the backup of the state folder in its place, if there is one."""
+        """Replace the state folder by its backup, if there is one."""
         if self._backup.exists():
             self.lose()
             shutil.copytree(self._backup, self._workspace.state)
 
     def recorded(self) -> set[int]:
-        """Return the instants that the checkpoint has acknowledged: none that is not stored."""
+        """Return the instants of all stored packets, which include the acknowledged ones."""
         return {each.instant for each in self.stored if each.run is not None}
 
-    def attempt(self, number: int, attempt: Attempt) -> Told | None:
-        """Run once; return what the run told, None where it was killed."""
-        _ = self.stored  # who sent what came before is known now
+    def attempt(self, number: int, attempt: Attempt) -> RunOutput | None:
+        """Run once; return the run's output, None if it was killed."""
+        _ = self.stored  # assigns earlier packets to their runs
         self._number, self._run = number, attempt.run
         self._first = len(self._collector.requests)
-        before = powercut.held(self._workspace.state)
+        before = powercut.contents(self._workspace.state)
         log = self._workspace.folder / "calls"
         is_cut = attempt.run.end == "power cut" and not powercut.missing()
         line = self._line(attempt)
@@ -173,12 +173,12 @@ class Real:
             return _told(done.code, done.out, done.err)
         if is_cut:
             self._boots += 1
-            powercut.cut(self._workspace.state, before, log, random.Random(attempt.run.chance))
-        # What a killed run had counted is known to nobody: each of these can lead to one.
-        self.untold += sum(fault == "garbage" for _, fault in attempt.run.faults)
-        self.untold += sum(each.run is None for each in self.stored)
+            powercut.cut(self._workspace.state, before, log, random.Random(attempt.run.random_seed))
+        # The counts of a killed run are lost: each of these can cause a possible duplicate.
+        self.unreported += sum(fault == "garbage" for _, fault in attempt.run.faults)
+        self.unreported += sum(each.run is None for each in self.stored)
         for path in self._workspace.state.glob("checkpoints/*/*.doubts"):
-            self.untold += len(json.loads(path.read_text()))
+            self.unreported += len(json.loads(path.read_text()))
         return None
 
     def _line(self, attempt: Attempt) -> list[str]:
@@ -204,7 +204,7 @@ class Real:
         return [*line, *([attempt.flag] if attempt.flag else [])]
 
     def _interfere(self, process: "subprocess.Popen[str]", run: Run) -> bool:
-        """Kill or interrupt a run at one of its requests; tell whether it was killed."""
+        """Kill or interrupt a run at one of its requests; return True if it was killed."""
         if run.end is None:
             return False
         target = self._first + 1 + run.at // _STEPS_A_REQUEST
@@ -215,20 +215,20 @@ class Real:
         if run.end == "interrupt":
             os.kill(self._python(process.pid), signal.SIGINT)
             return False
-        # Not the tracer: it is to write down all that it has seen.
+        # Spare the tracer, which must write its whole log.
         for pid in descendants(process.pid) or [process.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return True
 
     def _python(self, pid: int) -> int:
-        """Return the process of the command itself, which a tracer may have started."""
+        """Return the PID of the command itself, which a tracer may have started."""
         below = descendants(pid)
         return next((each for each in [pid, *below] if b"swarm\0" in command(each)[:200]), pid)
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below one, the nearest first."""
+    """Return the descendants of a process, the nearest first."""
     found = [pid]
     for each in found:
         with suppress(OSError):
@@ -237,11 +237,11 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
-def _told(code: int, out: str, err: str) -> Told:
+def _told(code: int, out: str, err: str) -> RunOutput:
     if code not in {0, 3, 5, 130}:
         raise AssertionError(f"exit code {code}: {out}\n{err}")
     meter = json.loads(out)["meters"][0]
     names = ("rows", "filtered", "sent", "resumed", "rejected", "late", "unsent")
     counts = {name: meter[name] for name in (*names, "retries", "possible_duplicates")}
     problem = meter["problem"] or {"kind": "", "message": ""}
-    return Told(code, meter["state"], counts, problem["kind"], code, problem["message"])
+    return RunOutput(code, meter["state"], counts, problem["kind"], code, problem["message"])

@@ -1,7 +1,7 @@
 """Histories made by hypothesis: whatever happens, every true reading arrives once, in order.
 
-Each seed is a process of its own: what hypothesis tries depends on the modules that are loaded, and
-here the histories are to be the same each time. `python -m tests.simulation` looks for others.
+Each seed runs in a process of its own: hypothesis' choices depend on the modules that are loaded,
+and here the histories must be the same each time. `python -m tests.simulation` searches for others.
 """
 
 import os
@@ -14,15 +14,15 @@ import pytest
 from tests.simulation.history import History, Run
 from tests.simulation.play import play
 
-# Many histories take their time on a busy machine.
+# Many histories take long on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
 
 _ROOT = Path(__file__).parents[2]
 
 
 def _play(*options: str) -> None:
-    """Play histories by the command; a wrong one is told as a story."""
-    # Coverage would double what they cost.
+    """Play histories with the command; a wrong one is printed as text."""
+    # Coverage would double the cost.
     environment = {name: text for name, text in os.environ.items() if "COVERAGE" not in name}
     ended = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--processes", "1", *options],
@@ -39,13 +39,13 @@ def _play(*options: str) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_every_reading_arrives_once_in_order(seed: int) -> None:
-    """The collector holds each at its true instant, and report and status say what is so."""
+    """The collector has each reading at its true instant, and reports and status are true."""
     _play("--histories", "500", "--seed", str(seed))
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13, 14])
 def test_the_same_with_real_processes_and_sockets(seed: int) -> None:
-    """The command over sockets and files, killed by signals, does as the simulation does."""
+    """The command over sockets and files, killed by signals, gives the same results."""
     _play("--real", "--histories", "10", "--seed", str(seed))
 
 
@@ -107,5 +107,5 @@ def test_the_same_with_real_processes_and_sockets(seed: int) -> None:
     ],
 )
 def test_histories_that_went_wrong(history: History) -> None:
-    """Those that were found, each short."""
+    """Histories that went wrong before, each shortened, go well."""
     assert play(history).runs > len(history.runs)

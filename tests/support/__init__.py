@@ -1,1 +1,1 @@
-"""What tests work with: a workspace, a collector, terminals, processes."""
+"""Helpers of the tests: a workspace, a collector, terminals, processes."""

@@ -1,11 +1,11 @@
-"""A scripted loopback collector over raw sockets: real HTTP/1.1, and every way to fail.
+"""A scripted loopback collector over raw sockets: real HTTP/1.1, and many kinds of failure.
 
     with Collector(script=[Reply(503), ResetAfterStoring()]) as collector:
         session.post(collector.url, packet)
 
-A script is a queue of behaviours, one per request, or a callable that picks one for a request;
-where it says nothing (``None``, or an empty queue) the collector stores and answers as the real
-one does. All that arrives is recorded.
+A script is a queue of behaviours, one per request, or a callable that picks one for a request. If
+it returns nothing (``None``, or an empty queue), the collector stores the packet and answers as the
+real one does. Every request is recorded.
 """
 
 import base64
@@ -31,7 +31,7 @@ _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request as it came: ``number`` is its order of arrival, ``head`` all before the body."""
+    """One request as received: ``number`` is its order of arrival, ``head`` all before the body."""
 
     number: int
     connection: int
@@ -61,9 +61,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """Answers after ``delay`` seconds; stores first, unless told otherwise, where it says 2xx.
+    """Answers after ``delay`` seconds.
 
-    ``hang_up`` closes the connection after the answer without having announced it.
+    ``store`` says whether the packet is stored before that; by default it is stored if the status
+    is 2xx. ``hang_up`` closes the connection after the answer without having announced it.
     """
 
     status: int = 200
@@ -75,17 +76,17 @@ class Reply:
 
 
 def redirect(url: str, status: int = 302) -> Reply:
-    """Return the reply that points to another URL; nothing is stored."""
+    """Return the reply that redirects to another URL; nothing is stored."""
     return Reply(status, headers={"Location": url})
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Sends bytes, whatever they are: ``head`` at once, then ``data`` (``times`` over).
+    """Sends arbitrary bytes: ``head`` at once, then ``data`` (repeated ``times`` times).
 
-    With an ``interval`` the data goes byte by byte, so many seconds apart. After ``pause`` seconds
-    of silence the connection is kept, ended in good order (FIN) or reset (RST). What is stored is
-    stored ``later`` by so many seconds.
+    With an ``interval`` the data are sent byte by byte, that many seconds apart. After ``pause``
+    seconds of silence the connection is kept, closed normally (FIN) or reset (RST). The packet is
+    stored ``later`` seconds after its arrival.
     """
 
     data: bytes = b""
@@ -102,22 +103,22 @@ class Raw:
 ResetBeforeStoring = partial(Raw, store=False, end="reset")
 #: Stores, then resets without an answer.
 ResetAfterStoring = partial(Raw, end="reset")
-#: Stores, then closes in good order without an answer.
+#: Stores, then closes the connection normally without an answer.
 CloseAfterStoring = partial(Raw)
-#: Stores, sends a whole header and part of the body, then resets (which discards what the client
-#: has not read yet: hence the pause).
+#: Stores, sends a whole header and part of the body, then resets. A reset discards what the client
+#: has not read yet, hence the pause.
 ResetMidBody = partial(
     Raw, data=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf", end="reset", pause=0.05
 )
 #: Stores, then closes in the middle of the answer's header.
 TruncatedHeader = partial(Raw, data=b"HTTP/1.1 200 OK\r\nContent-Le")
-#: Stores, then sends what is no HTTP.
+#: Stores, then sends something that is not HTTP.
 Garbage = partial(Raw, data=b"\x16\x03\x01 no HTTP at all\r\n\r\n")
-#: Says nothing for ``pause`` seconds, or until the client leaves; then closes.
+#: Sends nothing for ``pause`` seconds, or until the client leaves; then closes.
 Hang = partial(Raw, store=False, pause=60.0)
-#: Stores, then answers byte by byte, a second apart.
+#: Stores, then answers byte by byte, one second apart.
 Drip = partial(Raw, data=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", end="keep", interval=1.0)
-#: Stores, then answers with a body of 100 MB, as far as the client takes it.
+#: Stores, then answers with a body of 100 MB, until the client stops reading.
 HugeBody = partial(
     Raw,
     data=b"x" * 1_000_000,
@@ -132,10 +133,10 @@ Script = Callable[[Request, "Collector"], Behaviour | None] | Iterable[Behaviour
 class Collector:
     """The server; a context manager.
 
-    ``auth`` is the (username, password) that it insists on, ``cookie`` a Set-Cookie value for
-    clients without one, ``delay`` precedes every answer, ``reset_on_accept`` tells by its number
-    (from 0) which connection is reset at once, ``handshake`` how long (s) each waits before TLS.
-    ``script`` may be replaced at any time.
+    ``auth`` is the (username, password) that it requires, ``cookie`` a Set-Cookie value for clients
+    without one. ``delay`` (seconds) precedes every answer. ``reset_on_accept`` returns True for the
+    number (from 0) of a connection that is reset at once, ``handshake`` returns how long (seconds)
+    a connection waits before TLS. ``script`` may be replaced at any time.
     """
 
     def __init__(
@@ -160,9 +161,9 @@ class Collector:
         self.handshake = handshake
         self._lock = threading.Lock()
         self._stored: defaultdict[str, list[bytes]] = defaultdict(list)
-        self._flying: defaultdict[str, set[_Link]] = defaultdict(set)
-        self._most: defaultdict[str, int] = defaultdict(int)
-        self._links: set[_Link] = set()
+        self._in_flight: defaultdict[str, set[_Connection]] = defaultdict(set)
+        self._max_in_flight: defaultdict[str, int] = defaultdict(int)
+        self._open: set[_Connection] = set()
         self._closing = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
@@ -171,12 +172,12 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """Where packets are posted to."""
+        """The URL that packets are posted to."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}{PATH}"
 
     @property
     def script(self) -> Script | None:
-        """What is played for the requests to come."""
+        """The behaviours for the next requests."""
         return self._script
 
     @script.setter
@@ -188,7 +189,7 @@ class Collector:
         return list(self._stored.get(stream, ()))
 
     def take(self, stream: str, body: bytes) -> None:
-        """Store a packet that comes from elsewhere."""
+        """Store a packet that was received elsewhere."""
         self._stored[stream].append(body)
 
     def packets(self, stream: str) -> list[dict[str, Any]]:
@@ -196,25 +197,25 @@ class Collector:
         return [json.loads(body) for body in self.bodies(stream)]
 
     def max_in_flight(self, stream: str) -> int:
-        """Return how many requests of a stream were ever under way at once."""
-        return self._most[stream]
+        """Return the largest number of requests of a stream that were under way at once."""
+        return self._max_in_flight[stream]
 
     @property
     def in_flight(self) -> int:
-        """How many requests of streams are under way."""
-        return sum(map(len, list(self._flying.values())))
+        """The number of requests of streams under way."""
+        return sum(map(len, list(self._in_flight.values())))
 
     def hang_up(self) -> None:
         """Close every open connection, as servers do with idle ones."""
         with self._lock:
-            links = list(self._links)
-        for link in links:
-            link.shut()
-        for link in links:
-            link.join(5)
+            connections = list(self._open)
+        for connection in connections:
+            connection.shut()
+        for connection in connections:
+            connection.join(5)
 
     def stop_listening(self) -> None:
-        """Refuse connections from now on; those that are open go on."""
+        """Refuse connections from now on; open ones continue."""
         if not self._closing:
             self._closing = True
             # Closing a socket does not wake a thread that accepts on it; a connection does.
@@ -243,33 +244,33 @@ class Collector:
                 _reset(sock)
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = _Link(self, sock, number, self._tls)
+            connection = _Connection(self, sock, number, self._tls)
             with self._lock:
-                self._links.add(link)
-            link.start()
+                self._open.add(connection)
+            connection.start()
 
-    def _closed(self, link: "_Link") -> None:
+    def _closed(self, connection: "_Connection") -> None:
         with self._lock:
-            self._links.discard(link)
+            self._open.discard(connection)
 
-    def _arrived(self, link: "_Link", head: bytes, body: bytes) -> Request:
+    def _arrived(self, connection: "_Connection", head: bytes, body: bytes) -> Request:
         method, target, _ = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         stream = _stream_of(method, target, body)
         with self._lock:
             number = len(self.requests)
-            request = Request(number, link.number, method, target, head, body, stream)
+            request = Request(number, connection.number, method, target, head, body, stream)
             self.requests.append(request)
             if stream is not None:
-                flying = self._flying[stream]
-                flying -= {other for other in flying if other.waits(0.0)}
-                flying.add(link)
-                self._most[stream] = max(self._most[stream], len(flying))
+                in_flight = self._in_flight[stream]
+                in_flight -= {other for other in in_flight if other.waits(0.0)}
+                in_flight.add(connection)
+                self._max_in_flight[stream] = max(self._max_in_flight[stream], len(in_flight))
         return request
 
-    def _landed(self, link: "_Link", request: Request) -> None:
+    def _answered(self, connection: "_Connection", request: Request) -> None:
         if request.stream is not None:
             with self._lock:
-                self._flying[request.stream].discard(link)
+                self._in_flight[request.stream].discard(connection)
 
     def _store(self, request: Request) -> None:
         if request.method == "POST" and request.stream is not None:
@@ -295,7 +296,7 @@ class Collector:
         return Reply(200, last[0]) if last else Reply(404)
 
 
-class _Link(threading.Thread):
+class _Connection(threading.Thread):
     """One connection."""
 
     def __init__(
@@ -308,7 +309,7 @@ class _Link(threading.Thread):
         self._tls = tls
 
     def run(self) -> None:
-        # The client may leave at any point; that is what half of the tests are about.
+        # The client may leave at any point; half of the tests are about that.
         with suppress(OSError):
             time.sleep(self._collector.handshake(self.number))
             if self._tls:
@@ -322,7 +323,7 @@ class _Link(threading.Thread):
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def waits(self, seconds: float) -> bool:
-        """Wait; return early with True when the client leaves (it never sends ahead)."""
+        """Wait; return True early if the client leaves (clients here do not pipeline requests)."""
         poll = select.poll()
         with suppress(ValueError):  # closed already
             poll.register(self._sock, select.POLLIN)
@@ -337,7 +338,7 @@ class _Link(threading.Thread):
                 if not self._play(behaviour, request):
                     return
             finally:
-                self._collector._landed(self, request)
+                self._collector._answered(self, request)
 
     def _requests(self) -> Iterator[tuple[bytes, bytes]]:
         ahead = b""
@@ -368,8 +369,9 @@ class _Link(threading.Thread):
             lines.append(f"Set-Cookie: {self._collector.cookie}")
         if reply.status not in (204, 304):
             lines.append(f"Content-Length: {len(reply.body)}")
-        # Ahead of the answer: with it in hand the client may send the next one elsewhere.
-        self._collector._landed(self, request)
+        # Count the request as answered before sending the answer: once the client has it, it may
+        # send the next request on another connection.
+        self._collector._answered(self, request)
         self._sock.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + reply.body)
         return not reply.hang_up
 

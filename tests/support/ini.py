@@ -1,4 +1,4 @@
-"""An INI for tests, in which every line has a known number, and what loading it says."""
+"""An INI for tests, in which every line has a known number, and helpers that load it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from swarm.config.load import load
 from swarm.config.settings import Meter, Settings
 from swarm.errors import SettingsError
 
-#: The sections' own lines are 1, 4, 7 and 9.
+#: The headers of the sections are on lines 1, 4 and 7; ``rest`` begins on line 9.
 SWARM = "environment = sandbox\ntimezone = Europe/Dublin"
 CREDENTIALS = "username = acme\npassword = s3cr%et"
 METERS = "gas = gas.csv"
@@ -17,14 +17,14 @@ METERS = "gas = gas.csv"
 def ini_text(
     *, swarm: str = SWARM, credentials: str = CREDENTIALS, meters: str = METERS, rest: str = ""
 ) -> str:
-    """Return the text of an INI that is sound unless a test makes it otherwise."""
+    """Return the text of an INI; it is valid unless the test passes something invalid."""
     return f"[swarm]\n{swarm}\n[credentials]\n{credentials}\n[meters]\n{meters}\n{rest}"
 
 
 def loaded(
     folder: Path, text: str, given: Mapping[str, Any] | None = None, *, secrets: bool = True
 ) -> Settings:
-    """Load a text as an INI that others can't read."""
+    """Load a text as an INI that only its owner can read."""
     path = folder / "x.ini"
     path.write_text(text, encoding="utf-8", newline="")
     path.chmod(0o600)
@@ -34,7 +34,7 @@ def loaded(
 def problems(
     folder: Path, text: str, given: Mapping[str, Any] | None = None, *, secrets: bool = True
 ) -> list[str]:
-    """Return the problems of a text, without the path ahead of each: ``2: [swarm] ...``."""
+    """Return the problems of a text, without the path before each: ``2: [swarm] ...``."""
     try:
         loaded(folder, text, given, secrets=secrets)
     except SettingsError as error:
@@ -48,7 +48,7 @@ def meters(settings: Settings) -> dict[str, Meter]:
 
 
 def users(settings: Settings) -> dict[str, str]:
-    """Return each meter's user and password."""
+    """Return ``username:password`` of each meter by ID."""
     return {
         meter.id: f"{meter.credentials.username}:{meter.credentials.password}"
         for meter in settings.meters

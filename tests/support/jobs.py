@@ -1,4 +1,4 @@
-"""Calls of functions in jobs of a scheduler, from outside."""
+"""Calls of functions in jobs of a scheduler, from a thread outside of it."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,18 +11,18 @@ _SECONDS = 120
 
 
 class Polite(Threads):
-    """Counts how often others could have had their turn, and what was called aside."""
+    """Counts how often a job yielded control, and how many functions it ran in another thread."""
 
     def __init__(self) -> None:
         self.breaths = 0
         self.asides = 0
 
     def yield_control(self) -> None:
-        """Count."""
+        """Count the call."""
         self.breaths += 1
 
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        """Count."""
+        """Count the call, and run the function here."""
         self.asides += 1
         return function(*arguments)
 
@@ -33,7 +33,7 @@ def in_job(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) -
 
 
 def begun(scheduler: Scheduler, function: Callable[..., _T], *arguments: Any) -> "Future[_T]":
-    """Begin to call a function in a job."""
+    """Start a job that calls a function; return the future of its result."""
     outcome: Future[_T] = Future()
 
     def job() -> None:

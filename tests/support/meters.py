@@ -1,4 +1,4 @@
-"""Meters over CSV files in a test's own folder."""
+"""Meters over CSV files in the folder of a test."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from swarm.config.settings import CsvRules, Meter
 from swarm.csv import CheckResult, MeterReader, Row, Window, check_files
 from swarm.packet import timestamp
 
-#: Seconds that a file is old where its age does not matter.
+#: Age of a file (seconds) for tests in which it does not matter.
 OLD = 60.0
 
 
@@ -21,7 +21,7 @@ def written(path: Path, content: str | bytes, age: float = OLD) -> Path:
 
 
 def aged(path: Path, age: float) -> None:
-    """Make a file look as if it was last changed ``age`` seconds ago."""
+    """Set a file's modification time to ``age`` seconds ago."""
     moment = time.time() - age
     os.utime(path, (moment, moment))
 
@@ -32,7 +32,7 @@ def meter_of(*files: Path, **rules: Any) -> Meter:
 
 
 def looked_at(*files: Path, window: Window | None = None, **rules: Any) -> CheckResult:
-    """Return the survey of a meter."""
+    """Return the result of checking a meter."""
     return check_files(meter_of(*files, **rules), window or Window())
 
 
@@ -48,10 +48,10 @@ def sent(*files: Path, window: Window | None = None, **rules: Any) -> list[Row]:
 
 
 def told(rows: list[Row]) -> list[tuple[str, str]]:
-    """Return rows as they stand in packets: timestamp and values."""
+    """Return the timestamp and the values of each row as packets contain them."""
     return [(timestamp(row.instant, row.offset), row.cells) for row in rows]
 
 
 def kinds(found: CheckResult) -> list[tuple[int, int, str]]:
-    """Return where a survey's problems are, and of which kind."""
+    """Return the line, column and kind of each problem of a check."""
     return [(problem.line, problem.column, problem.kind) for problem in found.problems]

@@ -1,8 +1,8 @@
-"""A power cut for real processes: what they did not sync is lost, and the machine starts anew.
+"""A simulated power cut for real processes: data that was not synced is lost, the boot ID changes.
 
-A run goes under `strace`, which records what is written to its state folder and what is synced.
-Once it is killed, the folder is laid anew with what a cut leaves of that record. Later runs see a
-boot of another name, by a mount in a namespace of their own.
+A run is traced by `strace`, which records what is written to its state folder and what is synced.
+After the run was killed, the folder is rewritten with what a power cut leaves of that record. Later
+runs see another boot ID, through a mount in a namespace of their own.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.simulation.disk import Names, laid, lay
+from tests.simulation.disk import Names, read_files, write_files
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _CALLS = (
@@ -30,7 +30,7 @@ _DESCRIPTOR = re.compile(r"^(\d+)<((?:\\x[0-9a-f]{2})*)>")
 
 @cache
 def missing() -> str:
-    """Return what this machine lacks for a power cut, empty for nothing."""
+    """Return what this machine lacks for simulated power cuts, or an empty text."""
     if shutil.which("strace") is None:
         return "strace is not installed"
     if os.geteuid() != 0:
@@ -43,32 +43,32 @@ def missing() -> str:
 
 
 def recorded(command: Iterable[str], log: Path) -> list[str]:
-    """Return a command that records what another does."""
+    """Return a command that runs another one and records its system calls."""
     calls = ",".join(_CALLS)
     strace = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "1000000", "-o", str(log)]
     return [*strace, "-e", f"trace={calls}", *command]
 
 
 def in_boot(number: int, command: Iterable[str], folder: Path) -> list[str]:
-    """Return a command that sees the boot with this number."""
+    """Return a command that runs another one with the boot ID of this number."""
     boot = folder / f"boot-{number}"
     boot.write_text(f"{number:08x}-0000-4000-8000-000000000000\n")
     mount = f'mount --bind "{boot}" {_BOOT_ID} && exec "$@"'
     return ["unshare", "-m", "sh", "-c", mount, "sh", *command]
 
 
-def cut(state: Path, before: dict[str, bytes], log: Path, chance: random.Random) -> None:
-    """Leave of a state folder what a cut leaves; ``before`` is what it held before the run."""
+def cut(state: Path, before: dict[str, bytes], log: Path, rng: random.Random) -> None:
+    """Rewrite a state folder with what a power cut leaves; ``before`` is its earlier content."""
     names = Names()
-    names.hold(before)
+    names.reset(before)
     for call, arguments in _calls(log):
         _apply(names, state, call, arguments)
-    lay(state, names.survivors(chance))
+    write_files(state, names.survivors(rng))
 
 
-def held(state: Path) -> dict[str, bytes]:
-    """Return what a state folder holds."""
-    return laid(state) if state.exists() else {}
+def contents(state: Path) -> dict[str, bytes]:
+    """Return the content of a state folder."""
+    return read_files(state) if state.exists() else {}
 
 
 def _calls(log: Path) -> Iterator[tuple[str, str]]:
@@ -121,8 +121,8 @@ def _write(names: Names, name: str, call: str, arguments: str) -> None:
         file.changes.append(int(arguments.rpartition(",")[2]))
         return
     data = bytes.fromhex(_STRING.findall(arguments)[0].replace("\\x", ""))
-    place = int(arguments.rpartition(",")[2]) if call == "pwrite64" else len(file.content)
-    file.changes.append((place, data))
+    offset = int(arguments.rpartition(",")[2]) if call == "pwrite64" else len(file.content)
+    file.changes.append((offset, data))
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Looking at processes: who started whom, and who still lives (Linux)."""
+"""Inspection of processes on Linux: the children of a process, and which processes are alive."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """Return the workers that a process has started; multiprocessing's tracker is none."""
+    """Return the PIDs of the workers of a process, without multiprocessing's resource tracker."""
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except OSError:
@@ -24,7 +24,7 @@ def command(pid: int) -> bytes:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs (a zombie does not)."""
+    """Return True if a process is running (a zombie is not)."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -32,7 +32,7 @@ def alive(pid: int) -> bool:
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until something holds."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never held"

@@ -1,4 +1,4 @@
-"""URLs and other spellings of them, for hypothesis."""
+"""Hypothesis strategies for URLs and other spellings of them."""
 
 from hypothesis import strategies as st
 
@@ -20,20 +20,20 @@ def respelled(draw: st.DrawFn) -> tuple[str, str]:
     )
     port = draw(st.sampled_from([443, 8443, 1]))
     path = draw(st.lists(SEGMENT, max_size=3))
-    place = host if port == 443 else f"{host}:{port}"
-    plain = f"https://{place}/" + "".join("".join(segment) + "/" for segment in path)
-    return plain, f"{draw(cases('https'))}://{draw(places(host, port))}{draw(paths(path))}"
+    authority = host if port == 443 else f"{host}:{port}"
+    plain = f"https://{authority}/" + "".join("".join(segment) + "/" for segment in path)
+    return plain, f"{draw(cases('https'))}://{draw(authorities(host, port))}{draw(paths(path))}"
 
 
 @st.composite
 def cases(draw: st.DrawFn, text: str) -> str:
-    """Return a text in capitals, or some of it."""
+    """Return a text with some or all of its letters in upper case."""
     return "".join(draw(st.sampled_from([sign, sign.upper()])) for sign in text)
 
 
 @st.composite
-def places(draw: st.DrawFn, host: str, port: int) -> str:
-    """Return other spellings of host and port."""
+def authorities(draw: st.DrawFn, host: str, port: int) -> str:
+    """Return another spelling of host and port."""
     hosts = {
         "xn--bcher-kva.example": ["bücher.example", "BÜCHER。Example", "b%c3%bccher.example"],
         "h.example": ["h.example.", "%68.example", "%48.Example"],
@@ -47,7 +47,7 @@ def places(draw: st.DrawFn, host: str, port: int) -> str:
 
 @st.composite
 def paths(draw: st.DrawFn, path: list[list[str]]) -> str:
-    """Return other spellings of a path."""
+    """Return another spelling of a path."""
     nothing = st.sampled_from(["", "/", "/.", "/a/..", "/%2e", "/%41/%2E%2e", "//", "/%C3%BC/.."])
     text = draw(nothing)
     for segment in path:
@@ -57,7 +57,7 @@ def paths(draw: st.DrawFn, path: list[list[str]]) -> str:
 
 @st.composite
 def pieces(draw: st.DrawFn, piece: str) -> str:
-    """Return other spellings of a piece of a segment."""
+    """Return another spelling of a piece of a segment."""
     if piece.startswith("%"):
         lower = [piece.lower(), *(["ü"] if piece == "%C3%BC" else [])]
         return draw(st.sampled_from([piece, *lower]))

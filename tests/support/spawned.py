@@ -1,4 +1,4 @@
-"""Processes of the tests' own: a function of this module, started as the pool starts workers."""
+"""Processes for tests: each runs a function of this module and starts as the pool's workers do."""
 
 import logging
 import multiprocessing
@@ -32,7 +32,7 @@ _SECONDS = 30
 
 
 class Spawned:
-    """A process that runs a function with a pipe to us as its first argument."""
+    """A process that runs a function; the function's first argument is a pipe to the test."""
 
     def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
         self.pipe, theirs = _SPAWN.Pipe()
@@ -41,16 +41,16 @@ class Spawned:
         theirs.close()
 
     def hear(self) -> Any:
-        """Return the next thing that it says."""
+        """Return the next object that the process sends."""
         assert self.pipe.poll(_SECONDS), "the process says nothing"
         return self.pipe.recv()
 
     def tell(self, word: str) -> None:
-        """Say something to it."""
+        """Send a word to the process."""
         self.pipe.send(word)
 
     def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill the process as `kill -9` does."""
         self.process.kill()
         self.process.join(_SECONDS)
 
@@ -68,14 +68,14 @@ def spawned(function: Callable[..., None], *arguments: Any) -> Iterator[Spawned]
 
 
 def hold_board(pipe: Connection, board: SharedState) -> None:
-    """Take the board's lock and keep it."""
+    """Take the lock of the shared state and keep it."""
     with board._locked():
         pipe.send("held")
         time.sleep(_SECONDS)
 
 
 def hammer_board(pipe: Connection, board: SharedState) -> None:
-    """Note answers, as fast as it goes, until told otherwise."""
+    """Record answers as fast as possible until the test sends a word."""
     pipe.send("ready")
     while not pipe.poll():
         for _ in range(1000):
@@ -83,7 +83,7 @@ def hammer_board(pipe: Connection, board: SharedState) -> None:
 
 
 def probe(pipe: Connection, board: SharedState, wait: float, seconds: float) -> None:
-    """Try for the probe of each step; tell how often it was ours."""
+    """Try to claim the probe of each interval; send how often it was claimed here."""
     pipe.send("ready")
     pipe.recv()
     taken = 0
@@ -112,7 +112,7 @@ def accept_all(pipe: Connection, board: SharedState, count: int) -> None:
 
 
 def take_locks(pipe: Connection, path: Path, streams: tuple[str, ...]) -> None:
-    """Lock streams, tell which, and keep them until told to let go of the first."""
+    """Lock streams, send which locks were taken, and hold them; release the first on request."""
     locks = StreamLocks(path)
     pipe.send([locks.take(stream) for stream in streams])
     pipe.recv()
@@ -122,7 +122,7 @@ def take_locks(pipe: Connection, path: Path, streams: tuple[str, ...]) -> None:
 
 
 def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
-    """Record rows, begin one more, and wait to be killed."""
+    """Record rows, mark one more as in flight, and wait to be killed."""
     ledger = Ledger.create(path, stream)
     for number in range(rows + 1):
         ledger.note([Note(number, number + 1, number + 2, 1)])
@@ -134,26 +134,26 @@ def write_ledger(pipe: Connection, path: Path, stream: str, rows: int) -> None:
 
 
 def deliver_counted(pipe: Connection, task: Task) -> None:
-    """Deliver a stream; tell its result, function calls, peak of memory (bytes), words, events."""
-    told = Told()
+    """Deliver a stream; send its result, the `Counts` of its calls, and peak memory (bytes)."""
+    counts = Counts()
     context = WorkerContext(
         WorkerConfig(SharedState.create(1), 1, Upload(transport="curl")),
         lambda _: None,
-        told.events.append,
+        counts.events.append,
     )
     context.slots.expect()
-    logging.getLogger().addHandler(told)
+    logging.getLogger().addHandler(counts)
     logging.getLogger().setLevel(logging.DEBUG)
     tracemalloc.start()
-    threading.setprofile(told.call)
+    threading.setprofile(counts.call)
     result = in_job(context.scheduler, deliver, task, context)
     threading.setprofile(None)
     _, peak = tracemalloc.get_traced_memory()
-    pipe.send((result, told.calls, peak, told.words, len(told.events)))
+    pipe.send((result, counts.calls, peak, counts.words, len(counts.events)))
 
 
-class Told(logging.Handler):
-    """Counts what a delivery does on its way."""
+class Counts(logging.Handler):
+    """Counts the log lines, function calls and events of a delivery."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,12 +166,12 @@ class Told(logging.Handler):
         self.words += 1
 
     def call(self, _frame: object, event: str, _argument: object) -> None:
-        """Count a call of a function, of Python's or of C's."""
+        """Count a call of a function, in Python or in C."""
         self.calls += event in {"call", "c_call"}
 
 
 def cores(_task: int, context: WorkerContext) -> frozenset[int]:
-    """Return the cores that a stream's thread may run on, once each worker has one."""
+    """Return the cores that this thread may run on; wait first, so that each worker gets a task."""
     time.sleep(0.5)
     return frozenset(os.sched_getaffinity(0))
 
@@ -189,7 +189,7 @@ def answer(task: int, context: WorkerContext) -> int:
 
 
 def die_once(task: Any, _context: WorkerContext) -> str:
-    """Be killed at the first call; ``task`` names in its ``mark`` the file that tells calls."""
+    """Kill this process at the first call; the file ``task.mark`` counts the calls."""
     with Path(task.mark).open("a") as file:
         file.write("x")
         if file.tell() == 1:
@@ -204,12 +204,12 @@ def length(task: str, _context: WorkerContext) -> int:
 
 
 def die(_task: Any, _context: WorkerContext) -> None:
-    """Be killed."""
+    """Kill this process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def break_loop(_task: Any, context: WorkerContext) -> None:
-    """Let the loop that runs the jobs fail, and wait."""
+    """Make the loop that runs the jobs fail, and wait."""
     loop = context.scheduler
     assert isinstance(loop, Loop)
     loop.call_soon(divmod, 1, 0)

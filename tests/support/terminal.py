@@ -1,4 +1,4 @@
-"""A terminal for tests: a real pseudo-terminal, and what stands on its screen."""
+"""A terminal for tests: a real pseudo-terminal, and the content of its screen."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ _SECONDS = 20
 
 
 class Screen:
-    """What a terminal of so many lines and columns shows; only what swarm needs is understood."""
+    """Content of a terminal's screen; only the control sequences that swarm uses are understood."""
 
     def __init__(self, lines: int, columns: int) -> None:
         self._cells = [[" "] * columns for _ in range(lines)]
@@ -36,7 +36,7 @@ class Screen:
 
     @property
     def history(self) -> list[str]:
-        """The lines that have scrolled away, and those on the screen."""
+        """The lines that have scrolled off the screen, and those on it."""
         return [*self._gone, *self.lines]
 
     def feed(self, text: str) -> None:
@@ -91,14 +91,14 @@ class Terminal:
         self._reader.start()
 
     def settle(self) -> Screen:
-        """Return the screen when all that was written is on it."""
+        """Return the screen once everything that was written is on it."""
         self.file.write("\0")
         self.file.flush()
         assert self._marks.acquire(timeout=_SECONDS)
         return self.screen
 
     def fileno(self) -> int:
-        """Return the program's end."""
+        """Return the descriptor of the program's end."""
         return self._theirs
 
     def __enter__(self) -> Self:
@@ -115,7 +115,7 @@ class Terminal:
         while True:
             try:
                 rest += os.read(self._ours, 65536)
-            except OSError:  # nobody holds the other end any more
+            except OSError:  # the other end is closed everywhere
                 return
             text, rest = _decoded(rest)
             for at, part in enumerate(text.split("\0")):
@@ -126,7 +126,7 @@ class Terminal:
 
 
 def _decoded(data: bytes) -> tuple[str, bytes]:
-    """Return the text of whole characters and control sequences, and what is left."""
+    """Return the text of the complete characters and control sequences, and the remaining bytes."""
     for cut in range(len(data), max(len(data) - 8, -1), -1):
         head = data[:cut]
         if b"\x1b" not in head[-3:]:

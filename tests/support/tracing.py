@@ -1,9 +1,10 @@
-"""Keeps coverage from hanging CPython 3.11 where threads that have had greenlets end.
+"""A workaround: coverage can hang CPython 3.11 when threads that have used greenlets end.
 
-What greenlets leave of a thread is cleaned up in a pending call of the main thread. Python code
-that is traced there goes round for ever at its first instruction as soon as another pending call
-waits: two threads that end at once are enough. Such code is run for coverage's dictionary of
-greenlets, when a thread's first greenlet goes, and by greenlet itself, which looks for leaks.
+The greenlets of such a thread are cleaned up in a pending call of the main thread. If Python code
+that runs there is traced, it loops forever at its first instruction as soon as another pending call
+waits: two threads that end at the same time are enough. Such code runs in two cases: coverage's
+dictionary of greenlets runs it when a thread's first greenlet is freed, and greenlet runs it when
+it looks for leaks.
 """
 
 import sys
@@ -25,7 +26,7 @@ class _Dictionary(weakref.WeakKeyDictionary[Any, Any]):
 
 
 def harden() -> None:
-    """Let no Python code run where the greenlets of a thread that has ended are cleaned up."""
+    """Run no Python code when the greenlets of a thread that has ended are cleaned up."""
     if sys.version_info < (3, 12) and "coverage" in sys.modules:
         from greenlet import _greenlet
 

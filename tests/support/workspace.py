@@ -1,4 +1,4 @@
-"""A user's desk for tests: a folder with an INI and CSVs, and the command itself, run for real."""
+"""A workspace for tests: a folder with an INI and CSVs, and the real command run in it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _SECONDS = 150
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run of the command ended."""
+    """The result of a finished run of the command."""
 
     code: int
     out: str
@@ -36,7 +36,7 @@ class Finished:
         return {meter["id"]: meter for meter in self.report["meters"]}
 
     def balanced(self) -> "Finished":
-        """Check the accounting of the report, for each meter and in total."""
+        """Check the accounting of the report for each meter and in total; return this result."""
         for counts in (self.report["totals"], *self.report["meters"]):
             parts = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
             assert counts["rows"] == sum(counts[part] for part in parts), counts
@@ -53,7 +53,7 @@ class Workspace:
         self._is_measured = is_measured
 
     def csv(self, name: str, lines: Iterable[str] | str) -> Path:
-        """Write a CSV that was last touched a minute ago."""
+        """Write a CSV that was last modified a minute ago."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         text = lines if isinstance(lines, str) else "".join(f"{line}\n" for line in lines)
@@ -72,9 +72,9 @@ class Workspace:
         rest: str = "",
         name: str = "config.ini",
     ) -> Path:
-        """Write an INI whose password others can't read; ``url`` may name an environment."""
-        place = {"url" if "://" in url else "environment": url}
-        settings = {**place, "timezone": "UTC", "state": str(self.state), **(swarm or {})}
+        """Write an INI that only its owner can read; ``url`` may be the name of an environment."""
+        target = {"url" if "://" in url else "environment": url}
+        settings = {**target, "timezone": "UTC", "state": str(self.state), **(swarm or {})}
         sections = {
             "swarm": settings,
             "credentials": {"username": USER, "password": PASSWORD},
@@ -90,7 +90,7 @@ class Workspace:
         return path
 
     def first(self, code: str) -> dict[str, str]:
-        """Return the environment in which every Python of a run begins with this code."""
+        """Return an environment in which every Python process of a run executes this code first."""
         site = self.folder / "site"
         site.mkdir()
         (site / "sitecustomize.py").write_text(code, encoding="utf-8")
@@ -99,7 +99,7 @@ class Workspace:
     def start(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> "subprocess.Popen[str]":
-        """Start the command, in a process group of its own."""
+        """Start the command in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "swarm", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -115,11 +115,11 @@ class Workspace:
     def run(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Finished:
-        """Run the command to its end."""
+        """Run the command until it ends."""
         return ended(self.start(*arguments, env=env, cwd=cwd))
 
     def _env(self) -> dict[str, str]:
-        """Return our environment; coverage, which doubles what a run costs, only if wanted."""
+        """Return our environment; coverage's variables, which make runs slow, only if measured."""
         skipped = () if self._is_measured else ("COVERAGE_",)
         return {key: value for key, value in os.environ.items() if not key.startswith(skipped)}
 
@@ -128,7 +128,7 @@ _ROOT = str(Path(__file__).parents[2])
 
 
 def ended(process: "subprocess.Popen[str]") -> Finished:
-    """Wait for a run's end; one that hangs is killed, with its workers."""
+    """Wait for the end of a run; kill one that hangs, with its workers."""
     try:
         out, err = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
@@ -139,14 +139,14 @@ def ended(process: "subprocess.Popen[str]") -> Finished:
 
 
 def rows(count: int, start: str = "2023-01-01 00:00:00", minutes: int = 15) -> list[str]:
-    """Return so many rows of a single-value CSV."""
+    """Return ``count`` rows of a single-value CSV."""
     moment = datetime.fromisoformat(start)
     step = timedelta(minutes=minutes)
     return [f"{moment + at * step},{at}.{at % 10}5" for at in range(count)]
 
 
 def packet(stream: str, row: str) -> dict[str, Any]:
-    """Return the packet that a row of a single-value CSV in UTC makes."""
+    """Return the packet for a row of a single-value CSV in UTC."""
     moment, value = row.split(",")
     time_text = (
         datetime.fromisoformat(moment).replace(tzinfo=UTC).isoformat(timespec="milliseconds")
@@ -155,5 +155,5 @@ def packet(stream: str, row: str) -> dict[str, Any]:
 
 
 def packets(stream: str, lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the packets that the rows of a single-value CSV in UTC make."""
+    """Return the packets for the rows of a single-value CSV in UTC."""
     return [packet(stream, line) for line in lines]

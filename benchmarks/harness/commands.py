@@ -1,4 +1,4 @@
-"""Runs of commands, each in a session of its own: their time, CPU time and output."""
+"""Runs of commands, each in its own process session: their time, CPU time and output."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.errors import NotMeasured
+from benchmarks.results import NotMeasured
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SWARM = (sys.executable, "-m", "swarm")
 _TICK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has ended: ``seconds`` on the clock, ``cpu`` seconds of all its processes."""
+    """The result of a command: ``seconds`` by the clock, ``cpu`` seconds of all its processes."""
 
     seconds: float
     cpu: float
@@ -29,7 +29,7 @@ class Finished:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The JSON that it printed."""
+        """The JSON that the command printed."""
         report: dict[str, Any] = json.loads(self.out)
         return report
 
@@ -41,10 +41,10 @@ def run(
     stderr: int | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> Finished:
-    """Run a command in ``folder`` to its end; `NotMeasured` unless it ends well.
+    """Run a command in ``folder`` until it ends; raise `NotMeasured` if it fails.
 
-    ``stderr`` is a descriptor in place of a file; ``watch`` is called with the number of the
-    command's session ten times a second.
+    ``stderr`` is a descriptor to use instead of a file; ``watch`` is called ten times a second with
+    the ID of the command's process session.
     """
     out, err = folder / "stdout.txt", folder / "stderr.txt"
     with out.open("wb") as out_file, err.open("wb") as err_file:
@@ -62,7 +62,7 @@ def run(
 
 
 def start(command: Sequence[str], folder: Path, out: int, err: int) -> "subprocess.Popen[bytes]":
-    """Start a command as the head of a session, which `end` ends whole."""
+    """Start a command as the leader of a new process session, which `end` kills as a whole."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ def start(command: Sequence[str], folder: Path, out: int, err: int) -> "subproce
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill what is left of a command and its processes, if anything is."""
+    """Kill the remaining processes of a command, if there are any."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, float]:
-    """Wait for a process; return its status and the CPU seconds of it and all it waited for."""
+    """Wait for a process; return its status, and its CPU seconds with those of its children."""
     ended = 0
     while not ended:
         ended, status, usage = os.wait4(pid, os.WNOHANG if watch else 0)
@@ -94,7 +94,7 @@ def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, float]:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without settings of swarm, and without proxies."""
+    """Return the environment without swarm's variables and without proxies."""
     kept = {
         name: value
         for name, value in environment.items()

@@ -1,7 +1,7 @@
-"""Loops that send packets and do nothing else; run as a program, one process of them.
+"""Loops that only send packets; run as a program, it is one process with such loops.
 
-They read no CSV, keep no order and no checkpoint, and try nothing again: what is left is the HTTP
-library. One packet is sent over and over.
+They read no CSV, keep no order and no checkpoint, and do not retry: only the HTTP library is
+measured. One packet is sent over and over.
 """
 
 import json
@@ -19,13 +19,13 @@ from swarm.packet import packet
 USER, PASSWORD = "acme", "secret"
 PACKET = packet("stream-000", 946_684_800_000, 0, '"value":1234.567')
 
-#: Sends one packet; returns the HTTP status.
+#: A function that sends one packet and returns the HTTP status.
 Send = Callable[[], int]
 
 
 @dataclass(frozen=True)
-class Order:
-    """What one process shall do: from ``start`` to ``end``, in seconds of the monotonic clock."""
+class LoopOptions:
+    """The task of one process; ``start`` and ``end`` are seconds of the monotonic clock."""
 
     library: str
     url: str
@@ -35,8 +35,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What one process did; ``first`` and ``last`` on the monotonic clock, ``cpu`` in seconds."""
+class LoopResult:
+    """The result of one process; ``first`` and ``last`` are monotonic times, ``cpu`` seconds."""
 
     packets: int
     first: float
@@ -45,7 +45,7 @@ class Done:
 
 
 def curl(url: str) -> Send:
-    """Return what sends with libcurl: a handle whose options are set once."""
+    """Return a function that sends with libcurl, through a handle whose options are set once."""
     handle = pycurl.Curl()
     for option, value in (
         (pycurl.URL, url),
@@ -67,7 +67,7 @@ def curl(url: str) -> Send:
 
 
 def plain_requests(url: str) -> Send:
-    """Return what sends with a session of requests, as its documentation has it."""
+    """Return a function that sends with a session of requests, as its documentation shows."""
     session = requests.Session()
     return lambda: session.post(url, data=PACKET, auth=(USER, PASSWORD)).status_code
 
@@ -75,25 +75,27 @@ def plain_requests(url: str) -> Send:
 LIBRARIES: dict[str, Callable[[str], Send]] = {"curl": curl, "requests": plain_requests}
 
 
-def obey(order: Order) -> Done:
-    """Send in threads until the time is up."""
+def run(options: LoopOptions) -> LoopResult:
+    """Send in threads until ``end``."""
     counts: list[int] = []
-    threads = [threading.Thread(target=_loop, args=(order, counts)) for _ in range(order.threads)]
-    time.sleep(max(order.start - time.monotonic(), 0))
+    threads = [
+        threading.Thread(target=_loop, args=(options, counts)) for _ in range(options.threads)
+    ]
+    time.sleep(max(options.start - time.monotonic(), 0))
     cpu, first = time.process_time(), time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if len(counts) < order.threads:
+    if len(counts) < options.threads:
         sys.exit("a thread was not answered with 200")
-    return Done(sum(counts), first, time.monotonic(), time.process_time() - cpu)
+    return LoopResult(sum(counts), first, time.monotonic(), time.process_time() - cpu)
 
 
-def _loop(order: Order, counts: list[int]) -> None:
-    send = LIBRARIES[order.library](order.url)
+def _loop(options: LoopOptions, counts: list[int]) -> None:
+    send = LIBRARIES[options.library](options.url)
     count = 0
-    while time.monotonic() < order.end:
+    while time.monotonic() < options.end:
         if send() != 200:
             return
         count += 1
@@ -101,4 +103,4 @@ def _loop(order: Order, counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(obey(Order(**json.loads(sys.argv[1]))))))
+    print(json.dumps(asdict(run(LoopOptions(**json.loads(sys.argv[1]))))))

@@ -1,4 +1,4 @@
-"""The check of files: rows a second on one core, and what a second core brings."""
+"""The check of files: time for each row on one core, and the speedup by a second core."""
 
 import csv
 import shutil
@@ -8,14 +8,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from benchmarks import commands, data
-from benchmarks.bench import Bench, ratios, side_by_side
-from benchmarks.commands import SWARM
-from benchmarks.data import Series
-from benchmarks.errors import NotMeasured
+from benchmarks.harness import commands, data
+from benchmarks.harness.commands import SWARM
+from benchmarks.harness.data import Series
+from benchmarks.harness.session import Session, ratios, side_by_side
+from benchmarks.harness.uploads import write_job
 from benchmarks.machine import cores
-from benchmarks.results import MICROSECONDS, SECONDS, TIMES, Result, at_least
-from benchmarks.uploads import job
+from benchmarks.results import MICROSECONDS, SECONDS, TIMES, NotMeasured, Result, at_least
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
 from swarm.csv import Window, check_files
 from swarm.text import pluralize
@@ -24,24 +23,24 @@ _ZONE = "Europe/Dublin"
 _FILES = 8
 
 
-def one_core(bench: Bench) -> list[Result]:
+def one_core(session: Session) -> list[Result]:
     """Measure the check in this process, against a plain loop over the same rows."""
-    folder = bench.room("checking")
+    folder = session.make_folder("checking")
     return [
-        *_against_plain(bench, folder, 1, 1_000_000, 4),
-        *_against_plain(bench, folder, 21, 200_000, 3),
+        *_against_plain(session, folder, 1, 1_000_000, 4),
+        *_against_plain(session, folder, 21, 200_000, 3),
     ]
 
 
-def many_files(bench: Bench) -> list[Result]:
+def many_files(session: Session) -> list[Result]:
     """Measure ``swarm check`` on two cores against one."""
     if cores() < 2:
         raise NotMeasured("needs two cores")
-    series = Series(bench.plan.size(1_000_000), zone=_ZONE)
-    folder = bench.room("many-files")
-    ini = job(folder, "http://127.0.0.1:9/", series, streams=_FILES, zone=_ZONE).ini
+    series = Series(session.plan.size(1_000_000), zone=_ZONE)
+    folder = session.make_folder("many-files")
+    ini = write_job(folder, "http://127.0.0.1:9/", series, streams=_FILES, zone=_ZONE).ini
     two, one = side_by_side(
-        bench.plan.pairs, partial(_check, ini, folder, 2), partial(_check, ini, folder, 1)
+        session.plan.pairs, partial(_check, ini, folder, 2), partial(_check, ini, folder, 1)
     )
     shutil.rmtree(folder)
     name = f"check, {_FILES} files of {series.rows:,} rows"
@@ -57,14 +56,16 @@ def _check(ini: Path, folder: Path, processes: int) -> float:
     return commands.run(command, folder).seconds
 
 
-def _against_plain(bench: Bench, folder: Path, columns: int, rows: int, bar: float) -> list[Result]:
-    series = Series(bench.plan.size(rows), zone=_ZONE, columns=columns)
+def _against_plain(
+    session: Session, folder: Path, columns: int, rows: int, bar: float
+) -> list[Result]:
+    series = Series(session.plan.size(rows), zone=_ZONE, columns=columns)
     path = data.write(folder / f"{columns}.csv", series.in_order())
-    _survey(path, series.rows)
+    _check_file(path, series.rows)
     swarm, plain = side_by_side(
-        bench.plan.pairs,
-        partial(_microseconds, _survey, path, series.rows),
-        partial(_microseconds, _plainly, path, series.rows),
+        session.plan.pairs,
+        partial(_microseconds, _check_file, path, series.rows),
+        partial(_microseconds, _read_plainly, path, series.rows),
     )
     name = f"check, {series.rows:,} rows of {pluralize(columns, 'value')}, {_ZONE}"
     return [
@@ -75,21 +76,21 @@ def _against_plain(bench: Bench, folder: Path, columns: int, rows: int, bar: flo
 
 
 def _microseconds(check: Callable[[Path, int], None], path: Path, rows: int) -> float:
-    """Return the CPU time of a check of a file, for one row."""
+    """Return the CPU time (microseconds) of a check of a file, for one row."""
     started = time.process_time()
     check(path, rows)
     return (time.process_time() - started) / rows * 1e6
 
 
-def _survey(path: Path, rows: int) -> None:
+def _check_file(path: Path, rows: int) -> None:
     meter = Meter("stream-000", (path,), CsvRules(_ZONE))
     found = check_files(meter, Window())
     if not found.is_sound or found.rows != rows:
         raise NotMeasured(f"of {rows} rows {found.rows} were checked")
 
 
-def _plainly(path: Path, rows: int) -> None:
-    """Read a file as a short script would: no zone, no order, no word on what is wrong."""
+def _read_plainly(path: Path, rows: int) -> None:
+    """Read a file as a short script would, without zones, order or reports of problems."""
     read = 0
     with path.open(newline="", encoding="ascii") as file:
         for stamp, *cells in csv.reader(file):

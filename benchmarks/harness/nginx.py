@@ -1,7 +1,7 @@
-"""A collector that costs as little as can be: nginx on the loopback interface.
+"""A collector with the least possible overhead: nginx on the loopback interface.
 
-It takes every packet: at once under ``now/``, after 20 ms under ``later/``. What it holds of a
-stream it can't tell: the question is answered with 405, and swarm reports ``unknown``.
+It accepts every packet: at once under ``now/``, after 20 ms under ``later/``. It can't return the
+last packet of a stream: a GET is answered with 405, and swarm reports ``unknown``.
 """
 
 import os
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmarks import commands
-from benchmarks.errors import NotMeasured
+from benchmarks.harness import commands
+from benchmarks.results import NotMeasured
 
 _ECHO = "ngx_http_echo_module.so"
 _START_SECONDS = 10.0
@@ -65,12 +65,12 @@ class Nginx:
         self._has_echo = has_echo
 
     @property
-    def now(self) -> str:
+    def immediate(self) -> str:
         """The URL that answers at once."""
         return f"{self._base}/now/unifiedjson/"
 
     @property
-    def later(self) -> str:
+    def delayed(self) -> str:
         """The URL that answers after 20 ms."""
         if not self._has_echo:
             raise NotMeasured(
@@ -99,11 +99,11 @@ def running(folder: Path) -> Iterator[Nginx]:
 
 def version() -> str:
     """Return nginx's version."""
-    return _told(_program(), "-v").strip().rpartition("/")[2]
+    return _output(_program(), "-v").strip().rpartition("/")[2]
 
 
 def _program() -> str:
-    # /usr/sbin is in root's PATH alone.
+    # /usr/sbin is usually only in root's PATH.
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise NotMeasured(
@@ -112,13 +112,13 @@ def _program() -> str:
     return found
 
 
-def _told(program: str, option: str) -> str:
+def _output(program: str, option: str) -> str:
     return subprocess.run([program, option], capture_output=True, text=True, check=False).stderr
 
 
 def _echo(program: str) -> Path | None:
-    """Return where the module that can wait is, None if it is not installed."""
-    folder = re.search(r"--modules-path=(\S+)", _told(program, "-V"))
+    """Return the path of the module that can delay answers, None if it is not installed."""
+    folder = re.search(r"--modules-path=(\S+)", _output(program, "-V"))
     path = Path(folder[1] if folder else "/usr/lib/nginx/modules") / _ECHO
     return path if path.exists() else None
 
@@ -144,7 +144,7 @@ def _free_port() -> int:
 
 
 def _await(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
-    """Return when nginx takes connections."""
+    """Wait until nginx accepts connections."""
     until = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -16,10 +16,10 @@ _LINES_AT_ONCE = 10_000
 
 
 class Series:
-    """Readings ``minutes`` apart, in the local time of ``zone``, with so many ``columns``.
+    """Readings ``minutes`` apart, in the local time of ``zone``, with ``columns`` values each.
 
-    ``minutes`` divides 60; the hours that a clock change leaves out or repeats are as they should
-    be, since the readings are evenly spaced in UTC.
+    ``minutes`` divides 60. The readings are evenly spaced in UTC, so that clock changes skip or
+    repeat the right hours.
     """
 
     def __init__(self, rows: int, *, minutes: int = 5, zone: str = "UTC", columns: int = 1) -> None:
@@ -34,7 +34,7 @@ class Series:
         return map(self._line, range(self.rows))
 
     def shuffled(self) -> Iterator[str]:
-        """Yield the lines in an order without any order."""
+        """Yield the lines in random order."""
         numbers = array("I", range(self.rows))
         random.Random(_SEED).shuffle(numbers)
         return map(self._line, numbers)
@@ -45,21 +45,21 @@ class Series:
 
     @cached_property
     def _hours(self) -> list[str]:
-        """The local dates and hours, as they stand in the file."""
+        """The local dates and hours, in the format of the file."""
         hours = range(self.rows // self._an_hour + 1)
         moments = ((_START + timedelta(hours=hour)).astimezone(self._zone) for hour in hours)
         return [f"{moment:%Y-%m-%d %H}" for moment in moments]
 
     @cached_property
     def _cells(self) -> list[str]:
-        """The measurements of a line, a prime number of different ones."""
+        """The values of a line; the number of distinct lines is prime."""
         draw = random.Random(_SEED).uniform
         lines = ([f"{draw(0, 9000):.3f}" for _ in range(self._columns)] for _ in range(_DISTINCT))
         return [",".join(cells) for cells in lines]
 
 
 def write(path: Path, lines: Iterable[str]) -> Path:
-    """Write a CSV, some lines at a time."""
+    """Write a CSV, a number of lines at a time."""
     rest = iter(lines)
     with path.open("w", encoding="ascii", newline="") as file:
         while chunk := "".join(islice(rest, _LINES_AT_ONCE)):

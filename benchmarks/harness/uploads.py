@@ -1,16 +1,16 @@
-"""Uploads by the command itself: an INI with streams, and what a run of it took."""
+"""Uploads by the command: an INI with streams, and the throughput of a run."""
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import commands, data
-from benchmarks.bare import PASSWORD, USER
-from benchmarks.bench import Pace
-from benchmarks.commands import SWARM
-from benchmarks.data import Series
-from benchmarks.errors import NotMeasured
+from benchmarks.harness import commands, data
+from benchmarks.harness.bare import PASSWORD, USER
+from benchmarks.harness.commands import SWARM
+from benchmarks.harness.data import Series
+from benchmarks.harness.session import Throughput
+from benchmarks.results import NotMeasured
 
 _INI = """\
 [swarm]
@@ -32,7 +32,7 @@ connections = {connections}
 
 @dataclass(frozen=True)
 class Job:
-    """An INI, its folder, and how many rows its streams hold in all."""
+    """An INI, its folder, and the total number of rows of its streams."""
 
     folder: Path
     ini: Path
@@ -43,19 +43,19 @@ class Job:
         *options: str,
         stderr: int | None = None,
         watch: Callable[[int], None] | None = None,
-    ) -> Pace:
-        """Send all, from no checkpoint; `NotMeasured` unless every row was sent."""
+    ) -> Throughput:
+        """Send all rows, without a checkpoint; raise `NotMeasured` unless every row was sent."""
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         command = [*SWARM, "upload", str(self.ini), "--json", *options]
-        done = commands.run(command, self.folder, stderr=stderr, watch=watch)
-        totals = done.report["totals"]
+        finished = commands.run(command, self.folder, stderr=stderr, watch=watch)
+        totals = finished.report["totals"]
         if totals["sent"] != self.rows or totals["retries"]:
             raise NotMeasured(f"of {self.rows} rows {totals['sent']} were sent")
         rate = totals["packets_per_second"]
-        return Pace(rate, done.cpu / self.rows, done.seconds - self.rows / rate)
+        return Throughput(rate, finished.cpu / self.rows, finished.seconds - self.rows / rate)
 
 
-def job(  # noqa: PLR0913 - what there is to choose
+def write_job(  # noqa: PLR0913 - all of them are options
     folder: Path,
     url: str,
     series: Series,
@@ -64,7 +64,7 @@ def job(  # noqa: PLR0913 - what there is to choose
     zone: str = "UTC",
     shuffled: bool = False,
 ) -> Job:
-    """Write ``streams`` equal CSVs, and an INI that sends all of them at once."""
+    """Write ``streams`` equal CSVs, and an INI that sends all of them in parallel."""
     first = data.write(folder / "000.csv", series.shuffled() if shuffled else series.in_order())
     for number in range(1, streams):
         shutil.copyfile(first, folder / f"{number:03}.csv")

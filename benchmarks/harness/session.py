@@ -1,4 +1,4 @@
-"""What a measurement works with: how long and how often, a folder, nginx."""
+"""The session of all measurements of one command: the plan, a folder, nginx."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.nginx import Nginx, running
+from benchmarks.harness.nginx import Nginx, running
 
 LOG = logging.getLogger("benchmarks")
 _T = TypeVar("_T")
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Plan:
-    """``seconds`` is how long a run shall send, ``pairs`` how often each pair is measured."""
+    """Extent of the measurements: ``seconds`` of one run, ``pairs`` of runs for each ratio."""
 
     pairs: int
     seconds: float
@@ -28,24 +28,24 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How fast packets went: ``rate`` a second, from the first to the last.
+class Throughput:
+    """Packets a second (``rate``), from the first packet to the last.
 
-    ``cpu`` are the client's seconds for one packet, ``aside`` the seconds of the run before the
-    first packet and after the last; 0 where that is not asked for.
+    ``cpu`` is the client's CPU seconds for one packet, ``overhead`` the seconds of the run before
+    the first packet and after the last; 0 if not measured.
     """
 
     rate: float
     cpu: float = 0.0
-    aside: float = 0.0
+    overhead: float = 0.0
 
     def __str__(self) -> str:
-        """Tell it in short."""
+        """Return the rate and the CPU time as short text."""
         return f"{self.rate:,.0f} /s, {self.cpu * 1e6:.0f} µs of CPU a packet"
 
 
-class Bench:
-    """The place of all measurements of one call."""
+class Session:
+    """The resources of all measurements of one command."""
 
     def __init__(self, plan: Plan, folder: Path, stack: ExitStack) -> None:
         self.plan = plan
@@ -54,20 +54,20 @@ class Bench:
 
     @cached_property
     def nginx(self) -> Nginx:
-        """The collector, started when it is first asked for."""
+        """The collector, started at the first use."""
         return self._stack.enter_context(running(self.folder / "nginx"))
 
-    def room(self, name: str) -> Path:
-        """Return a folder of a measurement's own."""
+    def make_folder(self, name: str) -> Path:
+        """Create and return a folder for one measurement."""
         path = self.folder / name
         path.mkdir()
         return path
 
 
 def side_by_side(times: int, *runs: Callable[[], _T]) -> Sequence[list[_T]]:
-    """Make so many rounds of runs, every other one backwards; return the results of each run.
+    """Run each function ``times`` times, in alternating order; return the results of each.
 
-    So what slows the machine for a while slows both sides of a ratio.
+    A temporary slowdown of the machine then affects both sides of a ratio.
     """
     results: list[list[_T]] = [[] for _ in runs]
     for number in range(times):

@@ -1,4 +1,4 @@
-"""A program that sends measurements with the library; run as one, in a process of its own."""
+"""A program that sends measurements with the library; it runs in a process of its own."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.bare import PASSWORD, USER
+from benchmarks.harness.bare import PASSWORD, USER
 from swarm import Agent, Config, SimpleMeasurement
 
 _START = datetime(2000, 1, 1, tzinfo=UTC)
@@ -15,20 +15,20 @@ _STEP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to send: ``rows`` measurements of each of ``streams``, with a sender for each."""
+class AgentOptions:
+    """The load: ``rows`` measurements for each of ``streams``, with a sender for each stream."""
 
     url: str
     streams: int
     rows: int
 
 
-def obey(order: Order) -> dict[str, float]:
-    """Send, and return the seconds from the first measurement given to the last one answered."""
-    config = Config(order.url, USER, PASSWORD)
-    # Made before the clock starts: that is the user's work, not the library's.
-    measurements = list(_measurements(order))
-    with Agent(maximum_parallel_senders=order.streams) as agent:
+def run(options: AgentOptions) -> dict[str, float]:
+    """Send; return the seconds from the first `send` to the last answer, and the CPU seconds."""
+    config = Config(options.url, USER, PASSWORD)
+    # Created before the clock starts, as that is the work of the user, not of the library.
+    measurements = list(_measurements(options))
+    with Agent(maximum_parallel_senders=options.streams) as agent:
         cpu, started = time.process_time(), time.monotonic()
         for measurement in measurements:
             agent.send(measurement, config)
@@ -41,12 +41,12 @@ def obey(order: Order) -> dict[str, float]:
     return {"seconds": seconds, "cpu": cpu}
 
 
-def _measurements(order: Order) -> Iterator[SimpleMeasurement]:
-    for row in range(order.rows):
-        for stream in range(order.streams):
+def _measurements(options: AgentOptions) -> Iterator[SimpleMeasurement]:
+    for row in range(options.rows):
+        for stream in range(options.streams):
             value = 1000 + row % 997 + 0.125
             yield SimpleMeasurement(f"stream-{stream:03}", _START + row * _STEP, value)
 
 
 if __name__ == "__main__":
-    print(json.dumps(obey(Order(**json.loads(sys.argv[1])))))
+    print(json.dumps(run(AgentOptions(**json.loads(sys.argv[1])))))

@@ -1,0 +1,1 @@
+"""The measurements: each module fills some rows of the table."""
