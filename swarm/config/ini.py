@@ -121,7 +121,7 @@ class _Parser(ConfigParser):
         number = self._numbers[-1]
         first = self._document.headers.get(name)
         if first is not None:
-            message = f"[{name}]: the section stands twice, first on line {first}; make it one"
+            message = f"[{name}]: the section is there twice, first on line {first}; merge the two"
             self._document.report_at(number, message)
         self._document.open_section(name, number)
         self._headers.append((number, name))

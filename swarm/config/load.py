@@ -67,7 +67,8 @@ def _refuse_csv(path: Path, text: str) -> None:
     """Say in so many words that a CSV stands in the INI's place: as an INI all of it is wrong."""
     if path.suffix.lower() == ".csv" and not re.search(r"^\s*\[", text, re.MULTILINE):
         raise SettingsError(
-            f"{path}: a CSV, where an INI is expected; 'swarm init {path}' writes one for it"
+            f"{path}: this is a CSV file, but an INI is expected; create one: "
+            f"swarm init {path} > meters.ini"
         )
 
 

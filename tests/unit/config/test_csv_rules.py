@@ -26,9 +26,12 @@ DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 POSITIVE = "a duration above zero, such as 30s"
 MISSING = (
     "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(a wrong offset in the platform is for good)"
+    "(readings sent with a wrong zone can't be corrected in the platform)"
 )
-PADDING = "pad_first: needs a shift: the packet ahead of all goes that much before the rest"
+PADDING = (
+    "pad_first: needs a shift: the extra packet comes that much before the first row; set shift, "
+    "or remove pad_first"
+)
 WHOLE = "a whole number such as 0 or 1"
 
 ACCEPTED: dict[str, list[tuple[str, Any]]] = {

@@ -18,7 +18,7 @@ NO_ENVIRONMENT = (
 )
 NO_ZONE = (
     "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(a wrong offset in the platform is for good)"
+    "(readings sent with a wrong zone can't be corrected in the platform)"
 )
 
 
@@ -101,8 +101,8 @@ def test_stream_ids(stream: str) -> None:
         (
             "[a]\n[b]\n[a]\n[a]",
             [
-                "x.ini:3: [a]: the section stands twice, first on line 1; make it one",
-                "x.ini:4: [a]: the section stands twice, first on line 1; make it one",
+                "x.ini:3: [a]: the section is there twice, first on line 1; merge the two",
+                "x.ini:4: [a]: the section is there twice, first on line 1; merge the two",
             ],
         ),
     ],

@@ -238,7 +238,7 @@ def test_all_at_once(tmp_path: Path) -> None:
         "8: [General] ChannelReference: missing",
         f"9: [General] ChannelType: found 'x', expected {TYPES}",
         "11: [General] filename: given twice, first on line 10",
-        "12: [General]: the section stands twice, first on line 8; make it one",
+        "12: [General]: the section is there twice, first on line 8; merge the two",
         f"14: [Logs] Level: found 'loud', expected {levels}",
     ] == problems(tmp_path, ini)
 

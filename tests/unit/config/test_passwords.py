@@ -78,7 +78,7 @@ FAILURES = [
     ("password_file", "empty", "{folder}/empty: the first line is empty"),
     ("password_file", "latin", "{folder}/latin: not UTF-8; save the file as UTF-8"),
     ("password_command", "hunter2", "the command can't be run: No such file or directory"),
-    ("password_command", "'x", "the command can't be run: a quote without its end"),
+    ("password_command", "'x", "the command can't be run: a quote is not closed"),
     ("password_command", "true", "the command's output: the first line is empty"),
     ("password_command", "cat latin", "the command's output is not UTF-8"),
     (
