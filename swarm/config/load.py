@@ -1,8 +1,6 @@
 """An INI file, overridden by flags and variables -> `Settings`; all problems in one error."""
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
 from swarm.config.options import PARSERS, SECTION, Upload
 from swarm.config.parsers import INVALID
-from swarm.config.paths import default_state, is_file, resolved
+from swarm.config.paths import default_state, is_file, is_readable_by_others, resolved
 from swarm.config.schema import Schema, check_names, check_repeats
 from swarm.config.settings import Settings, is_chosen
 from swarm.config.urls import (
@@ -181,7 +179,7 @@ def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> It
     """Yield warnings about settings without problems."""
     secret = [section for section in document.sections if section.partition(":")[0] in _SECRET]
     inline = next((section for section in secret if document.entry(section, "password")), None)
-    if inline and _is_readable_by_others(document.path):
+    if inline and is_readable_by_others(document.path):
         yield (
             f"{document.place(inline, 'password')}: others on this machine can read this "
             f"password; run: chmod 600 {document.path}"
@@ -191,7 +189,7 @@ def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> It
     for section in secret:
         name = document.text(section, "password_file")
         path = resolved(name, document.folder) if name else None
-        if path and _is_readable_by_others(path):
+        if path and is_readable_by_others(path):
             yield (
                 f"{document.place(section, 'password_file')}: others on this machine can read "
                 f"{path}; run: chmod 600 {path}"
@@ -199,12 +197,3 @@ def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> It
     yield from key_log_notice()
     if not settings.proxy:
         yield from proxy_notices("set proxy under [swarm]")
-
-
-def _is_readable_by_others(path: Path) -> bool:
-    if os.name != "posix":
-        return False  # file modes have no such meaning there
-    try:
-        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    except OSError:
-        return False
