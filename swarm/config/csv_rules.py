@@ -167,11 +167,12 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
         yield "pad_first", _NO_SHIFT
     if invalid.isdisjoint({"columns", "power_from_energy"}):
         base_units = _base_units(values)
-        is_power = "power_from_energy" in values
-        if is_power and list(base_units) != [VALUE]:
+        is_energy = "power_from_energy" in values
+        if is_energy and list(base_units) != [VALUE]:
             yield "power_from_energy", "needs a single column of energy; expected columns = value"
         for name in values.get("unit", ()) if "unit" not in invalid else ():
-            has_no_unit = VALUE in base_units and not is_power
+            # A column 'value' has no known unit, unless it is energy.
+            has_no_unit = VALUE in base_units and not is_energy
             if has_no_unit or UNITS[name][0] not in base_units.values():
                 yield "unit", f"{name} fits no column; 'columns' says what the columns are"
 

@@ -104,8 +104,8 @@ class Document:
             try:
                 parsed[option] = parse(text)
             except ValueError as error:
-                shown = "a value that is not shown here (it may hold a password)"
-                found = quoted(text) if _is_showable(text) else shown
+                hidden = "a value that is not shown here (it may hold a password)"
+                found = quoted(text) if _is_showable(text) else hidden
                 self.report(section, option, f"found {found}, expected {error}")
                 self.hint(section, option, *getattr(error, "__notes__", ()))
         return parsed
