@@ -1,7 +1,8 @@
 """INI, flags and environment -> `Settings`.
 
-The doors are `load.load`, `settings` (plain data), `options.OPTIONS` (each option of an upload,
-once), `urls` and `csv_rules`. In reading order: `load`; `document` and `ini` (the INI's form),
-`schema` (its sections and options), `meters`, `csv_rules`, `credentials`, `options` (its
-meaning), `legacy` (INIs of the original app); `parsers`, `paths`, `ignored`.
+Other packages use `load.load`, `settings` (plain data), `options.OPTIONS` (each option of an
+upload, defined once), `urls` and `csv_rules`. In reading order: `load`; `document` and `ini` (the
+syntax of an INI), `schema` (the names of its sections and options), `meters`, `csv_rules`,
+`credentials`, `options` (the meaning of its options), `legacy` (INIs of the original app);
+`parsers`, `paths`, `ignored`.
 """

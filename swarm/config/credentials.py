@@ -1,11 +1,9 @@
-"""``[credentials]`` and its named sets -> who sends a meter's packets."""
+"""``[credentials]`` and its named sets -> the user and the password for a meter's packets."""
 
 import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.config.document import METERS, Document
@@ -13,67 +11,66 @@ from swarm.config.paths import home_expanded, resolved
 from swarm.config.settings import Credentials
 from swarm.text import closest, suggestion
 
+SECTION = "credentials"
+#: The options that can give a password; a set has exactly one of them.
+SOURCES = ("password", "password_env", "password_file", "password_command")
+OPTIONS = ("username", *SOURCES)
+
 _COMMAND_SECONDS = 60.0
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 class SecretError(Exception):
-    """A password that can't be had; the text shows nothing of it."""
-
-
-@dataclass(frozen=True)
-class _Setting:
-    folder: Path
-    hidden: frozenset[str]
+    """A password that could not be read; the message contains nothing of it."""
 
 
 def password(source: str, value: str, folder: Path, hidden: frozenset[str] = frozenset()) -> str:
-    """Return the password that one of `SOURCES` leads to; paths are relative to ``folder``.
+    """Return the password that an option gives: ``source`` is one of `SOURCES`.
 
-    Of a file, a variable and a command's output, the first line counts. ``hidden`` are variables
-    that a command does not get to see: other secrets. Raises `SecretError`.
+    Of a variable, a file and a command's output, only the first line counts. Paths are relative
+    to ``folder``. ``hidden`` are variables with other secrets, which a command must not see.
+    Raises `SecretError`.
     """
-    return SOURCES[source](value, _Setting(folder, hidden))
+    if source == "password":
+        return value
+    if source == "password_env":
+        # A value that does not look like a variable may be the password itself.
+        shown = value if _VARIABLE.fullmatch(value) else "that it names"
+        origin, text = f"the environment variable {shown}", os.environ.get(value)
+        if text is None:
+            raise SecretError(f"{origin} is not set; it has to hold the password")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SecretError(f"{origin} is not UTF-8") from None
+    elif source == "password_file":
+        path = resolved(value, folder)
+        origin = str(path)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise SecretError(f"{origin}: can't be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SecretError(f"{origin}: not UTF-8; save the file as UTF-8") from None
+    else:
+        origin, text = "the command's output", _command_output(value, folder, hidden)
+    line = text.partition("\n")[0].removesuffix("\r")
+    if not line:
+        raise SecretError(f"{origin}: the first line is empty")
+    return line
 
 
-def _inline(value: str, _setting: _Setting) -> str:
-    return value
+def _command_output(command: str, folder: Path, hidden: frozenset[str]) -> str:
+    """Run a command without a shell and return its output.
 
-
-def _from_environment(name: str, _setting: _Setting) -> str:
-    # What looks like no variable may be the password itself, put in the wrong place.
-    shown = name if _VARIABLE.fullmatch(name) else "that it names"
-    found = os.environ.get(name)
-    if found is None:
-        raise SecretError(
-            f"the environment variable {shown} is not set; it has to hold the password"
-        )
+    No message shows its stderr, which may contain the password.
+    """
+    visible = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
-        found.encode()
-    except UnicodeEncodeError:
-        raise SecretError(f"the environment variable {shown} is not UTF-8") from None
-    return _first_line(found, f"the environment variable {shown}")
-
-
-def _from_file(name: str, setting: _Setting) -> str:
-    path = resolved(name, setting.folder)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SecretError(f"{path}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SecretError(f"{path}: not UTF-8; save the file as UTF-8") from None
-    return _first_line(text, str(path))
-
-
-def _from_command(command: str, setting: _Setting) -> str:
-    """Run a command, without a shell; what it writes to stderr is not shown, it may be secret."""
-    known = {name: value for name, value in os.environ.items() if name not in setting.hidden}
-    try:
-        done = subprocess.run(  # noqa: S603 - the INI's owner names the command
+        completed = subprocess.run(  # noqa: S603 - the INI's owner names the command
             [home_expanded(word) for word in shlex.split(command)],
-            cwd=setting.folder,
-            env=known,
+            cwd=folder,
+            env=visible,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_COMMAND_SECONDS,
@@ -82,122 +79,98 @@ def _from_command(command: str, setting: _Setting) -> str:
     except OSError as error:
         raise SecretError(f"the command can't be run: {error.strerror}") from None
     except ValueError:
-        raise SecretError("the command can't be run: a quote without its end") from None
+        raise SecretError("the command can't be run: a quote is not closed") from None
     except subprocess.TimeoutExpired:
         raise SecretError(f"the command took more than {_COMMAND_SECONDS:g} s") from None
-    if done.returncode:
+    if completed.returncode:
         raise SecretError(
-            f"the command ended with status {done.returncode}; run it by hand to see why"
+            f"the command ended with status {completed.returncode}; run it by hand to see why"
         )
     try:
-        return _first_line(done.stdout.decode("utf-8"), "the command's output")
+        return completed.stdout.decode("utf-8")
     except UnicodeDecodeError:
         raise SecretError("the command's output is not UTF-8") from None
 
 
-def _first_line(text: str, origin: str) -> str:
-    line = text.partition("\n")[0].removesuffix("\r")
-    if not line:
-        raise SecretError(f"{origin}: the first line is empty")
-    return line
-
-
-#: The options that a password may stand under.
-SOURCES: dict[str, Callable[[str, _Setting], str]] = {
-    "password": _inline,
-    "password_env": _from_environment,
-    "password_file": _from_file,
-    "password_command": _from_command,
-}
-
-
-SECTION = "credentials"
-OPTIONS = ("username", *SOURCES)
-
-
 class CredentialSets:
-    """All sets of an INI. Their form is checked at once, a password is had when it is needed."""
+    """The credential sets of an INI: all are checked at once, passwords are read when needed.
+
+    Without ``secrets``, no password is read.
+    """
 
     def __init__(self, document: Document, *, secrets: bool) -> None:
         self._document = document
         self._secrets = secrets
         unnamed = {"": SECTION} if SECTION in document.sections else {}
         self._sections = unnamed | document.named(SECTION)
-        self._sources = {name: self._checked(s) for name, s in self._sections.items()}
-        self._had: dict[str, Credentials] = {}
+        #: The option that gives the password, for each set without a problem.
+        self._sources: dict[str, str] = {}
+        self._credentials: dict[str, Credentials] = {}
+        for name, section in self._sections.items():
+            user = document.text(section, "username")
+            if not document.entry(section, "username"):
+                document.report(section, "username", "missing")
+            elif user and ":" in user:
+                document.report(section, "username", "holds a ':', which basic auth can't carry")
+                user = None
+            given = [source for source in SOURCES if document.entry(section, source)]
+            if not given:
+                message = f"missing; give one of {', '.join(SOURCES)}"
+                document.report(section, "password", message)
+            for other in given[1:]:
+                message = f"can't be used together with {given[0]}; remove one"
+                document.report(section, other, message)
+            if user and len(given) == 1 and document.text(section, given[0]):
+                self._sources[name] = given[0]
 
     def of(self, meter: str, *, needed: bool) -> Credentials | None:
-        """Return a meter's credentials; without a password where that is not ``needed``."""
-        name = self._chosen(meter)
-        if name is None or self._sources.get(name) is None:
+        """Return a meter's credentials, without user and password unless they are ``needed``.
+
+        Report a set that does not exist; return None for such a set, or for one with a problem.
+        """
+        name = self._set_name(meter)
+        if name is None or name not in self._sources:
             return None
         if not needed:
             return Credentials(name, "", "")
-        if name not in self._had:
-            self._had[name] = self._read(name)
-        return self._had[name]
+        if name not in self._credentials:
+            self._credentials[name] = self._read(name)
+        return self._credentials[name]
 
-    def _chosen(self, meter: str) -> str | None:
-        """Return the name of a meter's set, empty for the default; None if there is no such set."""
+    def _set_name(self, meter: str) -> str | None:
+        """Return the name of a meter's set, empty for the default; None after a problem."""
         document = self._document
-        for section in (f"meter:{meter}", "swarm"):
-            if document.entry(section, SECTION):
-                return self._named(section)
-        if "" in self._sources:
+        places = (f"meter:{meter}", "swarm")
+        section = next((each for each in places if document.entry(each, SECTION)), None)
+        if section is not None:
+            name = document.text(section, SECTION)
+            if name is None or name in self._sections:
+                return name
+            hint = suggestion(closest(name, filter(None, self._sections)))
+            message = f"no section [{SECTION}:NAME] of that name{hint}"
+            document.report(section, SECTION, message)
+            known = ", ".join(f"[{each}]" for each in self._sections.values())
+            document.hint(section, SECTION, f"there is {known}" if known else "there is none")
+        elif "" in self._sections:
             return ""
-        if self._sources:
+        elif self._sections:
             document.report(METERS, meter, f"credentials: missing; add [{SECTION}], or name a set")
         else:
             document.report(SECTION, None, "missing; give username and password")
         return None
 
-    def _named(self, section: str) -> str | None:
-        name = self._document.text(section, SECTION)
-        if name is None or name in self._sources:
-            return name
-        hint = suggestion(closest(name, filter(None, self._sources)))
-        message = f"no section [{SECTION}:NAME] of that name{hint}"
-        self._document.report(section, SECTION, message)
-        names = ", ".join(f"[{known}]" for known in self._sections.values())
-        self._document.hint(section, SECTION, f"there is {names}" if names else "there is none")
-        return None
-
-    def _checked(self, section: str) -> str | None:
-        """Return where a set's password comes from, None if the set can't be used."""
-        document = self._document
-        user = document.text(section, "username")
-        if not document.entry(section, "username"):
-            document.report(section, "username", "missing")
-        elif user and ":" in user:
-            document.report(section, "username", "holds a ':', which basic auth can't carry")
-            user = None
-        source = self._source(section)
-        return source if user and source and document.text(section, source) else None
-
-    def _source(self, section: str) -> str | None:
-        document = self._document
-        given = [source for source in SOURCES if document.entry(section, source)]
-        if not given:
-            expected = ", ".join(SOURCES)
-            document.report(section, "password", f"missing; give one of {expected}")
-        for other in given[1:]:
-            document.report(section, other, f"can't be used together with {given[0]}; remove one")
-        return given[0] if len(given) == 1 else None
-
     def _read(self, name: str) -> Credentials:
+        """Return the credentials of a set; report a password that can't be read."""
         document = self._document
-        section, source = self._sections[name], self._sources[name] or ""
+        section, source = self._sections[name], self._sources[name]
         user, value = document.text(section, "username"), document.text(section, source)
         secret = ""
         if self._secrets:
+            entries = (document.entry(each, "password_env") for each in self._sections.values())
+            hidden = frozenset(entry.value for entry in entries if entry and entry.value)
             try:
-                secret = password(source, value or "", document.folder, self._variables())
+                secret = password(source, value or "", document.folder, hidden)
             except SecretError as error:
                 document.report(section, source, str(error))
                 document.hint(section, source)
         return Credentials(name, user or "", secret)
-
-    def _variables(self) -> frozenset[str]:
-        """Return the variables that hold passwords of the INI, whoever uses them."""
-        entries = (self._document.entry(s, "password_env") for s in self._sections.values())
-        return frozenset(entry.value for entry in entries if entry and entry.value)

@@ -1,4 +1,4 @@
-"""The contents of an INI, option by option with its line, and every problem found in it."""
+"""The contents of an INI: each option with its line, and every problem found in it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from swarm.config.paths import is_stream
 from swarm.errors import SettingsError
 from swarm.text import comment_hint, quoted
 
-#: The one section whose options keep their letter case: stream IDs.
+#: The only section whose options keep their letter case: they are stream IDs.
 METERS = "meters"
 
 
 @dataclass
 class OptionValue:
-    """One value of an INI and its line; ``None`` as value was reported already.
+    """The value of an option, and its line; the value None was reported already.
 
-    ``repeats`` are the lines on which the option stands once more.
+    ``repeats`` are the lines on which the option is given again.
     """
 
     line: int
@@ -27,7 +27,7 @@ class OptionValue:
 
 
 class Document:
-    """An INI: its sections, the line of each header, and the problems that gather in it."""
+    """An INI: its sections, the line of each header, and the problems found so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,21 +38,21 @@ class Document:
 
     @property
     def folder(self) -> Path:
-        """The folder that its paths are relative to: its own, or where it has none the current."""
+        """The folder that paths are relative to: the INI's, or the current one for a stream."""
         return current_folder(self.path) if is_stream(self.path) else self.path.absolute().parent
 
     @staticmethod
     def key(section: str, option: str) -> str:
-        """Return the name under which an option is kept."""
+        """Return the key of an option in its section."""
         return option if section == METERS else option.lower()
 
     def open_section(self, name: str, line: int) -> None:
-        """Note a section's header."""
+        """Add a section, unless it is there already."""
         self.headers.setdefault(name, line)
         self.sections.setdefault(name, {})
 
     def named(self, kind: str) -> dict[str, str]:
-        """Return the sections ``[KIND:NAME]``, by name; those that lack one are left out."""
+        """Return the sections ``[KIND:NAME]`` by name; a section without a name is left out."""
         prefix = f"{kind}:"
         return {
             section.removeprefix(prefix): section
@@ -61,13 +61,13 @@ class Document:
         }
 
     def entry(self, section: str, option: str) -> OptionValue | None:
-        """Return an option, if it is given."""
+        """Return an option, None if it is not given."""
         return self.sections.get(section, {}).get(self.key(section, option))
 
     def text(self, section: str, option: str, *, is_list: bool = False) -> str | None:
-        """Return a value, which only a list may have on several lines.
+        """Return the value of an option, None if it is not given.
 
-        None if there is none; a value that can't be used is reported, and None too.
+        Report an empty value, and one on several lines unless it is a list; return None for it.
         """
         entry = self.entry(section, option)
         if entry is None or entry.value is None:
@@ -88,42 +88,47 @@ class Document:
     def values(
         self, section: str, parsers: Mapping[str, Parser], lists: Collection[str] = ()
     ) -> dict[str, Any]:
-        """Return the values of the options given; one that does not parse is `INVALID`."""
-        return {
-            option: self._parsed(section, option, parse, option in lists)
-            for option, parse in parsers.items()
-            if self.entry(section, option)
-        }
+        """Return the parsed values of the options that are given.
 
-    def _parsed(self, section: str, option: str, parse: Parser, is_list: bool) -> Any:
-        text = self.text(section, option, is_list=is_list)
-        if text is None:
-            return INVALID
-        try:
-            return parse(text)
-        except ValueError as error:
-            self.report(section, option, f"{_found(text)}, expected {error}")
-            self.hint(section, option, *getattr(error, "__notes__", ()))
-            return INVALID
+        Report a value that can't be parsed; it is `INVALID`. ``lists`` are the options whose
+        values may span several lines.
+        """
+        parsed: dict[str, Any] = {}
+        for option, parse in parsers.items():
+            if not self.entry(section, option):
+                continue
+            parsed[option] = INVALID
+            text = self.text(section, option, is_list=option in lists)
+            if text is None:
+                continue
+            try:
+                parsed[option] = parse(text)
+            except ValueError as error:
+                hidden = "a value that is not shown here (it may hold a password)"
+                found = quoted(text) if _is_showable(text) else hidden
+                self.report(section, option, f"found {found}, expected {error}")
+                self.hint(section, option, *getattr(error, "__notes__", ()))
+        return parsed
 
     def place(self, section: str, option: str | None = None) -> str:
-        """Return where an option or section stands, as messages begin."""
-        return self._at(self._line(section, option), _label(section, option))
+        """Return the place of an option or section as messages begin with it."""
+        label = f"[{section}] {option}" if option else f"[{section}]"
+        return self._at(self._line(section, option), label)
 
     def report(self, section: str, option: str | None, message: str) -> None:
         """Add a problem of an option, or of a section."""
-        line = self._line(section, option)
-        self.report_at(line, f"{_label(section, option)}: {message}")
+        problem = f"{self.place(section, option)}: {message}"
+        self._problems.setdefault(problem, self._line(section, option) or float("inf"))
 
     def hint(self, section: str, option: str, *notes: str) -> None:
-        """Add what may help with a problem of an option, also where its value ends in a comment."""
+        """Add hints for a problem of an option: ``notes``, and one if a comment ends its value."""
         text = getattr(self.entry(section, option), "value", None) or ""
         known = notes if _is_showable(text) else ()
         for note in filter(None, (*known, comment_hint(text))):
             self._hints[self._at(self._line(section, option), note)] = None
 
     def report_at(self, line: int | None, message: str) -> None:
-        """Add a problem of a line; of the whole file without one."""
+        """Add a problem of a line, or of the whole file."""
         self._problems.setdefault(self._at(line, message), line or float("inf"))
 
     def _line(self, section: str, option: str | None) -> int | None:
@@ -147,30 +152,23 @@ class Document:
             raise error
 
 
-def _label(section: str, option: str | None) -> str:
-    return f"[{section}] {option}" if option else f"[{section}]"
-
-
-def _found(text: str) -> str:
-    """Return how a message names a wrong value: never what may be the password in a URL.
-
-    Nor what may be two lines run into one, the second with a password.
-    """
-    if not _is_showable(text):
-        return "found a value that is not shown here (it may hold a password)"
-    return f"found {quoted(text)}"
-
-
 def _is_showable(text: str) -> bool:
+    """Return False for a value that may hold a password.
+
+    The password may be in a URL, or in a second line that was joined to the first by mistake.
+    """
     return not (set("@=") & set(text) or ("://" in text and set("?#") & set(text)))
 
 
 def current_folder(of: Path) -> Path:
-    """Return the current folder, to which the paths in an INI are relative: ``of`` names it."""
+    """Return the current folder, which the paths in the INI ``of`` are relative to.
+
+    Raises `SettingsError` if the folder was removed.
+    """
     try:
         return Path.cwd()
     except FileNotFoundError:
         raise SettingsError(
             f"{of}: its paths are relative to the current folder, which was removed; run the "
-            "command in another"
+            "command in another folder"
         ) from None

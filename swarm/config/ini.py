@@ -1,8 +1,8 @@
-"""An INI's text -> sections and options with their lines, and what is wrong with its form.
+"""The text of an INI -> sections and options with their lines, and problems of its syntax.
 
-configparser reads the INI. It forgets the lines, stops at a repeated option, and quotes whole
-lines in its messages, with passwords. Therefore its hooks for headers and option names note each
-line, and every problem is reported here.
+configparser reads the INI. It does not keep line numbers, stops at a repeated option, and quotes
+whole lines in its messages, passwords included. Therefore its hooks for headers and option names
+record each line, and this module reports every problem.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any
 from swarm.config.document import Document, OptionValue
 from swarm.errors import SettingsError
 
-#: The section of lines before the first header; no header of an INI has this name.
+#: The section of lines before the first header; no header of an INI can have this name.
 _NO_SECTION = "="
 _NO_INI = "; name the INI's path, or have one written: swarm init FILE.csv ... > meters.ini"
 
@@ -54,7 +54,7 @@ def read_text(path: Path) -> str:
 
 
 def parse(path: Path, text: str, syntax: IniSyntax = SWARM_SYNTAX) -> Document:
-    """Return the contents of an INI; the document holds the problems of its form."""
+    """Return the contents of an INI; the document has the problems of its syntax."""
     document = Document(path)
     parser = _Parser(document, syntax)
     try:
@@ -76,7 +76,7 @@ def parse(path: Path, text: str, syntax: IniSyntax = SWARM_SYNTAX) -> Document:
 
 
 class _Parser(ConfigParser):
-    """A configparser that notes sections, options and their lines in a document."""
+    """A configparser that records sections, options and their lines in a document."""
 
     def __init__(self, document: Document, syntax: IniSyntax) -> None:
         super().__init__(
@@ -87,7 +87,7 @@ class _Parser(ConfigParser):
             default_section="",
             strict=False,
         )
-        # configparser calls `SECTCRE.match` for each line that continues no value.
+        # configparser calls `SECTCRE.match` for each line that does not continue a value.
         self.SECTCRE: Any = self
         self._document = document
         self._syntax = syntax
@@ -98,19 +98,19 @@ class _Parser(ConfigParser):
         self.strays: list[int] = []
 
     def lines(self, text: str) -> Iterator[str]:
-        """Yield the lines of a text for `read_file`: a header first, and no comments."""
+        """Yield the lines of a text for `read_file`: first a header, then all but comments."""
         self._numbers.append(0)
         yield _NO_SECTION
         for number, line in enumerate(text.split("\n"), 1):
             content = line.strip()
-            # A comment would end the value of several lines that it stands in.
+            # configparser would end a value of several lines at a comment.
             if not content.startswith(("#", ";")):
                 self._numbers.append(number)
                 yield f"{line} =" if content.lower() in self._syntax.bare else line
         self._is_read = True
 
     def match(self, line: str) -> "_Header | None":
-        """Return the name of a header; None for another line."""
+        """Return the match of a header, None for another line."""
         if len(self._numbers) == 1:
             return _Header(_NO_SECTION)
         found = self._syntax.header.match(line)
@@ -121,7 +121,7 @@ class _Parser(ConfigParser):
         number = self._numbers[-1]
         first = self._document.headers.get(name)
         if first is not None:
-            message = f"[{name}]: the section stands twice, first on line {first}; make it one"
+            message = f"[{name}]: the section is there twice, first on line {first}; merge the two"
             self._document.report_at(number, message)
         self._document.open_section(name, number)
         self._headers.append((number, name))
@@ -129,7 +129,7 @@ class _Parser(ConfigParser):
         return _Header(name)
 
     def optionxform(self, optionstr: str) -> str:
-        """Return the key of an option; while the text is read, note its line."""
+        """Return the key of an option; while the text is read, record its line."""
         if self._is_read or not optionstr:
             return optionstr
         number = self._numbers[-1]
@@ -140,23 +140,23 @@ class _Parser(ConfigParser):
         key = self._document.key(self._section, optionstr)
         if key in options:
             options[key].repeats.append(number)
-            return f"{key}\0{number}"  # the first value stays
+            return f"{key}\0{number}"  # another key, so that the first value is kept
         options[key] = OptionValue(number)
         return key
 
     def report_line(self, index: int) -> None:
-        """Report a line that is no option, by its number among the lines read."""
+        """Report a line that is not an option; ``index`` counts the lines read, from 1."""
         number = self._numbers[index - 1]
         section = next((name for line, name in reversed(self._headers) if line < number), None)
         if section is not None:
-            # The line may be secret: it is not shown.
+            # Don't show the line: it may be secret.
             self._document.report_at(number, f"[{section}]: a line that is no 'option = value'")
         else:
             self.strays.append(number)
 
 
 class _Header:
-    """A match of `SECTCRE`, of which configparser asks the group ``header``."""
+    """A match of `SECTCRE`, from which configparser takes the group ``header``."""
 
     def __init__(self, name: str) -> None:
         self._name = name

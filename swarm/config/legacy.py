@@ -1,9 +1,9 @@
 """An INI of the original app (``[Web DC]``, ``[General]``, ``[Logs]``) -> the same settings.
 
-Its rules, which hold in such files alone: paths are relative to the current folder, options are
-case-insensitive, ``:`` parts name and value as ``=`` does, ``%%`` means ``%``, and MinutesShift and
-MinutesInSlot may stand without a value. Timestamps are UTC. Names that it did not know it passed
-over: they are warned of, no more, so that its files run unchanged.
+Such files have their own rules: paths are relative to the current folder, option names are
+case-insensitive, ``:`` separates name and value as ``=`` does, ``%%`` means ``%``, and MinutesShift
+and MinutesInSlot need no value. Timestamps are UTC. The original app ignored unknown names, so here
+they are warnings only: its files run unchanged.
 """
 
 import re
@@ -39,7 +39,7 @@ SYNTAX = IniSyntax(
 )
 
 _REAL, _FAKE, _OTHER = "real_electricity", "fake_electricity", "other"
-#: How much of the log the app's levels bring to stderr, as -v and -vv do.
+#: The app's log levels -> ``verbose``, the number of -v flags.
 _VERBOSITY = {
     **dict.fromkeys(("debug", "notset"), 2),
     "info": 1,
@@ -48,62 +48,55 @@ _VERBOSITY = {
 
 
 def recognises(text: str) -> bool:
-    """Tell whether an INI is one of the original app."""
+    """Return True if an INI is one of the original app."""
     return bool(_MARK.search(text)) and not _SWARM_MARK.search(text)
 
 
-def choices(document: Document) -> dict[str, Any]:
-    """Return what such an INI says of the options of an upload: how much is logged."""
+def upload_options(document: Document) -> dict[str, Any]:
+    """Return the options of an upload that an original app's INI sets: ``verbose``."""
     level = _optional(document, _LOGS, "Level", one_of(*_VERBOSITY))
     return {"verbose": _VERBOSITY[level]} if level in _VERBOSITY else {}
 
 
 def settings(document: Document, upload: Upload) -> Settings:
-    """Return the settings of an original app's INI; its problems are reported to the document."""
+    """Return the settings of an original app's INI; report its problems to the document."""
     url = _required(document, WEB, "URL", checked_url)
     log_file = _optional(document, _LOGS, "Filename")
+    state = default_state()
+    if state is None:
+        message = (
+            "no home folder for the state folder; set the variable XDG_STATE_HOME, or rewrite the "
+            "INI with swarm init --from and name one with 'state' under [swarm]"
+        )
+        document.report_at(None, message)
+    ignored = (
+        f"{document.path}:{line}: {message}; it is ignored"
+        for line, message in unknown_names(document, SCHEMA)
+    )
     return Settings(
         config=document.path,
         collector=collector_name(url),
         url=url,
         meters=(_meter(document),),
         upload=upload,
-        state=_state(document),
+        state=state or Path(),
         log_file=resolved(log_file, current_folder(document.path))
         if isinstance(log_file, str)
         else None,
-        warnings=tuple(
-            f"{document.path}:{line}: {message}; it is ignored"
-            for line, message in unknown_names(document, SCHEMA)
-        ),
+        warnings=tuple(ignored),
     )
-
-
-def _state(document: Document) -> Path:
-    path = default_state()
-    if path is None:
-        document.report_at(
-            None,
-            "no home folder for the state folder; set the variable XDG_STATE_HOME, or rewrite the "
-            "INI with swarm init --from and name one with 'state' under [swarm]",
-        )
-    return path or Path()
 
 
 def _meter(document: Document) -> Meter:
+    """Return the one meter of an original app's INI."""
     user = _required(document, WEB, "Username")
     if ":" in user:
         document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
-    return Meter(
-        id=_required(document, _GENERAL, "ChannelReference"),
-        files=(resolved(_required(document, _GENERAL, "Filename"), current_folder(document.path)),),
-        rules=_rules(document),
-        credentials=Credentials("", user, _required(document, WEB, "Password")),
+    stream = _required(document, _GENERAL, "ChannelReference")
+    file = _required(document, _GENERAL, "Filename")
+    kind = _required(
+        document, _GENERAL, "ChannelType", one_of(_REAL, _FAKE, _OTHER, any_case=False)
     )
-
-
-def _rules(document: Document) -> CsvRules:
-    kind = _required(document, _GENERAL, "ChannelType", _channel_type)
     shift = _optional(document, _GENERAL, "MinutesShift", _minutes)
     slot = _optional(document, _GENERAL, "MinutesInSlot", _minutes)
     if kind == _REAL and shift not in {None, INVALID}:
@@ -112,19 +105,19 @@ def _rules(document: Document) -> CsvRules:
         document.report(
             _GENERAL, "MinutesInSlot", f"{_FAKE} needs it: a whole number of minutes above zero"
         )
-    return CsvRules(
+    rules = CsvRules(
         timezone="UTC",
         columns=REGISTERS if kind == _REAL else (VALUE,),
         shift=60.0 * shift if shift and shift is not INVALID else 0.0,
         pad_first=bool(shift),
         power_from_energy=float(slot) if kind == _FAKE and isinstance(slot, int) else None,
     )
-
-
-def _channel_type(text: str) -> str:
-    if text not in {_REAL, _FAKE, _OTHER}:
-        raise ValueError(f"{_REAL}, {_FAKE} or {_OTHER}")
-    return text
+    return Meter(
+        id=stream,
+        files=(resolved(file, current_folder(document.path)),),
+        rules=rules,
+        credentials=Credentials("", user, _required(document, WEB, "Password")),
+    )
 
 
 def _minutes(text: str) -> int:
@@ -134,7 +127,7 @@ def _minutes(text: str) -> int:
 
 
 def _optional(document: Document, section: str, option: str, parse: Parser = str) -> Any:
-    """Return a value; None where it is unset, `INVALID` where it is wrong."""
+    """Return a parsed value, None if the option is missing or empty, `INVALID` if it is wrong."""
     entry = document.entry(section, option)
     if entry is None or entry.value == "":
         return None
@@ -142,7 +135,7 @@ def _optional(document: Document, section: str, option: str, parse: Parser = str
 
 
 def _required(document: Document, section: str, option: str, parse: Parser = str) -> str:
-    """Return a value; empty where it is missing or wrong."""
+    """Return a parsed value; report a missing one; return an empty text if there is a problem."""
     value = _optional(document, section, option, parse)
     if value is None:
         document.report(section, option, "missing")

@@ -1,8 +1,6 @@
-"""An INI file, with flags and variables over it -> `Settings`; all problems in one go."""
+"""An INI file, overridden by flags and variables -> `Settings`; all problems in one error."""
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +11,9 @@ from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
 from swarm.config.options import PARSERS, SECTION, Upload
 from swarm.config.parsers import INVALID
-from swarm.config.paths import default_state, is_file, resolved
+from swarm.config.paths import default_state, is_file, is_readable_by_others, resolved
 from swarm.config.schema import Schema, check_names, check_repeats
-from swarm.config.settings import Meter, Settings, is_chosen
+from swarm.config.settings import Settings, is_chosen
 from swarm.config.urls import (
     ENVIRONMENTS,
     SANDBOX,
@@ -27,7 +25,7 @@ from swarm.config.urls import (
 from swarm.errors import SettingsError
 from swarm.text import closest, suggestion
 
-#: The sections of an INI and the options that each may hold.
+#: The sections of an INI and the options that each may have.
 SCHEMA: Schema = {
     "swarm": (
         *("environment", "url", "state", "log_file", "ca_bundle", "proxy"),
@@ -39,63 +37,55 @@ SCHEMA: Schema = {
     METERS: None,
     "meter:": meters.OPTIONS,
 }
+#: The sections that may hold a password.
 _SECRET = frozenset({credentials.SECTION, legacy.WEB})
-_NAMES = (*ENVIRONMENTS, SANDBOX)
-#: Of each pair, a run can have only one.
+_ENVIRONMENTS = (*ENVIRONMENTS, SANDBOX)
+#: Pairs of options that exclude each other.
 _EXCLUSIVE = (("quiet", "verbose"), ("restart", "adopt"))
 
 
 def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Settings:
     """Read the settings of a run.
 
-    ``given`` are the options of the command line and of the environment, parsed; they win over the
-    INI. ``secrets`` tells whether passwords are needed: a check sends nothing and needs none.
-    Raises `SettingsError` with every problem.
+    ``given`` are the parsed options of the command line and the environment; they override the
+    INI. Without ``secrets`` no password is read: a check sends nothing and needs none. Raises
+    `SettingsError` with every problem.
     """
     text = ini.read_text(path)
-    _refuse_csv(path, text)
-    read = _legacy if legacy.recognises(text) else _native
-    document, settings = read(path, text, given, secrets)
-    chosen = _chosen(document, settings)
-    document.raise_problems()
-    is_sending = secrets and not settings.upload.dry_run
-    warnings = (*settings.warnings, *_warnings(document, settings, is_sending))
-    return replace(settings, meters=chosen, warnings=warnings)
-
-
-def _refuse_csv(path: Path, text: str) -> None:
-    """Say in so many words that a CSV stands in the INI's place: as an INI all of it is wrong."""
     if path.suffix.lower() == ".csv" and not re.search(r"^\s*\[", text, re.MULTILINE):
         raise SettingsError(
-            f"{path}: a CSV, where an INI is expected; 'swarm init {path}' writes one for it"
+            f"{path}: this is a CSV file, but an INI is expected; create one: "
+            f"swarm init {path} > meters.ini"
         )
+    if legacy.recognises(text):
+        document = ini.parse(path, text, legacy.SYNTAX)
+        check_repeats(document, legacy.SCHEMA)
+        upload = _merge(document, legacy.upload_options(document), given)
+        settings = legacy.settings(document, upload)
+    else:
+        document = ini.parse(path, text)
+        check_names(document, SCHEMA)
+        check_repeats(document, SCHEMA)
+        upload = _merge(document, document.values(SECTION, PARSERS), given)
+        settings = _settings(document, upload, secrets=secrets and not upload.dry_run)
+    names = [meter.id for meter in settings.meters]
+    for name in upload.meters:
+        if names and not any(is_chosen(each, [name]) for each in names):
+            hint = suggestion(closest(name, names))
+            document.report_at(None, f"--meter {name}: no such meter{hint}")
+    document.raise_problems()
+    chosen = tuple(meter for meter in settings.meters if is_chosen(meter.id, upload.meters))
+    warnings = _warnings(document, settings, is_sending=secrets and not upload.dry_run)
+    return replace(settings, meters=chosen, warnings=(*settings.warnings, *warnings))
 
 
-def _legacy(
-    path: Path, text: str, given: Mapping[str, Any], _secrets: bool
-) -> tuple[Document, Settings]:
-    document = ini.parse(path, text, legacy.SYNTAX)
-    check_repeats(document, legacy.SCHEMA)
-    upload = _merge(document, legacy.choices(document), given)
-    return document, legacy.settings(document, upload)
-
-
-def _native(
-    path: Path, text: str, given: Mapping[str, Any], secrets: bool
-) -> tuple[Document, Settings]:
-    document = ini.parse(path, text)
-    check_names(document, SCHEMA)
-    check_repeats(document, SCHEMA)
-    said = document.values(SECTION, PARSERS)
-    upload = _merge(document, said, given)
-    return document, _settings(document, upload, secrets=secrets and not upload.dry_run)
-
-
-def _merge(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
-    """Return the options of a run: what the INI ``said``, and over it what is ``given``."""
-    overruled = {b if a in given else a for a, b in _EXCLUSIVE if (a in given) != (b in given)}
+def _merge(document: Document, configured: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
+    """Return the options of a run: those of the INI, overridden by those ``given``."""
+    overridden = {b if a in given else a for a, b in _EXCLUSIVE if (a in given) != (b in given)}
     kept = {
-        key: value for key, value in said.items() if value is not INVALID and key not in overruled
+        key: value
+        for key, value in configured.items()
+        if value is not INVALID and key not in overridden
     }
     upload = Upload(**{**kept, **given})
     problems = {
@@ -113,40 +103,47 @@ def _merge(document: Document, said: Mapping[str, Any], given: Mapping[str, Any]
     return upload
 
 
-def _chosen(document: Document, settings: Settings) -> tuple[Meter, ...]:
-    """Return the meters that ``--meter`` names, or all; report what names none of the INI's."""
-    names = [meter.id for meter in settings.meters]
-    chosen = settings.upload.meters
-    for name in chosen:
-        if names and not any(is_chosen(each, [name]) for each in names):
-            hint = suggestion(closest(name, names))
-            document.report_at(None, f"--meter {name}: no such meter{hint}")
-    return tuple(meter for meter in settings.meters if is_chosen(meter.id, chosen))
-
-
 def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
+    """Return the settings of an INI that is not one of the original app."""
     url = _url(document)
     sets = credentials.CredentialSets(document, secrets=secrets)
+    every_meter = tuple(meters.load(document, sets, upload.meters))
+    paths = {
+        option: resolved(text, document.folder)
+        for option in ("state", "log_file", "ca_bundle")
+        if (text := document.text("swarm", option))
+    }
+    state = paths.get("state") or default_state()
+    if state is None and not document.entry("swarm", "state"):
+        message = (
+            "missing, and there is no home folder for the default; add a line such as "
+            "state = /var/lib/swarm"
+        )
+        document.report("swarm", "state", message)
+    ca_bundle = paths.get("ca_bundle")
+    if ca_bundle and not is_file(ca_bundle):
+        document.report("swarm", "ca_bundle", f"no such file: {ca_bundle}")
+        document.hint("swarm", "ca_bundle")
     return Settings(
         config=document.path,
         collector=SANDBOX if url is None else collector_name(url),
         url=url,
-        meters=tuple(meters.load(document, sets, upload.meters)),
+        meters=every_meter,
         upload=upload,
-        state=_state(document),
-        log_file=_path(document, "log_file"),
-        ca_bundle=_ca_bundle(document),
+        state=state or Path(),
+        log_file=paths.get("log_file"),
+        ca_bundle=str(ca_bundle) if ca_bundle else None,
         proxy=_proxy(document, url),
     )
 
 
 def _url(document: Document) -> str | None:
-    """Return the collector's URL, None for a sandbox of the run's own; empty if it is wrong."""
+    """Return the collector's URL, None for the run's own sandbox, empty if there is a problem."""
     values = document.values("swarm", {"environment": _environment, "url": checked_url})
     if len(values) > 1:
         document.report("swarm", "url", "can't be used together with environment; remove one")
     elif not values:
-        names = ", ".join(_NAMES)
+        names = ", ".join(_ENVIRONMENTS)
         document.report(
             "swarm", "environment", f"missing; name one of {names}, or give url = https://..."
         )
@@ -155,15 +152,16 @@ def _url(document: Document) -> str | None:
 
 
 def _environment(text: str) -> str | None:
+    """Return the URL of an environment, None for the sandbox."""
     name = text.lower()
-    if name not in _NAMES:
-        hint = suggestion(closest(name, _NAMES))
+    if name not in _ENVIRONMENTS:
+        hint = suggestion(closest(name, _ENVIRONMENTS))
         raise ValueError(f"{', '.join(ENVIRONMENTS)} or {SANDBOX}{hint}")
     return ENVIRONMENTS.get(name)
 
 
 def _proxy(document: Document, url: str | None) -> str | None:
-    """Return the proxy; the sandbox is reached without one."""
+    """Return the proxy; the run's own sandbox needs none."""
     proxy = document.values("swarm", {"proxy": checked_proxy}).get("proxy")
     if not isinstance(proxy, str) or url is None:
         return None
@@ -177,63 +175,25 @@ def _proxy(document: Document, url: str | None) -> str | None:
     return proxy
 
 
-def _path(document: Document, option: str) -> Path | None:
-    text = document.text("swarm", option)
-    return resolved(text, document.folder) if text else None
-
-
-def _state(document: Document) -> Path:
-    """Return the state folder; the default is in the user's home, which may not be known."""
-    path = _path(document, "state") or default_state()
-    if path is None and not document.entry("swarm", "state"):
-        document.report(
-            "swarm",
-            "state",
-            "missing, and there is no home folder for the default; add a line such as "
-            "state = /var/lib/swarm",
-        )
-    return path or Path()
-
-
-def _ca_bundle(document: Document) -> str | None:
-    path = _path(document, "ca_bundle")
-    if path and not is_file(path):
-        document.report("swarm", "ca_bundle", f"no such file: {path}")
-        document.hint("swarm", "ca_bundle")
-    return str(path) if path else None
-
-
-def _warnings(document: Document, settings: Settings, is_sending: bool) -> Iterator[str]:
-    """Yield what a user should know of sound settings."""
-    inline = [s for s in document.sections if _kind(s) in _SECRET and document.entry(s, "password")]
-    if inline and _is_readable_by_others(document.path):
+def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> Iterator[str]:
+    """Yield warnings about settings without problems."""
+    secret = [section for section in document.sections if section.partition(":")[0] in _SECRET]
+    inline = next((section for section in secret if document.entry(section, "password")), None)
+    if inline and is_readable_by_others(document.path):
         yield (
-            f"{document.place(inline[0], 'password')}: others on this machine can read this "
+            f"{document.place(inline, 'password')}: others on this machine can read this "
             f"password; run: chmod 600 {document.path}"
         )
-    for section in filter(lambda section: _kind(section) in _SECRET, document.sections):
-        is_secret = is_sending and not settings.sandbox
-        name = document.text(section, "password_file") if is_secret else None
+    if not is_sending or settings.sandbox:
+        return
+    for section in secret:
+        name = document.text(section, "password_file")
         path = resolved(name, document.folder) if name else None
-        if path and _is_readable_by_others(path):
+        if path and is_readable_by_others(path):
             yield (
                 f"{document.place(section, 'password_file')}: others on this machine can read "
                 f"{path}; run: chmod 600 {path}"
             )
-    if is_sending and not settings.sandbox:
-        yield from key_log_notice()
-    if is_sending and not settings.sandbox and not settings.proxy:
+    yield from key_log_notice()
+    if not settings.proxy:
         yield from proxy_notices("set proxy under [swarm]")
-
-
-def _kind(section: str) -> str:
-    return section.partition(":")[0]
-
-
-def _is_readable_by_others(path: Path) -> bool:
-    if os.name != "posix":
-        return False  # there the mode says nothing
-    try:
-        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    except OSError:
-        return False

@@ -14,7 +14,7 @@ OPTIONS = (*csv_rules.PARSERS, "credentials")
 
 
 def load(document: Document, sets: CredentialSets, chosen: tuple[str, ...]) -> list[Meter]:
-    """Return every meter; passwords are read for those ``chosen``, for all if none is."""
+    """Return every meter, with the passwords of those that are ``chosen``; empty means all."""
     meters = document.sections.get(METERS, {})
     if not meters:
         document.report(METERS, None, "no meter; add a line such as gas-meter-01 = gas.csv")

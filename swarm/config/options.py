@@ -1,4 +1,4 @@
-"""The options of an upload: each is a field of `Upload`, with what flag, INI and help need."""
+"""The options of an upload: fields of `Upload`, with all that flags, INI and help need."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, TypeVar
@@ -19,7 +19,7 @@ from swarm.text import format_interval
 
 _T = TypeVar("_T")
 
-#: The section of an INI that holds options of an upload.
+#: The section of an INI with the options of an upload.
 SECTION: Final = "upload"
 
 #: The groups of options in the help of a command, in order.
@@ -36,8 +36,8 @@ ROWS, PREVIEW, SPEED, FAILURES, OUTPUT = GROUPS = (
 class Option:
     """One option: its INI key, its parser, and its form on the command line.
 
-    ``default`` is the default as help shows it, empty if there is nothing to show. An option that
-    is ``flag_only`` would, in an INI, happen in every run.
+    ``default`` is the default as help shows it, empty if there is nothing to show. An option is
+    ``flag_only`` if it must not take effect in every run, as it would in an INI.
     """
 
     parse: Parser
@@ -85,7 +85,7 @@ def _shown(default: object) -> str:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """The limit of trying one packet, and the rules for a packet without a clear answer.
+    """The time limit for one packet, and the rules for a packet without a clear answer.
 
     Times are in seconds. Source: "Delivery" in docs/reference.md.
     """
@@ -116,9 +116,9 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Upload(RetryPolicy):
-    """Settings of an upload; durations in seconds, ``since`` and ``until`` as wall times in ms.
+    """Settings of an upload; durations in seconds, ``since`` and ``until`` as local times in ms.
 
-    ``meters`` are the IDs and patterns of ``--meter``; none means all.
+    ``meters`` are the IDs and patterns of ``--meter``; empty means all.
     """
 
     meters: tuple[str, ...] = ()
@@ -214,6 +214,6 @@ OPTIONS: Final[tuple[Option, ...]] = tuple(
     )
 )
 BY_KEY: Final = {option.key: option for option in OPTIONS}
-#: The options that an INI may hold, with their parsers.
+#: The options that an INI may have, with their parsers.
 PARSERS: Final = {option.key: option.parse for option in OPTIONS if not option.flag_only}
 FLAG_ONLY: Final = frozenset({"meter", *BY_KEY}) - PARSERS.keys()

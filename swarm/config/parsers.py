@@ -1,6 +1,6 @@
-"""Text -> value, for flags, variables and INI alike.
+"""Parsers for the values of flags, environment variables and INI options.
 
-A parser takes the text of an option and raises ValueError with what was expected.
+A parser takes the text of an option; its ValueError says what was expected.
 """
 
 import re
@@ -15,12 +15,12 @@ Parser = Callable[[str], Any]
 _PART = r"(\d{1,9}(?:\.\d{1,3})?)"
 _DURATION = re.compile(rf"(?:{_PART}d)?(?:{_PART}h)?(?:{_PART}m)?(?:{_PART}s)?", re.ASCII)
 _SECONDS = (86_400, 3600, 60, 1)
-#: Threads can't wait for much longer than this (s): about 100 years.
+#: The longest duration (s), about 100 years: threads can't wait much longer.
 LONGEST = 36_500 * 86_400
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
 
-#: What stands for a value that was given and is wrong: it is neither used nor missing.
+#: Sentinel for an option that was given but could not be parsed.
 INVALID: Final = object()
 
 FOREVER: Final = float("inf")
@@ -83,7 +83,7 @@ def rate(text: str) -> float:
 
 
 def boolean(text: str) -> bool:
-    """Return the truth of yes/no, true/false, on/off or 1/0."""
+    """Return True for yes, true, on and 1, False for no, false, off and 0."""
     word = text.strip().lower()
     if word not in _TRUE | _FALSE:
         raise ValueError("yes or no")
@@ -91,7 +91,7 @@ def boolean(text: str) -> bool:
 
 
 def level(text: str) -> int:
-    """Return how much is logged: a whole number from 0 to 2."""
+    """Return the verbosity of the log: 0, 1 or 2."""
     if text.strip() not in {"0", "1", "2"}:
         raise ValueError("0, 1 or 2")
     return int(text)
@@ -100,20 +100,20 @@ def level(text: str) -> int:
 def local_time(text: str) -> int:
     """Return the wall time (ms) of an ISO 8601 date, or date and time, without offset."""
     try:
-        moment = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip())
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is not None:
+        time = None
+    if time is None or time.tzinfo is not None:
         raise ValueError("a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30")
-    return wall_of(moment)
+    return wall_of(time)
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """Return a parser that takes one of the words."""
+def one_of(*words: str, any_case: bool = True) -> Callable[[str], str]:
+    """Return a parser that accepts one of several words, in any letter case by default."""
     expected = f"{', '.join(words[:-1])} or {words[-1]}"
 
     def parse(text: str) -> str:
-        word = text.strip().lower()
+        word = text.strip().lower() if any_case else text
         if word not in words:
             raise ValueError(expected)
         return word

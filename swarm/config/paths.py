@@ -1,7 +1,9 @@
-"""Names of files as an INI gives them -> paths."""
+"""File names and patterns of an INI -> paths, and questions about paths."""
 
 import glob
+import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,12 +12,12 @@ _WILD = frozenset("*?[")
 
 
 def is_pattern(text: str) -> bool:
-    """Tell whether a name may mean several files."""
+    """Return True if a name contains wildcards."""
     return not _WILD.isdisjoint(text)
 
 
 def home_expanded(text: str) -> str:
-    """Return a name with its ``~`` expanded; one of a user who is not known stays as it is."""
+    """Return a name with its ``~`` expanded, unchanged if the user's home is not known."""
     try:
         return str(Path(text).expanduser()) if text.startswith("~") else text
     except RuntimeError:
@@ -23,30 +25,31 @@ def home_expanded(text: str) -> str:
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether a path names a stream of this process: /dev/stdin, or the shell's <(...)."""
+    """Return True if a path is a stream of this process: /dev/stdin, or the shell's <(...)."""
     return _STREAM.fullmatch(str(path)) is not None
 
 
 def default_state() -> Path | None:
-    """Return the user's own state folder; None where the user's home is not known."""
+    """Return the user's state folder, None if the user's home is not known."""
     import platformdirs
 
     with suppress(RuntimeError):
         path = platformdirs.user_state_path("swarm")
-        # Older versions leave the name of a home that they don't know as it is.
+        # Older versions of platformdirs return "~" for a home that they don't know.
         return None if path.parts[0].startswith("~") else path
     return None
 
 
 def resolved(text: str, folder: Path) -> Path:
-    """Return the path that a name means; it is relative to ``folder``."""
+    """Return the path of a name, which is relative to ``folder`` unless it is absolute."""
     return folder / home_expanded(text)
 
 
 def matching(text: str, folder: Path) -> list[Path]:
-    """Return the files that a name or glob means, sorted; one without a match stays a path.
+    """Return the files that match a name or glob pattern, sorted.
 
-    A file that really has such a name is meant by itself.
+    If a file with exactly that name exists, the name is not a pattern. A pattern without a match
+    is returned as a path.
     """
     path = resolved(text, folder)
     if not is_pattern(text) or is_file(path):
@@ -58,8 +61,18 @@ def matching(text: str, folder: Path) -> list[Path]:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is such a file; False as well where that can't be known."""
+    """Return True if a file exists, False as well if that can't be found out."""
     try:
         return path.is_file()
+    except OSError:
+        return False
+
+
+def is_readable_by_others(path: Path) -> bool:
+    """Return True if users other than the owner may read a file, as far as its mode says."""
+    if os.name != "posix":
+        return False  # file modes have no such meaning there
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""The names that an INI may hold, and problems with names: unknown, or given twice."""
+"""The names of sections and options in an INI, and problems with them: unknown, or repeated."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ def check_names(document: Document, schema: Schema) -> None:
 
 
 def check_repeats(document: Document, schema: Schema) -> None:
-    """Report the options that are given twice in their section."""
+    """Report each option that is given more than once in its section."""
     for section, options in document.sections.items():
         for option, entry in options.items():
             name = _shown(option, section, schema)
@@ -33,7 +33,7 @@ def check_repeats(document: Document, schema: Schema) -> None:
 def unknown_names(document: Document, schema: Schema) -> Iterator[tuple[int, str]]:
     """Yield line and message for each section and option that is not in a schema.
 
-    Of an unknown section, the options are left out.
+    The options of an unknown section are left out.
     """
     for section, line in document.headers.items():
         kind, colon, name = section.partition(":")
@@ -62,7 +62,7 @@ def unknown_names(document: Document, schema: Schema) -> Iterator[tuple[int, str
 def _shown(option: str, section: str, schema: Schema) -> str:
     """Return an option's name for a message, after a blank; empty if it may be secret.
 
-    A line of a password may look like an option.
+    A line with a password may look like an option.
     """
     allowed = schema.get(_kind(section), ())
     is_known = allowed is None or any(option in (options or ()) for options in schema.values())

@@ -13,13 +13,13 @@ DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 
 
 def is_chosen(name: str, chosen: Collection[str]) -> bool:
-    """Return True if ``--meter`` chooses a stream: by ID, by a pattern such as ``QG*``, or all."""
+    """Return True if ``--meter`` chooses a stream by ID or pattern (``QG*``), or is not given."""
     return not chosen or name in chosen or any(fnmatchcase(name, each) for each in chosen)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user of the collector; ``name`` is the INI's name for the set, empty for the default."""
+    """A user of the collector; ``name`` is the set's name in the INI, empty for the default."""
 
     name: str
     username: str
@@ -28,10 +28,10 @@ class Credentials:
 
 @dataclass(frozen=True)
 class CsvRules:
-    """The rules by which a meter's CSV is read: "[meter:ID]" and "The CSV" in docs/reference.md.
+    """The rules for reading a meter's CSV: "[meter:ID]" and "The CSV" in docs/reference.md.
 
     ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
-    register to the power of ten that takes its column to the collector's unit.
+    register to the power of ten that converts its column to the collector's unit.
     """
 
     timezone: str | None
@@ -51,7 +51,7 @@ class CsvRules:
     power_from_energy: float | None = None
 
     def registers(self, columns: int) -> tuple[str, ...] | None:
-        """Return the registers of a CSV with so many measurement columns, None if not known."""
+        """Return the registers of a CSV with this number of columns, None if not known."""
         named = self.columns or {1: (VALUE,), 21: REGISTERS}.get(columns)
         return named if named and len(named) == columns else None
 
@@ -60,7 +60,7 @@ class CsvRules:
 class Meter:
     """One data stream: its ID, its files and their rules, the user, and the route of its packets.
 
-    Without ``credentials`` any user will do. The password is empty if no secrets were asked for.
+    Without ``credentials``, any user will do. The password is empty if it was not needed.
     """
 
     id: str
@@ -79,8 +79,8 @@ class Meter:
 class Settings:
     """The settings of one run; ``warnings`` are for the user, one line each.
 
-    ``collector`` names the folder of the checkpoints. ``url`` is None for a run with a sandbox of
-    its own, whose URL is known when it runs.
+    ``collector`` names the folder of the checkpoints. ``url`` is None for a run with its own
+    sandbox, whose URL is known only after its start.
     """
 
     config: Path

@@ -1,9 +1,9 @@
-"""The URLs that credentials may be sent to, and the one spelling that each of them has.
+"""The URLs that credentials may be sent to, each in one normalized spelling.
 
-HTTPS goes anywhere, plain HTTP to this machine alone. A URL that passed is ASCII: all engines, the
-locks and the state folder see the same text, however it was spelled.
+HTTPS may go to any host, plain HTTP only to this machine. A checked URL is ASCII, so that every
+HTTP engine, the locks and the state folder use the same text, however the user spelled it.
 
-ValueError has what was expected, as with every parser of options; it never quotes the URL.
+Each ValueError says what was expected, as the parsers of options do; it never quotes the URL.
 """
 
 import ipaddress
@@ -14,18 +14,18 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-_HOST: Final = "a URL with a host name such as collector.example.com"
-_PLACE: Final = re.compile(r"(?:\[[^][]*\]|[^][:]*)(?::[0-9]*)?")
-_PORTS: Final = {"http": 80, "https": 443}
-_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_EXPECTED_HOST: Final = "a URL with a host name such as collector.example.com"
+_NETLOC: Final = re.compile(r"(?:\[[^][]*\]|[^][:]*)(?::[0-9]*)?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _IPV4: Final = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}")
 _UNRESERVED: Final = re.compile(rb"[A-Za-z0-9._~-]")
-#: An escape, or what RFC 3986 has no room for in a path.
-_TO_SPELL: Final = re.compile(r"%([0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/-]")
+#: An escape, or a character that RFC 3986 does not allow in a path.
+_TO_ENCODE: Final = re.compile(r"%([0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/-]")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name is this machine's own."""
+    """Return True if a host name means this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -33,17 +33,15 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Tell whether a URL's host is this machine."""
+    """Return True if a URL's host is this machine."""
     return is_loopback(urlsplit(url).hostname or "")
 
 
 def checked_url(text: str) -> str:
-    """Return a collector's URL as `normal` has it; ValueError says what was expected."""
-    parts = _split(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("a URL such as https://collector.example.com/unifiedjson/")
-    # Of a number such as 127.1 or 0x7f000001 not everybody sees where it leads.
-    if parts.scheme == "http" and not is_loopback(_named(parts.hostname)):
+    """Return a collector's URL as `normal` spells it; raise ValueError if it is not safe."""
+    parts = _split(text, "a URL such as https://collector.example.com/unifiedjson/")
+    # Check the name, not an IPv4 number: few users see where 127.1 or 0x7f000001 leads.
+    if parts.scheme == "http" and not is_loopback(_host_name(parts.hostname or "")):
         raise ValueError("https:// (http:// would send the password in the clear)")
     if parts.query or parts.fragment:
         raise ValueError("a URL that ends with its path, without query or fragment")
@@ -51,103 +49,99 @@ def checked_url(text: str) -> str:
 
 
 def checked_proxy(text: str) -> str:
-    """Return a proxy's URL, host and port alone; ValueError says what was expected."""
-    parts = _split(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("a proxy such as http://proxy.example.com:3128")
-    # A default port stays: without one, engines do not agree on the port of a proxy.
+    """Return a proxy's URL, host and port only; raise ValueError if it is not one."""
+    parts = _split(text, "a proxy such as http://proxy.example.com:3128")
+    # Keep a default port: without a port, engines assume different ones for a proxy.
     port = "" if parts.port is None else f":{parts.port}"
-    return f"{parts.scheme}://{_host(parts.hostname)}{port}"
+    return f"{parts.scheme}://{_host(parts.hostname or '')}{port}"
 
 
 def normal(url: str) -> str:
-    """Return the one spelling of a URL without query, in ASCII, ending in a slash.
+    """Return the normalized spelling of a URL without query: ASCII, with a slash at the end.
 
     Source: RFC 3986, 6.2.2 and 6.2.3 (letter case, needless escapes, dot segments, default port);
-    hosts of other letters go as DNS has them (UTS 46). Empty segments of the path and the dot that
-    ends a host are left out as well. Raises ValueError where the host can be none.
+    hosts with other letters are encoded for DNS (UTS 46). Empty path segments and the dot at the
+    end of a host are removed. Raises ValueError if the host is not valid.
     """
     parts = urlsplit(url)
-    port = "" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}"
-    return f"{parts.scheme}://{_host(parts.hostname or '')}{port}{_path(parts.path)}"
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    host = _host(parts.hostname or "")
+    segments: list[str] = []
+    for segment in _TO_ENCODE.sub(_encoded, parts.path).removeprefix("/").split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment != ".":
+            segments.append(segment)
+    path = "/" + "".join(f"{segment}/" for segment in segments if segment)
+    return f"{parts.scheme}://{host}{port}{path}"
 
 
-def _split(text: str) -> SplitResult:
-    # Anywhere, not in the host alone: a password may hold a '/' or '#', which ends the host.
+def _split(text: str, expected: str) -> SplitResult:
+    """Return the parts of an HTTP or HTTPS URL with a host and without user and password."""
+    # Search the whole text: a password may hold a '/' or '#', which would end the host.
     if "@" in text:
         raise ValueError("a URL without user and password")
     if any(sign.isspace() or unicodedata.category(sign) in {"Cc", "Cs"} for sign in text):
         raise ValueError("a URL without blanks and control characters")
-    expected = "a URL such as https://example.com/path/"
+    malformed = "a URL such as https://example.com/path/"
     try:
         parts = urlsplit(text)
-        _ = parts.port
+        _ = parts.port  # raises ValueError if it is not a port
     except ValueError:
-        raise ValueError(expected) from None
-    if not _PLACE.fullmatch(parts.netloc):
+        raise ValueError(malformed) from None
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise ValueError(malformed)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(expected)
     return parts
 
 
 def _host(host: str) -> str:
-    """Return a host in the spelling that all engines send to; an IPv6 address in brackets."""
+    """Return a host in the spelling that all engines send to; an IPv6 address is in brackets."""
     try:
         if ":" in host:
-            return f"[{_ipv6(host)}]"
-        name = _named(host)
+            address, percent, zone = host.partition("%")
+            address = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address))
+            zone = zone.removeprefix("25")
+            if percent and not re.fullmatch(r"[A-Za-z0-9._~-]+", zone):
+                raise ValueError(_EXPECTED_HOST)
+            return f"[{address}%25{zone}]" if percent else f"[{address}]"
+        name = _host_name(host)
         return socket.inet_ntoa(socket.inet_aton(name)) if _IPV4.fullmatch(name) else name
     except OSError as error:
-        if type(error) is not OSError:  # such as the TimeoutError of a signal's handler
+        if type(error) is not OSError:  # for example the TimeoutError of a signal handler
             raise
-        # Digits, but not those of an address.
-        raise ValueError(_HOST) from None
+        # Digits that are not an address.
+        raise ValueError(_EXPECTED_HOST) from None
 
 
-def _ipv6(host: str) -> str:
-    address, mark, zone = host.partition("%")
-    address = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address))
-    zone = zone.removeprefix("25")
-    if mark and not re.fullmatch(r"[A-Za-z0-9._~-]+", zone):
-        raise ValueError(_HOST)
-    return f"{address}%25{zone}" if mark else address
+def _host_name(host: str) -> str:
+    """Return a host name as DNS has it, in ASCII; an IPv6 address stays as it is.
 
-
-def _named(host: str) -> str:
-    """Return a host name as DNS has it; an address as it stands."""
+    Like browsers, accept names that registries of domains would not sell.
+    """
     if ":" in host:
         return host
     name = unquote(host)
-    name = (name if name.isascii() else _punycode(name)).lower().removesuffix(".")
-    if host and not _NAME.fullmatch(name):
-        raise ValueError(_HOST)
+    if not name.isascii():
+        import idna
+
+        try:
+            name = idna.uts46_remap(name, std3_rules=False, transitional=False)
+        except idna.IDNAError:
+            raise ValueError(_EXPECTED_HOST) from None
+        name = ".".join(
+            label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+            for label in name.split(".")
+        )
+    name = name.lower().removesuffix(".")
+    if host and not _HOST_NAME.fullmatch(name):
+        raise ValueError(_EXPECTED_HOST)
     return name
 
 
-def _punycode(host: str) -> str:
-    """Return a host name in ASCII, as browsers do: also one that DNS's registries do not sell."""
-    import idna
-
-    try:
-        mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
-    except idna.IDNAError:
-        raise ValueError(_HOST) from None
-    labels = mapped.split(".")
-    return ".".join(
-        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
-    )
-
-
-def _path(path: str) -> str:
-    segments: list[str] = []
-    for segment in _TO_SPELL.sub(_spelled, path).removeprefix("/").split("/"):
-        if segment == "..":
-            del segments[-1:]
-        elif segment != ".":
-            segments.append(segment)
-    return "/" + "".join(f"{segment}/" for segment in segments if segment)
-
-
-def _spelled(match: re.Match[str]) -> str:
+def _encoded(match: re.Match[str]) -> str:
+    """Return the normalized escape for a match of `_TO_ENCODE`, or the character itself."""
     if match[1] is None:
         return quote(match[0], safe="")
     byte = bytes.fromhex(match[1])
@@ -155,8 +149,6 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 _PATH: Final = "/measurements/v2/unifiedjson/"
-
-
 #: Source: "[swarm]" in docs/reference.md.
 ENVIRONMENTS: Final[dict[str, str]] = {
     "production": f"https://web-collector.wattics.com{_PATH}",
@@ -168,7 +160,7 @@ ENVIRONMENTS: Final[dict[str, str]] = {
 SANDBOX: Final = "sandbox"
 ROUTES: Final[dict[str, str]] = {"utc": "unifiedjson_utc/", "partial": "unifiedjson_partial/"}
 _SEGMENTS: Final = frozenset({"unifiedjson", "unifiedjson_utc", "unifiedjson_partial"})
-#: A file system takes no name of more than 255 bytes.
+#: File systems allow names of up to 255 bytes.
 _LONGEST_NAME: Final = 200
 
 
@@ -182,9 +174,9 @@ def with_route(url: str, route: str | None) -> str:
 
 
 def collector_name(url: str) -> str:
-    """Return what a collector's state is kept under: its URL without the route, as a file name.
+    """Return a file name for a collector's state: its URL without the route, percent-encoded.
 
-    However a URL is spelled, its name is the same. A long one is cut, with a digest of the whole.
+    All spellings of a URL have the same name. A long name is cut and gets a digest of the whole.
     """
     parts = urlsplit(normal(url) if url else "")
     path = parts.path.rstrip("/")

@@ -24,7 +24,7 @@ _FORMAT = "a strptime format with year, month and day (and %p beside %I), such a
 _IANA = "an IANA time zone such as Europe/Dublin or America/Chicago"
 _NO_ZONE = (
     "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(a wrong offset in the platform is for good)"
+    "(readings sent with a wrong zone can't be corrected in the platform)"
 )
 _NO_URL = (
     "missing; name one of production, development, demo, local, sandbox, or give url = https://..."
@@ -216,7 +216,7 @@ RULES = (
         {"meters": "gas = a.csv\ngas = b.csv", "rest": "[swarm]\ntimezone = UTC"},
         (
             "9: [meters] gas: given twice, first on line 8",
-            "10: [swarm]: the section stands twice, first on line 1; make it one",
+            "10: [swarm]: the section is there twice, first on line 1; merge the two",
             "11: [swarm] timezone: given twice, first on line 3",
         ),
     ),
@@ -372,8 +372,8 @@ RULES = (
         {"rest": "[meter:gas]\npad_first = yes"},
         (
             (
-                "10: [meter:gas] pad_first: needs a shift: the packet ahead of all goes that much "
-                "before the rest"
+                "10: [meter:gas] pad_first: needs a shift: the extra packet comes that much before "
+                "the first row; set shift, or remove pad_first"
             ),
         ),
     ),
@@ -459,8 +459,8 @@ EVERY_PROBLEM = (
     "9: [meters]: a line that is no 'option = value'",
     f"11: [meter:gas] columns: found 'aP_1, aP_1', expected {_COLUMNS}",
     (
-        "12: [meter:gas] pad_first: needs a shift: the packet ahead of all goes that much before "
-        "the rest"
+        "12: [meter:gas] pad_first: needs a shift: the extra packet comes that much before the "
+        "first row; set shift, or remove pad_first"
     ),
     "13: [meter:gaz]: no such meter under [meters]; did you mean 'gas'?",
     "14: [meter:gaz] skip_rows: found 'x', expected a whole number such as 0 or 1",

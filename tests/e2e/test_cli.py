@@ -360,8 +360,9 @@ def test_a_csv_in_the_place_of_an_ini_is_told(workspace: Workspace) -> None:
     path = workspace.csv("m.csv", rows(2))
     for words in ([], ["check"]):
         done = workspace.run(*words, path)
-        said = f"{path}: a CSV, where an INI is expected; 'swarm init {path}' writes one for it\n"
-        assert (2, said) == (done.code, done.err)
+        command = f"swarm init {path} > meters.ini"
+        message = f"{path}: this is a CSV file, but an INI is expected; create one: {command}\n"
+        assert (2, message) == (done.code, done.err)
     path.write_text("\n [swarm]\n")
     assert "environment: missing" in workspace.run(path).err
 

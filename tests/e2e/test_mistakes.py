@@ -26,7 +26,8 @@ INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
         {"swarm": {"environment": "sandbox"}},
         (
             "{ini}:9: [meters] gas: timezone: missing; name the zone of the CSV's timestamps, such as "
-            "timezone = Europe/Dublin (a wrong offset in the platform is for good)"
+            "timezone = Europe/Dublin (readings sent with a wrong zone can't be corrected in the "
+            "platform)"
         ),
     ),
     "a misspelt timezone": (
@@ -154,7 +155,7 @@ ARGUMENTS = {
     ),
     "a CSV for the INI": (
         ["gas.csv"],
-        "gas.csv: a CSV, where an INI is expected; 'swarm init gas.csv' writes one for it",
+        "gas.csv: this is a CSV file, but an INI is expected; create one: swarm init gas.csv > meters.ini",
     ),
     "a misspelt command": (
         ["chek", "c.ini"],

@@ -172,7 +172,7 @@ def _surroundings(folder: Path) -> Iterator[None]:
     try:
         with (
             mock.patch.dict(os.environ, dict.fromkeys(names, SECRET)),
-            mock.patch.dict(credentials.SOURCES, {"password_command": lambda *_: SECRET}),
+            mock.patch.object(credentials, "_command_output", return_value=SECRET),
         ):
             yield
     finally:

@@ -32,7 +32,7 @@ def notices(meter: str, rules: CsvRules, trace: Trace | None) -> Iterator[str]:
             f"{meter}: timezone = {zone} is probably wrong: "
             f"{describe_changes(likely[0].followed)}, as clocks in "
             f"{listed(names(likely))}; set timezone to the zone of the files' timestamps "
-            "(a wrong offset in the platform is for good)"
+            "(readings sent with a wrong zone can't be corrected in the platform)"
         )
         return
     own = trace.evidence(zone)

@@ -1,4 +1,4 @@
-"""Who sends a meter's packets; no message shows a password, whatever is wrong."""
+"""The credentials of a meter; no message shows a password, whatever is wrong."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,12 +63,12 @@ NO_PASSWORD = (
     ],
 )
 def test_credentials_refused(tmp_path: Path, credentials: str, expected: str) -> None:
-    """A set has a user and one way to a password; nothing of either is shown."""
+    """A set needs a user and exactly one password option; messages show neither value."""
     assert [expected] == problems(tmp_path, ini_text(credentials=credentials))
 
 
 def test_named_sets_are_checked(tmp_path: Path) -> None:
-    """A set that there is none of is told with the nearest; each set is checked, used or not."""
+    """An unknown set is reported with the closest name; each set is checked, even if unused."""
     rest = "[meter:gas]\ncredentials = sitb\n[credentials:siteb]\nusername = b"
     unknown = "no section [credentials:NAME] of that name; did you mean 'siteb'?"
     assert [
@@ -78,7 +78,7 @@ def test_named_sets_are_checked(tmp_path: Path) -> None:
 
 
 def test_no_credentials(tmp_path: Path) -> None:
-    """Without any set that is one problem; where others have one, each meter without is told."""
+    """An INI without sets has one problem; if there is a set, each meter without one has one."""
     text = f"[swarm]\n{SWARM}\n[meters]\na = a\nb = b\n[meter:b]\n"
     assert ["[credentials]: missing; give username and password"] == problems(tmp_path, text)
     some = f"{text}credentials = b\n[credentials:b]\n{CREDENTIALS}"
@@ -87,7 +87,7 @@ def test_no_credentials(tmp_path: Path) -> None:
 
 
 def test_secrets_are_masked(tmp_path: Path) -> None:
-    """No repr of settings shows a password."""
+    """The repr of settings shows no password."""
     settings = loaded(tmp_path, ini_text())
     assert {"gas": "acme:s3cr%et"} == users(settings)
     assert "s3cr%et" not in repr(settings)
@@ -96,7 +96,7 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600, 0o622])
 @pytest.mark.parametrize("secret", ["password = hunter2", "password_file = pw"])
 def test_readable_password(tmp_path: Path, mode: int, secret: str) -> None:
-    """A password in an INI, or a file of one, that others can read is warned of."""
+    """A password in an INI or a file that others can read causes a warning."""
     (tmp_path / "pw").write_text("x", encoding="utf-8")
     (tmp_path / "pw").chmod(mode)
     path = tmp_path / "x.ini"
@@ -105,9 +105,9 @@ def test_readable_password(tmp_path: Path, mode: int, secret: str) -> None:
     path.chmod(mode)
     readable = f"{path}:6: [credentials] password"
     inline = f"{readable}: others on this machine can read this password; run: chmod 600 {path}"
-    kept = tmp_path / "pw"
-    apart = f"{readable}_file: others on this machine can read {kept}; run: chmod 600 {kept}"
-    expected = inline if "hunter2" in secret else apart
+    file = tmp_path / "pw"
+    separate = f"{readable}_file: others on this machine can read {file}; run: chmod 600 {file}"
+    expected = inline if "hunter2" in secret else separate
     assert ((expected,) if mode & 0o044 else ()) == load(path, {}).warnings
 
 
@@ -154,7 +154,7 @@ def test_no_message_shows_a_password(secret: str, wrong: list[str], is_legacy: b
         path = Path(folder) / "x.ini"
         path.write_text(text, encoding="utf-8")
         try:
-            told = repr(load(path, {}, secrets="password_command" not in text))
+            shown = repr(load(path, {}, secrets="password_command" not in text))
         except SettingsError as error:
-            told = str(error)
-    assert secret not in told
+            shown = str(error)
+    assert secret not in shown

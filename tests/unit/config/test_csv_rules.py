@@ -1,4 +1,4 @@
-"""The settings of one meter: each by name, accepted and refused, and what may stand together."""
+"""The settings of one meter: accepted and refused values of each, and conflicts between them."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +26,12 @@ DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 POSITIVE = "a duration above zero, such as 30s"
 MISSING = (
     "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(a wrong offset in the platform is for good)"
+    "(readings sent with a wrong zone can't be corrected in the platform)"
 )
-PADDING = "pad_first: needs a shift: the packet ahead of all goes that much before the rest"
+PADDING = (
+    "pad_first: needs a shift: the extra packet comes that much before the first row; set shift, "
+    "or remove pad_first"
+)
 WHOLE = "a whole number such as 0 or 1"
 
 ACCEPTED: dict[str, list[tuple[str, Any]]] = {
@@ -107,30 +110,30 @@ def document(option: str, text: str) -> Document:
 
 
 def values(option: str, read: Document) -> object:
-    """Return what one setting is read as."""
+    """Return the parsed value of one setting."""
     return read.values("meter:m", {option: csv_rules.PARSERS[option]}, csv_rules.LISTS)[option]
 
 
 def cases(table: dict[str, list[tuple[str, Any]]]) -> list[tuple[str, str, Any]]:
-    """Return a table's rows, one for each value of a setting."""
+    """Return the rows of a table, one for each value of a setting."""
     return [(option, text, value) for option, rows in table.items() for text, value in rows]
 
 
 def test_tables_are_whole() -> None:
-    """No setting is without a case of each kind."""
+    """Each setting has cases of both kinds."""
     assert csv_rules.PARSERS.keys() == ACCEPTED.keys() == REFUSED.keys()
 
 
 @pytest.mark.parametrize(("option", "text", "value"), cases(ACCEPTED))
 def test_accepted(option: str, text: str, value: object) -> None:
-    """Each setting takes what the reference names."""
+    """Each setting accepts the values of the reference."""
     read = document(option, text)
     assert (value, []) == (values(option, read), read.problems)
 
 
 @pytest.mark.parametrize(("option", "text", "expected"), cases(REFUSED))
 def test_refused(option: str, text: str, expected: str) -> None:
-    """Each setting refuses the rest, in one line with what was found and expected."""
+    """Each setting refuses other values, in one line that says what was found and expected."""
     read = document(option, text)
     assert INVALID is values(option, read)
     message = f"x.ini:2: [meter:m] {option}: found '{text.strip()}', expected {expected}"
@@ -138,14 +141,14 @@ def test_refused(option: str, text: str, expected: str) -> None:
 
 
 def test_folder_of_zones() -> None:
-    """What is a folder among the zone files is no zone."""
+    """A folder among the zone files is not a zone."""
     with pytest.raises(ValueError, match=f"^{ZONE}"):
         csv_rules.zone("Europe")
 
 
 @pytest.mark.parametrize("option", sorted(csv_rules.PARSERS.keys() - csv_rules.LISTS))
 def test_one_line(option: str) -> None:
-    """An option that was indented by mistake is not taken for a piece of the one above."""
+    """An option that was indented by mistake is not read as part of the one above."""
     read = document(option, "yes\n  interval = 15m")
     assert INVALID is values(option, read)
     assert [
@@ -177,7 +180,7 @@ def test_parsers_raise_nothing_else(text: str) -> None:
 @search(deadline=None)
 @given(st.text("%YymdHIMSfzZpjbBaAwuUWGVcxX:/- T", min_size=1, max_size=12))
 def test_formats_tell_the_day(text: str) -> None:
-    """A format that is accepted brings back a whole day."""
+    """An accepted format reads a whole date."""
     try:
         csv_rules.timestamp_format(text)
     except ValueError:
@@ -186,19 +189,19 @@ def test_formats_tell_the_day(text: str) -> None:
 
 
 def build(**settings: object) -> CsvRules:
-    """Return the rules of settings that stand together."""
+    """Return the rules of settings without conflicts."""
     whole = {"timezone": "UTC", **settings}
     assert [] == list(csv_rules.conflicts(whole))
     return csv_rules.build(whole)
 
 
 def test_defaults() -> None:
-    """A time zone alone makes the rules of the reference."""
+    """A time zone alone gives the default rules of the reference."""
     assert CsvRules(timezone="UTC") == build()
 
 
 def test_every_setting_arrives() -> None:
-    """What is set is what the CSV is read by."""
+    """Each setting becomes a field of the rules."""
     settings: dict[str, Any] = {
         "timestamp_format": "%d/%m/%Y",
         "delimiter": ";",
@@ -215,7 +218,7 @@ def test_every_setting_arrives() -> None:
 
 
 def test_route() -> None:
-    """On the route utc times go out in UTC."""
+    """Times are sent in UTC on the route utc only."""
     assert build(route="utc").utc
     assert not build(route="partial").utc
 
@@ -241,7 +244,7 @@ def test_route() -> None:
 def test_columns_and_units(
     settings: dict[str, Any], columns: tuple[str, ...], scale: tuple[tuple[str, int], ...]
 ) -> None:
-    """A unit is a power of ten for each column of its quantity, and fixes what they are."""
+    """A unit gives a power of ten for each column of its quantity, and fixes the columns."""
     built = build(**settings)
     assert (columns, scale) == (built.columns, built.scale)
 
@@ -295,7 +298,7 @@ def test_columns_and_units(
     ],
 )
 def test_conflicts(tmp_path: Path, swarm: str, meter: str, expected: str) -> None:
-    """What can't stand together is told at the setting that is to change."""
+    """A conflict is reported at the setting that must change."""
     text = ini_text(swarm=f"environment = sandbox\n{swarm}", rest=f"[meter:gas]\n{meter}")
     assert [expected] == problems(tmp_path, text)
 
@@ -308,7 +311,7 @@ def test_offsets_need_no_zone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("option", "text", "expected"), [(o, *r[0]) for o, r in REFUSED.items()])
 def test_no_follow_up(tmp_path: Path, option: str, text: str, expected: str) -> None:
-    """An invalid value under [swarm] is one problem, however many meters it is for."""
+    """An invalid value under [swarm] is one problem, whatever the number of meters."""
     zone = "" if option == "timezone" else "timezone = UTC"
     swarm = f"environment = sandbox\n{option} = {text}\n{zone}"
     message = f"3: [swarm] {option}: found '{text}', expected {expected}"
@@ -316,7 +319,7 @@ def test_no_follow_up(tmp_path: Path, option: str, text: str, expected: str) -> 
 
 
 def test_meter_mends_what_swarm_has_wrong(tmp_path: Path) -> None:
-    """Whether settings of [swarm] can stand together is asked for each meter."""
+    """Settings of [swarm] are checked for conflicts together with those of each meter."""
     text = ini_text(
         swarm="environment = sandbox\ntimezone = UTC\ndecimal = ,\npad_first = yes",
         meters="a = a\nb = b\nc = c",
@@ -326,5 +329,5 @@ def test_meter_mends_what_swarm_has_wrong(tmp_path: Path) -> None:
         "4: [swarm] decimal: the same as the delimiter; set delimiter = ; for example",
         f"5: [swarm] {PADDING}",
     ] == problems(tmp_path, text)
-    sound = text.replace("\nc = c", "\n")
-    assert [",", "."] == [meter.rules.decimal for meter in loaded(tmp_path, sound).meters]
+    valid = text.replace("\nc = c", "\n")
+    assert [",", "."] == [meter.rules.decimal for meter in loaded(tmp_path, valid).meters]

@@ -1,4 +1,4 @@
-"""The form of an INI: sections, options, their lines, and what is wrong with them."""
+"""The syntax of an INI: sections, options, their lines, and problems with them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ NO_ENVIRONMENT = (
 )
 NO_ZONE = (
     "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(a wrong offset in the platform is for good)"
+    "(readings sent with a wrong zone can't be corrected in the platform)"
 )
 
 
@@ -28,7 +28,7 @@ def read(text: str) -> Document:
 
 
 def values(text: str) -> dict[str, dict[str, str | None]]:
-    """Return what a text says, section by section."""
+    """Return the values of a text by section and option."""
     return {
         section: {name: entry.value for name, entry in options.items()}
         for section, options in read(text).sections.items()
@@ -56,7 +56,7 @@ def values(text: str) -> dict[str, dict[str, str | None]]:
     ],
 )
 def test_values(text: str, expected: object) -> None:
-    """Names fold outside [meters], values keep every character, indented lines go on."""
+    """Only [meters] keeps letter case, values keep every character, indented lines continue."""
     assert expected == values(text)
     assert [] == read(text).problems
 
@@ -83,7 +83,7 @@ def test_values(text: str, expected: object) -> None:
     ],
 )
 def test_stream_ids(stream: str) -> None:
-    """A stream ID may hold any character but '=' and line breaks, and have a section."""
+    """A stream ID may have any character but '=' and line breaks, also in a section's name."""
     text = f"[meters]\n{stream} = data[1].csv\n[meter:{stream}]\nunit = kW\n"
     assert {"meters": {stream: "data[1].csv"}, f"meter:{stream}": {"unit": "kW"}} == values(text)
     assert [] == read(text).problems
@@ -101,19 +101,19 @@ def test_stream_ids(stream: str) -> None:
         (
             "[a]\n[b]\n[a]\n[a]",
             [
-                "x.ini:3: [a]: the section stands twice, first on line 1; make it one",
-                "x.ini:4: [a]: the section stands twice, first on line 1; make it one",
+                "x.ini:3: [a]: the section is there twice, first on line 1; merge the two",
+                "x.ini:4: [a]: the section is there twice, first on line 1; merge the two",
             ],
         ),
     ],
 )
 def test_malformed(text: str, expected: list[str]) -> None:
-    """What is no section and no option is told by its line, and not shown."""
+    """A line that is neither section nor option is reported by its number and not shown."""
     assert expected == read(text).problems
 
 
 def test_lines() -> None:
-    """Sections and options know their lines; the rest of a section that is told twice counts."""
+    """Sections and options have their lines; options of a repeated section are read, too."""
     document = read("\n[a]\nx =\n  1\n[b]\n[a]\ny = 2\nX = 3\n  4")
     assert {"a": 2, "b": 5} == document.headers
     x, y = document.sections["a"].values()
@@ -124,7 +124,7 @@ def test_lines() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
-    """Any line end will do, and a byte order mark."""
+    """Any line end is accepted, and a byte order mark."""
     path = tmp_path / "x.ini"
     path.write_bytes(bom + end.join(["[a]", "x = ä", "junk"]).encode())
     document = parse(path, read_text(path))
@@ -149,7 +149,7 @@ def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
     ],
 )
 def test_unreadable(tmp_path: Path, data: bytes | None, expected: str) -> None:
-    """A file that is no text is refused in one line."""
+    """A file that is not text is refused in one line."""
     path = tmp_path / "x.ini"
     if data is not None:
         path.write_bytes(data)
@@ -159,7 +159,7 @@ def test_unreadable(tmp_path: Path, data: bytes | None, expected: str) -> None:
 
 
 def test_folder_in_its_place(tmp_path: Path) -> None:
-    """A folder is no INI."""
+    """A folder is not an INI."""
     with pytest.raises(SettingsError, match=r"can't be read: Is a directory$"):
         read_text(tmp_path)
 
@@ -180,7 +180,7 @@ def test_folder_in_its_place(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_section(tmp_path: Path, section: str, expected: str) -> None:
-    """An unknown section is a problem, with a suggestion where one is close."""
+    """An unknown section is a problem, with a suggestion if a known name is similar."""
     assert f"9: {expected}" in problems(tmp_path, ini_text(rest=f"[{section}]"))
 
 
@@ -203,13 +203,13 @@ def test_unknown_section(tmp_path: Path, section: str, expected: str) -> None:
     ],
 )
 def test_unknown_option(tmp_path: Path, section: str, option: str, expected: str) -> None:
-    """An unknown option is a problem, with the nearest name, or the section it belongs in."""
+    """An unknown option is a problem, with a similar name, or the section that it belongs to."""
     text = ini_text(rest=f"[{section}]\n{option} = 1")
     assert f"10: {expected}" == problems(tmp_path, text)[0]
 
 
 def test_misspelt_names(tmp_path: Path) -> None:
-    """An unknown name is reported with the known one that is close."""
+    """An unknown name is reported with the known name that is similar."""
     text = (
         "[swrm]\nenviroment = sndbox\ntimezne = Mars\n[upload]\ninterval = 1\n"
         "[credentials]\nusrname = a\nPassword_ = b\n"
@@ -230,7 +230,7 @@ def test_misspelt_names(tmp_path: Path) -> None:
 
 
 def test_repeats(tmp_path: Path) -> None:
-    """What stands twice is told with both lines; what belongs to it is told no more."""
+    """A repeated option is reported with both lines, and its continuation lines are not."""
     text = ini_text(
         credentials="username = a\npassword = hunter2\npassword = hunter3\n  hunter4",
         meters="gas = a.csv\nGas = b.csv\ngas = c.csv\n  d.csv\n  e.csv",
@@ -242,7 +242,7 @@ def test_repeats(tmp_path: Path) -> None:
 
 
 def test_pieces_of_passwords_are_not_shown(tmp_path: Path) -> None:
-    """Lines under [credentials] that look like options may be passwords: they are not shown."""
+    """Lines under [credentials] that look like options may be passwords and are not shown."""
     lines = ["password: hunter2=x", "hunter2==", "hunter2==", "hunter2", "[hunter2", "passwd = y"]
     text = ini_text(credentials="\n".join(["username = a", *lines]))
     assert [

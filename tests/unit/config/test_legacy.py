@@ -1,4 +1,4 @@
-"""INIs of the original app: its rules, to the letter (PEERS, "The original app")."""
+"""INIs of the original app follow exactly the rules of that app."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ VALUE = CsvRules(timezone="UTC", columns=("value",))
 
 
 def text(changes: Mapping[str, str | None] | None = None, logs: str = "Level=INFO") -> str:
-    """Return an INI as the original app took it; ``None`` leaves an option out.
+    """Return an INI of the original app; ``None`` leaves an option out.
 
     [Web DC] is on line 1, [General] on line 5.
     """
@@ -40,7 +40,7 @@ def text(changes: Mapping[str, str | None] | None = None, logs: str = "Level=INF
 
 
 def meter(settings: Settings) -> Meter:
-    """Return the one meter of such an INI."""
+    """Return the only meter of such an INI."""
     (only,) = settings.meters
     return only
 
@@ -61,7 +61,7 @@ def test_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_paths_are_relative_to_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not to the INI's folder; a tilde is the home folder."""
+    """Paths are relative to the current folder, not the INI's; a tilde is the home folder."""
     (tmp_path / "inis").mkdir()
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
@@ -95,21 +95,21 @@ def test_paths_are_relative_to_the_current_folder(
     ],
 )
 def test_rules(tmp_path: Path, changes: Mapping[str, str | None], expected: dict[str, Any]) -> None:
-    """Type, shift and slot are the CSV's rules; times are UTC; a shift of 0 is none."""
+    """Type, shift and slot become the CSV's rules; times are UTC; a shift of 0 is no shift."""
     whole = {"timezone": "UTC", "columns": ("value",), **expected}
     assert CsvRules(**whole) == meter(loaded(tmp_path, text(changes))).rules
 
 
 @pytest.mark.parametrize("line", ["MinutesShift", "MinutesShift=", "minutesshift :", "# none"])
 def test_unset_shift(tmp_path: Path, line: str) -> None:
-    """MinutesShift may stand without a value, with '=' or without, or be missing."""
+    """MinutesShift may have no value, with or without '=', or be missing."""
     found = loaded(tmp_path, text().replace("MinutesShift=15", line))
     assert VALUE == meter(found).rules
 
 
 @pytest.mark.parametrize("line", ["MinutesInSlot", "MinutesInSlot=", "MinutesInSlot=0", "# none"])
 def test_slot_is_needed(tmp_path: Path, line: str) -> None:
-    """Without MinutesInSlot fake_electricity is refused; others have no use for it."""
+    """Only fake_electricity needs MinutesInSlot, and is refused without it."""
     found = text().replace("MinutesInSlot=15", line)
     assert VALUE.columns == meter(loaded(tmp_path, found)).rules.columns
     fake = found.replace("=other", "=fake_electricity")
@@ -214,12 +214,12 @@ def test_names_and_delimiters(tmp_path: Path) -> None:
     ],
 )
 def test_problems(tmp_path: Path, changes: Mapping[str, str | None], expected: str) -> None:
-    """What is missing or wrong is told with its place, once, and shows no password."""
+    """Each missing or wrong value is reported once with its place, without any password."""
     assert [expected] == problems(tmp_path, text(changes))
 
 
 def test_all_at_once(tmp_path: Path) -> None:
-    """Every problem of such an INI is told in one go, in order of lines."""
+    """All problems of such an INI are reported together, in order of lines."""
     ini = (
         "hunter2\n[Web DC]\nURL=ftp://x\nPassword\nhunter2\nPassword=hunter2\n  hunter3\n"
         "[General]\nChannelType=x\nFilename=a\nFilename=b\n[General]\n[Logs]\nLevel=loud\n"
@@ -238,13 +238,13 @@ def test_all_at_once(tmp_path: Path) -> None:
         "8: [General] ChannelReference: missing",
         f"9: [General] ChannelType: found 'x', expected {TYPES}",
         "11: [General] filename: given twice, first on line 10",
-        "12: [General]: the section stands twice, first on line 8; make it one",
+        "12: [General]: the section is there twice, first on line 8; merge the two",
         f"14: [Logs] Level: found 'loud', expected {levels}",
     ] == problems(tmp_path, ini)
 
 
 def test_unknown_names_are_passed_over(tmp_path: Path) -> None:
-    """The app passed over names that it did not know; swarm does, and says so."""
+    """The app ignored unknown names; swarm ignores them, too, with a warning."""
     ini = text().replace("[Logs]", "MinuteShift=5\n[Notes]\nx=y\n[Logs]")
     ini = ini.replace("Username", "hunter2=x\nUsername")
     settings = loaded(tmp_path, ini)
@@ -260,7 +260,7 @@ def test_unknown_names_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_flags_win(tmp_path: Path) -> None:
-    """Flags beat the INI's log level, and are checked as with any INI."""
+    """Flags override the INI's log level, and are checked as with any INI."""
     assert 1 == loaded(tmp_path, text()).upload.verbose
     assert 0 == loaded(tmp_path, text(), {"quiet": True}).upload.verbose
     assert ["--until: not later than since: no row lies between the two"] == problems(
@@ -272,7 +272,7 @@ def test_flags_win(tmp_path: Path) -> None:
 
 
 def test_readable_password(tmp_path: Path) -> None:
-    """A password that others can read is warned of here, too."""
+    """A password that others can read causes a warning here, too."""
     path = tmp_path / "x.ini"
     path.write_text(text(), encoding="utf-8")
     path.chmod(0o644)
@@ -298,12 +298,12 @@ def test_recognised(ini: str, expected: bool) -> None:
 
 
 def test_no_traceback_of_configparser(tmp_path: Path) -> None:
-    """What configparser would stumble over is told in the same way."""
+    """Text that configparser raises errors for is reported in the same way."""
     with pytest.raises(SettingsError):
         loaded(tmp_path, "[Web DC]\n  x\n y\n=\n:\n[]\n[General\n")
 
 
 def test_log_file_over_two_lines(tmp_path: Path) -> None:
-    """A problem as with any other option, although a log file is not required."""
+    """A log file on two lines is a problem, although the option is not required."""
     (found,) = problems(tmp_path, text(logs="Filename=x.log\n  Level=INFO"))
     assert found.startswith("12: [Logs] Filename: goes over several lines; ")

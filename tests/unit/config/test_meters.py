@@ -1,4 +1,4 @@
-"""Meters: their files, their own settings, and which of them are chosen."""
+"""Meters: their files, their own settings, and the choice of meters."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from tests.support.ini import CREDENTIALS, SWARM, ini_text, loaded, meters, prob
 
 
 def files(folder: Path, meter: str) -> list[str]:
-    """Return the names of a meter's files, as they lie in a folder."""
+    """Return the names of a meter's files, relative to a folder."""
     settings = loaded(folder, ini_text(meters=meter))
     return [str(file.relative_to(folder)) for file in settings.meters[0].files]
 
 
 def test_files(tmp_path: Path) -> None:
-    """A name, several on lines of their own, globs in order; each file once."""
+    """A meter has one name, several on lines of their own, or globs; each file counts once."""
     for name in ("b-10.csv", "b-2.csv", "c.csv", ".b-3.csv", "sub/d.csv", "sub/x/e.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -27,12 +27,12 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_glob_without_a_match_stays_a_path(tmp_path: Path) -> None:
-    """The check of the file is to say that there is none."""
+    """The check of the files must report that there is no such file."""
     assert ["x-*.csv", "[x].csv"] == files(tmp_path, "m = x-*.csv\n  [x].csv")
 
 
 def test_odd_file_names(tmp_path: Path) -> None:
-    """A file that really has such a name is meant by itself; so are the folders above it."""
+    """A file with exactly that name is used, and so are the folders above it."""
     folder = tmp_path / "a[1] *?"
     folder.mkdir()
     for name in ("x[1].csv", "x1.csv", "y;z%#.csv", "a = b.csv"):
@@ -44,7 +44,7 @@ def test_odd_file_names(tmp_path: Path) -> None:
 
 
 def test_absolute_and_home_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Globs may begin at the root and at home; an unknown user's home is a plain name."""
+    """Globs may begin at the root and at home; the home of an unknown user is a plain name."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x1.csv").touch()
     (tmp_path / "inis").mkdir()
@@ -55,12 +55,12 @@ def test_absolute_and_home_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_name_too_long(tmp_path: Path) -> None:
-    """A name that no file can have is a path like others."""
+    """A name that is too long for a file is a path like others."""
     assert ["*" + "x" * 300] == files(tmp_path, "m = *" + "x" * 300)
 
 
 def test_own_settings_win(tmp_path: Path) -> None:
-    """What a meter sets wins over [swarm]; the rest it takes from there."""
+    """A meter's own settings override those of [swarm]."""
     text = ini_text(
         swarm=f"{SWARM}\ninterval = 1h\nshift = 15m",
         meters="a = a\nb = b",
@@ -73,7 +73,7 @@ def test_own_settings_win(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rest", ["", "[meters]"])
 def test_no_meter(tmp_path: Path, rest: str) -> None:
-    """An INI without a meter says so, and no more, whatever is set for meters."""
+    """A missing meter is the only problem, whatever is set for meters."""
     text = f"[swarm]\n{SWARM}\n[credentials]\n{CREDENTIALS}\n[meter:gas]\nunit = kW\n{rest}"
     (found,) = problems(tmp_path, text, {"meters": ("gas",)})
     place = "9: " if rest else ""
@@ -87,7 +87,7 @@ def test_empty_meter(tmp_path: Path) -> None:
 
 
 def test_timezone_is_missing_once_for_each_meter(tmp_path: Path) -> None:
-    """Each meter that lacks a zone is told, at its own line."""
+    """Each meter without a time zone is reported at its own line."""
     text = ini_text(
         swarm="environment = sandbox\ninterval = x",
         meters="a = a\nb = b\nc = c",
@@ -109,13 +109,13 @@ def test_timezone_is_missing_once_for_each_meter(tmp_path: Path) -> None:
     ],
 )
 def test_chosen_meters(tmp_path: Path, chosen: tuple[str, ...], expected: list[str]) -> None:
-    """``--meter`` chooses; the INI's order stays."""
+    """``--meter`` chooses meters; their order is that of the INI."""
     settings = loaded(tmp_path, ini_text(meters="a = a\nb = b\nc = c"), {"meters": chosen})
     assert expected == list(meters(settings))
 
 
 def test_unknown_meter(tmp_path: Path) -> None:
-    """A meter that the INI does not name is told beside the INI's own problems."""
+    """An unknown ``--meter`` is reported together with the problems of the INI."""
     text = ini_text(swarm=f"{SWARM}\nshift = x", meters="gas-01 = a")
     assert [
         "4: [swarm] shift: found 'x', expected a duration such as 90s, 15m, 2h or 1h30m",

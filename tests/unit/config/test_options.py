@@ -1,4 +1,4 @@
-"""Options of an upload: their parsers, and the table that flags, variables and INI share."""
+"""Options of an upload: their parsers, and the table shared by flags, variables and INI."""
 
 import re
 from collections.abc import Callable
@@ -78,37 +78,37 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
 
 
 def cases(table: dict[str, list[tuple[str, Any]]]) -> list[tuple[str, str, Any]]:
-    """Return a table's rows, one for each value of an option."""
+    """Return the rows of a table, one for each value of an option."""
     return [(key, text, value) for key, rows in table.items() for text, value in rows]
 
 
 @pytest.mark.parametrize(("key", "text", "value"), cases(ACCEPTED))
 def test_accepted(key: str, text: str, value: object) -> None:
-    """Each option takes what its help promises."""
+    """Each option accepts the values of its help."""
     assert value == BY_KEY[key].parse(text)
 
 
 @pytest.mark.parametrize(("key", "text", "expected"), cases(REFUSED))
 def test_refused(key: str, text: str, expected: str) -> None:
-    """Each option refuses what it can't take, and says what it expected."""
+    """Each option refuses other values and says what it expected."""
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         BY_KEY[key].parse(text)
 
 
 def test_tables_are_whole() -> None:
-    """No option is without a case of each kind."""
+    """Each option has cases of both kinds."""
     assert BY_KEY.keys() == ACCEPTED.keys() == REFUSED.keys()
 
 
 def test_every_option_has_its_field() -> None:
-    """Each field of `Upload` but the meters is an option; an INI holds those that may recur."""
+    """Each field of `Upload` except the meters is an option; some are only flags."""
     names = {field.name for field in fields(Upload)}
     assert BY_KEY.keys() == names - {"meters"}
     assert FLAG_ONLY == {"meter", "restart", "adopt"} == {"meter", *BY_KEY} - PARSERS.keys()
 
 
 def test_told_defaults_are_true() -> None:
-    """The default that help shows is the one that holds."""
+    """Help shows the defaults that are used."""
     defaults = {field.name: field.default for field in fields(Upload)}
     for option in OPTIONS:
         default = defaults[option.key]
@@ -119,7 +119,7 @@ def test_told_defaults_are_true() -> None:
 
 
 def test_names_on_the_command_line() -> None:
-    """A key has dashes as a flag, and capitals as a variable."""
+    """A flag is the key with dashes, a variable the key in capitals."""
     option = BY_KEY["keep_going"]
     assert (("-k", "--keep-going"), "SWARM_KEEP_GOING") == (option.flags, option.variable)
     assert ("--since",) == BY_KEY["since"].flags
@@ -136,7 +136,7 @@ def test_durations_add_up(days: int, hours: int, minutes: int, seconds: int) -> 
 @search(deadline=None)
 @given(st.datetimes())
 def test_local_times_are_wall_times(moment: datetime) -> None:
-    """A local time is milliseconds since 1970 on the wall's own clock, cut to whole ones."""
+    """A local time is in milliseconds since 1970, local time as well, rounded down."""
     expected = moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     milliseconds = (expected.days * 86_400 + expected.seconds) * 1000
     milliseconds += expected.microseconds // 1000

@@ -1,4 +1,4 @@
-"""Passwords: the four ways to one, how each fails, and that none is ever shown."""
+"""Passwords: their four sources, failures of each, and that no message shows one."""
 
 import shlex
 import sys
@@ -19,13 +19,13 @@ def command(code: str) -> str:
 
 
 def test_inline(tmp_path: Path) -> None:
-    """A password in the INI is taken as it stands."""
+    """A password in the INI is used unchanged."""
     assert SECRET == password("password", SECRET, tmp_path)
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])
 def test_first_line_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
-    """Of a variable, a file and a command's output the first line is the password."""
+    """The password is the first line of a variable, a file or a command's output."""
     monkeypatch.setenv("SITE_B", SECRET + ending)
     (tmp_path / "pw").write_bytes((SECRET + ending).encode())
     code = f"import sys; sys.stdout.buffer.write({(SECRET + ending).encode()!r})"
@@ -35,13 +35,13 @@ def test_first_line_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endi
 
 
 def test_file_with_bom_and_blanks(tmp_path: Path) -> None:
-    """A byte order mark is no part of a password, blanks are."""
+    """Blanks are part of a password, a byte order mark is not."""
     (tmp_path / "pw").write_bytes(b"\xef\xbb\xbf a b \n")
     assert " a b " == password("password_file", str(tmp_path / "pw"), Path("/"))
 
 
 def test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tilde stands for the home folder, in files and in commands."""
+    """A tilde means the home folder, in files and in commands."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "pw").write_text("x1\n", encoding="utf-8")
     assert "x1" == password("password_file", "~/pw", Path("/"))
@@ -78,7 +78,7 @@ FAILURES = [
     ("password_file", "empty", "{folder}/empty: the first line is empty"),
     ("password_file", "latin", "{folder}/latin: not UTF-8; save the file as UTF-8"),
     ("password_command", "hunter2", "the command can't be run: No such file or directory"),
-    ("password_command", "'x", "the command can't be run: a quote without its end"),
+    ("password_command", "'x", "the command can't be run: a quote is not closed"),
     ("password_command", "true", "the command's output: the first line is empty"),
     ("password_command", "cat latin", "the command's output is not UTF-8"),
     (
@@ -93,7 +93,7 @@ FAILURES = [
 def test_failures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, value: str, message: str
 ) -> None:
-    """Each way fails in one line that shows nothing of a secret, in its place of the INI."""
+    """Each source fails in one line with its place in the INI, and shows no secret."""
     monkeypatch.setenv("EMPTY", "")
     (tmp_path / "empty").touch()
     (tmp_path / "latin").write_bytes(b"hunter2\xe9\n")
@@ -107,14 +107,14 @@ def test_failures(
 
 
 def test_command_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that hangs is given up."""
+    """A command that hangs is stopped after the time limit."""
     monkeypatch.setattr(secrets, "_COMMAND_SECONDS", 0.1)
     with pytest.raises(SecretError, match=r"^the command took more than 0\.1 s$"):
         password("password_command", "sleep 60", tmp_path)
 
 
 def test_only_what_the_run_needs(tmp_path: Path) -> None:
-    """A password that the run has no use for is not looked for."""
+    """A password that the run does not need is not read."""
     text = ini_text(
         meters="gas = gas.csv\nwater = water.csv",
         rest="[meter:water]\ncredentials = b\n[credentials:b]\nusername = b\npassword_env = NONE",

@@ -1,4 +1,4 @@
-"""Where credentials may go: URLs, routes, and the name that a collector's state is kept under."""
+"""URLs that credentials may be sent to, routes, and the name of a collector's state."""
 
 import re
 from urllib.parse import quote, unquote
@@ -31,7 +31,7 @@ PROXY = "a proxy such as http://proxy.example.com:3128"
 
 @pytest.mark.parametrize("url", ENVIRONMENTS.values())
 def test_environments_are_sound(url: str) -> None:
-    """Every environment's URL passes its own check, unchanged."""
+    """The URL of every environment is valid and normalized."""
     assert url == checked_url(url)
 
 
@@ -71,7 +71,7 @@ def test_environments_are_sound(url: str) -> None:
     ],
 )
 def test_accepted(text: str, url: str) -> None:
-    """HTTPS goes anywhere, plain HTTP to this machine; each URL has one spelling, in ASCII."""
+    """HTTPS may go anywhere, plain HTTP to this machine; URLs are normalized to ASCII."""
     assert url == checked_url(text)
 
 
@@ -118,7 +118,7 @@ def test_accepted(text: str, url: str) -> None:
     ],
 )
 def test_refused(text: str, expected: str) -> None:
-    """What could lose a password is refused, and never quoted."""
+    """A URL that could leak a password is refused and never quoted."""
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         checked_url(text)
 
@@ -163,14 +163,14 @@ def test_proxy_refused(text: str, expected: str) -> None:
     ],
 )
 def test_loopback(host: str, expected: bool) -> None:
-    """Only what can't be another machine is loopback."""
+    """A host that could be another machine is not loopback."""
     assert expected is is_loopback(host)
 
 
 @search(deadline=None)
 @given(st.text(), st.text(min_size=1), st.text())
 def test_userinfo_never_passes(user: str, password: str, rest: str) -> None:
-    """Whatever surrounds it, an '@' makes no URL, and the refusal quotes nothing of it."""
+    """A URL with an '@' is refused, whatever surrounds it, and not quoted."""
     with pytest.raises(ValueError, match=f"^{re.escape(NO_USER)}$"):
         checked_url(f"https://{user}:{password}@{rest}")
 
@@ -187,21 +187,21 @@ def test_userinfo_never_passes(user: str, password: str, rest: str) -> None:
     ],
 )
 def test_route(url: str, route: str | None, expected: str) -> None:
-    """A route takes the place of the last segment, never of the host."""
+    """A route replaces the last segment, never the host."""
     assert expected == with_route(url, route)
 
 
 @search(deadline=None)
 @given(respelled())
 def test_any_spelling_is_one_collector(spellings: tuple[str, str]) -> None:
-    """A URL in its one spelling stays as it is; any other spelling leads there, by name as well."""
+    """A normalized URL stays as it is; other spellings have the same URL and name."""
     plain, other = spellings
     assert (plain, plain) == (checked_url(plain), checked_url(other))
     assert collector_name(plain) == collector_name(other)
 
 
 def test_names_of_normal_urls_stay() -> None:
-    """State folders of earlier versions go by these names."""
+    """The state folders of earlier versions have these names."""
     assert {
         name: collector_name(url).removesuffix("%2Fmeasurements%2Fv2")
         for name, url in ENVIRONMENTS.items()
@@ -217,12 +217,12 @@ def test_names_of_normal_urls_stay() -> None:
 
 
 def test_two_names_of_this_machine_stay_two() -> None:
-    """What a name leads to is not looked up."""
+    """Host names are not resolved."""
     assert collector_name("http://localhost/a/") != collector_name("http://127.0.0.1/a/")
 
 
 def test_a_long_name_is_cut() -> None:
-    """A name that no file system takes is cut, with a digest of the whole; up to 200 it stays."""
+    """A name of more than 200 characters is cut and gets a digest of the whole."""
     head = "https://h.example/"
     longest = collector_name(head + "a" * (200 - len(quote(head, safe=""))))
     assert (200, False) == (len(longest), "~" in longest)
@@ -250,7 +250,7 @@ def test_a_long_name_is_cut() -> None:
     ],
 )
 def test_one_collector(url: str) -> None:
-    """However its URL is spelled, and on every route, a collector has one name."""
+    """A collector has one name for all spellings of its URL and all routes."""
     assert "https%3A%2F%2Fh.example%2Fv2" == collector_name(url)
 
 
@@ -273,13 +273,13 @@ def test_other_collectors() -> None:
 
 
 def test_default_port_of_http() -> None:
-    """Port 80 goes without saying on plain HTTP, and 443 does not."""
+    """Port 80 is the default of plain HTTP, 443 is not."""
     assert collector_name("http://localhost/a/") == collector_name("http://localhost:80/a/")
     assert collector_name("http://localhost/a/") != collector_name("http://localhost:443/a/")
 
 
 def test_a_signals_handler_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of a handler that runs meanwhile is none of the URL, even if it is an OSError."""
+    """The error of a signal handler is not one of the URL, even if it is an OSError."""
 
     def timed_out(_text: str) -> bytes:
         raise TimeoutError("alarm")
