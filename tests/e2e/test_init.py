@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from swarm.cli.main import swarm
 from swarm.config.load import load
 from swarm.config.settings import Settings
-from swarm.config.urls import SANDBOX
 from swarm.init.dialect import SAMPLE_BYTES
 from swarm.localtime import naive_of
 from swarm.packet import REGISTERS
@@ -58,7 +57,7 @@ def test_a_meter_for_each_file(workdir: Path) -> None:
     settings = settings_of("data/gas.csv", "water.csv.gz", "data/gas.csv")
     assert ["gas", "water"] == [meter.id for meter in settings.meters]
     assert "\ngas = data/gas.csv\nwater = water.csv.gz\n" in Path("made.ini").read_text()
-    assert (SANDBOX, ()) == (settings.url, settings.warnings)
+    assert (None, ()) == (settings.url, settings.warnings)
     assert [900.0, 3600.0] == [meter.rules.interval for meter in settings.meters]
     assert {"Europe/Dublin"} == {meter.rules.timezone for meter in settings.meters}
 
