@@ -269,7 +269,9 @@ class Ledger:
         whole, is_torn = self._file.size()
         self._check_records(whole, None if is_same_boot else last.synced)
         if is_torn or self._count < whole:
-            self.notice = f"{self.path}: a torn end, as a power cut or a full disk leaves: cut off"
+            self.notice = (
+                f"{self.path}: removed a torn end, as a power cut or a full disk leaves it"
+            )
             self._file.cut(self._count)
         self._opened_count = self._count
         # After a killed run, later records may be in the page cache only.

@@ -140,7 +140,7 @@ def header(stream: str, baseline: Baseline) -> bytes:
 def read_header(path: Path, data: bytes, stream: str) -> Header:
     """Return the header; raise `StateError` if the data are not of this stream's ledger."""
     if len(data) < HEADER_BYTES or not _has_checksum(data):
-        raise damaged(path, "its header is not whole")
+        raise damaged(path, "its header is incomplete or has a wrong checksum")
     magic, version, digest = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise damaged(path, "it is not a checkpoint of swarm")
@@ -166,7 +166,9 @@ def read_in_flight(path: Path, data: bytes, version: int = VERSION) -> tuple[InF
     Raise `StateError` if the block is damaged.
     """
     if len(data) < IN_FLIGHT_BYTES or not _has_checksum(data):
-        raise damaged(path, "its note of the packet in flight is not whole")
+        raise damaged(
+            path, "its record of the packet in flight is incomplete or has a wrong checksum"
+        )
     fields = _IN_FLIGHT[version].unpack_from(data)
     if version > 1:
         *others, is_clean = fields
@@ -216,7 +218,7 @@ def damaged(path: Path, what: str) -> StateError:
     """Return the error for a damaged ledger."""
     return StateError(
         f"{path}: the checkpoint is damaged: {what}. The file is kept. Move it away and run the "
-        "command with --adopt to go on behind the collector's last packet, or with --restart to "
+        "command with --adopt to continue after the collector's last packet, or with --restart to "
         "send the meter again from its first row"
     )
 

@@ -93,9 +93,9 @@ class StreamLocks:
         paths = (*reversed(self._path.parents), self._path)
         missing = next((path for path in paths if not path.exists()), self._path)
         return StateError(
-            f"{missing}: removed or replaced during the run, which can't keep other runs off its "
-            "streams any more; put the state folder back, or name another with 'state' under "
-            "[swarm], and run the command again"
+            f"{missing}: removed or replaced during the run, so other runs may send the same "
+            "streams; put the state folder back, or name another with 'state' under [swarm], and "
+            "run the command again"
         )
 
     def _error(self, error: OSError) -> StateError:

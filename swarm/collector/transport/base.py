@@ -17,6 +17,9 @@ BODY_LIMIT = 64 * 1024
 #: Limit for connecting, TLS included (s), also if a request may take longer.
 CONNECT_LIMIT = 10.0
 
+#: The reason of a fault if the connection ended within the header of the answer.
+INCOMPLETE_HEADER = "the answer ended before its header was complete"
+
 # What a word may hold before the host of a URL; a quote before the URL is kept.
 _USERINFO = re.compile(r"(?<!\S)(['\"]?)\S*@")
 

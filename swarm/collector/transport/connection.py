@@ -20,7 +20,7 @@ from weakref import WeakSet
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
-from swarm.collector.transport.base import CONNECT_LIMIT
+from swarm.collector.transport.base import CONNECT_LIMIT, INCOMPLETE_HEADER
 
 #: Delay before the next address is tried in parallel (s): RFC 8305, section 5.
 _ATTEMPT_DELAY = 0.25
@@ -119,7 +119,7 @@ class _HeaderReader(io.BufferedReader):
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(size)
         if not line.endswith(b"\n"):
-            raise http.client.HTTPException("the answer ended before its header did")
+            raise http.client.HTTPException(INCOMPLETE_HEADER)
         return line
 
 

@@ -19,6 +19,7 @@ import pycurl
 from swarm.collector.transport.base import (
     BODY_LIMIT,
     CONNECT_LIMIT,
+    INCOMPLETE_HEADER,
     Access,
     Answer,
     headers,
@@ -167,7 +168,7 @@ class CurlSession:
         self._body.clear()
         if self._idle.ended():
             self._drop_connection()
-        code, text = 0, "the answer ended before its header did"
+        code, text = 0, INCOMPLETE_HEADER
         try:
             self._scheduler.transfer(self._curl)
         except pycurl.error as error:

@@ -24,7 +24,7 @@ OBSTACLE: str | None = None
 if os.environ.get(KEY_LOG):
     if _was_loaded:
         OBSTACLE = (
-            f"{KEY_LOG} is set, and pycurl was in use before swarm could keep it from libcurl"
+            f"{KEY_LOG} is set, and pycurl was in use before swarm could hide it from libcurl"
         )
     elif any(name in pycurl.version for name in ("GnuTLS", "NSS")):
         OBSTACLE = f"{KEY_LOG} is set, and this libcurl's TLS library would write keys there"
