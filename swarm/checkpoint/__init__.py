@@ -1,6 +1,6 @@
-"""The settled rows of each stream, on disk: the next run goes on where the last one stopped.
+"""Checkpoints on disk: the settled rows of each stream, from which the next run resumes.
 
-In reading order: `ledger` (rows, read in step with the files), `ledger_file` and `ledger_format`
-(the file, byte by byte), `doubts` (rows that may have been sent), `rejects`, `locks` (one run a
-stream), `paths` (where all of it lies).
+In reading order: `ledger` (rows, read in step with the CSV files), `ledger_file` and
+`ledger_format` (the file and its bytes), `doubts` (rows that may have been sent), `rejects`,
+`locks` (one run per stream), `paths` (where the files are).
 """

@@ -1,7 +1,7 @@
-"""The rows of a stream that the collector may hold, although it could not say so: a file of them.
+"""The file of a stream's rows in doubt: rows that the collector may hold, but could not confirm.
 
-They are rows that an earlier run may have sent and that no question could settle. What is sent
-again of them counts as a possible duplicate, in whichever run that is.
+An earlier run may have sent these rows, and no request to the collector could settle whether they
+were stored. If a run sends one of them again, it counts as a possible duplicate.
 """
 
 import errno
@@ -10,78 +10,62 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from swarm.checkpoint.ledger_file import state_errors
 from swarm.errors import StateError
 from swarm.files import open_fresh, open_private, sync_folder
 
-#: A row by its instant (ms) and the digest of its measurements.
+#: A row's instant (ms) and the digest of its measurements.
 Row = tuple[int, int]
 
 
 def load(ledger: Path) -> set[Row]:
-    """Return the rows in doubt of the stream with this ledger; raises `StateError`."""
+    """Return the rows in doubt of the stream with this ledger; raise `StateError` on failure."""
     path = _path(ledger)
-    try:
-        fd = open_private(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise _error(path, error) from None
-    try:
-        data = os.pread(fd, os.fstat(fd).st_size, 0)
-    except OSError as error:
-        raise _error(path, error) from None
-    finally:
-        os.close(fd)
+    with state_errors(path):
+        try:
+            fd = open_private(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return set()
+        try:
+            data = os.pread(fd, os.fstat(fd).st_size, 0)
+        finally:
+            os.close(fd)
     try:
         return {(int(instant), int(digest)) for instant, digest in json.loads(data)}
     except (ValueError, TypeError):
         raise StateError(
-            f"{path}: the list of rows that may be stored already is damaged; remove it: what is "
-            "sent twice of them is then not counted"
+            f"{path}: the list of rows that may be stored already is damaged; remove it: rows in "
+            "it that are sent again are then not counted as possible duplicates"
         ) from None
 
 
 def remove(ledger: Path) -> None:
-    """Forget the rows in doubt."""
+    """Remove the file of rows in doubt, if there is one."""
     path = _path(ledger)
-    try:
+    with state_errors(path):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise _error(path, error) from None
 
 
 def store(ledger: Path, rows: Iterable[Row]) -> None:
-    """Keep the rows in doubt, durably: whole, or as they were before; without any, no file."""
+    """Replace the rows in doubt atomically and durably; without rows, remove the file."""
     path = _path(ledger)
-    try:
+    with state_errors(path):
         kept = sorted(rows)
-        if not kept:
-            path.unlink(missing_ok=True)
+        if kept:
+            data = json.dumps(kept).encode()
+            fresh = path.with_name(path.name + ".new")
+            fd = open_fresh(fresh)
+            try:
+                if os.pwrite(fd, data, 0) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            fresh.replace(path)
         else:
-            _write(path, json.dumps(kept).encode())
+            path.unlink(missing_ok=True)
         sync_folder(path.parent)
-    except OSError as error:
-        raise _error(path, error) from None
 
 
 def _path(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.name}.doubts")
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fd = open_fresh(fresh)
-    try:
-        if os.pwrite(fd, data, 0) < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    fresh.replace(path)
-
-
-def _error(path: Path, error: OSError) -> StateError:
-    return StateError(
-        f"{path}: can't be read or written: {error.strerror}; make it writable, or name another "
-        "folder with 'state' under [swarm]"
-    )

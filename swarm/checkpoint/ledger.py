@@ -1,9 +1,10 @@
 """An append-only ledger of a stream's acknowledged and rejected rows, durable row by row.
 
-Rows are noted, durably and in batches, before any of them goes out. The slot is written before a
-packet is sent and a record after its answer: plain writes, which survive a killed process in the
-page cache. Every `SYNC_RECORDS` records, every `SYNC_SECONDS`, with each batch of notes and at the
-end they are synced. What a power cut takes of the records is known from the notes: ``in_doubt``.
+Rows are noted, durably and in batches, before the first of them is sent. The in-flight block is
+written before a packet is sent, and a record after its answer. These are plain writes: the page
+cache keeps them if the process is killed. Records are synced every `SYNC_RECORDS` records, every
+`SYNC_SECONDS`, with each batch of notes, and at the end. A power cut may lose records that were
+not synced; the notes show which rows these may be (``in_doubt``).
 """
 
 import heapq
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from swarm.checkpoint import doubts
@@ -24,23 +25,24 @@ from swarm.scheduler import THREADS, Scheduler
 
 SYNC_RECORDS = 1000
 SYNC_SECONDS = 5.0
-#: So many rows may be noted at once: with `SYNC_RECORDS` they have room in the ring of notes.
+#: The limit of rows in one batch of notes: with `SYNC_RECORDS`, it fits into the ring of notes.
 MOST_NOTES = 512
 
 ACKNOWLEDGED = 1
 REJECTED = 2
 
+#: Records read at once.
 _CHUNK = 4096
 
 
 class Ledger:
-    """The open ledger of one stream; only the holder of the stream's lock opens it to write.
+    """The open ledger of one stream; only the holder of the stream's lock may open it for writing.
 
-    ``in_doubt`` are the rows that an earlier run may have sent unrecorded, in the order of sending;
-    ``doubts`` those (by instant and digest) of which no question could tell. ``opened_at`` is the
-    newest instant that was acknowledged when the ledger was opened, ``newest`` the newest by now,
-    ``last_acknowledged`` the row that was acknowledged last. ``baseline`` says what the collector
-    held when the stream was begun anew.
+    ``in_doubt`` holds the rows that an earlier run may have sent without a record, in the order of
+    sending; ``doubts`` the rows (instant, digest) that no request could settle. ``opened_at`` is
+    the newest acknowledged instant when the ledger was opened, ``newest`` the newest one now,
+    ``last_acknowledged`` the row that was acknowledged last. ``baseline`` holds what the collector
+    had when the stream was restarted. ``notice`` is a message for the user, if there is one.
     """
 
     def __init__(
@@ -63,19 +65,26 @@ class Ledger:
         self._clock = clock or time.monotonic
         self._scheduler = scheduler
         self._count = 0
-        self._opened_with = 0
-        self._frozen = 0
-        self._runs: list[int] = []
+        self._opened_count = 0
+        self._frozen_count = 0
+        #: The numbers of records that are older than the record before them.
+        self._run_starts: list[int] = []
         self._synced = 0
         self._sync_due = self._clock() + SYNC_SECONDS
-        self._number = -1
+        #: The record number of the packet in flight; without one, of the last record.
+        self._in_flight = -1
         self._noted = 0
         self._has_noted = False
-        self._known_doubts: frozenset[doubts.Row] = frozenset()
-        self._last: int | None = None
+        self._stored_doubts: frozenset[doubts.Row] = frozenset()
+        self._last_instant: int | None = None
+        try:
+            self._load()
+        except BaseException:
+            file.close()
+            raise
 
     @classmethod
-    def create(  # noqa: PLR0913 - how a ledger can begin
+    def create(  # noqa: PLR0913 - the ways in which a ledger can begin
         cls,
         path: Path,
         stream: str,
@@ -85,10 +94,10 @@ class Ledger:
         *,
         anew: bool = False,
     ) -> "Ledger":
-        """Make a ledger in place of whatever there was, durably: whole, or not at all.
+        """Create a ledger, or replace the one at ``path``, atomically and durably.
 
-        It begins with rows, each an instant and a digest, that count as ``acknowledged``. ``anew``
-        asks for what the collector holds to be noted before the first packet goes out.
+        The rows in ``acknowledged`` (instant, digest) become its first records. ``anew`` means that
+        the stream is restarted: `set_baseline` must be called before the first packet is sent.
         """
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
@@ -97,7 +106,7 @@ class Ledger:
         file = LedgerFile.create(
             path, stream, records=records, baseline=baseline, scheduler=scheduler
         )
-        return cls._loaded(file, stream, clock, scheduler)
+        return cls(file, stream, clock, scheduler)
 
     @classmethod
     def open(
@@ -107,74 +116,54 @@ class Ledger:
         clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
     ) -> "Ledger | None":
-        """Open a stream's ledger, None if there is none; damage raises `StateError`."""
+        """Open a stream's ledger; return None if there is none, raise `StateError` on damage."""
         file = LedgerFile.open(path)
         if file is None:
             return None
-        ledger = cls._loaded(file, stream, clock, scheduler)
+        ledger = cls(file, stream, clock, scheduler)
         return ledger.rewritten() if file.is_old else ledger
 
     @classmethod
     def view(cls, path: Path, stream: str) -> "Ledger | None":
-        """Open a stream's ledger to look at it, as `open` does, without changing anything.
+        """Open a stream's ledger as `open` does, but read-only.
 
-        That needs no lock: the run that writes to it may go on.
+        No lock is needed: another process may write to the ledger meanwhile.
         """
         file = Snapshot.open(path)
-        return None if file is None else cls._loaded(file, stream, None, THREADS)
-
-    @classmethod
-    def _loaded(
-        cls, file: LedgerFile, stream: str, clock: Callable[[], float] | None, scheduler: Scheduler
-    ) -> "Ledger":
-        ledger = cls(file, stream, clock, scheduler)
-        try:
-            ledger.baseline = file.read_header(stream)
-            ledger._load()
-        except BaseException:
-            file.close()
-            raise
-        return ledger
+        return None if file is None else cls(file, stream)
 
     def rewritten(self, acknowledged: Iterable[tuple[int, int]] = ()) -> "Ledger":
-        """Return the ledger in a new file, durably: whole, or not at all; this one is closed.
+        """Close this ledger and return a copy in a new file, written atomically and durably.
 
-        Rows that count as ``acknowledged`` from now on are added at its end.
+        The rows in ``acknowledged`` (instant, digest) are appended to its records.
         """
         added = ((*row, ACKNOWLEDGED) for row in acknowledged)
-
-        def records() -> Iterator[bytes]:
-            number = 0
-            for rows in (self._run(0, self._count), added):
-                for row in rows:
-                    yield fmt.record(number, *row)
-                    number += 1
-
+        rows = enumerate(chain(self._read_entries(0, self._count), added))
         with closing(self._file):
             file = LedgerFile.create(
                 self.path,
                 self._stream,
-                records=records(),
+                records=(fmt.record(number, *row) for number, row in rows),
                 notes=self.in_doubt,
                 baseline=self.baseline,
                 scheduler=self._scheduler,
             )
-        return Ledger._loaded(file, self._stream, self._clock, self._scheduler)
+        return Ledger(file, self._stream, self._clock, self._scheduler)
 
     @property
     def count(self) -> int:
-        """The number of recorded rows."""
+        """The number of records."""
         return self._count
 
     def set_baseline(self, baseline: Baseline) -> None:
-        """Note what the collector held when the stream was begun anew."""
+        """Store what the collector held when the stream was restarted."""
         self.baseline = baseline
         self._file.write_header(self._stream, baseline)
 
     def note(self, rows: Sequence[Note]) -> None:
-        """Note, durably, the rows that go out next, in the order of sending.
+        """Note, durably, the rows that are sent next, in the order of sending.
 
-        They are `MOST_NOTES` at most, and the rows before them are recorded but for `MOST_NOTES`.
+        Pass at most `MOST_NOTES` rows; at most `MOST_NOTES` earlier rows may have no record yet.
         """
         if self._noted + len(rows) - fmt.RING > self._synced:
             self.sync()
@@ -185,61 +174,61 @@ class Ledger:
         self.sync()
 
     def mark_in_flight(self) -> None:
-        """Say that the next row that was noted is about to be sent."""
+        """Mark the next noted row as about to be sent."""
         if self._noted <= self._count:
             raise RuntimeError("a row that was not noted may not be sent")
-        self._number = self._count
+        self._in_flight = self._count
         self._write_in_flight()
 
     def clear_in_flight(self) -> None:
-        """Say that nothing is in flight: the packet is known not to be stored."""
-        self._number = self._count - 1
+        """Clear the mark: the packet is known not to be stored."""
+        self._in_flight = self._count - 1
         self._write_in_flight()
 
     def record(self, instant: int, digest: int, kind: int) -> None:
-        """Append a settled row; a rejected one is synced at once, others now and then."""
+        """Append a settled row; sync at once if it was rejected, else when a sync is due."""
         self._file.write_record(self._count, fmt.record(self._count, instant, digest, kind))
-        self._note(LedgerEntry(instant, digest, kind))
+        self._count_in(LedgerEntry(instant, digest, kind))
         is_due = self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due
         if is_due or kind == REJECTED:
             self.sync()
 
     def settle(self, stored: int, doubtful: Iterable[Note] = ()) -> None:
-        """Record what became of the rows in doubt, durably: the first ones are ``stored``.
+        """Record, durably, that of the rows in doubt the first ``stored`` ones are stored.
 
-        Those that may be stored all the same are kept among the ``doubts``.
+        Rows in ``doubtful`` may be stored all the same: they are added to ``doubts``.
         """
         for note in self.in_doubt[:stored]:
             self.record(note.instant, note.digest, ACKNOWLEDGED)
         self.doubts |= {(note.instant, note.digest) for note in doubtful}
-        self._keep_doubts()
+        self._store_doubts()
         self.in_doubt = ()
-        self._number = self._count - 1
+        self._in_flight = self._count - 1
         self._noted = self._count
         self._write_in_flight()
         self.sync()
         self.freeze()
 
     def freeze(self) -> None:
-        """Let `entries` and ``opened_at`` take in all that is recorded by now."""
-        self._frozen = self._count
+        """Include all present records in `entries` and ``opened_at``."""
+        self._frozen_count = self._count
         self.opened_at = self.newest
 
     def sync(self) -> None:
-        """Put all records on the disk."""
+        """Sync all records to disk."""
         count = self._count
         self._scheduler.run_in_thread(self._file.sync)
         self._synced = max(count, self._synced)
         self._sync_due = self._clock() + SYNC_SECONDS
 
     def close(self) -> None:
-        """End orderly: the slot says that nothing is in flight, or still says what."""
+        """Sync and close; a packet in flight, or a row in doubt, stays so for the next run."""
         try:
-            self._keep_doubts()
-            if self.in_doubt or not (self._has_noted or self._count > self._opened_with):
+            self._store_doubts()
+            if self.in_doubt or not (self._has_noted or self._count > self._opened_count):
                 return
-            if self._number < self._count:
-                self._number = self._count - 1
+            if self._in_flight < self._count:
+                self._in_flight = self._count - 1
                 self._noted = self._count
                 self._write_in_flight(is_clean=True)
             self.sync()
@@ -247,73 +236,81 @@ class Ledger:
             self._file.close()
 
     def entries(self) -> Iterator[LedgerEntry]:
-        """Yield what was recorded when the ledger was opened, in order of time.
+        """Yield the records that were there when the ledger was opened, in order of time.
 
-        Rows sent late stand in runs of their own behind the others; the runs are merged: of one
-        instant, what was recorded first comes first.
+        Rows sent late form separate runs after the others; the runs are merged. Of two records of
+        the same instant, the first written comes first.
         """
-        bounds = [0, *(start for start in self._runs if start < self._frozen), self._frozen]
-        runs = [self._run(start, end) for start, end in pairwise(bounds)]
+        starts = (start for start in self._run_starts if start < self._frozen_count)
+        bounds = [0, *starts, self._frozen_count]
+        runs = [self._read_entries(start, end) for start, end in pairwise(bounds)]
         merged = heapq.merge(*runs, key=lambda entry: entry.instant)
         yield from merged if len(runs) > 1 else runs[0]
 
-    def _run(self, start: int, end: int) -> Iterator[LedgerEntry]:
+    def _read_entries(self, start: int, end: int) -> Iterator[LedgerEntry]:
         for number in range(start, end, _CHUNK):
             yield from _entries(self._file.records(number, min(number + _CHUNK, end)))
 
     def _write_in_flight(self, *, is_clean: bool = False) -> None:
         boot = fmt.boot_id()
         self._file.write_in_flight(
-            InFlight(self._number, self._noted, self._synced, boot, is_clean)
+            InFlight(self._in_flight, self._noted, self._synced, boot, is_clean)
         )
 
-    def _keep_doubts(self) -> None:
-        if self.doubts != self._known_doubts:
+    def _store_doubts(self) -> None:
+        if self.doubts != self._stored_doubts:
             doubts.store(self.path, self.doubts)
-            self._known_doubts = frozenset(self.doubts)
+            self._stored_doubts = frozenset(self.doubts)
 
     def _load(self) -> None:
-        slot = self._file.read_in_flight()
-        is_same_boot = slot.boot == fmt.boot_id() and any(slot.boot)
+        self.baseline = self._file.read_header(self._stream)
+        last, _ = self._file.read_in_flight()
+        is_same_boot = last.boot == fmt.boot_id() and any(last.boot)
         whole, is_torn = self._file.size()
-        self._scan(whole, None if is_same_boot else slot.synced)
+        self._check_records(whole, None if is_same_boot else last.synced)
         if is_torn or self._count < whole:
-            self.notice = f"{self.path}: a torn end, as a power cut or a full disk leaves: cut off"
+            self.notice = (
+                f"{self.path}: removed a torn end, as a power cut or a full disk leaves it"
+            )
             self._file.cut(self._count)
-        self._opened_with = self._count
-        # What a killed run left may be in the page cache alone.
-        self._synced = self._count if slot.is_clean else min(slot.synced, self._count)
+        self._opened_count = self._count
+        # After a killed run, later records may be in the page cache only.
+        self._synced = self._count if last.is_clean else min(last.synced, self._count)
         self.freeze()
-        # After a power cut the slot itself may be older than what was sent, but no older than what
-        # was noted.
-        end = slot.number + 1 if slot.is_clean or is_same_boot else max(slot.noted, slot.number + 1)
+        # After a power cut the in-flight block may be older than the last packet sent. The notes
+        # are not: they were synced before.
+        end = last.number + 1 if last.is_clean or is_same_boot else max(last.noted, last.number + 1)
         self.in_doubt = self._file.notes(self._count, end)
-        missing = slot.number + 1 - self._count
+        missing = last.number + 1 - self._count
         if missing > len(self.in_doubt):
-            what = f"of {slot.number + 1} records the last {missing} are missing"
+            what = f"of {last.number + 1} records the last {missing} are missing"
             raise fmt.damaged(self.path, what)
-        self._number = self._count - 1
+        self._in_flight = self._count - 1
         self._noted = self._count
         self.doubts = doubts.load(self.path)
-        self._known_doubts = frozenset(self.doubts)
+        self._stored_doubts = frozenset(self.doubts)
 
-    def _scan(self, whole: int, synced: int | None) -> None:
-        """Look at every record; ``synced`` is how many a power cut can't have taken, if one was."""
+    def _check_records(self, whole: int, synced: int | None) -> None:
+        """Read all records; raise `StateError` if one is damaged.
+
+        After a power cut, ``synced`` is the number of records that must be intact: reading ends at
+        a damaged record after these. Without a power cut, ``synced`` is None.
+        """
         for number in range(0, whole, _CHUNK):
             self._scheduler.yield_control()
             data = self._file.records(number, min(number + _CHUNK, whole))
-            for at in range(0, len(data), fmt.RECORD_BYTES):
-                if not fmt.is_record(self._count, data[at : at + fmt.RECORD_BYTES]):
+            for offset in range(0, len(data), fmt.RECORD_BYTES):
+                if not fmt.is_record(self._count, data[offset : offset + fmt.RECORD_BYTES]):
                     if synced is None or self._count < synced:
                         what = f"record {self._count + 1} of {whole} is not what was written"
                         raise fmt.damaged(self.path, what)
                     return
-                self._note(fmt.entry(data, at))
+                self._count_in(fmt.entry(data, offset))
 
-    def _note(self, entry: LedgerEntry) -> None:
-        if self._last is not None and entry.instant <= self._last:
-            self._runs.append(self._count)
-        self._last = entry.instant
+    def _count_in(self, entry: LedgerEntry) -> None:
+        if self._last_instant is not None and entry.instant <= self._last_instant:
+            self._run_starts.append(self._count)
+        self._last_instant = entry.instant
         self._count += 1
         if entry.kind == ACKNOWLEDGED:
             self.last_acknowledged = entry
@@ -322,7 +319,10 @@ class Ledger:
 
 
 def count_records(path: Path, start: int) -> Counter[int]:
-    """Return how many records of each kind a ledger holds from a number on, if it can be read."""
+    """Return the number of records of each kind from the record ``start`` on.
+
+    The result is empty if the ledger is missing or can't be read.
+    """
     with suppress(StateError):
         ledger_file = Snapshot.open(path)
         if ledger_file is not None:
@@ -337,9 +337,9 @@ def _entries(data: bytes) -> Iterator[LedgerEntry]:
 
 
 class LedgerCursor:
-    """A ledger's entries, read in step with rows in order of time.
+    """A cursor over a ledger's entries, which is read in step with rows in order of time.
 
-    ``has_other`` tells whether the last row that was asked for is recorded with other values.
+    ``has_other`` is True if the last row looked up is recorded with other values.
     """
 
     def __init__(self, entries: Iterable[LedgerEntry]) -> None:
@@ -348,10 +348,10 @@ class LedgerCursor:
         self._head = next(self._entries, None)
 
     def lookup(self, instant: int, digest: int) -> int | None:
-        """Return what is recorded of a row: a kind, or None.
+        """Return the kind of a row's record; None if it has no record.
 
-        Of the values that were acknowledged at an instant the last ones count; they win over what
-        was rejected.
+        If several values were acknowledged at this instant, the last ones count. They take
+        precedence over rejected ones.
         """
         acknowledged: int | None = None
         rejected: int | None = None

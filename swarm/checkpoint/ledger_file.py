@@ -1,4 +1,4 @@
-"""The file of a ledger: made, read, written and synced; every failure is a `StateError`."""
+"""The file of a ledger: create, open, read, write and sync it; every failure is a `StateError`."""
 
 import os
 import time
@@ -14,20 +14,29 @@ from swarm.files import is_still_there, make_folder, open_fresh, open_private, s
 from swarm.open_files import has_too_many, way_out
 from swarm.scheduler import THREADS, Scheduler
 
-#: How often what another process may be writing is looked at, and the seconds between.
-_LOOKS = 5
-_BETWEEN_LOOKS = 0.01
+#: Retries of a read that may meet a write by another process, and the seconds between them.
+_RETRIES = 5
+_RETRY_PAUSE = 0.01
 _CLOSED = -1
+
+
+@contextmanager
+def state_errors(path: Path) -> Iterator[None]:
+    """Raise a `StateError` that names ``path`` in place of an `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        raise _state_error(path, error) from None
 
 
 def remove(path: Path) -> None:
     """Remove a ledger, if there is one."""
-    with _describe(path):
+    with state_errors(path):
         path.unlink(missing_ok=True)
 
 
 class LedgerFile:
-    """An open ledger's file."""
+    """The open file of a ledger."""
 
     _ACCESS = os.O_RDWR
 
@@ -47,22 +56,30 @@ class LedgerFile:
         baseline: Baseline = fmt.WITH_THE_STREAM,
         scheduler: Scheduler = THREADS,
     ) -> "LedgerFile":
-        """Make a ledger in place of whatever there was, durably: whole, or not at all.
+        """Create a ledger, or replace the one at ``path``, atomically and durably.
 
-        ``notes`` are the rows beyond the records that may have been sent.
+        ``notes`` are the rows after the records that may have been sent.
         """
-        with _describe(path):
+
+        def sync_and_replace() -> None:
+            os.fsync(fd)
+            fresh.replace(path)
+            sync_folder(path.parent)
+
+        with state_errors(path):
             make_folder(path.parent)
             fresh = path.with_name(path.name + ".new")
             fd = open_fresh(fresh)
             try:
                 file = cls(path, fd)
-                count = file._write_records(records)
+                count = 0
+                for count, record in enumerate(records, 1):
+                    file.write_record(count - 1, record)
                 file.write_notes(count, notes)
                 file.write_header(stream, baseline)
                 last = count + len(notes) - 1
                 file.write_in_flight(InFlight(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
-                scheduler.run_in_thread(_put_in_place, fd, fresh, path)
+                scheduler.run_in_thread(sync_and_replace)
             except BaseException:
                 os.close(fd)
                 raise
@@ -70,26 +87,26 @@ class LedgerFile:
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
-        """Open a ledger's file, None if there is none."""
-        with _describe(path):
+        """Open the file of a ledger; return None if there is none."""
+        with state_errors(path):
             try:
                 return cls(path, open_private(path, cls._ACCESS))
             except FileNotFoundError:
                 return None
 
     def close(self) -> None:
-        """Close it, if it is open: who still has it may not write any more."""
+        """Close the file if it is open; later writes through this object fail."""
         fd, self._fd = self._fd, _CLOSED
         if fd != _CLOSED:
             os.close(fd)
 
     @property
     def is_old(self) -> bool:
-        """Whether it is of an earlier version, which is only read."""
+        """True if the file has an earlier version of the format, which is read but not written."""
         return self._version < fmt.VERSION
 
     def read_header(self, stream: str) -> Baseline:
-        """Return what the header says; raises `StateError` unless this is the stream's ledger."""
+        """Return the baseline; raise `StateError` if this is not the stream's ledger."""
         header = fmt.read_header(self.path, self._read(fmt.HEADER_BYTES, 0), stream)
         self._version = header.version
         return header.baseline
@@ -98,18 +115,19 @@ class LedgerFile:
         """Write the header."""
         _write(self.path, self._fd, fmt.header(stream, baseline), 0)
 
-    def read_in_flight(self) -> InFlight:
-        """Return the slot."""
-        return self._read_in_flight()[0]
+    def read_in_flight(self) -> tuple[InFlight, Note | None]:
+        """Return the in-flight block, and the packet that it names in version 1."""
+        data = self._read(fmt.IN_FLIGHT_BYTES, fmt.IN_FLIGHT_AT)
+        return fmt.read_in_flight(self.path, data, self._version)
 
-    def write_in_flight(self, slot: InFlight) -> None:
-        """Write the slot."""
-        _write(self.path, self._fd, fmt.in_flight(slot), fmt.IN_FLIGHT_AT)
+    def write_in_flight(self, in_flight: InFlight) -> None:
+        """Write the in-flight block."""
+        _write(self.path, self._fd, fmt.in_flight(in_flight), fmt.IN_FLIGHT_AT)
 
     def notes(self, start: int, end: int) -> tuple[Note, ...]:
-        """Return the notes with these numbers, as far as they are there."""
+        """Return the notes from ``start`` to ``end`` - 1, up to the first missing one."""
         if self.is_old:
-            _, named = self._read_in_flight()
+            _, named = self.read_in_flight()
             return () if named is None or end - start != 1 else (named,)
         found = []
         for number in range(start, min(end, start + fmt.RING)):
@@ -120,37 +138,37 @@ class LedgerFile:
         return tuple(found)
 
     def write_notes(self, start: int, notes: Sequence[Note]) -> None:
-        """Write notes, the first with the number ``start``; at most `ledgerformat.RING`."""
-        # The ring's end parts them.
-        turn = min(-start % fmt.RING or fmt.RING, len(notes))
-        for first, part in ((start, notes[:turn]), (start + turn, notes[turn:])):
+        """Write at most `ledger_format.RING` notes; the first has the number ``start``."""
+        # Notes that reach the end of the ring continue at its beginning.
+        fitting = min(-start % fmt.RING or fmt.RING, len(notes))
+        for first, part in ((start, notes[:fitting]), (start + fitting, notes[fitting:])):
             if part:
                 _write(self.path, self._fd, fmt.notes(first, part), fmt.note_at(first))
 
     def size(self) -> tuple[int, bool]:
-        """Return how many whole records there are, and whether a part of one follows."""
-        with _describe(self.path):
-            size = os.fstat(self._fd).st_size - self._place(0)
+        """Return the number of whole records, and True if a part of a record follows them."""
+        with state_errors(self.path):
+            size = os.fstat(self._fd).st_size - self._record_at(0)
         whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)
         return whole, part > 0
 
     def records(self, start: int, end: int) -> bytes:
-        """Return the bytes of records."""
-        return self._read((end - start) * fmt.RECORD_BYTES, self._place(start))
+        """Return the bytes of the records ``start`` to ``end`` - 1."""
+        return self._read((end - start) * fmt.RECORD_BYTES, self._record_at(start))
 
     def write_record(self, number: int, data: bytes) -> None:
         """Write a record."""
-        _write(self.path, self._fd, data, self._place(number))
+        _write(self.path, self._fd, data, self._record_at(number))
 
     def cut(self, count: int) -> None:
-        """Leave so many records, durably: what comes next must not be mixed with what was there."""
-        with _describe(self.path):
-            os.ftruncate(self._fd, self._place(count))
+        """Keep the first ``count`` records, durably, so that new data can't mix with a torn end."""
+        with state_errors(self.path):
+            os.ftruncate(self._fd, self._record_at(count))
             os.fsync(self._fd)
 
     def sync(self) -> None:
-        """Put all on the disk; raises `StateError` also where the file is not in its place now."""
-        with _describe(self.path):
+        """Sync the file to disk; raise `StateError` also if its path names another file now."""
+        with state_errors(self.path):
             os.fsync(self._fd)
             is_in_place = is_still_there(self._fd, self.path)
         if not is_in_place:
@@ -160,78 +178,53 @@ class LedgerFile:
                 "command with --adopt, which asks the collector what it holds"
             )
 
-    def _read_in_flight(self) -> tuple[InFlight, Note | None]:
-        data = self._read(fmt.IN_FLIGHT_BYTES, fmt.IN_FLIGHT_AT)
-        return fmt.read_in_flight(self.path, data, self._version)
-
-    def _write_records(self, records: Iterable[bytes]) -> int:
-        count = 0
-        for record in records:
-            self.write_record(count, record)
-            count += 1
-        return count
-
-    def _place(self, number: int) -> int:
+    def _record_at(self, number: int) -> int:
         return fmt.RECORDS_AT[self._version] + number * fmt.RECORD_BYTES
 
-    def _read(self, size: int, place: int) -> bytes:
-        with _describe(self.path):
-            return os.pread(self._fd, size, place)
+    def _read(self, size: int, offset: int) -> bytes:
+        with state_errors(self.path):
+            return os.pread(self._fd, size, offset)
 
 
 class Snapshot(LedgerFile):
-    """A ledger's file for reading alone, while another process may be writing to it.
+    """A ledger's file opened read-only, while another process may write to it.
 
-    What would be written is left: a torn end is there still for the run that sends next.
+    A snapshot changes nothing: the next run that sends repairs a torn end.
     """
 
     _ACCESS = os.O_RDONLY
 
-    def _read_in_flight(self) -> tuple[InFlight, Note | None]:
-        """Return the slot; one that is being written is read again."""
-        for _ in range(_LOOKS):
+    def read_in_flight(self) -> tuple[InFlight, Note | None]:
+        """Return the in-flight block; read it again if another process is writing it."""
+        for _ in range(_RETRIES):
             with suppress(StateError):
-                return super()._read_in_flight()
-            time.sleep(_BETWEEN_LOOKS)
-        return super()._read_in_flight()
+                return super().read_in_flight()
+            time.sleep(_RETRY_PAUSE)
+        return super().read_in_flight()
 
     def size(self) -> tuple[int, bool]:
-        """Return how many whole records there are; the last may be about to become one."""
+        """Return the size as `LedgerFile.size`; wait for a last record that is being written."""
         whole, is_torn = super().size()
-        for _ in range(_LOOKS):
+        for _ in range(_RETRIES):
             if not whole or fmt.is_record(whole - 1, self.records(whole - 1, whole)):
                 break
-            time.sleep(_BETWEEN_LOOKS)
+            time.sleep(_RETRY_PAUSE)
         return whole, is_torn
 
     def cut(self, count: int) -> None:
-        """Leave all records."""
+        """Do nothing: a snapshot keeps all records."""
 
 
-def _put_in_place(fd: int, fresh: Path, path: Path) -> None:
-    os.fsync(fd)
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def _write(path: Path, fd: int, data: bytes, place: int) -> None:
-    # Twice for each packet: a context manager would cost as much as the write.
+def _write(path: Path, fd: int, data: bytes, offset: int) -> None:
+    # Called twice per packet: the context manager `state_errors` would cost as much as the write.
     try:
-        written = os.pwrite(fd, data, place)
+        written = os.pwrite(fd, data, offset)
     except OSError as error:
         raise _state_error(path, error) from None
     if written < len(data):
         raise StateError(
             f"{path}: can't be written: the disk is full; free some room and run the command again"
         )
-
-
-@contextmanager
-def _describe(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _state_error(path, error) from None
 
 
 def _state_error(path: Path, error: OSError) -> StateError:

@@ -1,18 +1,18 @@
-"""The bytes of a ledger: header, slot, notes and records, each with its checksum.
+"""The bytes of a ledger: header, in-flight block, notes and records, each with its checksum.
 
 All numbers are little-endian::
 
-    header   64 bytes: magic, version, digest of the stream's ID, what the collector held when the
-             stream was begun anew, CRC-32
-    slot     64 bytes: number of the record of the packet in flight; how many rows are noted, how
-             many records are synced, boot ID, whether all ended orderly, CRC-32
-    notes    from byte 4096: a ring of 2048 places of 32 bytes each: the rows that may go out next
-    records  24 bytes each: instant (ms), digest of the measurements, kind, CRC-32 seeded with the
-             record's number
+    header     64 bytes: magic, version, digest of the stream's ID, what the collector held when the
+               stream was restarted, CRC-32
+    in-flight  64 bytes: record number of the packet in flight, number of noted rows, number of
+               synced records, boot ID, clean end or not, CRC-32
+    notes      from byte 4096: a ring of 2048 notes of 32 bytes each: the rows that are sent next
+    records    24 bytes each: instant (ms), digest of the measurements, kind, CRC-32 seeded with the
+               record's number
 
-A note says what the record with its number would say, and how to recognise the packet in the
-collector's own words: the digest of its measurements as doubles, and which registers these are.
-Version 1 has no notes: its records begin at byte 128, and its slot names the packet in flight.
+A note has the content of the record with its number, and what identifies the packet in an answer of
+the collector: the digest of its measurements as doubles, and a mask of its registers. Version 1 has
+no notes: its records begin at byte 128, and its in-flight block names the packet in flight.
 """
 
 import struct
@@ -41,15 +41,15 @@ IN_FLIGHT_AT = HEADER_BYTES
 IN_FLIGHT_BYTES = _IN_FLIGHT[VERSION].size + _CRC.size
 NOTES_AT = 4096
 NOTE_BYTES = _NOTE.size + _CRC.size
-#: Twice what may be noted at once: new notes take no place whose record may not be on the disk yet.
+#: Notes in the ring. A new note must not overwrite one whose record may not be synced yet.
 RING = 2048
 RECORD_BYTES = _RECORD.size + _CRC.size
-#: Where the records begin, by the version.
+#: Offset of the first record, by version.
 RECORDS_AT = {1: IN_FLIGHT_AT + IN_FLIGHT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 
 
 class LedgerEntry(NamedTuple):
-    """One row that was settled: its instant (ms), the digest of its measurements, the kind."""
+    """A settled row: its instant (ms), the digest of its measurements, the kind of its record."""
 
     instant: int
     digest: int
@@ -57,9 +57,9 @@ class LedgerEntry(NamedTuple):
 
 
 class Note(NamedTuple):
-    """One row that may be sent: instant (ms), digest of its measurements, `swarm.packet.Mark`.
+    """A row that may be sent: instant (ms), digest of its measurements, `swarm.packet.Mark`.
 
-    Without ``registers`` the packet is known by its instant alone.
+    If ``registers`` is 0, only the instant identifies the packet.
     """
 
     instant: int
@@ -69,9 +69,9 @@ class Note(NamedTuple):
 
 
 class Begun(IntEnum):
-    """The origin of a ledger: with the stream, or anew (``--restart``).
+    """How a ledger began: with its stream, or by a restart of the stream (``--restart``).
 
-    `ANEW` has still to be told what the collector held then; `HELD` says that this is known.
+    After a restart, what the collector held then is not known yet (`ANEW`) or known (`HELD`).
     """
 
     WITH_THE_STREAM = 0
@@ -80,7 +80,7 @@ class Begun(IntEnum):
 
 
 class Baseline(NamedTuple):
-    """The collector's last packet at the time when the stream was begun anew."""
+    """The collector's last packet at the time when the stream was restarted."""
 
     begun: Begun = Begun.WITH_THE_STREAM
     instant: int = 0
@@ -89,7 +89,7 @@ class Baseline(NamedTuple):
 
     @property
     def held(self) -> Note | None:
-        """That packet, as it would be noted; None where there was none, or it is not known."""
+        """The packet as a `Note`; None if there was none or it is not known."""
         is_held = self.begun is Begun.HELD
         return Note(self.instant, 0, self.values, self.registers) if is_held else None
 
@@ -99,18 +99,18 @@ WITH_THE_STREAM = Baseline()
 
 
 class Header(NamedTuple):
-    """The header of a ledger that can be read."""
+    """The header of a ledger."""
 
     version: int
     baseline: Baseline
 
 
 class InFlight(NamedTuple):
-    """The point that the stream's last run reached; records are counted from 0.
+    """The in-flight block: the point that the stream's last run reached; records count from 0.
 
-    ``number`` is that of the packet in flight, or of the last record where none is (-1 before the
-    first). Rows below ``noted`` have a note, or are recorded; ``synced`` records were on the disk;
-    ``is_clean`` says that the run ended orderly with nothing in flight.
+    ``number`` is the record number of the packet in flight; without one, of the last record (-1 if
+    there is none). All rows before ``noted`` have a note or a record. ``synced`` records were on
+    the disk. ``is_clean`` is True if the run closed the ledger with nothing in flight.
     """
 
     number: int
@@ -122,7 +122,7 @@ class InFlight(NamedTuple):
 
 @cache
 def boot_id() -> bytes:
-    """Return 16 bytes that change when the machine starts, or zeros where none can be had."""
+    """Return 16 bytes that change at each start of the machine; zeros if they are not available."""
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
         return bytes.fromhex(text.strip().replace("-", ""))
@@ -131,15 +131,17 @@ def boot_id() -> bytes:
 
 
 def header(stream: str, baseline: Baseline) -> bytes:
-    """Return the header of a stream's ledger."""
-    return _sealed(_HEADER.pack(_MAGIC, VERSION, _owner(stream)) + _BASELINE.pack(*baseline))
+    """Return the bytes of the header of a stream's ledger."""
+    return _with_checksum(
+        _HEADER.pack(_MAGIC, VERSION, _stream_digest(stream)) + _BASELINE.pack(*baseline)
+    )
 
 
 def read_header(path: Path, data: bytes, stream: str) -> Header:
-    """Return the header of the stream's ledger; raises `StateError` if this is none."""
-    if len(data) < HEADER_BYTES or not _is_sealed(data):
-        raise damaged(path, "its header is not whole")
-    magic, version, owner = _HEADER.unpack_from(data)
+    """Return the header; raise `StateError` if the data are not of this stream's ledger."""
+    if len(data) < HEADER_BYTES or not _has_checksum(data):
+        raise damaged(path, "its header is incomplete or has a wrong checksum")
+    magic, version, digest = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise damaged(path, "it is not a checkpoint of swarm")
     if version not in RECORDS_AT:
@@ -147,24 +149,26 @@ def read_header(path: Path, data: bytes, stream: str) -> Header:
             f"{path}: written by a newer swarm (checkpoint version {version}, this one reads "
             f"{VERSION}): use that version; the file is kept"
         )
-    if owner != _owner(stream):
+    if digest != _stream_digest(stream):
         raise damaged(path, "it belongs to another stream")
-    begun, *held = _BASELINE.unpack_from(data, _HEADER.size)
-    return Header(version, Baseline(Begun(begun), *held))
+    begun, *packet = _BASELINE.unpack_from(data, _HEADER.size)
+    return Header(version, Baseline(Begun(begun), *packet))
 
 
 def in_flight(content: InFlight) -> bytes:
-    """Return the bytes of a slot."""
-    return _sealed(_IN_FLIGHT[VERSION].pack(*content))
+    """Return the bytes of an in-flight block."""
+    return _with_checksum(_IN_FLIGHT[VERSION].pack(*content))
 
 
 def read_in_flight(path: Path, data: bytes, version: int = VERSION) -> tuple[InFlight, Note | None]:
-    """Return the slot, and the packet in flight where the slot itself names it (version 1).
+    """Return the in-flight block, and the packet that it names (version 1 only).
 
-    Damage raises `StateError`.
+    Raise `StateError` if the block is damaged.
     """
-    if len(data) < IN_FLIGHT_BYTES or not _is_sealed(data):
-        raise damaged(path, "its note of the packet in flight is not whole")
+    if len(data) < IN_FLIGHT_BYTES or not _has_checksum(data):
+        raise damaged(
+            path, "its record of the packet in flight is incomplete or has a wrong checksum"
+        )
     fields = _IN_FLIGHT[version].unpack_from(data)
     if version > 1:
         *others, is_clean = fields
@@ -175,12 +179,12 @@ def read_in_flight(path: Path, data: bytes, version: int = VERSION) -> tuple[InF
 
 
 def note_at(number: int) -> int:
-    """Return where the note with this number stands, in bytes."""
+    """Return the offset of the note with this number, in bytes."""
     return NOTES_AT + number % RING * NOTE_BYTES
 
 
 def notes(start: int, contents: Iterable[Note]) -> bytes:
-    """Return the bytes of notes; ``start`` is the number of the first one's record to come."""
+    """Return the bytes of notes; the first has the number ``start``."""
     parts: list[bytes] = []
     for number, content in enumerate(contents, start + 1):
         data = _NOTE.pack(*content)
@@ -189,44 +193,44 @@ def notes(start: int, contents: Iterable[Note]) -> bytes:
 
 
 def read_note(number: int, data: bytes) -> Note | None:
-    """Return the note with this number; None if these are not its bytes."""
-    if len(data) < NOTE_BYTES or not _is_sealed(data, number + 1):
+    """Return the note with this number; None if the data are not of this note."""
+    if len(data) < NOTE_BYTES or not _has_checksum(data, number + 1):
         return None
     return Note._make(_NOTE.unpack_from(data))
 
 
 def record(number: int, instant: int, digest: int, kind: int) -> bytes:
     """Return the bytes of a record; ``number`` counts from 0."""
-    return _sealed(_RECORD.pack(instant, digest, kind), number + 1)
+    return _with_checksum(_RECORD.pack(instant, digest, kind), number + 1)
 
 
 def is_record(number: int, data: bytes) -> bool:
-    """Tell whether these are the bytes of the record with this number."""
-    return _is_sealed(data, number + 1)
+    """Return True if the data are of the record with this number."""
+    return _has_checksum(data, number + 1)
 
 
-def entry(data: bytes, at: int) -> LedgerEntry:
-    """Return the entry whose record begins at ``at``."""
-    return LedgerEntry._make(_RECORD.unpack_from(data, at))
+def entry(data: bytes, offset: int) -> LedgerEntry:
+    """Return the entry of the record at an offset in bytes."""
+    return LedgerEntry._make(_RECORD.unpack_from(data, offset))
 
 
 def damaged(path: Path, what: str) -> StateError:
-    """Return the error for a file that can't be trusted."""
+    """Return the error for a damaged ledger."""
     return StateError(
         f"{path}: the checkpoint is damaged: {what}. The file is kept. Move it away and run the "
-        "command with --adopt to go on behind the collector's last packet, or with --restart to "
+        "command with --adopt to continue after the collector's last packet, or with --restart to "
         "send the meter again from its first row"
     )
 
 
-def _owner(stream: str) -> bytes:
+def _stream_digest(stream: str) -> bytes:
     return blake2b(stream.encode(), digest_size=16).digest()
 
 
-def _sealed(data: bytes, seed: int = 0) -> bytes:
+def _with_checksum(data: bytes, seed: int = 0) -> bytes:
     return data + _CRC.pack(crc32(data, seed & 0xFFFFFFFF))
 
 
-def _is_sealed(data: bytes, seed: int = 0) -> bool:
+def _has_checksum(data: bytes, seed: int = 0) -> bool:
     crc = crc32(data[: -_CRC.size], seed & 0xFFFFFFFF)
     return _CRC.pack(crc) == data[-_CRC.size :]

@@ -1,13 +1,13 @@
-"""Kernel locks on streams, which end with their process, whatever ends it.
+"""Kernel locks on streams; the kernel releases them when their process ends.
 
-A stream is locked twice. The parent of a run locks all chosen streams before the first packet, so
-that a second run says `locked` at once. The worker that sends a stream locks it for as long as it
-can send: so a killed parent leaves no stream open while one of its workers still lives. Both are
-byte-range locks, a byte for each stream in one file: no lock can be stale.
+A stream is locked twice. The parent process of a run locks all chosen streams before the first
+packet, so that a second run reports `locked` at once. The worker process that sends a stream locks
+it for as long as it may send: if the parent is killed, its streams stay locked until its workers
+have ended. Both are byte-range locks, one byte per stream in one file, so no lock can be stale.
 
-A lock excludes only processes that open the same file. Where a lock file was removed or replaced,
-another run would make a new one and lock that: so a lock is checked when it is taken, and at
-intervals for as long as it is held.
+A lock excludes only processes that open the same file. If the lock file is removed or replaced,
+another run creates a new one and locks that. Therefore the file is checked when a lock is taken,
+and at intervals while it is held.
 """
 
 import os
@@ -24,35 +24,42 @@ _OFFSETS = 2**62
 class StreamLocks:
     """Locks of this process on streams, all in one file.
 
-    A process opens each such file once: closing any of its descriptors would end all of the
-    process's locks on it (POSIX).
+    A process must open each lock file only once: with POSIX locks, closing any descriptor of a file
+    releases all locks of the process on it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: set[str] = set()
         self._mutex = threading.Lock()
-        self._fd = self._opened()
+        self._fd = self._open()
 
     def take(self, stream: str) -> bool:
-        """Lock a stream; False if another process holds it.
+        """Lock a stream; return False if another process holds it.
 
-        Raises `StateError` where there is no telling, as the file is not the one that others lock.
+        Raise `StateError` if the file can't be locked, or is no longer the one that others lock.
         """
+        import fcntl
+
         with self._mutex:
-            while self._lock(stream):
-                if self._is_there():
+            while True:
+                try:
+                    fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(stream))
+                except (BlockingIOError, PermissionError):
+                    return False
+                except OSError as error:
+                    raise self._error(error) from None
+                if self._is_in_place():
                     self._held.add(stream)
                     return True
                 if self._held:
                     raise self._gone()
-                # Nothing is locked yet: the file that is there now serves as well.
+                # This process holds no lock yet, so it can change to the file that is there now.
                 os.close(self._fd)
-                self._fd = self._opened()
-            return False
+                self._fd = self._open()
 
     def release(self, stream: str) -> None:
-        """Let go of a stream."""
+        """Release the lock on a stream."""
         import fcntl
 
         with self._mutex:
@@ -60,46 +67,35 @@ class StreamLocks:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(stream))
 
     def check(self) -> None:
-        """Raise `StateError` if the file is not the one any more that other runs lock."""
+        """Raise `StateError` if the file was removed or replaced: other runs lock another one."""
         with self._mutex:
-            if not self._is_there():
+            if not self._is_in_place():
                 raise self._gone()
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all locks."""
         os.close(self._fd)
 
-    def _opened(self) -> int:
+    def _open(self) -> int:
         try:
             make_folder(self._path.parent)
             return open_private(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise self._error(error) from None
 
-    def _lock(self, stream: str) -> bool:
-        import fcntl
-
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(stream))
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError as error:
-            raise self._error(error) from None
-        return True
-
-    def _is_there(self) -> bool:
+    def _is_in_place(self) -> bool:
         try:
             return is_still_there(self._fd, self._path)
         except OSError as error:
             raise self._error(error) from None
 
     def _gone(self) -> StateError:
-        places = (*reversed(self._path.parents), self._path)
-        place = next((place for place in places if not place.exists()), self._path)
+        paths = (*reversed(self._path.parents), self._path)
+        missing = next((path for path in paths if not path.exists()), self._path)
         return StateError(
-            f"{place}: removed or replaced during the run, which can't keep other runs off its "
-            "streams any more; put the state folder back, or name another with 'state' under "
-            "[swarm], and run the command again"
+            f"{missing}: removed or replaced during the run, so other runs may send the same "
+            "streams; put the state folder back, or name another with 'state' under [swarm], and "
+            "run the command again"
         )
 
     def _error(self, error: OSError) -> StateError:

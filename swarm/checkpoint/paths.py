@@ -1,12 +1,11 @@
-"""Where a run's state lies, and who may write it: paths, folders, and files opened safely.
+"""Paths of a run's state, and the check of the state folder's owner and permissions.
 
-Whoever can write to the state folder decides what counts as sent, and which files a run of another
-user writes to. So it is used only where it belongs to this user or to root, and no link in it is
-followed.
+A user who can write to the state folder decides which rows count as sent, and which files a run of
+another user writes to. Therefore the folder must belong to this user or to root, and links in it
+are not followed.
 """
 
 import os
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
@@ -14,13 +13,13 @@ from urllib.parse import quote
 from swarm.files import folder_status, group_warning, make_folder, unusable_folder
 
 _LONGEST_NAME = 200
-#: The folders in a state folder that hold one for each collector.
+#: Folders in the state folder that contain a folder for each collector.
 _KINDS = ("checkpoints", "locks", "rejects")
 _SANDBOX = "sandbox"
 
 
 def file_name(stream: str) -> str:
-    """Return a stream's ID, percent-encoded; a long one is cut, with a digest of the whole."""
+    """Return a stream's ID, percent-encoded; a long name is shortened and ends in a digest."""
     name = quote(stream, safe="")
     name = name.replace(".", "%2E", 1) if name.startswith(".") else name
     if len(name) <= _LONGEST_NAME:
@@ -31,7 +30,8 @@ def file_name(stream: str) -> str:
 def ledger_path(state: Path, collector: str, stream: str) -> Path:
     """Return the path of a stream's ledger.
 
-    A file system may take ``Gas`` and ``gas`` for one name: capitals bring a digest into it.
+    A file system may ignore case: a name with capitals gets a digest, so that ``Gas`` and ``gas``
+    have different files.
     """
     name = file_name(stream)
     if stream != stream.lower() and len(name) <= _LONGEST_NAME:
@@ -45,27 +45,27 @@ def rejects_path(state: Path, collector: str, stream: str) -> Path:
 
 
 def runs_lock(state: Path, collector: str) -> Path:
-    """Return the file whose bytes the runs on a collector lock."""
+    """Return the path of the file in which runs lock streams of a collector."""
     return state / "locks" / collector / "runs.lock"
 
 
 def senders_lock(state: Path, collector: str) -> Path:
-    """Return the file whose bytes the workers lock that send to a collector."""
+    """Return the path of the file in which worker processes lock streams of a collector."""
     return state / "locks" / collector / "senders.lock"
 
 
 def sandbox_store(state: Path) -> Path:
-    """Return the file in which the sandbox keeps its packets."""
+    """Return the path of the file in which the sandbox stores its packets."""
     return state / _SANDBOX / "packets.sqlite"
 
 
 def digest_of(stream: str) -> bytes:
-    """Return what tells a stream's ID from any other, in few bytes."""
+    """Return a digest of a stream's ID, of 8 bytes."""
     return blake2b(stream.encode(), digest_size=8).digest()
 
 
 def open_folder(state: Path, collector: str) -> str | None:
-    """Make the state folder if it is not there, and check it as `check_folder` does."""
+    """Create the state folder if it is missing, and check it with `check_folder`."""
     try:
         make_folder(state)
     except OSError as error:
@@ -74,22 +74,15 @@ def open_folder(state: Path, collector: str) -> str | None:
 
 
 def check_folder(state: Path, collector: str) -> str | None:
-    """Check who may write to the state folder, and to those in it that concern a collector.
+    """Check the owner and permissions of the state folder and of a collector's folders in it.
 
-    Each that is there has to belong to this user or to root, and must not be writable by
-    everybody; else raises `StateError`. The state folder itself may be a link of this user's or
-    root's, those in it may not. Returns a warning where a group can write.
+    Return a warning if a group can write to one of them. Raise `StateError` if one belongs neither
+    to this user nor to root, or everybody can write to it. The state folder itself may be a link
+    that belongs to this user or to root; a folder in it may not.
     """
     if os.name != "posix":
-        return None  # there owner and mode say nothing
-    found = [folder_status(state, may_be_link=True)]
-    found += [folder_status(folder) for folder in _folders(state, collector)]
-    return next(filter(None, map(group_warning, (state, *_folders(state, collector)), found)), None)
-
-
-def _folders(state: Path, collector: str) -> Iterator[Path]:
-    """Yield the folders of swarm's own in a state folder."""
-    for kind in _KINDS:
-        yield state / kind
-        yield state / kind / collector
-    yield state / _SANDBOX
+        return None  # Windows: owner and mode bits mean nothing.
+    folders = [folder for kind in _KINDS for folder in (state / kind, state / kind / collector)]
+    folders.append(state / _SANDBOX)
+    statuses = [folder_status(state, may_be_link=True), *map(folder_status, folders)]
+    return next(filter(None, map(group_warning, (state, *folders), statuses)), None)

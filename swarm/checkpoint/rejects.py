@@ -1,27 +1,26 @@
-"""Rows that the collector refused for good: kept as the CSV's own lines, with a log beside them."""
+"""Rows that the collector rejected, stored as lines of the CSV, with a log of the reasons."""
 
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from swarm.errors import StateError
 from swarm.files import make_folder, open_private, sync_folder
 
 
 class Rejects:
-    """The rejects file of one stream; made when the first row comes."""
+    """The rejects file of one stream, created with its first row."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log = path.with_name(f"{path.stem}.log.jsonl")
 
     def add(self, file: str, line: int, text: str, status: int | None, reason: str) -> None:
-        """Keep a row, and why it is here; both are on the disk when this returns.
+        """Store a row and the reason for its rejection; both are synced when this returns.
 
-        ``text`` is the ``line`` of the ``file``; the collector's answer had an HTTP ``status``,
-        and gave the ``reason``.
+        ``text`` is the content of the ``line`` in the ``file``; ``status`` is the HTTP status of
+        the collector's answer, ``reason`` its text.
         """
         entry = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -40,9 +39,12 @@ def _append(path: Path, line: str) -> None:
         make_folder(path.parent)
         with os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab+") as file:
             is_new = file.tell() == 0
-            # A crash may have cut the last line short: this one is to stand alone.
-            is_torn = not is_new and _last_byte(file) != b"\n"
-            file.write(b"\n" * is_torn + line.encode() + b"\n")
+            if not is_new:
+                file.seek(-1, os.SEEK_END)
+                # A crash may have cut the last line short: begin a new line after it.
+                if file.read() != b"\n":
+                    file.write(b"\n")
+            file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if is_new:
@@ -52,8 +54,3 @@ def _append(path: Path, line: str) -> None:
             f"{path}: can't be written: {error.strerror}; make it writable and run "
             "the command again"
         ) from None
-
-
-def _last_byte(file: BinaryIO) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    return file.read()

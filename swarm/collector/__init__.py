@@ -1,6 +1,6 @@
 """The collector's HTTP API: requests, answers and what they mean.
 
-The doors are `client` (a session's requests and their outcomes), `retry` (verdicts and backoff,
-pure) and `transport` (the HTTP engines, alone in knowing an HTTP library). `masking` keeps
-secrets out of the collector's words.
+Other packages use `client` (the requests of a session and their outcomes), `retry` (verdicts and
+backoff, without I/O) and `transport` (the HTTP engines; only these import an HTTP library).
+`masking` removes secrets from text that the collector sent.
 """

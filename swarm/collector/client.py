@@ -1,7 +1,8 @@
-"""The collector's API: a session with a credential, answers -> outcomes, the last packet."""
+"""Client of the collector's API: post packets, ask for the last packet, interpret the answers."""
 
 import json
 import time
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -9,16 +10,22 @@ from swarm.collector.masking import mask_secrets
 from swarm.collector.retry import Verdict, retry_after, verdict_of
 from swarm.collector.transport import open_session
 from swarm.collector.transport.base import Access, Answer, Engine
-from swarm.errors import Unanswered, Unreachable, Untrusted
+from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.packet import instant_of
 from swarm.scheduler import THREADS, Scheduler
 
-#: How much of a collector's own words is told, in characters.
+#: Limit for text of the collector in a message, in characters.
 LONGEST_DETAIL = 500
+
+_VERDICTS: dict[type[TransportFault], Verdict] = {
+    Unreachable: Verdict.UNREACHABLE,
+    Untrusted: Verdict.UNTRUSTED,
+    Unanswered: Verdict.UNSETTLED,
+}
 
 
 class Outcome(NamedTuple):
-    """The outcome of one exchange; ``wait`` is what the collector asked for, in seconds."""
+    """The outcome of one request; ``wait`` is the pause that the collector asked for (s)."""
 
     verdict: Verdict
     detail: str = ""
@@ -34,10 +41,10 @@ class LastPacket(NamedTuple):
 
 
 class LastPacketReply(NamedTuple):
-    """The answer to "what do you hold of this stream?".
+    """The result of a request for a stream's last packet.
 
-    ``last`` is None where nothing is stored. ``is_known`` is False where the collector gave no
-    usable answer; then ``outcome`` tells why.
+    ``is_known`` is False if the collector gave no usable answer; ``outcome`` has the reason. If
+    ``is_known`` is True and ``last`` is None, the collector holds nothing of the stream.
     """
 
     outcome: Outcome
@@ -46,7 +53,7 @@ class LastPacketReply(NamedTuple):
 
 
 class CollectorClient:
-    """One session to a collector with one credential, for one job at a time."""
+    """A session with the collector under one credential, for use by one job at a time."""
 
     def __init__(self, engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> None:
         self.access = access
@@ -55,7 +62,7 @@ class CollectorClient:
         self._session = open_session(engine, access, scheduler)
 
     def renew(self) -> None:
-        """Begin a fresh session: an expired cookie is left behind."""
+        """Replace the session by a new one, without its cookies, of which one may have expired."""
         self._session.close()
         self._session = open_session(self._engine, self.access, self._scheduler)
 
@@ -64,11 +71,11 @@ class CollectorClient:
         self._session.close()
 
     def post(self, url: str, packet: bytes) -> Outcome:
-        """Send one packet, once."""
+        """Send one packet, without retries."""
         try:
             answer = self._session.post(url, packet)
-        except (Unreachable, Unanswered, Untrusted) as fault:
-            return _fault(fault)
+        except TransportFault as fault:
+            return Outcome(_VERDICTS[type(fault)], str(fault))
         if 200 <= answer.status < 300:
             return Outcome(Verdict.ACKNOWLEDGED, status=answer.status)
         return self._outcome(answer)
@@ -77,47 +84,33 @@ class CollectorClient:
         """Ask for the last packet that the collector holds of a stream."""
         try:
             answer = self._session.get(f"{url}?stream={quote(stream, safe='')}")
-        except (Unreachable, Unanswered, Untrusted) as fault:
-            return LastPacketReply(_fault(fault))
+        except TransportFault as fault:
+            return LastPacketReply(Outcome(_VERDICTS[type(fault)], str(fault)))
         outcome = self._outcome(answer)
         if answer.status == 404:
             return LastPacketReply(outcome, is_known=True)
         if outcome.verdict is not Verdict.ACKNOWLEDGED:
             return LastPacketReply(outcome)
-        question = _last_packet_reply(answer.body, outcome)
-        if answer.is_cut and question.last is None:
-            # An empty body says that nothing is stored; one that was cut says nothing at all.
-            words = f"the answer was cut: {outcome.detail}"
-            return LastPacketReply(Outcome(Verdict.UNSETTLED, words, answer.status))
-        return question
+        is_known = False
+        # An answer that can't be read leaves it unknown what is stored.
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            fields = json.loads(answer.body) if answer.body.strip() else None
+            if fields:
+                last = LastPacket(instant_of(fields["tsISO8601"]), fields)
+                return LastPacketReply(outcome, is_known=True, last=last)
+            is_known = True
+        if answer.is_cut:
+            # An empty body means that nothing is stored, but one that was cut means nothing.
+            detail = f"the answer was cut: {outcome.detail}"
+            return LastPacketReply(Outcome(Verdict.UNSETTLED, detail, answer.status))
+        return LastPacketReply(outcome, is_known=is_known)
 
     def _outcome(self, answer: Answer) -> Outcome:
-        wait = retry_after(answer.retry_after, time.time())
-        return Outcome(verdict_of(answer.status), self._words(answer), answer.status, wait)
-
-    def _words(self, answer: Answer) -> str:
+        """Return the outcome of an answer, with the collector's text without secrets."""
         text = answer.body.decode("utf-8", "replace").strip()
-        pair = self.access.authorization.partition(" ")[2]
-        text = mask_secrets(text, [self.access.password, pair])
+        credentials = self.access.authorization.partition(" ")[2]
+        text = mask_secrets(text, [self.access.password, credentials])
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:LONGEST_DETAIL])
-        return f"HTTP {answer.status}" + (f": {text[:LONGEST_DETAIL]}" if text else "")
-
-
-def _fault(fault: Unreachable | Unanswered | Untrusted) -> Outcome:
-    if isinstance(fault, Unreachable):
-        return Outcome(Verdict.UNREACHABLE, str(fault))
-    if isinstance(fault, Untrusted):
-        return Outcome(Verdict.UNTRUSTED, str(fault))
-    return Outcome(Verdict.UNSETTLED, str(fault))
-
-
-def _last_packet_reply(body: bytes, outcome: Outcome) -> LastPacketReply:
-    try:
-        fields = json.loads(body) if body.strip() else None
-        if not fields:
-            return LastPacketReply(outcome, is_known=True)
-        return LastPacketReply(
-            outcome, is_known=True, last=LastPacket(instant_of(fields["tsISO8601"]), fields)
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return LastPacketReply(outcome)
+        detail = f"HTTP {answer.status}" + (f": {text[:LONGEST_DETAIL]}" if text else "")
+        wait = retry_after(answer.retry_after, time.time())
+        return Outcome(verdict_of(answer.status), detail, answer.status, wait)

@@ -1,4 +1,4 @@
-"""Pure policy: what an answer means, what is tried again, and after how long.
+"""Retry policy, without I/O: what an answer means, what is tried again, and after which wait.
 
 Source: "Answers" in docs/reference.md.
 """
@@ -16,7 +16,7 @@ RETRY_AFTER_MOST = 900.0
 
 
 class Verdict(enum.Enum):
-    """The meaning of an exchange for its packet."""
+    """The meaning of a request's outcome for its packet."""
 
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
@@ -39,20 +39,21 @@ _BY_HUNDRED = {2: Verdict.ACKNOWLEDGED, 3: Verdict.REDIRECTED, 4: Verdict.REJECT
 
 
 def verdict_of(status: int) -> Verdict:
-    """Return what a status means for the packet that it answers."""
+    """Return the verdict that an HTTP status means for the packet."""
     by_hundred = _BY_HUNDRED.get(status // 100, Verdict.UNSETTLED)
     return _BY_STATUS.get(status, by_hundred)
 
 
 def backoff(attempt: int, jitter: Callable[[], float] = random.random) -> float:
-    """Return the seconds before try ``attempt`` + 1: exponential, with full jitter."""
+    """Return the wait before attempt ``attempt`` + 1 (s): exponential, with full jitter."""
     return jitter() * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(attempt, 20))
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for, clamped; None if it asks for none.
+    """Return the wait that a ``Retry-After`` header asks for (s), clamped to `RETRY_AFTER_MOST`.
 
-    ``now`` is in Unix seconds; the header holds seconds or an HTTP date (RFC 9110, 10.2.3).
+    Return None if the header is missing or invalid. ``now`` is the Unix time (s); the header holds
+    seconds or an HTTP date (RFC 9110, 10.2.3).
     """
     if not text:
         return None
@@ -61,7 +62,7 @@ def retry_after(text: str | None, now: float) -> float | None:
         return min(float(text), RETRY_AFTER_MOST)
     try:
         date = parsedate_to_datetime(text)
-        # An HTTP date is UTC also where it does not say so, as in the form of asctime.
+        # An HTTP date is in UTC also if it names no zone, as in the asctime form.
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
@@ -69,7 +70,7 @@ def retry_after(text: str | None, now: float) -> float | None:
 
 
 class RetryBudget:
-    """The time spent on trying a packet; waits that the collector asked for do not count."""
+    """The time that may be spent on retries of a packet, without waits the collector asked for."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -78,13 +79,13 @@ class RetryBudget:
         self._asked = 0.0
 
     def is_used_up(self) -> bool:
-        """Tell whether the packet was tried for long enough; the first call starts the clock."""
+        """Return True if no time is left; the first call starts the clock."""
         return self._left() <= 0
 
     def next_wait(self, asked: float | None) -> float:
-        """Return the seconds to wait: what the collector asked for, or a step of the backoff.
+        """Return the next wait (s): the one that the collector asked for, else the backoff.
 
-        A collector that asks to be tried at once is, but once: it may ask for that for ever.
+        A wait of 0 s is granted for the first retry only: a collector may ask for it every time.
         """
         if asked:
             self._asked += asked

@@ -1,8 +1,8 @@
-"""The HTTP engines behind one small interface: post and get bytes, nothing else.
+"""The HTTP engines behind one small interface: post and get bytes.
 
-An engine keeps its connection open, keeps cookies and sends them back, and limits the whole time
-of a request. It never retries, never follows a redirect, and takes nothing from the environment:
-whether a packet may be sent again is for `swarm.delivery.deliver` to decide.
+An engine keeps its connection open, stores cookies and sends them back, and limits the total time
+of a request. It never retries, never follows a redirect, and reads no setting from the environment.
+`swarm.delivery.deliver` decides whether a packet may be sent again.
 """
 
 import os
@@ -18,28 +18,25 @@ from swarm.scheduler import THREADS, Scheduler
 
 
 def available(engine: Engine) -> Literal["curl", "requests"]:
-    """Return the engine to use: ``auto`` is curl where pycurl is installed, and can be used.
+    """Return the engine to use; ``auto`` means curl if pycurl can be used, else requests.
 
-    Raises `SettingsError` where curl is asked for and can't be had.
+    Raise `SettingsError` if ``engine`` is curl and pycurl can't be used.
     """
-    obstacle = None if engine == "requests" else _obstacle()
-    if engine == "curl" and obstacle:
-        raise SettingsError(f"--transport curl: {obstacle}, or leave the option out")
-    return "requests" if engine == "requests" or obstacle else "curl"
-
-
-def _obstacle() -> str | None:
-    """Return why curl can't be used, and what to do; None where it can."""
+    if engine == "requests":
+        return "requests"
     try:
         libcurl = import_module("swarm.collector.transport.libcurl")
         import_module("swarm.collector.transport.curl")
+        obstacle = f"{libcurl.OBSTACLE}; unset it" if libcurl.OBSTACLE else None
     except ImportError as error:
-        return f"pycurl can't be loaded ({error}); run: {install('fast')}"
-    return f"{libcurl.OBSTACLE}; unset it" if libcurl.OBSTACLE else None
+        obstacle = f"pycurl can't be loaded ({error}); run: {install('fast')}"
+    if engine == "curl" and obstacle:
+        raise SettingsError(f"--transport curl: {obstacle}, or leave the option out")
+    return "requests" if obstacle else "curl"
 
 
 def scheduler(engine: Engine) -> Scheduler:
-    """Return what runs streams side by side: a loop, where libcurl and greenlet can be loaded."""
+    """Return the scheduler for streams: a loop if curl and greenlet can be used, else threads."""
     if available(engine) == "curl":
         with suppress(ImportError):
             return _loop(os.getpid())
@@ -48,9 +45,9 @@ def scheduler(engine: Engine) -> Scheduler:
 
 @cache
 def _loop(_process: int) -> Scheduler:
-    """Return the loop of this process: a fork has the memory of its parent's, but not its thread.
+    """Return the loop of this process: a forked process inherits the parent's, without its thread.
 
-    It never ends, nor needs to: without jobs it sleeps.
+    A loop never ends; without jobs it sleeps.
     """
     from swarm.collector.transport.loop import Loop
 
@@ -58,7 +55,7 @@ def _loop(_process: int) -> Scheduler:
 
 
 def open_session(engine: Engine, access: Access, scheduler: Scheduler = THREADS) -> Session:
-    """Return a new session, for a job of a scheduler; it connects with its first request."""
+    """Return a new session for jobs of a scheduler; it connects with its first request."""
     if available(engine) == "curl":
         from swarm.collector.transport.curl import CurlSession
 

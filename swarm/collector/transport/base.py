@@ -1,21 +1,34 @@
-"""The interface of the HTTP engines: access, answer, session."""
+"""The interface of the HTTP engines (access, answer, session), and what the engines share."""
 
 import base64
+import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
+from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.version import VERSION
 
 Engine = Literal["auto", "curl", "requests"]
 
-#: An answer's body is read to this many bytes; what comes after is left unread.
+#: Limit for the body of an answer, in bytes; the rest is not read.
 BODY_LIMIT = 64 * 1024
+
+#: Limit for connecting, TLS included (s), also if a request may take longer.
+CONNECT_LIMIT = 10.0
+
+#: The reason of a fault if the connection ended within the header of the answer.
+INCOMPLETE_HEADER = "the answer ended before its header was complete"
+
+# What a word may hold before the host of a URL; a quote before the URL is kept.
+_USERINFO = re.compile(r"(?<!\S)(['\"]?)\S*@")
 
 
 class Answer(NamedTuple):
-    """A collector's answer: the header was complete, the body may have been cut.
+    """An answer of the collector with a complete header.
 
-    ``is_cut`` says that it was, by the connection's end; past `BODY_LIMIT` it is left.
+    ``is_cut`` is True if the connection ended within the body; a body longer than `BODY_LIMIT` is
+    shortened, but not cut.
     """
 
     status: int
@@ -26,7 +39,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """Access to a collector: credentials, whole time of one request (s), CA file, proxy URL."""
+    """Access to a collector: credential, total time of a request (s), CA file, URL of the proxy."""
 
     username: str
     password: str = field(repr=False)
@@ -35,7 +48,7 @@ class Access:
     proxy: str | None = None
 
     def __hash__(self) -> int:
-        # Sessions are looked up by it for each packet of the library.
+        # The library looks up a session by its access for each packet: hash the main fields only.
         return hash((self.username, self.password))
 
     @property
@@ -51,21 +64,41 @@ class Session(Protocol):
     def post(self, url: str, packet: bytes) -> Answer:
         """Post one packet.
 
-        Raises `Unreachable` (nothing was sent), `Untrusted` (TLS, nothing was sent) or
-        `Unanswered` (no complete header came back).
+        Raise `Unreachable` (nothing was sent), `Untrusted` (TLS, nothing was sent) or `Unanswered`
+        (no complete header came back).
         """
 
     def get(self, url: str) -> Answer:
-        """Get a resource; raises as `post` does."""
+        """Get a resource; raise the same errors as `post`."""
 
     def close(self) -> None:
-        """Close the connection; a closed session is not used again."""
+        """Close the connection; a closed session must not be used again."""
 
 
-def headers(access: Access) -> dict[str, str]:
+def headers(access: Access, *, is_post: bool) -> dict[str, str]:
     """Return the request headers that both engines send."""
-    return {
+    common = {
         "Authorization": access.authorization,
         "User-Agent": f"wattics-swarm/{VERSION}",
         "Accept": "application/json",
     }
+    return common | ({"Content-Type": "application/json"} if is_post else {})
+
+
+def transport_fault(
+    url: str, proxy: str | None, reason: str, *, was_sent: bool, is_untrusted: bool
+) -> TransportFault:
+    """Return the error for a request that got no answer; its text holds no credential."""
+    host = printable(urlsplit(url).netloc)
+    if was_sent:
+        return Unanswered(f"no answer from {host}: {reason}")
+    if is_untrusted:
+        return Untrusted(f"the certificate of {host} was not accepted: {reason}")
+    via = f" through the proxy {printable(urlsplit(proxy).netloc)}" if proxy else ""
+    return Unreachable(f"could not connect to {host}{via}: {reason}")
+
+
+def printable(text: str) -> str:
+    """Return a text as one printable line, without what a URL may hold before its ``@``."""
+    line = _USERINFO.sub(r"\1", " ".join(text.split()))
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -1,7 +1,8 @@
-"""The connection under the requests engine: a deadline for all of an exchange, and no cut headers.
+"""The connection of the requests engine: a deadline for a whole request, and no incomplete headers.
 
-A server that sends a byte a second never lets a socket's own timeout strike. One thread per process
-shuts the sockets of exchanges whose time is up: whoever waits for them then sees their end.
+The timeout of a socket never expires while a server sends a byte now and then. Therefore one thread
+per process shuts down the sockets of requests whose time is up; the waiting thread then sees the
+end of the connection.
 """
 
 import http.client
@@ -19,18 +20,17 @@ from weakref import WeakSet
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
-#: To connect takes no longer than this (s), even where a whole request may.
-CONNECT_LIMIT = 10.0
+from swarm.collector.transport.base import CONNECT_LIMIT, INCOMPLETE_HEADER
 
-#: So long (s) an address is tried before the next one is tried beside it: RFC 8305, 5.
-_HEAD_START = 0.25
+#: Delay before the next address is tried in parallel (s): RFC 8305, section 5.
+_ATTEMPT_DELAY = 0.25
 _IDLE = float("inf")
 
 
 class Deadline:
-    """The exchange that a session is in: its time limit, and the socket that is shut at its end.
+    """The time limit of a session's present request, with the socket to shut down when it expires.
 
-    ``sent`` tells whether the request has begun to go out.
+    ``sent`` is True once the request has begun to go out.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -42,61 +42,61 @@ class Deadline:
         _WATCHDOG.watch(self)
 
     def start(self) -> None:
-        """Begin, with nothing sent yet."""
+        """Start the clock for a request of which nothing was sent yet."""
         self.sent = False
         self._end = time.monotonic() + self.timeout
 
     def stop(self) -> None:
-        """End it; past this its socket is no longer shut."""
+        """Stop the clock; the watchdog no longer shuts down the socket."""
         with self._lock:
             self._end = _IDLE
 
     def remaining(self) -> float:
-        """Return the seconds that are left; raise `TimeoutError` where none are."""
+        """Return the time left (s); raise `TimeoutError` if there is none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         return left
 
     def expired(self) -> bool:
-        """Tell whether the exchange's time is up."""
+        """Return True if the time is up."""
         return time.monotonic() >= self._end
 
     def check(self, now: float) -> float:
-        """Shut the socket if its time is up; return how soon to check again.
+        """Shut down the socket if the time is up; return the time until the next check (s).
 
-        An exchange that begins later than now has all its time still to run.
+        A request that starts after ``now`` can't expire before a whole timeout has passed.
         """
         with self._lock:
             if now < self._end:
                 return min(self._end - now, self.timeout)
-            with suppress(OSError):  # the peer was quicker
+            with suppress(OSError):  # the peer may have closed it
                 if self.socket:
-                    # Not SSLSocket's own shutdown: what is written next would go in the clear.
+                    # SSLSocket.shutdown would drop the TLS layer: later writes would be plain text.
                     socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
             return self.timeout
 
 
 class _Watchdog:
-    """One thread for all sessions of the process; it sleeps until the next deadline there can be.
+    """One thread for all sessions of the process; it sleeps until the earliest possible deadline.
 
-    An exchange costs it nothing: it looks again about once in the length of a timeout.
+    It wakes about once per timeout, however many requests are sent meanwhile.
     """
 
     def __init__(self) -> None:
         self._begin()
-        # A forked process has not the thread, which may have held the lock.
+        # A forked process has no such thread, and the lock may have been held at the fork.
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        self._exchanges: WeakSet[Deadline] = WeakSet()
+        self._deadlines: WeakSet[Deadline] = WeakSet()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def watch(self, exchange: Deadline) -> None:
-        """Watch a session from now on, for as long as it lives."""
+    def watch(self, deadline: Deadline) -> None:
+        """Watch a session's deadline until it is garbage-collected."""
         with self._changed:
-            self._exchanges.add(exchange)
+            self._deadlines.add(deadline)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
@@ -106,7 +106,7 @@ class _Watchdog:
         with self._changed:
             while True:
                 now = time.monotonic()
-                pause = min((each.check(now) for each in self._exchanges), default=None)
+                pause = min((deadline.check(now) for deadline in self._deadlines), default=None)
                 self._changed.wait(pause)
 
 
@@ -114,12 +114,12 @@ _WATCHDOG = _Watchdog()
 
 
 class _HeaderReader(io.BufferedReader):
-    """http.client takes a header that is cut off for a whole one; with this it does not."""
+    """A reader that rejects an incomplete header, which http.client takes for a complete one."""
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(size)
         if not line.endswith(b"\n"):
-            raise http.client.HTTPException("the answer ended before its header did")
+            raise http.client.HTTPException(INCOMPLETE_HEADER)
         return line
 
 
@@ -129,7 +129,7 @@ class _Response(http.client.HTTPResponse):
         self.fp = _HeaderReader(self.fp.detach())
 
     def begin(self) -> None:
-        """Read on until the header is the answer's; http.client itself skips none but 100."""
+        """Read the header of the answer; skip all 1xx headers, where http.client skips only 100."""
         super().begin()
         while self.status < 200:
             self.headers = self.msg = cast(http.client.HTTPMessage, None)
@@ -137,68 +137,68 @@ class _Response(http.client.HTTPResponse):
 
 
 class Connection(HTTPConnection):
-    """A connection that shows its socket to the exchange, and when it begins to send."""
+    """A connection that passes its socket, and the begin of sending, to the deadline."""
 
     response_class = _Response
 
-    def __init__(self, exchange: Deadline, *args: Any, **options: Any) -> None:
-        self._exchange = exchange
+    def __init__(self, deadline: Deadline, *args: Any, **options: Any) -> None:
+        self._deadline = deadline
         super().__init__(*args, **options)
 
     def _new_conn(self) -> socket.socket:
         try:
-            limit = min(self._exchange.remaining(), CONNECT_LIMIT)
-            sock = _dialled(self.host, self.port, time.monotonic() + limit)
-            self._exchange.socket = sock
-            # What limits the TLS handshake, in which the watchdog can't reach the socket.
-            sock.settimeout(min(self._exchange.remaining(), CONNECT_LIMIT))
+            limit = min(self._deadline.remaining(), CONNECT_LIMIT)
+            sock = _connect_to_any(self.host, self.port, time.monotonic() + limit)
+            self._deadline.socket = sock
+            # This limits the TLS handshake, during which the watchdog can't reach the socket.
+            sock.settimeout(min(self._deadline.remaining(), CONNECT_LIMIT))
         except OSError as error:
-            # A plain one may be taken for one that came while sending, and is then passed over.
+            # urllib3 ignores a plain OSError that it takes for an error while sending.
             raise NewConnectionError(self, str(error)) from error
         return sock
 
     def connect(self) -> None:
-        """Connect, by way of the proxy and with TLS where there are any."""
+        """Connect, through the proxy and with TLS if these are used."""
         super().connect()
-        self._exchange.socket = self.sock
-        self._exchange.remaining()
+        self._deadline.socket = self.sock
+        self._deadline.remaining()
 
     def request(self, *args: Any, **options: Any) -> None:
-        """Send a request; from here on nobody knows whether it was stored."""
+        """Send a request; from the first byte on it is unknown whether it was stored."""
         if self.sock is None:
             self.connect()
-        self._exchange.sent = True
+        self._deadline.sent = True
         super().request(*args, **options)
 
 
 class TLSConnection(Connection, HTTPSConnection):
-    """The same over TLS."""
+    """A `Connection` over TLS."""
 
 
-def _dialled(host: str, port: int, limit: float) -> socket.socket:
-    """Connect to the first address that answers; one limit for all of them together.
+def _connect_to_any(host: str, port: int, limit: float) -> socket.socket:
+    """Return a socket connected to the first address that answers ("happy eyeballs", RFC 8305).
 
-    An address that has not answered after a moment is not waited for alone: the next is tried
-    beside it (RFC 8305).
+    If an address does not answer within `_ATTEMPT_DELAY`, the next one is tried in parallel. Raise
+    `OSError` if none answers before ``limit`` (monotonic time, s), which holds for all together.
     """
     addresses = deque(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-    with ExitStack() as open_ones, selectors.DefaultSelector() as dialling:
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
         error: OSError = TimeoutError("timed out")
-        while addresses or dialling.get_map():
+        while addresses or selector.get_map():
             if addresses:
                 try:
-                    sock = _dialling(*addresses.popleft())
+                    sock = _start_connecting(*addresses.popleft())
                 except OSError as failure:
                     error = failure
                     continue
-                open_ones.callback(sock.close)
-                dialling.register(sock, selectors.EVENT_WRITE)
+                stack.callback(sock.close)
+                selector.register(sock, selectors.EVENT_WRITE)
             left = limit - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
-            for key, _ in dialling.select(min(left, _HEAD_START) if addresses else left):
+            for key, _ in selector.select(min(left, _ATTEMPT_DELAY) if addresses else left):
                 sock = cast(socket.socket, key.fileobj)
-                dialling.unregister(sock)
+                selector.unregister(sock)
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if not code:
                     return socket.socket(sock.family, sock.type, sock.proto, sock.detach())
@@ -206,8 +206,10 @@ def _dialled(host: str, port: int, limit: float) -> socket.socket:
         raise error
 
 
-def _dialling(family: int, kind: int, protocol: int, _name: str, address: Any) -> socket.socket:
-    """Begin to connect."""
+def _start_connecting(
+    family: int, kind: int, protocol: int, _name: str, address: Any
+) -> socket.socket:
+    """Return a non-blocking socket that is connecting to an address."""
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)

@@ -1,38 +1,42 @@
-"""The HTTP engine on libcurl: the quick one.
+"""The HTTP engine on libcurl, which is the faster one.
 
-Many sessions go side by side: in a loop (`loop`, beside this) or in threads, as libcurl works
-without the interpreter lock. The price is that its habits have to be switched off one by one; the
-comments say which.
+Many sessions run side by side: in a loop (`swarm.collector.transport.loop`) or in threads, as
+libcurl works without the interpreter lock. Some defaults of libcurl must be switched off; comments
+say which and why.
 """
 
 import os
 import re
 import select
-from urllib.parse import urlsplit
 
 import certifi
 
-from swarm.collector.transport import libcurl  # noqa: F401 - ahead of pycurl, which it sets up
+from swarm.collector.transport import libcurl  # noqa: F401 - before pycurl, which it initialises
 
 # isort: split
 import pycurl
 
-from swarm.collector.transport.base import BODY_LIMIT, Access, Answer, headers
-from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
+from swarm.collector.transport.base import (
+    BODY_LIMIT,
+    CONNECT_LIMIT,
+    INCOMPLETE_HEADER,
+    Access,
+    Answer,
+    headers,
+    printable,
+    transport_fault,
+)
+from swarm.errors import TransportFault
 from swarm.scheduler import THREADS, Scheduler
 
-_SUPPRESS_CONNECT_HEADERS = 265  # libcurl 7.54 has it, pycurl has no name for it
+_SUPPRESS_CONNECT_HEADERS = 265  # in libcurl since 7.54, but without a name in pycurl
 
-#: To connect takes no longer than this (s), even where a whole request may.
-CONNECT_LIMIT = 10.0
-
-# One header block with its blank line; 1xx blocks come before the answer and are not it.
+# A header block with its blank line, other than the 1xx blocks that may come before the answer.
 _FINAL_HEADER = re.compile(
     rb"^HTTP/[\d.]+ +([2-9]\d\d)[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n", re.MULTILINE
 )
 _BLANK_LINES = (b"\r\n", b"\n")
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
-_USERINFO = re.compile(r"[^\s'\"]*@")
 _UNTRUSTED = frozenset(
     {
         pycurl.E_PEER_FAILED_VERIFICATION,
@@ -48,34 +52,37 @@ class CurlSession:
 
     def __init__(self, access: Access, scheduler: Scheduler = THREADS) -> None:
         self._scheduler = scheduler
-        self._timeout = access.timeout
         self._proxy = access.proxy or ""
-        common = [f"{name}: {value}" for name, value in headers(access).items()]
-        # The handle keeps its options: what differs between POST and GET is set at a change only.
-        self._get_headers = common
-        # libcurl would ask with `Expect: 100-continue` before larger bodies.
-        self._post_headers = [*common, "Content-Type: application/json", "Expect:"]
-        self._aim: tuple[bool, str] | None = None
+        get, post = (
+            [f"{name}: {value}" for name, value in headers(access, is_post=is_post).items()]
+            for is_post in (False, True)
+        )
+        self._get_headers = get
+        # Without the empty header, libcurl sends `Expect: 100-continue` before larger bodies.
+        self._post_headers = [*post, "Expect:"]
+        #: The method (True for POST) and the URL that the handle is set to.
+        self._target: tuple[bool, str] | None = None
         self._packet = b""
-        self._given = 0
+        self._sent = 0
         self._head: list[bytes] = []
         self._body = bytearray()
         self._idle = _IdleSocket()
-        self._curl = self._prepared(access)
-        self._disconnect()
+        self._curl = pycurl.Curl()
+        self._configure(access)
+        self._drop_connection()
 
     def post(self, url: str, packet: bytes) -> Answer:
         """Post one packet; see `Session`."""
-        if self._aim != (True, url):
-            self._turn_to(url, post=True)
+        if self._target != (True, url):
+            self._set_target(url, is_post=True)
         self._packet = packet
         self._curl.setopt(pycurl.POSTFIELDSIZE, len(packet))
         return self._exchange(url)
 
     def get(self, url: str) -> Answer:
         """Get a resource; see `Session`."""
-        if self._aim != (False, url):
-            self._turn_to(url, post=False)
+        if self._target != (False, url):
+            self._set_target(url, is_post=False)
         return self._exchange(url)
 
     def close(self) -> None:
@@ -83,155 +90,139 @@ class CurlSession:
         self._curl.close()
 
     def __repr__(self) -> str:
-        """Tell where it last went; never the credential."""
-        return f"<CurlSession {self._aim[1] if self._aim else 'unused'}>"
+        """Return the last URL, without the credential."""
+        return f"<CurlSession {self._target[1] if self._target else 'unused'}>"
 
-    def _prepared(self, access: Access) -> pycurl.Curl:
-        """Return a handle with all that never changes."""
-        curl = pycurl.Curl()
-        connect = min(access.timeout, CONNECT_LIMIT)
+    def _configure(self, access: Access) -> None:
+        """Set the options of the handle that never change."""
+        # As bytes, a file name may hold any character, and bytes that are no character.
+        authorities = os.fsencode(access.ca_bundle or certifi.where())
         for option, value in (
             (pycurl.NOSIGNAL, 1),
-            (pycurl.TIMEOUT_MS, _milliseconds(access.timeout)),
-            (pycurl.CONNECTTIMEOUT_MS, _milliseconds(connect)),
+            # A limit of 0 ms would mean none.
+            (pycurl.TIMEOUT_MS, max(1, round(access.timeout * 1000))),
+            (
+                pycurl.CONNECTTIMEOUT_MS,
+                max(1, round(min(access.timeout, CONNECT_LIMIT) * 1000)),
+            ),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
-            (pycurl.COOKIEFILE, ""),  # the cookie engine, in memory
-            (pycurl.USERAGENT, headers(access)["User-Agent"]),  # as a proxy sees it
+            (pycurl.COOKIEFILE, ""),  # enables cookies, in memory
             (pycurl.MAXCONNECTS, 1),
+            # An empty string disables the proxy of the environment.
+            (pycurl.PROXY, self._proxy),
+            (pycurl.NOPROXY, ""),
+            # A proxy gets this name, but with HEADER_SEPARATE not our headers with the credential.
+            (pycurl.USERAGENT, headers(access, is_post=False)["User-Agent"]),
+            (pycurl.HEADEROPT, pycurl.HEADER_SEPARATE),
+            # The proxy's answer to CONNECT must not be taken for the collector's.
+            (_SUPPRESS_CONNECT_HEADERS, 1),
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.CAINFO, authorities),
+            (pycurl.PROXY_CAINFO, authorities),
+            (pycurl.READFUNCTION, self._read_packet),
+            # libcurl sends a request again, on a new connection, if a kept one breaks before the
+            # answer: the packet could be stored twice. It can't do so if it can't rewind the body.
+            (pycurl.SEEKFUNCTION, lambda _offset, _origin: pycurl.SEEKFUNC_FAIL),
+            (pycurl.HEADERFUNCTION, self._head.append),
+            (pycurl.WRITEFUNCTION, self._write_body),
         ):
-            curl.setopt(option, value)
-        self._set_route(curl, access)
-        self._set_callbacks(curl)
-        return curl
+            self._curl.setopt(option, value)
+        # libcurl would also trust the CA folders that are compiled into it.
+        self._curl.unsetopt(pycurl.CAPATH)
+        self._curl.unsetopt(pycurl.PROXY_CAPATH)
 
-    def _set_route(self, curl: pycurl.Curl, access: Access) -> None:
-        """Set proxy and trust; an empty string is what keeps the environment's proxy out."""
-        authorities = access.ca_bundle or certifi.where()
-        curl.setopt(pycurl.PROXY, self._proxy)
-        curl.setopt(pycurl.NOPROXY, "")
-        # Without this a proxy is shown our headers, credentials included, with its CONNECT.
-        curl.setopt(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)
-        curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)  # or its 200 looks like the answer
-        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        for bundle, folder in (
-            (pycurl.CAINFO, pycurl.CAPATH),
-            (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH),
-        ):
-            # As bytes, the name of a file may hold any letter, and what is no letter at all.
-            curl.setopt(bundle, os.fsencode(authorities))
-            curl.unsetopt(folder)  # a folder built into libcurl would be trusted as well
+    def _drop_connection(self) -> None:
+        """Leave the present connection, if there is one, by taking a new connection share.
 
-    def _set_callbacks(self, curl: pycurl.Curl) -> None:
-        """Let libcurl fetch the body from us, and hand us the answer.
-
-        libcurl sends a request again, on a fresh connection, when a reused one dies before it
-        answered: the packet could then be stored twice. To do so it has to rewind the body, which
-        the seek refuses.
+        A share per session keeps its connection from the other sessions of the same loop.
         """
-        curl.setopt(pycurl.READFUNCTION, self._give)
-        curl.setopt(pycurl.SEEKFUNCTION, _refuse_to_rewind)
-        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
-        curl.setopt(pycurl.WRITEFUNCTION, self._take)
-
-    def _disconnect(self) -> None:
-        """Leave what connection there is behind.
-
-        A share that is this session's alone keeps its connection from others of the same loop.
-        """
-        connections = pycurl.CurlShare()
-        connections.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
+        share = pycurl.CurlShare()
+        share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
         self._curl.unsetopt(pycurl.SHARE)
-        self._curl.setopt(pycurl.SHARE, connections)
+        self._curl.setopt(pycurl.SHARE, share)
 
-    def _turn_to(self, url: str, *, post: bool) -> None:
+    def _set_target(self, url: str, *, is_post: bool) -> None:
         self._curl.setopt(pycurl.URL, url)
-        self._curl.setopt(pycurl.POST if post else pycurl.HTTPGET, 1)
-        self._curl.setopt(pycurl.HTTPHEADER, self._post_headers if post else self._get_headers)
-        self._aim = (post, url)
+        self._curl.setopt(pycurl.POST if is_post else pycurl.HTTPGET, 1)
+        self._curl.setopt(pycurl.HTTPHEADER, self._post_headers if is_post else self._get_headers)
+        self._target = (is_post, url)
 
-    def _give(self, size: int) -> bytes:
-        start = self._given
+    def _read_packet(self, size: int) -> bytes:
+        start = self._sent
         chunk = self._packet[start : start + size]
-        self._given = start + len(chunk)
+        self._sent = start + len(chunk)
         return chunk
 
-    def _take(self, chunk: bytes) -> int | None:
+    def _write_body(self, chunk: bytes) -> int | None:
         room = BODY_LIMIT - len(self._body)
         self._body += chunk[:room]
-        return None if len(chunk) <= room else 0  # taking less than offered ends the transfer
+        return None if len(chunk) <= room else 0  # 0 ends the transfer with E_WRITE_ERROR
 
     def _exchange(self, url: str) -> Answer:
-        self._given = 0
+        self._sent = 0
         self._head.clear()
         self._body.clear()
-        failure = self._perform()
-        if not failure[0] and self._head and self._head[-1] in _BLANK_LINES:
-            # The quick way for nearly all packets: nothing of the header is of interest.
-            status = self._curl.getinfo(pycurl.RESPONSE_CODE)
-            if 200 <= status < 300:
-                return Answer(status, bytes(self._body))
-        # Once its header is complete the answer counts, whatever became of the body.
-        if found := _FINAL_HEADER.search(b"".join(self._head)):
-            is_cut = failure[0] not in {0, pycurl.E_WRITE_ERROR}  # the latter is our own limit
-            return self._answer(int(found[1]), found[0], is_cut=is_cut)
-        raise self._fault(urlsplit(url).netloc, *failure)
-
-    def _perform(self) -> tuple[int, str]:
-        """Run the transfer; return how it failed, for where no answer was had."""
         if self._idle.ended():
-            self._disconnect()
+            self._drop_connection()
+        code, text = 0, INCOMPLETE_HEADER
         try:
             self._scheduler.transfer(self._curl)
         except pycurl.error as error:
-            return _failure(*error.args)
+            code, text = (*error.args, "")[:2]
         finally:
             self._idle.watch(self._curl.getinfo(pycurl.ACTIVESOCKET))
-        return 0, "the answer ended before its header did"
+        if not code and self._head and self._head[-1] in _BLANK_LINES:
+            # The fast path of nearly all packets: the header need not be parsed.
+            status = self._curl.getinfo(pycurl.RESPONSE_CODE)
+            if 200 <= status < 300:
+                return Answer(status, bytes(self._body))
+        found = _FINAL_HEADER.search(b"".join(self._head))
+        if found is None:
+            raise self._fault(url, code, text)
+        # With a complete header the answer counts, even if the transfer failed in the body.
+        status = int(found[1])
+        value = None if 200 <= status < 300 else _RETRY_AFTER.search(found[0])
+        retry_after = value[1].strip().decode("latin-1") if value else None
+        is_cut = code not in {0, pycurl.E_WRITE_ERROR}
+        return Answer(status, bytes(self._body), retry_after, is_cut)
 
-    def _answer(self, status: int, head: bytes, *, is_cut: bool) -> Answer:
-        found = None if 200 <= status < 300 else _RETRY_AFTER.search(head)
-        after = found[1].strip().decode("latin-1") if found else None
-        return Answer(status, bytes(self._body), after, is_cut)
-
-    def _fault(self, host: str, code: int, text: str) -> TransportFault:
-        host = _plain(host)
-        reason = self._reason(code, text)
-        # Asked first: a request that libcurl wanted to send again may end in any error.
-        if self._given or self._curl.getinfo(pycurl.REQUEST_SIZE):
-            return Unanswered(f"no answer from {host}: {reason}")
-        if code in _UNTRUSTED:
-            return Untrusted(f"the certificate of {host} was not accepted: {reason}")
-        way = f" through the proxy {_plain(urlsplit(self._proxy).netloc)}" if self._proxy else ""
-        return Unreachable(f"could not connect to {host}{way}: {reason}")
-
-    def _reason(self, code: int, text: str) -> str:
+    def _fault(self, url: str, code: int, text: str) -> TransportFault:
         number = self._curl.getinfo(pycurl.OS_ERRNO)
         if code == pycurl.E_COULDNT_CONNECT and number:
-            return os.strerror(int(number))
-        if code == pycurl.E_OPERATION_TIMEDOUT:
-            return f"timed out after {self._curl.getinfo(pycurl.TOTAL_TIME):.1f} s"
-        if code == pycurl.E_SEND_FAIL_REWIND:
-            return "the connection was closed"
-        return _plain(text)
+            reason = os.strerror(int(number))
+        elif code == pycurl.E_OPERATION_TIMEDOUT:
+            reason = f"timed out after {self._curl.getinfo(pycurl.TOTAL_TIME):.1f} s"
+        elif code == pycurl.E_SEND_FAIL_REWIND:
+            reason = "the connection was closed"
+        else:
+            reason = printable(text)
+        return transport_fault(
+            url,
+            self._proxy,
+            reason,
+            # The code does not show this: a request that libcurl wanted to repeat may end in any.
+            was_sent=bool(self._sent or self._curl.getinfo(pycurl.REQUEST_SIZE)),
+            is_untrusted=code in _UNTRUSTED,
+        )
 
 
 class _IdleSocket:
-    """Tells whether the server closed the connection while it lay idle.
+    """Detects that the server closed the connection while it was idle.
 
-    libcurl looks for that itself, but only after a second of idleness: sooner it would send the
-    packet into the closed connection, and nobody would know what became of it.
+    libcurl checks for that only after a second of idleness. Before, it would send the packet into
+    the closed connection, and nobody would know whether it was stored.
     """
 
     def __init__(self) -> None:
-        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none
+        self._poll = select.poll() if hasattr(select, "poll") else None  # not on Windows
         self._number = -1
 
     def watch(self, number: int) -> None:
-        """Watch this socket from now on; -1 for none."""
+        """Watch the socket with this descriptor from now on; -1 for none."""
         if self._poll is None or number == self._number:
             return
         if self._number >= 0:
@@ -241,23 +232,5 @@ class _IdleSocket:
         self._number = number
 
     def ended(self) -> bool:
-        """Tell whether something came in unasked, which is the end of the connection."""
+        """Return True if the socket is readable: without a request that means it was closed."""
         return self._number >= 0 and self._poll is not None and bool(self._poll.poll(0))
-
-
-def _refuse_to_rewind(offset: int, origin: int) -> int:
-    return pycurl.SEEKFUNC_FAIL
-
-
-def _failure(code: int = 0, text: str = "") -> tuple[int, str]:
-    return code, text
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))  # libcurl takes 0 for no limit
-
-
-def _plain(text: str) -> str:
-    """Return one printable line, without what a URL may hold before its ``@``."""
-    line = _USERINFO.sub("", " ".join(text.split()))
-    return "".join(sign if sign.isprintable() else "?" for sign in line)

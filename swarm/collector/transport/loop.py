@@ -1,8 +1,8 @@
-"""Many jobs in one thread, and their transfers in one libcurl multi handle.
+"""An event loop: many jobs in one thread, and their transfers in one libcurl multi handle.
 
 Threads that send packets spend more time on the interpreter lock than on the packets. Here each job
-is a greenlet, which runs until it waits; libcurl tells whose transfer has ended. Figures are in
-docs/performance.md.
+is a greenlet, which runs until it waits; libcurl reports which transfers have ended. Measurements
+are in docs/performance.md.
 """
 
 import atexit
@@ -27,62 +27,65 @@ from swarm.scheduler import SingleThread
 
 _T = TypeVar("_T")
 
-#: As many as may sort long files at once, and some for syncs.
-_HELPERS = 32
-#: poll takes no more ms than an int has room for.
+#: Enough for the long files that may be sorted at the same time, and for syncs.
+_HELPER_THREADS = 32
+#: The longest sleep (ms): `select.poll` takes no more than a C int.
 _LONGEST_PAUSE = 60_000
-#: An answer that comes within so many ms is waited for before others use the time.
-_NEAR_ANSWER = 2
-_SECONDS_AT_EXIT = 1.0
-#: What `pycurl.M_SOCKETFUNCTION` asks for, as `select.poll` has it.
-_WATCHED = {
+#: How long to wait for an answer before jobs that have yielded may run (ms).
+_ANSWER_PAUSE = 2
+#: How long the exit of the interpreter waits for the loop's thread (s).
+_EXIT_TIMEOUT = 1.0
+#: What `_continue_transfers` takes to let libcurl start transfers and check their time limits.
+_NO_SOCKET = [(pycurl.SOCKET_TIMEOUT, 0)]
+#: From what `pycurl.M_SOCKETFUNCTION` asks for to events of `select.poll`.
+_POLL_EVENTS = {
     pycurl.POLL_IN: select.POLLIN,
     pycurl.POLL_OUT: select.POLLOUT,
     pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
-#: What `select.poll` has seen, as `pycurl.CurlMulti.socket_action` wants to be told.
-_SEEN = [
-    (pycurl.CSELECT_IN if what & (select.POLLIN | select.POLLHUP) else 0)
-    | (pycurl.CSELECT_OUT if what & select.POLLOUT else 0)
-    | (pycurl.CSELECT_ERR if what & select.POLLERR else 0)
-    for what in range(32)
+#: From events of `select.poll` to the argument of `pycurl.CurlMulti.socket_action`.
+_CURL_EVENTS = [
+    (pycurl.CSELECT_IN if events & (select.POLLIN | select.POLLHUP) else 0)
+    | (pycurl.CSELECT_OUT if events & select.POLLOUT else 0)
+    | (pycurl.CSELECT_ERR if events & select.POLLERR else 0)
+    for events in range(32)
 ]
 
 
 class _PrefetchBuffer(Generic[_T]):
-    """Where what was made ahead lies until it is asked for.
+    """The buffer between a producer of items and the job that consumes them.
 
-    ``has_given`` tells whether something was made since the maker last gave way.
+    ``has_given`` is True if the producer has made an item since it last yielded control.
     """
 
     def __init__(self) -> None:
         self.has_given = False
         self.items: list[_T] = []
-        self.asking: greenlet | None = None
+        self.consumer: greenlet | None = None
         self.error: Exception | None = None
         self.is_last = False
 
 
 class _Producer(greenlet):
-    """Makes a job's items ahead."""
+    """The greenlet that makes a job's items while the job waits."""
 
     buffer: _PrefetchBuffer[Any]
 
 
 class Loop:
-    """A `swarm.scheduler.Scheduler` in one thread, which begins with the first job."""
+    """A `swarm.scheduler.Scheduler` in one thread, which starts with the first job."""
 
     def __init__(self) -> None:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, _Wait]] = []
-        self._order = itertools.count()
+        self._timer_order = itertools.count()
         self._transfers: dict[pycurl.Curl, greenlet] = {}
-        self._breathers: deque[greenlet] = deque()
-        self._breath_due = 0.0
+        self._yielded: deque[greenlet] = deque()
+        self._yielded_due = 0.0
         self._has_ended = False
         self._is_asleep = False
         self._runner = SingleThread(self._run, "swarm")
-        self._helpers = ThreadPoolExecutor(_HELPERS, "swarm-aside")
+        self._helpers = ThreadPoolExecutor(_HELPER_THREADS, "swarm-aside")
         self._poll = select.poll()
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_read, False)
@@ -90,32 +93,33 @@ class Loop:
         self._poll.register(self._wakeup_read, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        # Before those of who has jobs here: what is registered first comes last.
+        # atexit runs in reverse order: registered before any user of the loop, this runs last.
         atexit.register(self._park)
 
     # For any thread
 
     def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Begin a job; raises `RuntimeError` where the system grants no thread for the first."""
+        """Start a job; raise `RuntimeError` if the system grants no thread for the loop."""
         self._runner.begin()
-        self.call_soon(self._begin, function, *arguments)
+        # The loop's thread has to create the greenlet: it can't move to another thread.
+        self.call_soon(lambda: greenlet(_run_job).switch(function, *arguments))
 
     def event(self) -> "LoopEvent":
         """Return a new event."""
         return LoopEvent(self)
 
     def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have a function called in the loop's thread, soon."""
+        """Call a function in the loop's thread at its next turn."""
         self._calls.append((function, arguments))
-        # The loop says that it will sleep before it looks for calls a last time: `_sleep`.
+        # The loop sets the flag before it looks for calls a last time, in `_wait_for_sockets`.
         if self._is_asleep:
-            with suppress(BlockingIOError):  # it has been rung for often enough
+            with suppress(BlockingIOError):  # a full pipe wakes the loop as well
                 os.write(self._wakeup_write, b"\0")
 
     # For jobs
 
     def transfer(self, handle: pycurl.Curl) -> None:
-        """Run a transfer."""
+        """Run a transfer; raise `pycurl.error` if it fails."""
         self._multi.add_handle(handle)
         self._transfers[handle] = getcurrent()
         failure = self._hub.switch()
@@ -123,52 +127,53 @@ class Loop:
             raise pycurl.error(*failure)
 
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        """Call a function in a thread beside the loop's."""
+        """Call a function in a helper thread and return its result."""
         job = getcurrent()
         try:
             future = self._helpers.submit(function, *arguments)
-        except RuntimeError:  # the system grants no thread: the others have to wait
+        except RuntimeError:  # the system grants no thread: block the loop
             return function(*arguments)
         future.add_done_callback(lambda _: self.call_soon(job.switch))
         self._hub.switch()
         return future.result()
 
     def yield_control(self) -> None:
-        """Let the others have their turn; who made items since the last time is the first again.
+        """Let other jobs run; a producer that has made items since its last call resumes first.
 
-        A stream that sends is not to wait for all that read, each time that it needs a block.
+        So a stream that sends does not wait for all streams that read, each time it needs a block.
         """
         job = getcurrent()
         if isinstance(job, _Producer) and job.buffer.has_given:
             job.buffer.has_given = False
-            self._breathers.appendleft(job)
+            self._yielded.appendleft(job)
         else:
-            self._breathers.append(job)
+            self._yielded.append(job)
         self._hub.switch()
 
     def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
-        """Yield items; each is made after the transfer that follows the one before has begun."""
-        shelf: _PrefetchBuffer[_T] = _PrefetchBuffer()
-        maker = _Producer(self._make, self._hub)
-        maker.buffer = shelf
-        self.call_soon(maker.switch, shelf, items)
+        """Yield items; the next one is made once the transfer of the present one has begun."""
+        # The buffer does not refer to the producer: if the job stops early, both are freed at once.
+        buffer: _PrefetchBuffer[_T] = _PrefetchBuffer()
+        producer = _Producer(self._produce, self._hub)
+        producer.buffer = buffer
+        self.call_soon(producer.switch, buffer, items)
         while True:
-            if not (shelf.items or shelf.is_last):
-                shelf.asking = getcurrent()
+            if not (buffer.items or buffer.is_last):
+                buffer.consumer = getcurrent()
                 self._hub.switch()
-            if not shelf.items:
+            if not buffer.items:
                 break
-            item = shelf.items.pop()
-            self.call_soon(maker.switch)
+            item = buffer.items.pop()
+            self.call_soon(producer.switch)
             yield item
-        if shelf.error is not None:
-            raise shelf.error
+        if buffer.error is not None:
+            raise buffer.error
 
     def sleep(self, wait: "_Wait", seconds: float | None) -> None:
-        """Sleep until a wait is over, at the latest after so many seconds."""
+        """Sleep until a wait ends, at most for a time (s)."""
         if seconds is not None:
             due = time.monotonic() + seconds
-            heapq.heappush(self._timers, (due, next(self._order), wait))
+            heapq.heappush(self._timers, (due, next(self._timer_order), wait))
         self._hub.switch()
 
     # The loop's thread
@@ -176,36 +181,25 @@ class Loop:
     def _run(self) -> None:
         self._hub = getcurrent()
         while True:
-            self._begin_transfers()
+            if self._multi.timeout() == 0:
+                self._continue_transfers(_NO_SOCKET)
             self._make_calls()
             self._wake_sleepers()
-            is_idle = not self._go_on_with_transfers(self._sleep())
-            self._finish_transfers()
-            if self._breathers and (is_idle or time.monotonic() >= self._breath_due):
-                self._resume_one_yielded()
-
-    def _begin(self, function: Callable[..., None], *arguments: Any) -> None:
-        greenlet(_with_outcome).switch(function, *arguments)
-
-    def _make(self, shelf: _PrefetchBuffer[_T], items: Iterator[_T]) -> None:
-        """Put items on a shelf, one at a time, in a greenlet of their own."""
-        try:
-            for item in items:
-                shelf.items.append(item)
-                shelf.has_given = True
-                self._show(shelf)
-                self._hub.switch()
-        except Exception as error:
-            shelf.error = error
-        shelf.is_last = True
-        self._show(shelf)
-
-    def _show(self, shelf: _PrefetchBuffer[_T]) -> None:
-        if shelf.asking is not None:
-            self.call_soon(shelf.asking.switch)
-            shelf.asking = None
+            ready = self._wait_for_sockets()
+            self._continue_transfers(ready)
+            if self._has_ended:
+                self._finish_transfers()
+            if self._yielded and (not ready or time.monotonic() >= self._yielded_due):
+                start = time.monotonic()
+                self._yielded.popleft().switch()
+                end = time.monotonic()
+                # Jobs that yield get half of the time while others send.
+                self._yielded_due = end + (end - start)
+                # libcurl must see the answers that came meanwhile before it checks time limits.
+                self._continue_transfers(self._poll.poll(0))
 
     def _make_calls(self) -> None:
+        # Not a part of `_run`, whose variables would keep the last function, and its job, alive.
         for _ in range(len(self._calls)):
             function, arguments = self._calls.popleft()
             function(*arguments)
@@ -214,90 +208,90 @@ class Loop:
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2].end()
 
-    def _begin_transfers(self) -> None:
-        """Let libcurl do what is due: new transfers above all, and those whose time is up."""
-        if self._multi.timeout() == 0:
-            self._act(pycurl.SOCKET_TIMEOUT, 0)
-
-    def _sleep(self) -> list[tuple[int, int]]:
-        """Wait for sockets, for what is due, for a call; return the sockets that are ready.
-
-        The order counts: a call that is added after `_pause` has looked for calls has to ring.
-        """
+    def _wait_for_sockets(self) -> list[tuple[int, int]]:
+        """Wait for sockets, timers and calls; return the sockets that are ready."""
+        # Set the flag first: a call that is added after `_pause` has checked for calls must write
+        # to the wakeup pipe.
         self._is_asleep = True
         ready = self._poll.poll(self._pause())
         self._is_asleep = False
         return ready
 
-    def _go_on_with_transfers(self, ready: list[tuple[int, int]]) -> bool:
-        """Go on with the transfers whose sockets are ready; tell whether any was."""
-        for number, what in ready:
+    def _produce(self, buffer: _PrefetchBuffer[_T], items: Iterator[_T]) -> None:
+        """Put items into a buffer, one per switch to this greenlet."""
+        while not buffer.is_last:
+            try:
+                buffer.items.append(next(items))
+                buffer.has_given = True
+            except StopIteration:
+                buffer.is_last = True
+            except Exception as error:
+                buffer.error = error
+                buffer.is_last = True
+            if buffer.consumer is not None:
+                self.call_soon(buffer.consumer.switch)
+                buffer.consumer = None
+            if not buffer.is_last:
+                self._hub.switch()
+
+    def _continue_transfers(self, ready: list[tuple[int, int]]) -> None:
+        """Let libcurl work on the sockets that are ready; empty the wakeup pipe."""
+        for number, events in ready:
             if number == self._wakeup_read:
                 os.read(number, 4096)
             else:
-                self._act(number, _SEEN[what & 31])
-        return bool(ready)
-
-    def _resume_one_yielded(self) -> None:
-        """Go on with one of those that gave way: they get half of the time while others send."""
-        start = time.monotonic()
-        self._breathers.popleft().switch()
-        end = time.monotonic()
-        self._breath_due = end + (end - start)
-        # Answers that came meanwhile: libcurl is to see them before it sees that time is up.
-        self._go_on_with_transfers(self._poll.poll(0))
-
-    def _pause(self) -> int:
-        """Return for how many ms to wait for sockets."""
-        if self._calls or self._has_ended:
-            return 0
-        if self._breathers:
-            return _NEAR_ANSWER if self._transfers and time.monotonic() < self._breath_due else 0
-        pause = self._multi.timeout()
-        if self._timers:
-            own = max(0, math.ceil((self._timers[0][0] - time.monotonic()) * 1000))
-            pause = own if pause < 0 else min(own, pause)
-        return _LONGEST_PAUSE if pause < 0 else min(pause, _LONGEST_PAUSE)
-
-    # At the end of the process
-
-    def _park(self) -> None:
-        """Have the thread stand still outside of all jobs.
-
-        A daemon thread that ends with the interpreter while a greenlet runs aborts the process.
-        """
-        thread = self._runner.thread
-        if self._runner.was_begun and (thread is None or thread.is_alive()):
-            is_parked = threading.Event()
-            self.call_soon(_stand_still, is_parked)
-            is_parked.wait(_SECONDS_AT_EXIT)
-
-    def _act(self, number: int, what: int) -> None:
-        _, running = self._multi.socket_action(number, what)
-        self._has_ended = running < len(self._transfers)
+                _, running = self._multi.socket_action(number, _CURL_EVENTS[events & 31])
+                self._has_ended = running < len(self._transfers)
 
     def _finish_transfers(self) -> None:
-        if not self._has_ended:
-            return
+        """Resume the jobs whose transfers have ended."""
         self._has_ended = False
         _, done, failed = self._multi.info_read()
         for handle in done:
-            self._finish(handle, None)
+            self._multi.remove_handle(handle)
+            self._transfers.pop(handle).switch(None)
         for handle, *failure in failed:
-            self._finish(handle, failure)
+            self._multi.remove_handle(handle)
+            self._transfers.pop(handle).switch(failure)
 
-    def _finish(self, handle: pycurl.Curl, failure: list[Any] | None) -> None:
-        self._multi.remove_handle(handle)
-        self._transfers.pop(handle).switch(failure)
+    def _pause(self) -> int:
+        """Return how long to wait for sockets (ms)."""
+        if self._calls or self._has_ended:
+            return 0
+        if self._yielded:
+            return _ANSWER_PAUSE if self._transfers and time.monotonic() < self._yielded_due else 0
+        pause = self._multi.timeout()
+        if self._timers:
+            until_timer = max(0, math.ceil((self._timers[0][0] - time.monotonic()) * 1000))
+            pause = until_timer if pause < 0 else min(until_timer, pause)
+        return _LONGEST_PAUSE if pause < 0 else min(pause, _LONGEST_PAUSE)
+
+    # At the exit of the process
+
+    def _park(self) -> None:
+        """Stop the loop's thread while no job runs.
+
+        A daemon thread that the interpreter ends while a greenlet runs aborts the process.
+        """
+
+        def park() -> None:
+            is_parked.set()
+            threading.Event().wait()
+
+        thread = self._runner.thread
+        if self._runner.was_begun and (thread is None or thread.is_alive()):
+            is_parked = threading.Event()
+            self.call_soon(park)
+            is_parked.wait(_EXIT_TIMEOUT)
 
     # Called by libcurl
 
-    def _watch(self, what: int, number: int, _multi: object, _data: object) -> None:
-        if what == pycurl.POLL_REMOVE:
-            with suppress(KeyError):  # what is raised here would end all transfers
+    def _watch(self, events: int, number: int, _multi: object, _data: object) -> None:
+        if events == pycurl.POLL_REMOVE:
+            with suppress(KeyError):  # an error that is raised here would end all transfers
                 self._poll.unregister(number)
         else:
-            self._poll.register(number, _WATCHED[what])
+            self._poll.register(number, _POLL_EVENTS[events])
 
 
 class LoopEvent:
@@ -309,16 +303,16 @@ class LoopEvent:
         self._waits: set[_Wait] = set()
 
     def is_set(self) -> bool:
-        """Tell whether it was set."""
+        """Return True if the event was set."""
         return self._is_set
 
     def set(self) -> None:
-        """Let go on who waits; for any thread."""
+        """Set the event and wake the jobs that wait for it; any thread may call this."""
         self._is_set = True
         self._loop.call_soon(self._release)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait (s) in a job until it is set; tell whether it is."""
+        """Wait in a job until the event is set or ``timeout`` (s) is over; return `is_set`."""
         if not self._is_set:
             wait = _Wait(getcurrent())
             self._waits.add(wait)
@@ -332,7 +326,7 @@ class LoopEvent:
 
 
 class _Wait:
-    """A job that sleeps; its alarm and its event may both want to wake it."""
+    """A sleeping job, which its timer or its event wakes, whichever comes first."""
 
     __slots__ = ("_is_over", "_job")
 
@@ -347,13 +341,8 @@ class _Wait:
             self._job.switch()
 
 
-def _stand_still(is_parked: threading.Event) -> None:
-    is_parked.set()
-    threading.Event().wait()
-
-
-def _with_outcome(function: Callable[..., None], *arguments: Any) -> None:
-    """Run a job; an error that it lets out ends the job alone, as in a thread."""
+def _run_job(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a job; report an error that it raises as for a thread, without ending the loop."""
     try:
         function(*arguments)
     except BaseException:

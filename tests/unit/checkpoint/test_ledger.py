@@ -1,4 +1,4 @@
-"""The ledger: what is recorded stays, what is open is told, damage is never taken for nothing."""
+"""The ledger: records persist, open questions are reported, damage never goes unnoticed."""
 
 import errno
 import os
@@ -36,19 +36,19 @@ BOOT, NEXT_BOOT = b"a boot's own id.", b"the next boot's."
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where a ledger may lie."""
+    """Return the path of a ledger that does not exist yet."""
     return tmp_path / "checkpoints" / "m.ledger"
 
 
 @pytest.fixture(autouse=True)
 def _boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run under a boot of a known name, also where the kernel gives none."""
+    """Set a known boot ID, also if the kernel has none."""
     monkeypatch.setattr(fmt, "boot_id", lambda: BOOT)
 
 
 @pytest.fixture
 def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what starts the machine anew."""
+    """Return a function that simulates a restart of the machine."""
     return lambda: monkeypatch.setattr(fmt, "boot_id", lambda: NEXT_BOOT)
 
 
@@ -63,7 +63,7 @@ def note(number: int) -> Note:
 
 
 def send(ledger: Ledger, *numbers: int) -> None:
-    """Note, begin and record rows."""
+    """Note rows, mark each as in flight, and record it."""
     ledger.note([note(number) for number in numbers])
     for number in numbers:
         ledger.mark_in_flight()
@@ -71,25 +71,25 @@ def send(ledger: Ledger, *numbers: int) -> None:
 
 
 def begin(ledger: Ledger, number: int) -> None:
-    """Note a row, and begin to send it."""
+    """Note a row, and mark it as in flight."""
     ledger.note([note(number)])
     ledger.mark_in_flight()
 
 
 def crash(ledger: Ledger) -> None:
-    """Let the process that holds a ledger die."""
+    """Close the file of a ledger as a killed process does."""
     ledger._file.close()
 
 
 def opened(path: Path) -> Ledger:
-    """Open the ledger that is there."""
+    """Open an existing ledger."""
     ledger = Ledger.open(path, "m")
     assert ledger is not None
     return ledger
 
 
-def look(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
-    """Return what a later run finds, without leaving a trace."""
+def inspect(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
+    """Return what a later run finds, without changing the file."""
     copy = path.with_name("copy.ledger")
     shutil.copy(path, copy)
     ledger = opened(copy)
@@ -99,13 +99,13 @@ def look(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
 
 
 def test_others_go_on_during_a_sync_and_while_records_are_read(path: Path) -> None:
-    """Each sync is called aside, and long ledgers are read in parts."""
+    """Each sync runs in a helper thread, and reading a long ledger yields control."""
     polite = Polite()
     ledger = Ledger.create(path, "m", scheduler=polite)
     for start in range(0, 10_000, 1000):
         send(ledger, *range(start, start + 1000))
     ledger.close()
-    # Made, noted and filled ten times, closed.
+    # Created; ten batches of notes; ten times `SYNC_RECORDS`; closed.
     assert 1 + 10 + 10_000 // SYNC_RECORDS + 1 == polite.asides
     again = Polite()
     opened = Ledger.open(path, "m", scheduler=again)
@@ -115,7 +115,7 @@ def test_others_go_on_during_a_sync_and_while_records_are_read(path: Path) -> No
 
 
 def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Path) -> None:
-    """What is adopted is adopted whole: a run that is killed meanwhile leaves no checkpoint."""
+    """Rows are adopted atomically: a run that is killed meanwhile leaves no checkpoint."""
     rows = [entry(number)[:2] for number in range(3)]
 
     def broken() -> Iterator[tuple[int, int]]:
@@ -134,13 +134,13 @@ def test_a_ledger_that_begins_with_rows_has_all_of_them_or_is_not_there(path: Pa
 
 
 def test_no_ledger_is_no_error(path: Path) -> None:
-    """A stream without a ledger has none; nothing is made by looking."""
+    """A missing ledger is reported as None, and no folder is created."""
     assert Ledger.open(path, "m") is None
     assert (0, False) == (count_records(path, 0).total(), path.parent.exists())
 
 
 def test_what_is_recorded_is_there_again(path: Path) -> None:
-    """Rows come back with what became of them, in order."""
+    """Rows are read with their kinds, in order."""
     ledger = Ledger.create(path, "m")
     assert ((), None, 0) == (ledger.in_doubt, ledger.opened_at, ledger.count)
     send(ledger, 1, 2)
@@ -162,17 +162,17 @@ def test_what_is_recorded_is_there_again(path: Path) -> None:
 
 
 def test_create_begins_anew(path: Path) -> None:
-    """What was there before is gone, and its folder is for its user alone."""
+    """A new ledger replaces an old one; only its user can open the folder."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     ledger.close()
     Ledger.create(path, "m").close()
-    assert ([], [], None) == look(path)
+    assert ([], [], None) == inspect(path)
     assert [0o700, 0o600] == [p.stat().st_mode & 0o777 for p in (path.parent, path)]
 
 
 def test_late_rows_are_told_in_order_of_time(path: Path) -> None:
-    """Rows that were sent late, in several runs, are merged with the others."""
+    """Rows that were sent late, in several runs, are merged with the others in order of time."""
     sent = [[10, 20, 30], [5, 15, 40], [1, 2, 3, 50], [25]]
     for run in sent:
         ledger = Ledger.open(path, "m") or Ledger.create(path, "m")
@@ -185,7 +185,7 @@ def test_late_rows_are_told_in_order_of_time(path: Path) -> None:
 
 
 def test_a_row_sent_again_with_other_values_stands_twice(path: Path) -> None:
-    """One instant may have several records: the first is first."""
+    """An instant may have several records, which are read in the order of writing."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     ledger.record(1000, 99, ACKNOWLEDGED)
@@ -195,34 +195,34 @@ def test_a_row_sent_again_with_other_values_stands_twice(path: Path) -> None:
 
 
 def test_many_records_are_read_in_pieces(path: Path) -> None:
-    """More records than are read at once come back whole."""
+    """More records than are read at once are read completely."""
     ledger = Ledger.create(path, "m")
     for number in range(10_000):
         ledger.record(*entry(number))
     ledger.close()
-    assert [entry(number) for number in range(10_000)] == look(path)[0]
+    assert [entry(number) for number in range(10_000)] == inspect(path)[0]
 
 
 # What may have been sent unrecorded
 
 
 def test_nothing_is_open_after_a_clean_end(path: Path, power_cut: Callable[[], None]) -> None:
-    """After a clean end nothing is open, whatever happens to the machine."""
+    """After a clean end no row is in doubt, also after a power cut."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2, 3)
     ledger.close()
     power_cut()
-    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
+    assert ([entry(1), entry(2), entry(3)], [], None) == inspect(path)
 
 
 def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
-    """What was begun and not recorded is in doubt, after a crash and after an orderly end."""
+    """A packet in flight without a record is in doubt, after a crash and after `close`."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     ledger.note([note(2), note(3)])
     ledger.mark_in_flight()
     ledger.close()
-    for _ in range(2):  # a run that does not get so far leaves the question open
+    for _ in range(2):  # a run that ends before it asks leaves the row in doubt
         again = opened(path)
         assert (note(2),) == again.in_doubt
         again.close()
@@ -230,11 +230,11 @@ def test_a_packet_in_flight_is_known_exactly(path: Path) -> None:
     again.settle(1)
     assert ((), 2) == (again.in_doubt, len(list(again.entries())))
     again.close()
-    assert ([entry(1), entry(2)], [], None) == look(path)
+    assert ([entry(1), entry(2)], [], None) == inspect(path)
 
 
 def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After `kill -9` all records are there, and the packet in flight is known."""
+    """After `kill -9` no record is missing, and the packet in flight is known."""
     monkeypatch.undo()
     with spawned(write_ledger, path, "m", 2500) as writer:
         assert writer.hear() == "sent"
@@ -242,28 +242,28 @@ def test_a_process_that_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch) -
     ledger = opened(path)
     assert 2500 == ledger.count == count_records(path, 0).total()
     assert (2500, 2501, 2502, 1) == ledger.in_doubt[0]
-    if any(fmt.boot_id()):  # else it might have been a power cut
+    if any(fmt.boot_id()):  # without a boot ID it may have been a power cut
         assert len(ledger.in_doubt) == 1
     ledger.close()
 
 
 def test_a_packet_that_was_withdrawn_is_not_in_doubt(path: Path) -> None:
-    """A packet that is known not to be stored leaves no question, also after a crash."""
+    """A packet that is known not to be stored is not in doubt, also after a crash."""
     ledger = Ledger.create(path, "m")
     begin(ledger, 1)
     ledger.clear_in_flight()
     crash(ledger)
-    assert ([], [], None) == look(path)
+    assert ([], [], None) == inspect(path)
     ledger = opened(path)
     send(ledger, 1)
     begin(ledger, 2)
     ledger.clear_in_flight()
     ledger.close()
-    assert ([entry(1)], [], None) == look(path)
+    assert ([entry(1)], [], None) == inspect(path)
 
 
 def test_a_row_that_was_not_noted_may_not_be_sent(path: Path) -> None:
-    """After a power cut nothing could prove that it was about to go out."""
+    """After a power cut nothing could show that it was about to be sent."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     with pytest.raises(RuntimeError, match="not noted"):
@@ -273,7 +273,7 @@ def test_a_row_that_was_not_noted_may_not_be_sent(path: Path) -> None:
 @pytest.mark.parametrize("is_clean", [True, False])
 @pytest.mark.parametrize("lost", [1, 2, 5])
 def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> None:
-    """Where the last records are gone, the notes tell which rows they were of."""
+    """If the last records are missing, the notes show which rows these were."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2, 3, 4, 5)
     if is_clean:
@@ -281,20 +281,20 @@ def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> N
     else:
         crash(ledger)
     os.truncate(path, path.stat().st_size - lost * fmt.RECORD_BYTES)
-    entries, in_doubt, notice = look(path)
+    entries, in_doubt, notice = inspect(path)
     assert ([entry(number) for number in range(1, 6 - lost)], None) == (entries, notice)
     assert [note(number) for number in range(6 - lost, 6)] == in_doubt
 
 
 def test_more_missing_records_than_the_notes_know_are_damage(path: Path) -> None:
-    """The notes are a ring: of rows that were sent long ago they know nothing."""
+    """The notes are a ring, which holds only the last rows."""
     ledger = Ledger.create(path, "m")
     for start in range(0, 3000, 500):
         send(ledger, *range(start, start + 500))
     ledger.close()
     whole = path.stat().st_size
     os.truncate(path, whole - fmt.RING * fmt.RECORD_BYTES)
-    assert fmt.RING == len(look(path)[1])
+    assert fmt.RING == len(inspect(path)[1])
     os.truncate(path, whole - (fmt.RING + 1) * fmt.RECORD_BYTES)
     with pytest.raises(StateError, match=r"the last 2,?049 are missing.*--adopt"):
         opened(path)
@@ -303,20 +303,20 @@ def test_more_missing_records_than_the_notes_know_are_damage(path: Path) -> None
 def test_after_a_power_cut_all_rows_that_were_noted_are_in_doubt(
     path: Path, power_cut: Callable[[], None]
 ) -> None:
-    """Also those beyond the last record: what says that they were not begun may be lost."""
+    """Also those after the last record: the in-flight block may be older than what was sent."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     ledger.note([note(3), note(4)])
     crash(ledger)
     power_cut()
-    entries, in_doubt, notice = look(path)
+    entries, in_doubt, notice = inspect(path)
     assert ([entry(1), entry(2)], [note(3), note(4)], None) == (entries, in_doubt, notice)
 
 
 def test_a_question_stays_open_until_it_is_settled(
     path: Path, power_cut: Callable[[], None]
 ) -> None:
-    """A run that ends before it asks leaves the question for the next; the answer ends it."""
+    """A run that ends before it asks leaves the rows in doubt; `settle` ends that."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     ledger.note([note(3), note(4), note(5)])
@@ -329,15 +329,15 @@ def test_a_question_stays_open_until_it_is_settled(
     ledger = opened(path)
     ledger.settle(1)
     crash(ledger)
-    assert ([entry(1), entry(2), entry(3)], [], None) == look(path)
+    assert ([entry(1), entry(2), entry(3)], [], None) == inspect(path)
     ledger = opened(path)
     send(ledger, 4)
     ledger.close()
-    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == inspect(path)
 
 
 def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: Path) -> None:
-    """They outlast runs that do not come to these rows, and a killed one."""
+    """They outlast runs that do not reach these rows, and a run that is killed."""
     ledger = Ledger.create(path, "m")
     ledger.note([note(1), note(2)])
     ledger.mark_in_flight()
@@ -356,7 +356,7 @@ def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: 
 
 
 def test_doubts_go_with_their_ledger(path: Path) -> None:
-    """A stream that is begun anew has none."""
+    """A stream that is restarted has none."""
     ledger = Ledger.create(path, "m")
     begin(ledger, 1)
     ledger.close()
@@ -368,7 +368,7 @@ def test_doubts_go_with_their_ledger(path: Path) -> None:
 
 
 def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None]) -> None:
-    """Notes never take the place of one whose record may not be on the disk yet."""
+    """A note never overwrites one whose record may not be synced yet."""
     ledger = Ledger.create(path, "m")
     number = 0
     for size in (700, MOST_NOTES, 1, MOST_NOTES, 999, 3):
@@ -378,12 +378,12 @@ def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None])
     crash(ledger)
     power_cut()
     os.truncate(path, path.stat().st_size - 400 * fmt.RECORD_BYTES)
-    _, in_doubt, _ = look(path)
+    _, in_doubt, _ = inspect(path)
     assert [note(each) for each in range(number - 400, number + 500)] == in_doubt
 
 
 def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path) -> None:
-    """Until the first packet it is not known yet; then it stays."""
+    """It is unknown until the first packet; then it is kept."""
     ledger = Ledger.create(path, "m", anew=True)
     assert Begun.ANEW == ledger.baseline.begun
     ledger.close()
@@ -397,7 +397,7 @@ def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path
 
 
 def test_a_ledger_can_take_rows_for_acknowledged_later(path: Path) -> None:
-    """Whole or not at all, behind what it has; what is in doubt stays so."""
+    """They are appended atomically; rows in doubt stay in doubt."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 3)
     begin(ledger, 5)
@@ -405,25 +405,25 @@ def test_a_ledger_can_take_rows_for_acknowledged_later(path: Path) -> None:
     ledger = opened(path).rewritten([entry(2)[:2], entry(4)[:2]])
     assert (4, 4000, (note(5),)) == (ledger.count, ledger.newest, ledger.in_doubt)
     ledger.close()
-    assert ([entry(number) for number in (1, 2, 3, 4)], [note(5)], None) == look(path)
+    assert ([entry(number) for number in (1, 2, 3, 4)], [note(5)], None) == inspect(path)
 
 
-_OLD_SLOT = struct.Struct("<qqQdQ16sB3x")
+_OLD_IN_FLIGHT = struct.Struct("<qqQdQ16sB3x")
 
 
 def old_ledger(path: Path, count: int, number: int, flying: int = 0, *, is_clean: bool) -> None:
-    """Lay a ledger of version 1, with so many rows from 1 on."""
+    """Write a ledger of version 1 with ``count`` rows, numbered from 1."""
     head = b"SWARMLDG" + (1).to_bytes(4, "little") + fmt.header("m", Baseline())[12:28] + bytes(32)
     row = note(flying) if flying else Note(0, 0, 0, 0)
-    slot = _OLD_SLOT.pack(number, row.instant, row.digest, 0.0, 0, BOOT, is_clean)
-    parts = [part + zlib.crc32(part).to_bytes(4, "little") for part in (head, slot)]
+    in_flight = _OLD_IN_FLIGHT.pack(number, row.instant, row.digest, 0.0, 0, BOOT, is_clean)
+    parts = [part + zlib.crc32(part).to_bytes(4, "little") for part in (head, in_flight)]
     parts += [fmt.record(number, *entry(number + 1)) for number in range(count)]
     path.parent.mkdir()
     path.write_bytes(b"".join(parts))
 
 
 def test_a_ledger_that_can_not_be_rewritten(path: Path) -> None:
-    """The error is the one that its user hears of; the ledger can be closed, and is as it was."""
+    """The user gets an error with the path; the old ledger is unchanged and can be closed."""
     ledger = Ledger.create(path, "m", acknowledged=[entry(1)[:2]])
     path.with_name(path.name + ".new").mkdir()
     with pytest.raises(StateError, match=r"m\.ledger"):
@@ -435,7 +435,7 @@ def test_a_ledger_that_can_not_be_rewritten(path: Path) -> None:
 
 
 def test_a_ledger_of_the_first_version_is_read_and_rewritten(path: Path) -> None:
-    """Its rows stay; to look at it leaves it as it is."""
+    """Its rows are kept; a read-only view does not change the file."""
     old_ledger(path, 3, 2, is_clean=True)
     old = path.read_bytes()
     view = Ledger.view(path, "m")
@@ -446,11 +446,11 @@ def test_a_ledger_of_the_first_version_is_read_and_rewritten(path: Path) -> None
     ledger = opened(path)
     send(ledger, 4)
     ledger.close()
-    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == look(path)
+    assert ([entry(number) for number in (1, 2, 3, 4)], [], None) == inspect(path)
 
 
 def test_the_packet_in_flight_of_the_first_version(path: Path) -> None:
-    """It is known by its instant alone, also once the ledger is rewritten."""
+    """Only its instant identifies it, also after the ledger was rewritten."""
     old_ledger(path, 3, 3, 4, is_clean=False)
     known = Note(4000, 29, 0, 0)
     for _ in range(2):
@@ -460,14 +460,14 @@ def test_the_packet_in_flight_of_the_first_version(path: Path) -> None:
 
 
 def test_missing_records_of_the_first_version_are_damage(path: Path) -> None:
-    """Nothing says which rows they were of."""
+    """Without notes, nothing shows which rows these were."""
     old_ledger(path, 3, 5, is_clean=True)
     with pytest.raises(StateError, match="the last 3 are missing"):
         opened(path)
 
 
 def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> None:
-    """Part of a record, or one of zeros, at the end after a power cut is cut, with a notice."""
+    """After a power cut, a part of a record or zeros at the end are cut off, with a notice."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     crash(ledger)
@@ -478,17 +478,17 @@ def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> Non
         again = opened(path)
         assert (1, True) == (again.count, "torn end" in (again.notice or ""))
         again.close()
-        assert [entry(1)] == look(path)[0]
+        assert [entry(1)] == inspect(path)[0]
         assert whole[:-24] == path.read_bytes()
 
 
 def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
-    """A record that a full disk left in part is cut; the packet in flight is known."""
+    """A record that a full disk left incomplete is cut off; the packet in flight is known."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     crash(ledger)
     os.truncate(path, path.stat().st_size - 5)
-    entries, in_doubt, notice = look(path)
+    entries, in_doubt, notice = inspect(path)
     assert ([entry(1)], [note(2)], True) == (entries, in_doubt, notice is not None)
 
 
@@ -497,7 +497,7 @@ def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
 
 @contextmanager
 def ledger_file(*, is_clean: bool) -> Iterator[Path]:
-    """Lay a ledger of six rows, of which five are synced for sure."""
+    """Write a ledger of six rows, of which at least five are synced."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "m.ledger"
         ledger = Ledger.create(path, "m")
@@ -513,7 +513,7 @@ def ledger_file(*, is_clean: bool) -> Iterator[Path]:
 
 
 def noticed(path: Path) -> bool:
-    """Tell whether a run notices that a ledger of six rows is not what was written."""
+    """Return True if a run notices that a ledger of six rows is not what was written."""
     before = path.read_bytes()
     try:
         ledger = opened(path)
@@ -528,14 +528,14 @@ def noticed(path: Path) -> bool:
 
 
 def bits(whole: bytes) -> Iterator[int]:
-    """Yield the bits of header, slot and records."""
+    """Yield the positions of the bits of header, in-flight block and records."""
     yield from range((fmt.IN_FLIGHT_AT + fmt.IN_FLIGHT_BYTES) * 8)
     yield from range(fmt.RECORDS_AT[2] * 8, len(whole) * 8)
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_no_flipped_bit_goes_unnoticed(is_clean: bool) -> None:
-    """Every single bit that turns is an error, and the file is kept as it is."""
+    """Every flipped bit is an error, and the file is kept unchanged."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
         for bit in bits(whole):
@@ -548,7 +548,7 @@ def test_no_flipped_bit_goes_unnoticed(is_clean: bool) -> None:
 
 
 def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[], None]) -> None:
-    """After a power cut a bad end may be cut, with a notice; what was synced may not."""
+    """After a power cut a damaged end is cut off, with a notice, but no synced record."""
     with ledger_file(is_clean=False) as path:
         power_cut()
         whole = path.read_bytes()
@@ -561,13 +561,13 @@ def test_no_flipped_bit_goes_unnoticed_after_a_power_cut(power_cut: Callable[[],
                 with pytest.raises(StateError):
                     opened(path)
             else:
-                entries, in_doubt, notice = look(path)
+                entries, in_doubt, notice = inspect(path)
                 assert [entry(number) for number in range(1, 6)] == entries
                 assert ([note(6)], True) == (in_doubt, notice is not None)
 
 
-def places(whole: bytes) -> Iterator[int]:
-    """Yield the places at which a ledger may end: all but those in its unused middle."""
+def sizes(whole: bytes) -> Iterator[int]:
+    """Yield the sizes to which a ledger is cut: all but those in its unused notes."""
     used = fmt.note_at(6)
     yield from range(used)
     yield from range(fmt.RECORDS_AT[2], len(whole))
@@ -575,26 +575,26 @@ def places(whole: bytes) -> Iterator[int]:
 
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_no_missing_end_goes_unnoticed(is_clean: bool) -> None:
-    """A ledger cut at any byte is an error or a question, never a shorter history."""
+    """A ledger cut at any byte is an error or has rows in doubt; it never just has fewer rows."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
-        for size in places(whole):
+        for size in sizes(whole):
             path.write_bytes(whole[:size])
             assert noticed(path), size
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_no_zeroed_part_goes_unnoticed(is_clean: bool) -> None:
-    """A ledger that is zeros from any byte on is an error."""
+    """A ledger with zeros from any byte on is an error or has rows in doubt."""
     with ledger_file(is_clean=is_clean) as path:
         whole = path.read_bytes()
-        for size in places(whole):
+        for size in sizes(whole):
             path.write_bytes(whole[:size] + bytes(len(whole) - size))
             assert path.read_bytes() == whole or noticed(path), size
 
 
 def test_records_that_changed_places_are_damage(path: Path) -> None:
-    """A record is good in its own place alone."""
+    """A record is valid under its own number only."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     ledger.close()
@@ -607,7 +607,7 @@ def test_records_that_changed_places_are_damage(path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", bytes(4096), b"2023-01-01 00:00:00,1\n" * 100])
 def test_what_is_no_ledger_is_kept(path: Path, content: bytes) -> None:
-    """An empty file, zeros, or another file in a ledger's place: exit 7, and it is kept."""
+    """An empty file, zeros, or another file in a ledger's place is an error, and is kept."""
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StateError, match="The file is kept"):
@@ -616,7 +616,7 @@ def test_what_is_no_ledger_is_kept(path: Path, content: bytes) -> None:
 
 
 def test_the_ledger_of_another_stream(path: Path) -> None:
-    """A ledger that was copied to another stream's place is not that stream's history."""
+    """A ledger that was copied to the path of another stream is an error."""
     Ledger.create(path, "n").close()
     with pytest.raises(StateError, match="another stream"):
         opened(path)
@@ -626,7 +626,7 @@ def test_the_ledger_of_another_stream(path: Path) -> None:
 
 
 def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Notes, every 1,000 records, 5 s, a rejected row and the end put all on the disk."""
+    """Notes, 1,000 records, 5 s, a rejected row and `close` each cause a sync."""
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
     now = 100.0
@@ -658,12 +658,12 @@ def test_records_are_synced_in_time(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert synced() == 1
     ledger.close()
     assert synced() == 1
-    opened(path).close()  # nothing was done: there is nothing to put on the disk
+    opened(path).close()  # without changes there is nothing to sync
     assert synced() == 0
 
 
 def test_a_full_disk_stops_the_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk without room is a state error, for the slot and for a record."""
+    """A full disk is a state error, for the in-flight block and for a record."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
 
@@ -676,12 +676,12 @@ def test_a_full_disk_stops_the_stream(path: Path, monkeypatch: pytest.MonkeyPatc
             action()
     monkeypatch.undo()
     ledger.close()
-    assert ([entry(1)], [], None) == look(path)
+    assert ([entry(1)], [], None) == inspect(path)
 
 
 @contextmanager
 def file_limit(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size, as a full disk does."""
+    """Limit the size of files, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -690,21 +690,21 @@ def file_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize(("room", "words"), [(0, "File too large"), (10, "the disk is full")])
-def test_no_room_for_a_record(path: Path, room: int, words: str) -> None:
-    """A record that can't be written, or in part only, stops the stream; its packet stays open."""
+@pytest.mark.parametrize(("room", "detail"), [(0, "File too large"), (10, "the disk is full")])
+def test_no_room_for_a_record(path: Path, room: int, detail: str) -> None:
+    """A record that can't be written completely stops the stream; its packet is in doubt."""
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     begin(ledger, 2)
-    with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=words):
+    with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=detail):
         ledger.record(*entry(2))
     ledger.close()
-    entries, in_doubt, notice = look(path)
+    entries, in_doubt, notice = inspect(path)
     assert ([entry(1)], [note(2)], room > 0) == (entries, in_doubt, notice is not None)
 
 
 def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the disk does not take when it is synced is a state error: nothing goes on."""
+    """An error of the disk at a sync is a state error."""
 
     def broken(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -720,14 +720,14 @@ def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
-    """A ledger in a folder without the right to write is a state error, made or opened."""
+    """A ledger in a folder that is not writable is a state error."""
     path = locked_folder / "c" / "m.ledger"
     with pytest.raises(StateError, match="Permission denied"):
         Ledger.create(path, "m")
 
 
 def test_a_ledger_that_cannot_be_opened(path: Path) -> None:
-    """Something else in a ledger's place is a state error, not a stream without a ledger."""
+    """A folder in a ledger's place is a state error, not a stream without a ledger."""
     path.mkdir(parents=True)
     with pytest.raises(StateError, match="is no regular file"):
         opened(path)
@@ -743,13 +743,13 @@ _ACTIONS = st.lists(
 
 @given(_ACTIONS)
 def test_what_was_recorded_is_kept_and_what_is_open_is_told(actions: list[str]) -> None:
-    """Whatever comes, in any order: every record, and exactly the packet whose fate is open."""
+    """After any sequence of actions: all records, and exactly the packet in doubt."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         _Model(Path(folder) / "m.ledger", patch).play(actions)
 
 
 class _Model:
-    """A ledger, and what has to be in it."""
+    """A ledger, and what it must contain."""
 
     def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
         self.path = path
@@ -807,6 +807,6 @@ class _Model:
         if self.flying:
             assert (self.flying,) == self.ledger.in_doubt
         elif self.ledger.in_doubt:
-            # After a power cut: withdrawn, but nothing that is synced says so.
+            # After a power cut: the mark was cleared, but that was not synced.
             assert self.boots
             self.ledger.settle(0)

@@ -1,4 +1,4 @@
-"""The bytes of a ledger: what is written is read back, and nothing else."""
+"""The bytes of a ledger: what was written is read back, anything else is an error."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from swarm.errors import StateError
 PATH = Path("/state/m.ledger")
 INT64 = st.integers(-(2**63), 2**63 - 1)
 UINT64 = st.integers(0, 2**64 - 1)
-SLOTS = st.builds(
+IN_FLIGHT = st.builds(
     fmt.InFlight,
     number=INT64,
     noted=UINT64,
@@ -23,7 +23,7 @@ SLOTS = st.builds(
 
 
 def test_the_parts_follow_one_another() -> None:
-    """Header and slot lie in the first 128 bytes, which a disk writes whole; notes, records."""
+    """Header and in-flight block are in the first 128 bytes, which a disk writes atomically."""
     sizes = (fmt.HEADER_BYTES, fmt.IN_FLIGHT_AT, fmt.IN_FLIGHT_BYTES, fmt.NOTES_AT, fmt.NOTE_BYTES)
     assert (64, 64, 64, 4096, 32) == sizes
     assert (24, {1: 128, 2: 4096 + 2048 * 32}) == (fmt.RECORD_BYTES, fmt.RECORDS_AT)
@@ -33,7 +33,7 @@ def test_the_parts_follow_one_another() -> None:
 def test_a_note_is_read_as_written(
     number: int, instant: int, digest: int, values: int, registers: int
 ) -> None:
-    """Every note comes back as it was, under its own number alone; it lies in the ring."""
+    """Every note is read as written, under its own number only; its offset is in the ring."""
     note = fmt.Note(instant, digest, values, registers)
     data = fmt.notes(number, [note])
     assert (32, note) == (len(data), fmt.read_note(number, data))
@@ -42,16 +42,16 @@ def test_a_note_is_read_as_written(
     assert fmt.NOTES_AT <= fmt.note_at(number) <= fmt.RECORDS_AT[2] - 32
 
 
-@given(SLOTS)
-def test_a_slot_is_read_as_written(slot: fmt.InFlight) -> None:
-    """Every slot comes back as it was."""
-    data = fmt.in_flight(slot)
-    assert (fmt.IN_FLIGHT_BYTES, (slot, None)) == (len(data), fmt.read_in_flight(PATH, data))
+@given(IN_FLIGHT)
+def test_a_slot_is_read_as_written(in_flight: fmt.InFlight) -> None:
+    """Every in-flight block is read as written."""
+    data = fmt.in_flight(in_flight)
+    assert (fmt.IN_FLIGHT_BYTES, (in_flight, None)) == (len(data), fmt.read_in_flight(PATH, data))
 
 
 @given(st.integers(0, 2**40), INT64, UINT64, st.integers(0, 2**32 - 1))
 def test_a_record_is_read_as_written(number: int, instant: int, digest: int, kind: int) -> None:
-    """Every record comes back as it was, in its own place alone."""
+    """Every record is read as written, under its own number only."""
     data = fmt.record(number, instant, digest, kind)
     assert fmt.LedgerEntry(instant, digest, kind) == fmt.entry(data, 0)
     assert fmt.is_record(number, data)
@@ -60,13 +60,13 @@ def test_a_record_is_read_as_written(number: int, instant: int, digest: int, kin
 
 @given(st.binary(min_size=24, max_size=24), st.integers(0, 1000))
 def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> None:
-    """Bytes that nobody wrote, zeros among them, are no record."""
+    """Arbitrary bytes, zeros included, are no record."""
     assert not fmt.is_record(number, data)
     assert not fmt.is_record(number, bytes(24))
 
 
 def test_a_header_names_its_stream() -> None:
-    """A header is good for its own stream and no other."""
+    """A header is valid for its own stream only."""
     data = fmt.header("gas", fmt.WITH_THE_STREAM)
     fmt.read_header(PATH, data, "gas")
     with pytest.raises(StateError, match="belongs to another stream"):
@@ -74,7 +74,7 @@ def test_a_header_names_its_stream() -> None:
 
 
 def test_a_newer_version_is_told_from_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint of a newer swarm is no damage: use that version."""
+    """A checkpoint of a newer swarm is not reported as damaged."""
     monkeypatch.setattr(fmt, "VERSION", 3)
     data = fmt.header("gas", fmt.WITH_THE_STREAM)
     monkeypatch.undo()
@@ -84,13 +84,13 @@ def test_a_newer_version_is_told_from_damage(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("data", [b"", b"SWARMLDG", bytes(64), b"gas = data/gas.csv\n" * 4])
 def test_what_is_no_ledger_is_told(data: bytes) -> None:
-    """Another file in a ledger's place is damage, with the way out in the message."""
+    """Another file in a ledger's place is damage; the message says what to do."""
     with pytest.raises(StateError, match=r"m\.ledger: .*The file is kept.*--restart"):
         fmt.read_header(PATH, data, "gas")
 
 
 def test_another_format_with_a_sound_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sealed header with other first bytes is none of swarm's."""
+    """A header with a valid checksum but another magic number is not swarm's."""
     monkeypatch.setattr(fmt, "_MAGIC", b"OTHERLDG")
     data = fmt.header("gas", fmt.WITH_THE_STREAM)
     monkeypatch.undo()
@@ -99,7 +99,7 @@ def test_another_format_with_a_sound_checksum(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_boot_has_a_name() -> None:
-    """Where the kernel names a boot, its name is 16 bytes that stay."""
+    """If the kernel has a boot ID, it is 16 bytes that stay the same."""
     fmt.boot_id.cache_clear()
     is_linux = Path("/proc/sys/kernel/random/boot_id").exists()
     assert is_linux == any(fmt.boot_id())
@@ -107,7 +107,7 @@ def test_the_boot_has_a_name() -> None:
 
 
 def test_a_boot_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the kernel does not name its boot, the name is zeros: no two ends look alike."""
+    """Without a boot ID the result is zeros, which are never taken for the same boot."""
 
     def nothing(*_: object) -> str:
         raise FileNotFoundError

@@ -1,4 +1,4 @@
-"""Rejected rows: kept as they stood in the CSV, with the reason beside them."""
+"""Rejected rows: stored as they are in the CSV, with a log of the reasons."""
 
 import errno
 import json
@@ -18,7 +18,7 @@ REFUSED = (400, "HTTP 400: value out of range: Größe")
 
 @pytest.fixture
 def rejects(tmp_path: Path) -> Rejects:
-    """Return the rejects of a stream that had none so far."""
+    """Return the rejects of a stream that has none yet."""
     return Rejects(tmp_path / "state" / "rejects" / "c" / "gas.1.csv")
 
 
@@ -28,7 +28,7 @@ def test_nothing_is_made_before_the_first_row(rejects: Rejects) -> None:
 
 
 def test_rows_are_kept_with_their_reasons(rejects: Rejects) -> None:
-    """The CSV's own lines are appended, and a line of JSON for each beside them."""
+    """The lines of the CSV are appended to one file, a line of JSON for each to a second."""
     lines = ["2023-01-01 00:00:00, 007.50 ", "2023-01-01 00:15:00,+5"]
     before = datetime.now(UTC).replace(microsecond=0)
     for number, text in enumerate(lines, 3):
@@ -48,7 +48,7 @@ def test_rows_are_kept_with_their_reasons(rejects: Rejects) -> None:
 
 
 def test_a_line_that_a_crash_cut_short_stays_alone(rejects: Rejects) -> None:
-    """A row that follows a torn line begins a line of its own."""
+    """A row that follows a torn line begins a new line."""
     rejects.path.parent.mkdir(parents=True)
     rejects.path.write_text("2023-01-01 00:0")
     rejects.log.write_text('{"time": "2023-')
@@ -58,7 +58,7 @@ def test_a_line_that_a_crash_cut_short_stays_alone(rejects: Rejects) -> None:
 
 
 def test_rows_are_on_the_disk(rejects: Rejects, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row, its reason and the names of new files are synced before the run goes on."""
+    """A row, its reason and the names of new files are synced before `add` returns."""
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
     rejects.add("gas.csv", 1, "2023-01-01 00:00:00,1", *REFUSED)
@@ -71,7 +71,7 @@ def test_rows_are_on_the_disk(rejects: Rejects, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_full_disk_is_a_state_error(rejects: Rejects, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that can't be kept stops its stream: it is not in the ledger yet, nothing is lost."""
+    """A row that can't be stored stops its stream. It is not in the ledger yet: nothing is lost."""
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -84,7 +84,7 @@ def test_a_full_disk_is_a_state_error(rejects: Rejects, monkeypatch: pytest.Monk
 
 
 def test_a_folder_that_cannot_be_written(locked_folder: Path) -> None:
-    """A state folder without the right to write is a state error that names the file."""
+    """A state folder that is not writable is a state error that names the file."""
     rejects = Rejects(locked_folder / "rejects" / "gas.csv")
     with pytest.raises(StateError, match="Permission denied"):
         rejects.add("gas.csv", 1, "2023-01-01 00:00:00,1", *REFUSED)

@@ -1,4 +1,4 @@
-"""Schedulers: what jobs rely on, in threads and in a loop; and what only a loop does."""
+"""Schedulers: what jobs rely on, with threads and with a loop; and the loop itself."""
 
 import contextlib
 import socket
@@ -41,7 +41,7 @@ def jobs(request: pytest.FixtureRequest) -> Scheduler:
 
 
 def test_curl_gets_a_loop_and_requests_get_threads() -> None:
-    """Greenlets need an HTTP library that does not block; a process has one loop."""
+    """Greenlets need an HTTP library that does not block; a process has one loop only."""
     found = scheduler("curl")
     assert isinstance(found, Loop)
     assert found is scheduler("auto")
@@ -49,20 +49,20 @@ def test_curl_gets_a_loop_and_requests_get_threads() -> None:
 
 
 def test_without_greenlet_there_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pycurl alone works as well, if not as quickly."""
+    """Without greenlet, pycurl works too, but more slowly."""
     _loop.cache_clear()
     monkeypatch.setitem(sys.modules, "swarm.collector.transport.loop", None)
     assert isinstance(scheduler("curl"), Threads)
 
 
 def test_jobs_go_side_by_side(jobs: Scheduler) -> None:
-    """One waits for what another one does later."""
+    """A job can wait for what another job does later."""
     first, second = jobs.event(), jobs.event()
 
     def answer() -> bool:
-        heard = first.wait(_SECONDS)
+        is_set = first.wait(_SECONDS)
         second.set()
-        return heard
+        return is_set
 
     def ask() -> bool:
         first.set()
@@ -72,7 +72,7 @@ def test_jobs_go_side_by_side(jobs: Scheduler) -> None:
 
 
 def test_any_thread_sets_an_event(jobs: Scheduler) -> None:
-    """All who wait go on, and who comes later does not wait."""
+    """All waiting jobs resume, and later jobs do not wait."""
     event = jobs.event()
     waiting = [begun(jobs, event.wait) for _ in range(50)]
     time.sleep(0.05)
@@ -86,7 +86,7 @@ def test_any_thread_sets_an_event(jobs: Scheduler) -> None:
 
 @pytest.mark.flaky(reruns=2)
 def test_a_wait_ends_in_time(jobs: Scheduler) -> None:
-    """Whether or not anything else happens; the short waits do not wait for the long."""
+    """A wait ends on time without other events, and does not wait for longer ones."""
     event, began = jobs.event(), time.monotonic()
     long = begun(jobs, event.wait, 30.0)
     assert not in_job(jobs, event.wait, 0.1)
@@ -96,7 +96,7 @@ def test_a_wait_ends_in_time(jobs: Scheduler) -> None:
 
 
 def test_what_is_called_aside_holds_up_nobody(jobs: Scheduler) -> None:
-    """Its result and its errors come back to the job."""
+    """The job gets the result or the error of the call."""
     gate = threading.Event()
     slow = begun(jobs, jobs.run_in_thread, gate.wait, _SECONDS)
     assert "here" == in_job(jobs, jobs.run_in_thread, lambda: "here")
@@ -108,7 +108,7 @@ def test_what_is_called_aside_holds_up_nobody(jobs: Scheduler) -> None:
 
 
 def test_without_threads_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the others wait."""
+    """Without helper threads the call blocks the loop."""
     loop = Loop()
     in_job(loop, lambda: None)
 
@@ -120,16 +120,16 @@ def test_without_threads_it_is_called_all_the_same(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_job_that_fails_ends_alone(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its error is told as that of a thread, and the loop goes on."""
-    told: list[threading.ExceptHookArgs] = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
+    """Its error is reported as for a thread, and the loop goes on."""
+    reported: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
     loop.spawn(_fail)
     assert "on" == in_job(loop, lambda: "on")
-    assert [ZeroDivisionError] == [each.exc_type for each in told]
+    assert [ZeroDivisionError] == [each.exc_type for each in reported]
 
 
 def test_a_loop_is_one_thread(loop: Loop) -> None:
-    """However many jobs it has."""
+    """The number of jobs makes no difference."""
     event = loop.event()
     in_job(loop, lambda: None)
     before = threading.active_count()
@@ -140,14 +140,14 @@ def test_a_loop_is_one_thread(loop: Loop) -> None:
 
 
 def test_who_works_for_long_lets_others_go_first(loop: Loop) -> None:
-    """At each breath, all that is due has its turn."""
-    said: list[str] = []
+    """At each yield, all other jobs that are due run."""
+    steps: list[str] = []
 
     def work() -> None:
         for part in "ab":
-            said.append(part)
+            steps.append(part)
             loop.yield_control()
-        said.append("c")
+        steps.append("c")
 
     both = loop.event()
 
@@ -160,17 +160,17 @@ def test_who_works_for_long_lets_others_go_first(loop: Loop) -> None:
     assert in_job(loop, both.wait, _SECONDS)
     for _ in range(5):
         in_job(loop, loop.yield_control)
-    assert ["a", "a", "b", "b", "c", "c"] == said
+    assert ["a", "a", "b", "b", "c", "c"] == steps
 
 
 def test_a_loop_that_sleeps_hears_every_call(loop: Loop) -> None:
-    """From many threads at once, also more than its bell has room for."""
-    gate, heard = threading.Event(), list[int]()
+    """Calls come from many threads at once, more than the wakeup pipe has room for."""
+    gate, calls = threading.Event(), list[int]()
     stuck = begun(loop, gate.wait, _SECONDS)
 
     def call() -> None:
         for _ in range(20_000):
-            loop.call_soon(heard.append, 1)
+            loop.call_soon(calls.append, 1)
 
     callers = [threading.Thread(target=call) for _ in range(5)]
     for caller in callers:
@@ -180,21 +180,21 @@ def test_a_loop_that_sleeps_hears_every_call(loop: Loop) -> None:
     gate.set()
     assert stuck.result(_SECONDS)
     in_job(loop, lambda: None)
-    assert 100_000 == len(heard)
+    assert 100_000 == len(calls)
 
 
 class _Turn:
-    """One turn of a loop after another; in each, a call is added at one step later than before.
+    """A sequence of turns of a loop, in each of which a call is added one step later than before.
 
-    A thread may be told to make way for another, which adds a call, at each of these steps.
+    The interpreter may switch to another thread, which adds a call, at each of these steps.
     """
 
     def __init__(self) -> None:
         self.loop = Loop()
         self.number = 0
         self.is_reached = threading.Event()
-        self.is_heard = threading.Event()
-        self.place = ""
+        self.is_called = threading.Event()
+        self.step = ""
         self._left = 0
         threading.setprofile(self._step)
         try:
@@ -203,10 +203,10 @@ class _Turn:
             threading.setprofile(None)
 
     def begin(self) -> None:
-        """Wake the loop for its next turn."""
+        """Wake the loop for the next turn."""
         self.number += 1
         self.is_reached.clear()
-        self.is_heard.clear()
+        self.is_called.clear()
         self.loop.call_soon(self._arm)
 
     def _arm(self) -> None:
@@ -216,23 +216,23 @@ class _Turn:
         if self._left:
             self._left -= 1
             if not self._left:
-                self.place = f"{event} in {frame.f_code.co_name}, line {frame.f_lineno}"
-                self.loop.call_soon(self.is_heard.set)
+                self.step = f"{event} in {frame.f_code.co_name}, line {frame.f_lineno}"
+                self.loop.call_soon(self.is_called.set)
                 self.is_reached.set()
 
 
 def test_a_call_wakes_a_loop_wherever_it_comes() -> None:
-    """Also between the last look for calls and the sleep."""
+    """Also between the last check for calls and the sleep."""
     turn = _Turn()
     turn.begin()
     while turn.is_reached.wait(1):
-        assert turn.is_heard.wait(5), f"not heard: {turn.place}"
+        assert turn.is_called.wait(5), f"not called: {turn.step}"
         turn.begin()
     assert turn.number > 10, turn.number
 
 
 def test_items_come_in_order_with_their_error_behind_them(jobs: Scheduler) -> None:
-    """Nothing is lost ahead of an error."""
+    """All items before the error are yielded."""
     ended: list[int] = []
 
     def items() -> Iterator[int]:
@@ -251,7 +251,7 @@ def test_items_come_in_order_with_their_error_behind_them(jobs: Scheduler) -> No
 
 
 def test_who_makes_items_may_wait(jobs: Scheduler) -> None:
-    """For the disk, for others, for a moment."""
+    """A producer may wait for a thread, for other jobs, or for a time."""
     event = jobs.event()
 
     def items() -> Iterator[int]:
@@ -264,7 +264,7 @@ def test_who_makes_items_may_wait(jobs: Scheduler) -> None:
 
 
 def test_who_stops_early_lets_go_of_the_rest(jobs: Scheduler) -> None:
-    """A file that was being read is closed there and then."""
+    """The generator, which may hold a file, is closed at once."""
     closed = threading.Event()
 
     def items() -> Iterator[int]:
@@ -281,7 +281,7 @@ def test_who_stops_early_lets_go_of_the_rest(jobs: Scheduler) -> None:
 
 
 def test_the_next_item_is_made_while_a_request_is_under_way(loop: Loop) -> None:
-    """The collector answers only once it has been made."""
+    """The collector answers only after the item was made."""
     made = threading.Semaphore(0)
 
     def items() -> Iterator[int]:
@@ -307,7 +307,7 @@ def test_the_next_item_is_made_while_a_request_is_under_way(loop: Loop) -> None:
 
 
 def test_requests_are_under_way_at_the_same_time(loop: Loop) -> None:
-    """The collector answers none before it has them all; each session has its own connection."""
+    """The collector answers none before it has all; each session has its own connection."""
     count = 40
     all_here = threading.Barrier(count)
 
@@ -326,7 +326,7 @@ def test_requests_are_under_way_at_the_same_time(loop: Loop) -> None:
 
 
 def test_a_request_that_fails_fails_its_job_alone(loop: Loop) -> None:
-    """Others are answered meanwhile."""
+    """Other requests are answered meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = f"http://127.0.0.1:{server.getsockname()[1]}/"
     with Collector() as collector:
@@ -340,7 +340,7 @@ def test_a_request_that_fails_fails_its_job_alone(loop: Loop) -> None:
 
 
 def test_sorting_takes_turns(loop: Loop) -> None:
-    """Two sorts go side by side in one thread, each with a database of its own."""
+    """Two sorts run side by side in one thread, each with its own database."""
 
     def rows() -> Iterator[Row]:
         for number in range(5000):
@@ -365,7 +365,7 @@ def _fail() -> None:
 
 
 def _busy(loop: Loop, until: threading.Event) -> None:
-    """Work in blocks of 20 ms, and give way after each."""
+    """Work in blocks of 20 ms, and yield control after each."""
     while not until.is_set():
         end = time.perf_counter() + 0.02
         while time.perf_counter() < end:
@@ -374,7 +374,7 @@ def _busy(loop: Loop, until: threading.Event) -> None:
 
 
 def test_who_reads_takes_half_of_the_time_from_who_sends(loop: Loop) -> None:
-    """However many read, a request goes out between two of their blocks, and none times out."""
+    """However many jobs read, requests are sent between their blocks, and none times out."""
     until = threading.Event()
     with Collector() as collector:
         session = open_session("curl", Access("user", "word", timeout=0.5), loop)
@@ -388,7 +388,7 @@ def test_who_reads_takes_half_of_the_time_from_who_sends(loop: Loop) -> None:
             return posted
 
         try:
-            # Were all the readers to have their turns in between, it would be one.
+            # If all readers ran in between, it would be one.
             assert in_job(loop, post) > 20
         finally:
             until.set()
@@ -396,7 +396,7 @@ def test_who_reads_takes_half_of_the_time_from_who_sends(loop: Loop) -> None:
 
 
 def test_a_stream_that_sends_waits_for_no_reader_at_the_end_of_its_block(loop: Loop) -> None:
-    """Who gave items since it last gave way goes ahead of those that only read."""
+    """A producer that made items since its last yield runs before jobs that only read."""
     until = threading.Event()
     readers = [begun(loop, _busy, loop, until) for _ in range(50)]
 
@@ -414,14 +414,14 @@ def test_a_stream_that_sends_waits_for_no_reader_at_the_end_of_its_block(loop: L
         return time.monotonic() - start
 
     try:
-        assert in_job(loop, use) < 1  # of ten rounds of all readers, each takes one
+        assert in_job(loop, use) < 1  # ten rounds of all readers would take ten times as long
     finally:
         until.set()
     wait(readers, _SECONDS)
 
 
 def test_a_wait_may_be_longer_than_the_system_can_sleep(loop: Loop) -> None:
-    """Months are no number of milliseconds for poll; the loop goes on for others."""
+    """A poll takes no timeout of months; the loop limits it and goes on."""
     event = loop.event()
     waiting = begun(loop, event.wait, 60 * 86400.0)
     assert "here" == in_job(loop, lambda: loop.run_in_thread(str, "here"))
@@ -430,7 +430,7 @@ def test_a_wait_may_be_longer_than_the_system_can_sleep(loop: Loop) -> None:
 
 
 def test_the_interpreter_ends_in_peace_while_jobs_work() -> None:
-    """A thread that dies within a greenlet would take the process with it."""
+    """A thread that ends within a greenlet would abort the process."""
     text = """
 import time
 from swarm.collector.transport import scheduler

@@ -1,4 +1,4 @@
-"""A secret is found in any of the spellings that a program may give it."""
+"""Masking of secrets, in every way in which a program may escape them."""
 
 import html
 import json
@@ -42,12 +42,12 @@ SECRETS = st.text(st.one_of(st.sampled_from("ab &<>\"'\\/%+ü😀\n"), LETTERS),
 @pytest.mark.parametrize("spell", SPELLINGS)
 @given(secret=SECRETS)
 def test_every_spelling(spell: Callable[[str], str], secret: str) -> None:
-    """However a secret is escaped, and what stands around it, nothing of it is left."""
+    """However a secret is escaped, and whatever surrounds it, all of it is masked."""
     assert f"⟦{MASK}⟧" == mask_secrets(f"⟦{spell(secret)}⟧", [secret])
 
 
 def test_what_is_no_secret_stays() -> None:
-    """Other words are left, also where they are like it."""
+    """Other text is kept, also if it is similar."""
     assert "Secret s3cre t 100%" == mask_secrets("Secret s3cre t 100%", ["s3cret"])
     assert "***, \\n%41 *** &amp;***" == mask_secrets('a"b, \\n%41 a\\"b &amp;a&quot;b', ['a"b'])
     assert "a" == mask_secrets("a", ["", ""])
@@ -55,7 +55,7 @@ def test_what_is_no_secret_stays() -> None:
 
 
 def test_several_secrets() -> None:
-    """Of several secrets each is masked, where they overlap as one."""
+    """Each of several secrets is masked; overlapping ones become one mask."""
     assert "*** ***" == mask_secrets("abc x\\/y%3d", ["abc", "x/y="])
     assert "<***>" == mask_secrets("<abcde>", ["abc", "cde"])
     assert "***" == mask_secrets("aaaa", ["aa"])
@@ -64,7 +64,7 @@ def test_several_secrets() -> None:
 @pytest.mark.parametrize("secret", ["\\" * 12 + "x", "&" * 12, "%" * 12 + "x", " " * 12, "a" * 99])
 @pytest.mark.parametrize("sign", ["\\", "&amp;", "%25", "+", "&#0", "\\\\a", "a", "%5cx5cu0025"])
 def test_no_text_takes_long(secret: str, sign: str) -> None:
-    """A text that is made to take long does not."""
+    """No text takes long, however it is made."""
     text = (sign * 65_536)[:65_536]
     started = time.process_time()
     mask_secrets(text + "x", [secret])

@@ -1,4 +1,4 @@
-"""Both HTTP engines keep one contract, `Session`, over real sockets."""
+"""Both HTTP engines fulfil the contract of `Session`, over real sockets."""
 
 import base64
 import contextlib
@@ -23,7 +23,14 @@ from hypothesis import strategies as st
 from swarm.collector.client import CollectorClient
 from swarm.collector.retry import Verdict
 from swarm.collector.transport import available, open_session, scheduler
-from swarm.collector.transport.base import BODY_LIMIT, Access, Answer, Engine, Session
+from swarm.collector.transport.base import (
+    BODY_LIMIT,
+    Access,
+    Answer,
+    Engine,
+    Session,
+    printable,
+)
 from swarm.config.urls import checked_url
 from swarm.errors import SettingsError, TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.scheduler import THREADS, Scheduler
@@ -46,7 +53,7 @@ from tests.support.collector import (
 from tests.support.jobs import in_job
 from tests.support.respelling import respelled
 
-# The clock is part of what is tested: a machine that stands still for a moment may break it.
+# Time limits are tested: a pause of the machine may make a test fail.
 pytestmark = pytest.mark.flaky(reruns=2)
 
 USER, PASSWORD = "acme", "pä:ss%wörd"
@@ -80,7 +87,7 @@ class InJobs:
 
 @pytest.fixture(params=["curl", "loop", "requests"])
 def way(request: pytest.FixtureRequest) -> str:
-    """Each engine in turn, libcurl in a thread and in a loop."""
+    """Return each engine in turn, libcurl in a thread and in a loop."""
     name: str = request.param
     return name
 
@@ -93,13 +100,13 @@ def engine(way: str) -> Engine:
 
 @pytest.fixture
 def jobs(way: str) -> Scheduler:
-    """Return what runs the sessions' requests."""
+    """Return the scheduler in whose jobs requests are made."""
     return scheduler("curl") if way == "loop" else THREADS
 
 
 @pytest.fixture
 def opened(engine: Engine, jobs: Scheduler) -> Iterator[Opener]:
-    """Open sessions with options of `Access`, and close them in the end."""
+    """Open sessions with options of `Access`, and close them at the end."""
     with contextlib.ExitStack() as stack:
 
         def opener(**options: Any) -> Session:
@@ -128,7 +135,7 @@ def test_posts_go_over_one_connection(opened: Opener, collector: Collector) -> N
 
 
 def test_a_request_is_exact(opened: Opener, collector: Collector) -> None:
-    """The packet goes out byte for byte, with a length, unchunked, without Expect."""
+    """The packet is sent unchanged, with a length, unchunked, without Expect."""
     opened().post(collector.url, PACKET)
 
     (request,) = collector.requests
@@ -155,21 +162,21 @@ def test_a_long_packet_arrives_whole(opened: Opener, collector: Collector) -> No
 
 
 def test_credentials_are_utf8(opened: Opener) -> None:
-    """Basic auth carries colons and non-ASCII letters of a password."""
+    """Basic auth transports colons and non-ASCII letters of a password."""
     with Collector(auth=(USER, PASSWORD)) as collector:
         assert opened().post(collector.url, PACKET).status == 200
         assert opened(ca_bundle=None).get(collector.url + "?stream=meter").body == PACKET
 
 
 def test_another_password_is_refused(opened: Opener) -> None:
-    """A 401 is an answer, and nothing is sent a second time because of it."""
+    """A 401 is an answer, and does not cause a second request."""
     with Collector(auth=(USER, "other")) as collector:
         assert opened().post(collector.url, PACKET).status == 401
         assert len(collector.requests) == 1
 
 
 def test_cookies_are_sent_back(opened: Opener) -> None:
-    """A cookie is kept, changed and dropped as the collector says."""
+    """A cookie is stored, changed and deleted as the collector says."""
     with Collector() as collector:
         session = opened()
         for cookie in ("a=1; Path=/", "a=2; Path=/", "b=3", "a=; Path=/; Max-Age=0", None):
@@ -184,7 +191,7 @@ def test_cookies_are_sent_back(opened: Opener) -> None:
 
 
 def test_cookies_are_bounded(opened: Opener) -> None:
-    """A collector that sets ever more cookies gets back what a header has room for."""
+    """If a collector sets more and more cookies, the header has a limited size."""
     numbers = itertools.count()
 
     def many(_: Request, __: Collector) -> Reply:
@@ -200,12 +207,12 @@ def test_cookies_are_bounded(opened: Opener) -> None:
 
         seen = [request.headers.get("cookie", "") for request in collector.requests]
         assert max(map(len, seen)) < 8300
-        assert all(seen[2:])  # which of them is the engine's choice
+        assert all(seen[2:])  # the engine chooses which cookies it keeps
         assert len(collector.requests[-1].head) < 9000
 
 
 def test_cookies_change_within_their_bound(opened: Opener) -> None:
-    """A cookie that is full is replaced by its next value, however many came in between."""
+    """A large cookie is replaced by its next value, however many values came before."""
     with Collector() as collector:
         session = opened()
         for value in ("a" * 3000, "b" * 3000, "c" * 10):
@@ -216,7 +223,7 @@ def test_cookies_change_within_their_bound(opened: Opener) -> None:
 
 
 def test_sessions_share_no_cookies(opened: Opener) -> None:
-    """A fresh session starts without the cookies of another."""
+    """A new session has no cookies of another one."""
     with Collector(cookie="sid=1; Path=/") as collector:
         opened().post(collector.url, PACKET)
         opened().post(collector.url, PACKET)
@@ -228,7 +235,7 @@ def test_sessions_share_no_cookies(opened: Opener) -> None:
 @search(max_examples=15)
 @given(spellings=st.lists(respelled(), min_size=5, max_size=5))
 def test_urls_go_out_as_they_stand(name: Engine, spellings: list[tuple[str, str]]) -> None:
-    """However a URL is spelled, each engine asks for the one target; a proxy sees all of it."""
+    """However a URL is spelled, both engines request the same target, as a proxy sees."""
     with Collector() as proxy:
         access = Access(USER, PASSWORD, proxy=f"http://127.0.0.1:{proxy.port}")
         with contextlib.closing(open_session(name, access)) as session:
@@ -242,7 +249,7 @@ def test_urls_go_out_as_they_stand(name: Engine, spellings: list[tuple[str, str]
 
 
 def test_get_and_post_alternate(opened: Opener, collector: Collector) -> None:
-    """GET with a query and POST follow each other on one connection, each with its own headers."""
+    """GET with a query and POST alternate on one connection, each with its own headers."""
     session = opened()
 
     for _ in range(2):
@@ -258,7 +265,7 @@ def test_get_and_post_alternate(opened: Opener, collector: Collector) -> None:
 
 
 def test_an_answer_tells_body_and_retry_after(opened: Opener, collector: Collector) -> None:
-    """Of an answer that is no success, the body and Retry-After are handed on."""
+    """Body and Retry-After of an error status are returned."""
     collector.script = [Reply(429, b"slow down", {"Retry-After": "12"}), Reply(503)]
     session = opened()
 
@@ -280,7 +287,7 @@ def test_an_answer_tells_body_and_retry_after(opened: Opener, collector: Collect
 def test_the_whole_time_is_limited(
     opened: Opener, collector: Collector, behaviour: Raw, warm: bool
 ) -> None:
-    """A collector that takes too long in all is given up, even if it sends a byte now and then."""
+    """A request that takes too long ends, even if the collector sends a byte now and then."""
     session = opened(timeout=0.4)
     if warm:
         session.post(collector.url, PACKET)
@@ -295,7 +302,7 @@ def test_the_whole_time_is_limited(
 
 
 def test_a_timeout_holds_for_each_request(opened: Opener, collector: Collector) -> None:
-    """The time begins anew with every request of a session."""
+    """The clock starts again with every request of a session."""
     collector.script = lambda request, server: Reply(delay=0.25)
     session = opened(timeout=0.4)
 
@@ -303,7 +310,7 @@ def test_a_timeout_holds_for_each_request(opened: Opener, collector: Collector) 
 
 
 def test_timeouts_of_sessions_differ(opened: Opener, collector: Collector) -> None:
-    """A session's short timeout strikes while others with long ones wait, and leaves them alone."""
+    """A short timeout of one session expires without effect on sessions with longer ones."""
     collector.script = lambda request, server: (
         Hang() if request.stream == "hang" else Reply(delay=0.6)
     )
@@ -322,7 +329,7 @@ def test_timeouts_of_sessions_differ(opened: Opener, collector: Collector) -> No
 
 
 def test_a_dripping_body_is_an_answer(opened: Opener, collector: Collector) -> None:
-    """A complete header decides; what came of the body until time was up is handed on."""
+    """With a complete header, the part of the body that came in time is returned."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     collector.script = [Raw(b"abcdefghij", head=head, interval=0.1)]
 
@@ -336,7 +343,7 @@ def test_a_dripping_body_is_an_answer(opened: Opener, collector: Collector) -> N
 
 
 def test_a_redirect_is_not_followed(opened: Opener, collector: Collector) -> None:
-    """A redirect is an answer like any other, even one to nowhere."""
+    """A redirect is an answer like any other, even with an invalid target."""
     session = opened()
     with Collector() as elsewhere:
         for url in (elsewhere.url, "http://[:::/", "ftp://x/"):
@@ -376,7 +383,7 @@ def test_a_redirect_is_not_followed(opened: Opener, collector: Collector) -> Non
 def test_a_packet_is_sent_once(
     opened: Opener, collector: Collector, behaviour: Raw, stored: bool, warm: bool
 ) -> None:
-    """Without a complete header nobody knows; the packet went over the wire once, not twice."""
+    """Without a complete header the request is unanswered; the packet was sent only once."""
     session = opened()
     if warm:
         session.post(collector.url, b"{}")
@@ -392,7 +399,7 @@ def test_a_packet_is_sent_once(
 
 
 def test_a_packet_that_went_out_is_never_unreachable(opened: Opener, collector: Collector) -> None:
-    """The collector goes away for good with the packet: what became of it is unknown."""
+    """If the collector ends after it got the packet, the packet is unanswered."""
 
     def vanish(request: Request, server: Collector) -> Raw:
         server.stop_listening()
@@ -413,7 +420,7 @@ def test_a_packet_that_went_out_is_never_unreachable(opened: Opener, collector: 
 def test_a_connection_closed_while_idle_is_replaced(
     opened: Opener, collector: Collector, pause: float
 ) -> None:
-    """A packet is not sent into a connection that the collector closed in the meantime."""
+    """A packet is not sent over a connection that the collector has closed."""
     session = opened()
     session.post(collector.url, PACKET)
     collector.hang_up()
@@ -427,7 +434,7 @@ def test_a_connection_closed_while_idle_is_replaced(
 def test_connections_closed_again_and_again_are_replaced(
     opened: Opener, collector: Collector
 ) -> None:
-    """The connection in use is the new one, not one of those that were closed."""
+    """The latest connection is used, not one that was closed."""
     session = opened()
     for _ in range(30):
         assert session.post(collector.url, PACKET).status == 200
@@ -439,7 +446,7 @@ def test_connections_closed_again_and_again_are_replaced(
 
 
 def test_a_close_that_was_announced_is_heeded(opened: Opener, collector: Collector) -> None:
-    """After `Connection: close` the next request goes over a connection of its own."""
+    """After `Connection: close` the next request uses a new connection."""
     collector.script = [Reply(headers={"Connection": "close"}, hang_up=True)]
     session = opened()
 
@@ -448,7 +455,7 @@ def test_a_close_that_was_announced_is_heeded(opened: Opener, collector: Collect
 
 
 def test_a_reset_on_accept_is_a_fault(opened: Opener) -> None:
-    """Whether the reset is seen before or after sending, it is a fault, and the next try works."""
+    """A reset before or after sending is a fault, and the next request works."""
     with Collector(reset_on_accept=lambda number: number == 0) as collector:
         session = opened()
         with pytest.raises(TransportFault):
@@ -471,7 +478,7 @@ def test_a_reset_on_accept_is_a_fault(opened: Opener) -> None:
     ids=["reset", "fin", "chunked", "trailer", "bad-chunk", "hints", "bare-lf"],
 )
 def test_a_complete_header_decides(opened: Opener, collector: Collector, behaviour: Raw) -> None:
-    """The answer counts, whatever becomes of its body."""
+    """With a complete header the answer counts, even if its body is incomplete."""
     collector.script = [behaviour]
     session = opened()
 
@@ -498,19 +505,19 @@ _PACKET = b'{"tsISO8601":"2023-01-01T00:00:00.000+00:00"}'
 def test_an_answer_that_was_cut_says_nothing_of_what_is_stored(
     engine: Engine, collector: Collector, data: bytes, *, is_known: bool, is_stored: bool
 ) -> None:
-    """Where the last packet is asked for, a cut is not taken for "nothing is stored"."""
+    """A cut answer to a request for the last packet does not mean "nothing is stored"."""
     collector.script = [Raw(b"HTTP/1.1 200 OK\r\n" + data)]
-    link = CollectorClient(engine, Access("user", "password"))
-    question = link.last_packet(collector.url, "m")
-    link.close()
-    is_unsettled = question.outcome.verdict is Verdict.UNSETTLED
-    assert (is_known, is_stored) == (question.is_known, question.last is not None)
+    client = CollectorClient(engine, Access("user", "password"))
+    reply = client.last_packet(collector.url, "m")
+    client.close()
+    is_unsettled = reply.outcome.verdict is Verdict.UNSETTLED
+    assert (is_known, is_stored) == (reply.is_known, reply.last is not None)
     assert is_unsettled is not is_known
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
 def test_a_huge_body_is_left(opened: Opener, collector: Collector, status: int) -> None:
-    """No more than the limit of a body is read, and quickly."""
+    """At most `BODY_LIMIT` bytes of a body are read, without delay."""
     head = b"HTTP/1.1 %d Status\r\nLocation: /\r\nContent-Length: 100000000\r\n\r\n" % status
     collector.script = [HugeBody(head=head)]
     session = opened()
@@ -524,7 +531,7 @@ def test_a_huge_body_is_left(opened: Opener, collector: Collector, status: int) 
 
 
 def test_a_port_that_refuses_is_unreachable(opened: Opener, collector: Collector) -> None:
-    """Nothing was sent, and the message says where to and why not."""
+    """Nothing was sent, and the message has the address and the reason."""
     collector.stop_listening()
     session = opened()
 
@@ -542,14 +549,14 @@ def test_a_name_that_does_not_resolve_is_unreachable(opened: Opener) -> None:
 
 
 def test_a_connection_that_does_not_come_about_is_unreachable(opened: Opener) -> None:
-    """A queue of connections that is full lets the connect time out; nothing was sent."""
-    with full() as port, pytest.raises(Unreachable, match="timed out"):
+    """If the queue of connections is full, connecting times out; nothing was sent."""
+    with full_queue() as port, pytest.raises(Unreachable, match="timed out"):
         opened(timeout=0.4).post(f"http://127.0.0.1:{port}/", PACKET)
 
 
 @contextlib.contextmanager
-def full() -> Iterator[int]:
-    """Listen on a port whose queue is full: to connect there takes for ever."""
+def full_queue() -> Iterator[int]:
+    """Listen on a port whose queue is full: connecting to it never ends."""
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as server,
         contextlib.ExitStack() as held,
@@ -561,8 +568,8 @@ def full() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def leads(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
-    """Have all names looked up by requests' engine lead to these ports of this machine."""
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
+    """Make every name that the requests engine looks up resolve to these local ports."""
     found = [
         (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))
         for port in ports
@@ -574,12 +581,12 @@ def leads(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
 def test_an_address_that_is_dead_is_left(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, timeout: float
 ) -> None:
-    """Where one address of several answers, the collector is reached, and soon."""
-    with socket.create_server(("127.0.0.1", 0)) as closed, full() as dead:
+    """If one of several addresses answers, it is used without a long delay."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, full_queue() as dead:
         refuses = closed.getsockname()[1]
         closed.close()
         for ports in ([dead, collector.port], [refuses, dead, dead, collector.port, dead]):
-            leads(monkeypatch, *ports)
+            resolve_to(monkeypatch, *ports)
             access = Access(USER, PASSWORD, timeout)
             with contextlib.closing(open_session("requests", access)) as session:
                 started = time.monotonic()
@@ -589,15 +596,15 @@ def test_an_address_that_is_dead_is_left(
 
 
 def test_no_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them together have the one limit; the reason of the last is told."""
-    with socket.create_server(("127.0.0.1", 0)) as closed, full() as dead:
+    """One limit holds for all addresses; the error has the reason of the last one."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, full_queue() as dead:
         refuses = closed.getsockname()[1]
         closed.close()
         for ports, reason, longest in (
             ([dead] * 5, "timed out", 1.5),
             ([refuses] * 5, "Connection refused", 0.5),
         ):
-            leads(monkeypatch, *ports)
+            resolve_to(monkeypatch, *ports)
             with contextlib.closing(open_session("requests", Access(USER, PASSWORD, 1.0))) as one:
                 started = time.monotonic()
                 with pytest.raises(Unreachable, match=reason):
@@ -616,7 +623,7 @@ class Authority:
         trustme.CA().cert_pem.write_to_path(self.other)
 
     def server(self, host: str = "127.0.0.1", **options: Any) -> ssl.SSLContext:
-        """Return what a server needs that shows a certificate for this host."""
+        """Return the TLS context of a server with a certificate for this host."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(host, **options).configure_cert(context)
         return context
@@ -624,13 +631,13 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """One authority for all tests here."""
+    """Return one authority for all tests of this module."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
 def secure(authority: Authority) -> Iterator[Collector]:
-    """Start a collector over TLS, with a certificate that is in order."""
+    """Start a collector over TLS, with a valid certificate."""
     with Collector(tls=authority.server()) as server:
         yield server
 
@@ -638,7 +645,7 @@ def secure(authority: Authority) -> Iterator[Collector]:
 def test_a_known_authority_is_trusted(
     opened: Opener, authority: Authority, secure: Collector
 ) -> None:
-    """With its CA file named, the collector is posted to over one TLS connection."""
+    """With its CA file, the collector is used over one TLS connection."""
     session = opened(ca_bundle=authority.bundle)
 
     assert [session.post(secure.url, PACKET).status for _ in range(5)] == [200] * 5
@@ -649,7 +656,7 @@ def test_a_known_authority_is_trusted(
 def test_tls_connections_closed_while_idle_are_replaced(
     opened: Opener, authority: Authority, secure: Collector
 ) -> None:
-    """Over TLS, too, a connection that was closed is seen in time."""
+    """A closed connection is detected over TLS too."""
     session = opened(ca_bundle=authority.bundle)
     for _ in range(3):
         assert session.post(secure.url, PACKET).status == 200
@@ -664,7 +671,7 @@ def test_tls_connections_closed_while_idle_are_replaced(
 def test_the_whole_time_is_limited_over_tls(
     opened: Opener, authority: Authority, secure: Collector, behaviour: Raw
 ) -> None:
-    """A slow answer over TLS is given up as well, and the session goes on."""
+    """A slow answer over TLS times out too, and the session can be used again."""
     secure.script = [behaviour]
     session = opened(ca_bundle=authority.bundle, timeout=0.5)
 
@@ -680,7 +687,7 @@ def test_the_whole_time_is_limited_over_tls(
 def test_a_certificate_in_doubt_is_refused(
     opened: Opener, authority: Authority, tmp_path: Path, case: str
 ) -> None:
-    """The fault says so, and neither credential nor packet has left."""
+    """The fault is `Untrusted`, and neither credential nor packet was sent."""
     empty = tmp_path / "empty.pem"
     empty.touch()
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -705,7 +712,7 @@ def test_a_certificate_in_doubt_is_refused(
 def test_a_failed_handshake_is_unreachable(
     opened: Opener, authority: Authority, collector: Collector
 ) -> None:
-    """A server that says nothing to the handshake, or cuts it: nothing was sent."""
+    """If the server does not answer the handshake, or closes it, nothing was sent."""
     silent = collector.url.replace("http:", "https:")
     with pytest.raises(Unreachable, match="timed out"):
         opened(ca_bundle=authority.bundle, timeout=0.4).post(silent, PACKET)
@@ -718,7 +725,7 @@ def test_a_failed_handshake_is_unreachable(
 
 
 class Tunnel:
-    """A proxy that does as it is told with CONNECT; ``asked`` holds the heads that it got."""
+    """A proxy that supports CONNECT; ``asked`` holds the heads of its requests."""
 
     def __init__(self, target: int) -> None:
         self.asked: list[bytes] = []
@@ -754,7 +761,7 @@ def _pour(source: socket.socket, sink: socket.socket) -> None:
 def test_a_tunnel_never_sees_the_credential(
     opened: Opener, authority: Authority, secure: Collector
 ) -> None:
-    """HTTPS goes through the proxy's tunnel; the proxy is shown nothing of ours."""
+    """HTTPS uses the proxy's tunnel; the proxy gets no credential."""
     access = Access(USER, PASSWORD)
     with contextlib.closing(Tunnel(secure.port)) as tunnel:
         session = opened(ca_bundle=authority.bundle, proxy=tunnel.url)
@@ -771,7 +778,7 @@ def test_a_tunnel_never_sees_the_credential(
 def test_a_tunnel_to_the_wrong_host_is_no_answer(
     opened: Opener, authority: Authority, secure: Collector
 ) -> None:
-    """The proxy's own 200 is not taken for the collector's answer when TLS then fails."""
+    """The proxy's 200 is not taken for the collector's answer if TLS fails afterwards."""
     with contextlib.closing(Tunnel(secure.port)) as tunnel:
         session = opened(ca_bundle=authority.other, proxy=tunnel.url)
         with pytest.raises(Untrusted):
@@ -789,7 +796,7 @@ def test_a_tunnel_to_the_wrong_host_is_no_answer(
 def test_a_proxy_that_opens_no_tunnel_is_unreachable(
     opened: Opener, collector: Collector, behaviour: Reply | Raw
 ) -> None:
-    """What a proxy says instead of opening the tunnel is no answer; nothing was sent."""
+    """A proxy's refusal to open the tunnel is no answer; nothing was sent."""
     collector.script = [behaviour]
     proxy = f"http://127.0.0.1:{collector.port}"
 
@@ -804,7 +811,7 @@ def test_a_proxy_that_opens_no_tunnel_is_unreachable(
 def test_the_proxy_option_wins_over_the_environment(
     opened: Opener, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy that was named is used, whatever NO_PROXY says."""
+    """The proxy option applies, whatever NO_PROXY says."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
     session = opened(proxy=f"http://127.0.0.1:{collector.port}")
@@ -815,7 +822,7 @@ def test_the_proxy_option_wins_over_the_environment(
 
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Set up an environment that misdirects whoever listens to it."""
+    """Set environment variables that redirect programs which use them."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login thief password stolen\n")
     netrc.chmod(0o600)
@@ -834,19 +841,19 @@ def hostile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 def test_proxies_and_netrc_of_the_environment_are_ignored(
     opened: Opener, collector: Collector
 ) -> None:
-    """Where we go, and as whom, is what we were told."""
+    """Address and credential are those of the session."""
     session = opened()
 
     assert session.post(collector.url, PACKET).status == 200
     assert session.get(f"{collector.url}?stream=meter").status == 200
-    told = Access(USER, PASSWORD).authorization
-    assert [request.headers["authorization"] for request in collector.requests] == [told] * 2
+    expected = Access(USER, PASSWORD).authorization
+    assert [request.headers["authorization"] for request in collector.requests] == [expected] * 2
 
 
 def test_authorities_of_the_environment_are_ignored(
     opened: Opener, authority: Authority, secure: Collector, hostile: pytest.MonkeyPatch
 ) -> None:
-    """Whom we trust is what we were told."""
+    """Only the CA file of the session is trusted."""
     assert opened(ca_bundle=authority.bundle).post(secure.url, PACKET).status == 200
 
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
@@ -858,7 +865,7 @@ def test_authorities_of_the_environment_are_ignored(
 def test_no_message_shows_a_secret(
     opened: Opener, authority: Authority, collector: Collector, secure: Collector
 ) -> None:
-    """Neither fault nor session nor settings show password, encoded or plain, or a proxy's."""
+    """No text of a fault, a session or an access has a password, plain or encoded."""
     proxy = "http://someone:pr0xy-s3cret@127.0.0.1:1"
     texts = [repr(Access(USER, PASSWORD))]
     for url, options in (
@@ -884,9 +891,28 @@ def test_no_message_shows_a_secret(
     assert not [text for text in texts if "\n" in text]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Connection refused", "Connection refused"),
+        ("two\r\n lines\t", "two lines"),
+        ("\x1b[31mred", "?[31mred"),
+        ("user:s3cret@proxy:3128", "proxy:3128"),
+        ("scheme of 'gopher://user:s3cret@proxy'", "scheme of 'proxy'"),
+        ('at "http://user:s3cret@proxy"', 'at "proxy"'),
+        ("user:s3'cret@proxy", "proxy"),
+        ("http://user:s3@cret@proxy to b:s3cret@c", "proxy to c"),
+        ("", ""),
+    ],
+)
+def test_text_of_a_fault_is_one_line_without_credentials(text: str, expected: str) -> None:
+    """A text from a library has no credential and no control character."""
+    assert expected == printable(text)
+
+
 def test_a_closed_session_leaves_nothing_open(opened: Opener, collector: Collector) -> None:
-    """To close a session closes its connection there and then."""
-    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - it is no folder to walk
+    """A closed session has closed its connection at once."""
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the number is needed, no paths
     sessions = [opened() for _ in range(20)]
     for session in sessions:
         session.post(collector.url, PACKET)
@@ -898,7 +924,7 @@ def test_a_closed_session_leaves_nothing_open(opened: Opener, collector: Collect
 
 
 def test_sessions_go_side_by_side(opened: Opener, collector: Collector) -> None:
-    """Sessions in threads do not disturb each other."""
+    """Sessions in threads do not affect each other."""
 
     def send(number: int) -> None:
         session = opened()
@@ -917,7 +943,7 @@ def test_sessions_go_side_by_side(opened: Opener, collector: Collector) -> None:
 
 
 def test_auto_is_curl_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pycurl, auto is requests; a name that was given stands."""
+    """Without pycurl, auto means requests, and curl is an error."""
     assert [available(name) for name in ("auto", "curl", "requests")] == [
         "curl",
         "curl",
