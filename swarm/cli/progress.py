@@ -4,13 +4,16 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from swarm.cli import bars
 from swarm.cli.log import LOG, NOTICE, SCREEN, plainly
 from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamResult, Tally
 from swarm.text import pluralize
+
+if TYPE_CHECKING:
+    from swarm.cli.bars import ProgressBars
 
 LINE_SECONDS = 60.0
 #: The time (s) that a stream waits before the user is told; often the next try succeeds.
@@ -92,7 +95,11 @@ class SilentProgress:
 
     def stopping(self, why: str) -> None:
         """Show that the run ends early."""
-        LOG.warning("stopping: %s; packets in flight end (a second signal ends at once)", why)
+        LOG.warning(
+            "stopping: %s; requests under way are completed "
+            "(a second signal, or Ctrl-C again, ends the run at once)",
+            why,
+        )
 
     def close(self) -> None:
         """Show how far the run came."""
@@ -148,13 +155,13 @@ class BarProgress(SilentProgress):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bars: bars.ProgressBars | None = None
+        self._bars: ProgressBars | None = None
         self._moved: dict[str, Tally] = {}
 
     def checking(self, meters: int) -> None:
         """Show a bar of the meters checked."""
         super().checking(meters)
-        self._show(bars.ProgressBars("checking", "meters", meters, leave=False))
+        self._show("checking", "meters", meters, leave=False)
 
     def checked(self, result: CheckResult) -> None:
         """Move the bar."""
@@ -165,7 +172,7 @@ class BarProgress(SilentProgress):
         """Show the bars of the streams."""
         self._clear()
         super().sending(rows)
-        self._show(bars.ProgressBars("total", "rows", self.total, parts=len(rows)))
+        self._show("total", "rows", self.total, parts=len(rows))
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Move the bars."""
@@ -189,9 +196,14 @@ class BarProgress(SilentProgress):
         self._clear()
         super().close()
 
-    def _show(self, shown: bars.ProgressBars) -> None:
-        self._bars = shown
-        SCREEN.write = shown.print_above
+    def _show(
+        self, name: str, unit: str, total: int, *, parts: int = 0, leave: bool = True
+    ) -> None:
+        # Loads tqdm, which only runs that draw bars need.
+        from swarm.cli.bars import ProgressBars
+
+        self._bars = ProgressBars(name, unit, total, parts=parts, leave=leave)
+        SCREEN.write = self._bars.print_above
 
     def _move(self) -> None:
         if self._bars and self.rows:

@@ -44,7 +44,7 @@ def names(count: int) -> list[str]:
 
 def tick() -> None:
     """Let so much time pass that bars may be drawn again."""
-    time.sleep(bars._FRAME_SECONDS * 1.1)
+    time.sleep(bars.FRAME_SECONDS * 1.1)
 
 
 def whole(screen: Screen) -> list[str]:
@@ -180,7 +180,7 @@ def test_the_check_has_a_bar_of_its_own() -> None:
         tick()
         shown.checked(CheckResult("a", rows=1))
         assert re.match(r"checking +:  25%.* 1/4 \[", terminal.settle().lines[0])
-        time.sleep(bars._REFRESH_SECONDS)
+        time.sleep(bars.REFRESH_SECONDS)
         shown.tallies({})
         assert re.match(r"checking +:  25%.* 1/4 \[00:01", terminal.settle().lines[0])
         shown.checked(CheckResult("b", notices=("b: as you should know",)))
@@ -192,7 +192,7 @@ def test_the_check_has_a_bar_of_its_own() -> None:
 def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """While all streams wait, the total bar's clock goes on."""
     with drawing(24, 80) as (shown, terminal):
-        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 1e9)
+        monkeypatch.setattr(bars, "REFRESH_SECONDS", 1e9)
         shown.sending({"meter-000": 100})
         tick()
         shown.tallies({"meter-000": Tally(sent=50)})
@@ -202,7 +202,7 @@ def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) ->
         shown.tallies({"meter-000": Tally(sent=50)})
         terminal.settle()
         assert before == len(terminal.text)
-        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 0.0)
+        monkeypatch.setattr(bars, "REFRESH_SECONDS", 0.0)
         tick()
         shown.tallies({"meter-000": Tally(sent=50)})
         terminal.settle()
@@ -248,11 +248,11 @@ def test_bars_know_the_terminal_behind_stderr(monkeypatch: pytest.MonkeyPatch) -
     """The size is that of stderr's terminal; where there is none, what the environment says."""
     with Terminal(7, 33) as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
-        assert (33, 7) == bars._terminal()
+        assert (33, 7) == bars.terminal_size()
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setenv("LINES", "9")
-    assert (50, 9) == bars._terminal()
+    assert (50, 9) == bars.terminal_size()
 
 
 # Lines, and nothing
@@ -383,6 +383,10 @@ def play(shown: SilentProgress) -> None:
     shown.close()
 
 
+STOPPING = (
+    "stopping: SIGINT received; requests under way are completed "
+    "(a second signal, or Ctrl-C again, ends the run at once)"
+)
 PROBLEMS = ["bad.csv:3:2: not a number", "... and 1 more problems"]
 
 
@@ -408,7 +412,7 @@ def test_no_progress_still_shows_what_should_be_known(
         *((0, line) for line in PROBLEMS),
         (1, "sending 10 rows of 1 stream"),
         (2, "a: 1 retry so far"),
-        (0, "stopping: SIGINT received; packets in flight end (a second signal ends at once)"),
+        (0, STOPPING),
         (1, "a: stopped, 2 sent, 1 resumed, 1 retries, verified: unknown"),
         (2, "Traceback:"),
         (2, "  line"),
