@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from swarm.cli.log import LOG, NOTICE, SCREEN, plainly
+from swarm.cli.log import LOG, NOTICE, SCREEN, write_stderr
 from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamResult, Tally
@@ -212,7 +212,7 @@ class BarProgress(SilentProgress):
             self._bars.move(self._checked)
 
     def _clear(self) -> None:
-        SCREEN.write = plainly
+        SCREEN.write = write_stderr
         if self._bars:
             self._move()
             self._bars.close()
