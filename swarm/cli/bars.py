@@ -112,15 +112,17 @@ class ProgressBars:
             leave=leave,
             file=self._stderr,
             dynamic_ncols=True,
+            # Draw at each update.
             mininterval=0,
             miniters=0,
         )
 
 
 class _Bar(tqdm):  # type: ignore[type-arg] # generic in its stubs only
-    """A bar that shows all rows that are done, and the rate of those that took work.
+    """A bar that shows all that is done, and the rate of what took work.
 
-    For tqdm, which computes the rate, the others do not exist: they are added when it draws.
+    ``n`` of tqdm, from which it computes the rate, is without what was skipped; `format_dict` adds
+    that for drawing.
     """
 
     # Only one thread draws, so tqdm needs neither a thread of its own nor a lock over processes.

@@ -40,7 +40,7 @@ swarm meters.ini                     send what is new; run it again to continue
 _FORMS = (
     "CONFIG is the INI: 'swarm init' writes one. T is 2023-01-31 or 2023-01-31T12:30; D is 90s, "
     "15m, 2h or 1h30m. Most options can also be set in the INI, under [upload], or in a variable "
-    "such as SWARM_KEEP_GOING; a flag wins over both."
+    "such as SWARM_KEEP_GOING; a flag overrides both."
 )
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FILE = click.Path(path_type=Path)
@@ -51,7 +51,7 @@ _METER = click.option(
     metavar="ID",
     multiple=True,
     shell_complete=meters,
-    help="Only this stream, or those that a pattern names ('QG*'); repeatable.  [default: all]",
+    help="Only this stream, or those that match a pattern ('QG*'); repeatable.  [default: all]",
 )
 
 
