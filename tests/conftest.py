@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from swarm.cli.log import LOG, SCREEN, plainly, set_up
+from swarm.cli.log import LOG, SCREEN, set_up, write_stderr
 from tests.support import tracing
 from tests.support.collector import Collector
 from tests.support.workspace import Workspace
@@ -84,4 +84,4 @@ def own_log() -> Iterator[None]:
     set_up()
     LOG.handlers.clear()
     LOG.setLevel(logging.NOTSET)
-    SCREEN.write = plainly
+    SCREEN.write = write_stderr

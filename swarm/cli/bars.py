@@ -1,4 +1,4 @@
-"""Bars on a terminal: one of the whole, and below it one for each of the things in flight."""
+"""Progress bars on a terminal: one for the whole, and below it one for each part in flight."""
 
 import heapq
 import math
@@ -8,131 +8,148 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tqdm import tqdm
 
 from swarm.cli.table import pad_or_truncate
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 #: Lines of the terminal that are left to the log and the prompt.
 _SPARE_LINES = 4
 _MOST_BARS = 16
 _WIDEST_NAME = 28
-
-
-#: On fewer columns than this there is no room for a bar beside its figures.
+#: On fewer columns there is no room for a bar beside its figures.
 _NARROW = 80
-
-
-_SHORT_FORMAT = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} {rate_noinv_fmt}"
-
-
-_FRAME_SECONDS = 0.25
-_REFRESH_SECONDS = 1.0
+_NARROW_FORMAT = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} {rate_noinv_fmt}"
+FRAME_SECONDS = 0.25
+REFRESH_SECONDS = 1.0
 
 
 class ProgressBars:
-    """A bar of the whole, and as many for its parts as the terminal has room for.
+    """A bar for the whole, and as many bars for its parts as the terminal has room for.
 
-    They are drawn together, four times a second: more often nobody reads them, and each drawing
-    takes a core for a moment from a worker that sends.
+    All are drawn together, at most four times a second: each drawing takes CPU time from the
+    workers that send.
     """
 
     def __init__(
         self, name: str, unit: str, total: int, *, parts: int = 0, leave: bool = True
     ) -> None:
-        columns, lines = _terminal()
+        columns, lines = terminal_size()
         is_narrow = columns < _NARROW
         self._width = max(columns // 4, 10) if is_narrow else min(_WIDEST_NAME, columns // 3)
-        self._format = _SHORT_FORMAT if is_narrow else None
+        self._format = _NARROW_FORMAT if is_narrow else None
         self._unit = unit
-        self._frame = BufferedStderr()
+        self._stderr = BufferedStderr()
         self._drawn = self._refreshed = -math.inf
-        self._place = self._passed = 0
+        self._done = self._skipped = 0
         self._whole = self._bar(0, total, name, leave=leave)
         room = max(min(lines - _SPARE_LINES, _MOST_BARS, parts), 0) if parts > 1 else 0
         self._free = list(range(1, room + 1))
-        self._shown: dict[str, tuple[int, tqdm[Any]]] = {}
-        self._frame.show()
+        self._parts: dict[str, tuple[int, _Bar]] = {}
+        self._stderr.show()
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to draw again."""
-        return time.monotonic() - self._drawn >= _FRAME_SECONDS
+        """True if it is time to draw again."""
+        return time.monotonic() - self._drawn >= FRAME_SECONDS
 
-    def show(self, part: str, place: int, total: int, passed: int = 0) -> None:
-        """Move a part's bar, if it has one or there is room for one; `move` shows it.
+    def show(self, part: str, done: int, total: int, skipped: int = 0) -> None:
+        """Move the bar of a part, if it has one or there is room for one; `move` shows it.
 
-        What was ``passed`` took no work: it counts for the place, not for the rate.
+        ``skipped`` of those ``done`` took no work: they do not count for the rate.
         """
-        if part not in self._shown:
+        if part not in self._parts:
             if not self._free:
                 return
             line = heapq.heappop(self._free)
-            self._shown[part] = line, self._bar(line, total, part, leave=False)
-        _advance(self._shown[part][1], place, passed)
+            self._parts[part] = line, self._bar(line, total, part, leave=False)
+        self._parts[part][1].advance(done, skipped)
 
-    def move(self, place: int, passed: int = 0) -> None:
-        """Move the bar of the whole, and draw all if it is time."""
-        self._place, self._passed = place, passed
+    def move(self, done: int, skipped: int = 0) -> None:
+        """Move the bar of the whole, and draw all bars if it is time."""
+        self._done, self._skipped = done, skipped
         if self.is_due:
             self._draw()
 
     def end(self, part: str) -> None:
-        """Free the place of a part's bar for another."""
-        if part in self._shown:
-            line, bar = self._shown.pop(part)
+        """Remove the bar of a part; its line is free for another part."""
+        if part in self._parts:
+            line, bar = self._parts.pop(part)
             bar.close()
             heapq.heappush(self._free, line)
 
     def print_above(self, text: str) -> None:
         """Write a line above the bars."""
-        from tqdm import tqdm
-
-        tqdm.write(text, file=self._frame)
-        self._frame.show()
+        _Bar.write(text, file=self._stderr)
+        self._stderr.show()
 
     def close(self) -> None:
-        """Clear the parts' bars, and leave that of the whole, or clear it too."""
-        for part in list(self._shown):
+        """Remove the bars of the parts; draw the bar of the whole for the last time."""
+        for part in list(self._parts):
             self.end(part)
         self._draw()
         self._whole.close()
-        self._frame.show()
+        self._stderr.show()
 
     def _draw(self) -> None:
-        """Draw what has moved; the clock of the whole goes on also where nothing moves."""
+        """Draw the bars that have moved; redraw the whole's now and then, as its clock goes on."""
         self._drawn = time.monotonic()
-        if _advance(self._whole, self._place, self._passed):
+        if self._whole.advance(self._done, self._skipped):
             self._refreshed = self._drawn
-        elif self._drawn - self._refreshed >= _REFRESH_SECONDS:
+        elif self._drawn - self._refreshed >= REFRESH_SECONDS:
             self._refreshed = self._drawn
             self._whole.refresh()
-        self._frame.show()
+        self._stderr.show()
 
-    def _bar(self, line: int, total: int, name: str, *, leave: bool) -> "tqdm[Any]":
-        from tqdm import tqdm
-
-        # One thread draws: neither tqdm's own thread nor its lock over processes is of any use.
-        tqdm.monitor_interval = 0
-        tqdm.set_lock(threading.RLock())
-        return tqdm(
+    def _bar(self, line: int, total: int, name: str, *, leave: bool) -> "_Bar":
+        return _Bar(
             total=total,
             desc=pad_or_truncate(name, self._width),
             bar_format=self._format,
             unit=f" {self._unit}",
             position=line,
             leave=leave,
-            file=self._frame,
+            file=self._stderr,
             dynamic_ncols=True,
+            # Draw at each update.
             mininterval=0,
-            miniters=1,
+            miniters=0,
         )
 
 
+class _Bar(tqdm):  # type: ignore[type-arg] # generic in its stubs only
+    """A bar that shows all that is done, and the rate of what took work.
+
+    ``n`` of tqdm, from which it computes the rate, is without what was skipped; `format_dict` adds
+    that for drawing.
+    """
+
+    # Only one thread draws, so tqdm needs neither a thread of its own nor a lock over processes.
+    monitor_interval = 0
+    skipped = 0
+
+    def advance(self, done: int, skipped: int) -> bool:
+        """Move the bar, and return True if it moved; it was drawn then."""
+        step = done - skipped - self.n
+        is_moved = step != 0 or skipped != self.skipped
+        if is_moved:
+            self.skipped = skipped
+            # Without a step, this draws and keeps the time that was skipped out of the rate.
+            self.update(step)
+        return is_moved
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """The figures to draw."""
+        return {**super().format_dict, "n": self.n + self.skipped, "initial": self.skipped}
+
+
+_Bar.set_lock(threading.RLock())
+
+
 class BufferedStderr:
-    """stderr for tqdm, which writes and flushes a bar in pieces: they go out as one."""
+    """A file for tqdm, which writes a bar in pieces: `show` writes them to stderr at once."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -143,39 +160,25 @@ class BufferedStderr:
         self._pieces.append(text)
 
     def flush(self) -> None:
-        """Leave it to `show`."""
+        """Do nothing: `show` flushes."""
 
     def fileno(self) -> int:
         """Return the descriptor of stderr."""
         return sys.stderr.fileno()
 
     def show(self) -> None:
-        """Write what has come together; a terminal that is gone ends no run."""
+        """Write the pieces; the run continues if the terminal is gone."""
         text = "".join(self._pieces)
         self._pieces.clear()
-        # At the end of a full line the terminal's ^C for Ctrl-C would begin another one.
+        # The terminal writes ^C at the cursor: at the end of a full line it would wrap.
         text += "\r" if text and not text.endswith("\n") else ""
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
 
 
-def _advance(bar: "tqdm[Any]", place: int, passed: int) -> bool:
-    """Move a bar; tell whether it was drawn. What is before ``initial`` is not in tqdm's rate."""
-    leap = passed - bar.initial
-    if leap:
-        bar.initial += leap
-        bar.n += leap
-        bar.last_print_n += leap
-        bar.last_print_t = time.time()
-    is_drawn = bool(bar.update(place - bar.n))
-    if leap and not is_drawn:
-        bar.refresh()
-    return is_drawn or leap != 0
-
-
-def _terminal() -> os.terminal_size:
-    """Return the size of the terminal behind stderr: stdout may be a file."""
+def terminal_size() -> os.terminal_size:
+    """Return the size of the terminal behind stderr, as stdout may be a file."""
     try:
         return os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError):

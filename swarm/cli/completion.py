@@ -1,4 +1,4 @@
-"""The group of commands, of which one needs no name, and shell completion for it and for meters."""
+"""The group of commands, whose default command needs no name, and shell completion."""
 
 from pathlib import Path
 
@@ -6,20 +6,23 @@ import click
 from click.shell_completion import CompletionItem
 
 DEFAULT = "upload"
-# A word this similar (0..1) to the name of a command is a misspelt command, not a file.
+#: A word at least this similar (0..1) to the name of a command is taken for a misspelt command.
 _SIMILAR = 0.7
 
 
 class Commands(click.Group):
-    """Commands; without the name of one, arguments are for `DEFAULT`."""
+    """The group of commands; arguments without the name of a command are for `DEFAULT`."""
 
-    # The options before an INI are those of the default command.
+    # Options before the INI are those of the default command.
     ignore_unknown_options = True
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is named, or the default; refuse a misspelt name."""
+        """Return the command that is named, or the default.
+
+        Raises `click.UsageError` for a misspelt name.
+        """
         from swarm.text import closest
 
         word = args[0]
@@ -48,7 +51,7 @@ class Commands(click.Group):
         return sorted(self.commands, key=lambda name: (name != DEFAULT, name))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands and options that begin so, else any file."""
+        """Return the commands and options that begin with the word, else complete file names."""
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             known = {item.value for item in found}
@@ -58,12 +61,12 @@ class Commands(click.Group):
 
 
 def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the IDs of the meters in the INI, if the command line names one already."""
+    """Return the IDs of the meters in the INI, if the command line names an INI before the word."""
     from swarm.config import ini
     from swarm.config.document import METERS
     from swarm.errors import SettingsError
 
-    # An option without its value ends click's parsing: the INI may be among the remaining words.
+    # click stops parsing at an option without a value: the INI may be among the remaining words.
     config = ctx.params.get("config") or next(iter(ctx.args), None)
     if config is None:
         return []
@@ -77,6 +80,6 @@ def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 
 def words(metavar: str, incomplete: str) -> list[CompletionItem]:
-    """Return the words of an option that takes one of several: ``report|send``."""
+    """Return the values that begin with the word, of an option such as ``report|send``."""
     found = metavar.split("|") if "|" in metavar else []
     return [CompletionItem(word) for word in found if word.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""Logging of a run: on stderr, more of it with ``-v``, and with times in ``log_file``."""
+"""Logging of a run: to stderr, more with each ``-v``, and with times to the ``log_file``."""
 
 import logging
 import sys
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOG = logging.getLogger("swarm")
-#: Shown unless ``-q`` is given: progress where there are no bars, and what a user should know.
+#: The level of notices, and of progress without bars: they are shown unless ``-q`` is given.
 NOTICE = 25
 
 _LEVELS = (NOTICE, logging.INFO, logging.DEBUG)
 
 
-def plainly(text: str) -> None:
+def write_stderr(text: str) -> None:
     """Write a line to stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command's voice
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the log's output
 
 
 class Screen(logging.Handler):
-    """Shows lines on stderr; who draws there puts its own way to write in place of `plainly`."""
+    """Writes lines to stderr with ``write``, which progress bars replace while they are drawn."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.write: Callable[[str], None] = plainly
+        self.write: Callable[[str], None] = write_stderr
         self.setFormatter(_Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a line; a run does not end because nobody reads it any more."""
+        """Write a line; the run continues if stderr is closed."""
         with suppress(OSError, ValueError):
             self.write(self.format(record))
 
 
-class _File(WatchedFileHandler):
-    """Appends to the log file, also after it has been rotated away."""
+class _LogFile(WatchedFileHandler):
+    """Appends to the log file, and opens a new one after the old one was rotated away."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
@@ -55,7 +55,7 @@ class _File(WatchedFileHandler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Go on without the file: what is sent matters more than what is told of it."""
+        """Continue without the file: sending matters more than its log."""
         LOG.removeHandler(self)
         with suppress(OSError):
             self.close()
@@ -66,7 +66,7 @@ class _File(WatchedFileHandler):
 
 class _Formatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        # A stream's ID may hold anything; it is to move no cursor and begin no line.
+        # A stream's ID may contain control characters: they must not move the cursor.
         record.message = printable(record.message)
         return super().formatMessage(record)
 
@@ -75,22 +75,21 @@ SCREEN = Screen()
 
 
 def set_up(verbose: int = 0, *, quiet: bool = False, file: Path | None = None) -> None:
-    """Log to stderr, and from INFO on to the file; ``verbose`` counts ``-v``."""
+    """Log to stderr, and from level INFO on to the file; ``verbose`` is the number of ``-v``.
+
+    Raises `SettingsError` if the file can't be opened.
+    """
     for handler in LOG.handlers[:]:
         LOG.removeHandler(handler)
         handler.close()
     logging.addLevelName(NOTICE, "NOTICE")
     level = _LEVELS[min(verbose, 2)]
     SCREEN.setLevel(logging.ERROR if quiet else level)
-    # Two -v show where an error came from also where -q is given.
+    # The log file needs INFO, whatever stderr shows.
     LOG.setLevel(min(level, logging.INFO))
     LOG.addHandler(SCREEN)
     if file is not None:
-        LOG.addHandler(_opened(file))
-
-
-def _opened(path: Path) -> _File:
-    try:
-        return _File(path)
-    except OSError as error:
-        raise SettingsError(f"log_file: {path}: can't be written: {error.strerror}") from None
+        try:
+            LOG.addHandler(_LogFile(file))
+        except OSError as error:
+            raise SettingsError(f"log_file: {file}: can't be written: {error.strerror}") from None

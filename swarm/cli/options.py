@@ -1,4 +1,4 @@
-"""The options of `swarm.config.options` as options of click: flags, variables, help in groups."""
+"""The options of `swarm.config.options` as options of click: flags, variables, grouped help."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,14 +17,14 @@ _OTHERS = "Options"
 
 
 class Parsed(click.ParamType[Any]):
-    """A click type around the parser of an `Option`."""
+    """The click type of an `Option`, which uses its parser."""
 
     def __init__(self, option: Option) -> None:
         self.name = option.key
         self._option = option
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value of a text; an error names the variable that the text came from."""
+        """Return the parsed value; an error names the environment variable, if it came from one."""
         if not isinstance(value, str):
             return value
         try:
@@ -38,16 +38,16 @@ class Parsed(click.ParamType[Any]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """Return the words that the option takes, if it takes one of a few."""
+        """Return the values that begin with the word, if the option has a fixed set of values."""
         return words(self._option.metavar, incomplete)
 
 
 class _Switch(Parsed, click.types.BoolParamType):
-    """The same for a flag without a value; its variable may hold ``no``."""
+    """The type of a flag without a value; its environment variable may be ``no``."""
 
 
 def options(*keys: str) -> Callable[[_F], _F]:
-    """Add options of an upload to a command: those named, or all."""
+    """Return a decorator that adds options of an upload to a command; all if no key is given."""
 
     def decorate(command: _F) -> _F:
         for option in reversed(OPTIONS):
@@ -70,10 +70,10 @@ def options(*keys: str) -> Callable[[_F], _F]:
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows its options in the groups of `swarm.config.options`."""
+    """A command whose help shows its options in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group; options without a group come last."""
+        """Write a section for each group of options; options without a group come last."""
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, _OTHERS)}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)

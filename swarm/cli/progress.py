@@ -1,36 +1,42 @@
-"""The progress of a run, in the parent process: the log, and on stderr bars, or a line a minute."""
+"""The progress of a run, in the parent process: the log, and bars or a line a minute on stderr."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from swarm.cli import bars
-from swarm.cli.log import LOG, NOTICE, SCREEN, plainly
+from swarm.cli.log import LOG, NOTICE, SCREEN, write_stderr
 from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamResult, Tally
 from swarm.text import pluralize
 
+if TYPE_CHECKING:
+    from swarm.cli.bars import ProgressBars
+
 LINE_SECONDS = 60.0
-#: The time (s) that a stream waits before the user is told; often the next try succeeds.
+#: The time (s) that a stream waits before the user gets a notice; often the next try succeeds.
 QUIET_SECONDS = 5.0
 _BETWEEN_NOTICES = 60.0
 _ROWS = ("sent", "resumed", "filtered", "rejected", "late", "retries", "possible_duplicates")
 
 
 class SilentProgress:
-    """A `swarm.run.observer.Observer` that shows problems and notices; progress goes to the log."""
+    """An observer of a run that shows problems and notices; progress goes to the log.
+
+    It is a `swarm.run.observer.Observer`.
+    """
 
     #: The log level of progress.
     level = logging.INFO
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        #: The number of rows of each stream that is to be sent, and the streams that have ended.
+        #: The number of rows of each stream to send, and the streams that have ended.
         self.rows: Mapping[str, int] = {}
         self.over: set[str] = set()
         self.total = 0
-        #: The rows that are settled, and those of them that needed no packet in this run.
+        #: The number of rows that are settled, and of those among them that needed no packet.
         self.done = 0
         self.skipped = 0
         self._meters = 0
@@ -92,7 +98,11 @@ class SilentProgress:
 
     def stopping(self, why: str) -> None:
         """Show that the run ends early."""
-        LOG.warning("stopping: %s; packets in flight end (a second signal ends at once)", why)
+        LOG.warning(
+            "stopping: %s; requests under way are completed "
+            "(a second signal, or Ctrl-C again, ends the run at once)",
+            why,
+        )
 
     def close(self) -> None:
         """Show how far the run came."""
@@ -122,7 +132,7 @@ class SilentProgress:
 
 
 class LineProgress(SilentProgress):
-    """Progress as lines: one at each start, one a minute, one at the end; fit for a log file."""
+    """Progress as lines, suitable for a log file: at each start, once a minute, and at the end."""
 
     level = NOTICE
 
@@ -131,12 +141,12 @@ class LineProgress(SilentProgress):
         self._due = clock() + LINE_SECONDS
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Show what is sent; the next line comes in a minute."""
+        """Show the number of rows and streams; the next line comes in a minute."""
         super().sending(rows)
         self._due = self._clock() + LINE_SECONDS
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
-        """Show a line once a minute."""
+        """Show a line if a minute has passed since the last one."""
         super().tallies(changed)
         if self._clock() >= self._due:
             self._due = self._clock() + LINE_SECONDS
@@ -144,17 +154,17 @@ class LineProgress(SilentProgress):
 
 
 class BarProgress(SilentProgress):
-    """Progress as bars: one with rate and ETA for all, and one for each stream that has room."""
+    """Progress as bars: one with rate and ETA for all rows, and one for each stream with room."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bars: bars.ProgressBars | None = None
+        self._bars: ProgressBars | None = None
         self._moved: dict[str, Tally] = {}
 
     def checking(self, meters: int) -> None:
-        """Show a bar of the meters checked."""
+        """Show a bar for the meters."""
         super().checking(meters)
-        self._show(bars.ProgressBars("checking", "meters", meters, leave=False))
+        self._show("checking", "meters", meters, leave=False)
 
     def checked(self, result: CheckResult) -> None:
         """Move the bar."""
@@ -162,10 +172,10 @@ class BarProgress(SilentProgress):
         self._move()
 
     def sending(self, rows: Mapping[str, int]) -> None:
-        """Show the bars of the streams."""
+        """Show a bar for all rows; `tallies` adds the bars of the streams."""
         self._clear()
         super().sending(rows)
-        self._show(bars.ProgressBars("total", "rows", self.total, parts=len(rows)))
+        self._show("total", "rows", self.total, parts=len(rows))
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Move the bars."""
@@ -179,19 +189,24 @@ class BarProgress(SilentProgress):
             self._move()
 
     def ended(self, result: StreamResult) -> None:
-        """Give the line of the stream's bar to another stream."""
+        """Remove the bar of the stream, which gives its line to another stream."""
         if self._bars:
             self._bars.end(result.id)
         super().ended(result)
 
     def close(self) -> None:
-        """Leave only the bar of the whole on the screen."""
+        """Remove the bars of the streams; the bar for all rows stays on the screen."""
         self._clear()
         super().close()
 
-    def _show(self, shown: bars.ProgressBars) -> None:
-        self._bars = shown
-        SCREEN.write = shown.print_above
+    def _show(
+        self, name: str, unit: str, total: int, *, parts: int = 0, leave: bool = True
+    ) -> None:
+        # Loads tqdm, which only runs that draw bars need.
+        from swarm.cli.bars import ProgressBars
+
+        self._bars = ProgressBars(name, unit, total, parts=parts, leave=leave)
+        SCREEN.write = self._bars.print_above
 
     def _move(self) -> None:
         if self._bars and self.rows:
@@ -200,7 +215,7 @@ class BarProgress(SilentProgress):
             self._bars.move(self._checked)
 
     def _clear(self) -> None:
-        SCREEN.write = plainly
+        SCREEN.write = write_stderr
         if self._bars:
             self._move()
             self._bars.close()
@@ -208,7 +223,7 @@ class BarProgress(SilentProgress):
 
 
 def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgress:
-    """Return the progress of a mode; ``auto`` is bars on a terminal, else lines."""
+    """Return the progress display of a mode; ``auto`` is bars on a terminal, else lines."""
     if mode == "auto":
         mode = "bar" if is_terminal else "plain"
     if quiet or mode == "none":
@@ -217,7 +232,7 @@ def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgres
 
 
 class StallReasons:
-    """Follows streams whose packets do not get through; ``notice`` gets what the user must know."""
+    """Follows streams whose packets do not get through, and passes notices to ``notice``."""
 
     def __init__(self, notice: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._notice = notice
@@ -228,7 +243,7 @@ class StallReasons:
         self._due = -math.inf
 
     def note(self, stream: str, reason: str) -> None:
-        """Note why a stream waits; an empty reason means that it continues."""
+        """Note the reason why a stream waits; an empty reason means that it continues."""
         if reason:
             self._since.setdefault(stream, self._clock())
             self._reason = reason
@@ -237,22 +252,22 @@ class StallReasons:
             self._is_reported = False
 
     def end(self, stream: str) -> None:
-        """Note that a stream has ended, which does not mean that its packets got through."""
+        """Note that a stream has ended, whether or not its packets got through."""
         self._since.pop(stream, None)
         self._is_reported = self._is_reported and bool(self._since)
 
     def report(self) -> None:
-        """Report the streams that have waited for long, at most once a minute."""
+        """Report the streams that have waited for `QUIET_SECONDS`, at most once a minute."""
         now = self._clock()
         waiting = [stream for stream, since in self._since.items() if now - since >= QUIET_SECONDS]
         if waiting and now >= self._due:
             self._is_reported, self._due = True, now + _BETWEEN_NOTICES
             others = f" and {pluralize(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
-            self._notice(f"{waiting[0]}{others}: no packet gets through: {self._reason}; trying on")
+            self._notice(f"{waiting[0]}{others}: no packet gets through: {self._reason}; retrying")
 
 
 def format_problems(problems: Iterable[Problem], count: int) -> list[str]:
-    """Return problems as lines, and a last line for those that were only counted."""
+    """Return a line for each problem, and a last line for the problems that were only counted."""
     lines = [str(problem) for problem in problems]
     if count > len(lines):
         lines.append(f"... and {count - len(lines)} more problems")

@@ -1,4 +1,4 @@
-"""The report of a run, as plain data: "What is printed" in docs/reference.md."""
+"""The report of a run as plain data; "What is printed" in docs/reference.md describes it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class MeterReport:
-    """The outcome of one meter; times as in its packets."""
+    """The outcome of one meter; ``first`` and ``last`` are times as in its packets."""
 
     id: str
     file: str
@@ -35,7 +35,7 @@ class MeterReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The meter's counts; ``rows`` is always the sum of what became of them."""
+        """The counts of the meter; ``rows`` is the sum of all counts from filtered to unsent."""
         tally = self.tally
         settled = tally.sent + tally.resumed + tally.rejected + tally.late
         filtered = 0 if self.state == "invalid" else tally.filtered
@@ -54,7 +54,7 @@ class MeterReport:
 
 @dataclass(frozen=True)
 class Report:
-    """Outcome of a run; ``started``, ``finished`` in Unix seconds, ``seconds`` is its length."""
+    """The outcome of a run of ``seconds``; ``started`` and ``finished`` are in Unix seconds."""
 
     config: str
     collector: str
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of the run."""
+        """The exit code of the run: the first in `PRECEDENCE` of all that apply."""
         codes = {meter.problem.exit_code for meter in self.meters if meter.problem}
         if any(meter.tally.rejected or meter.tally.late for meter in self.meters):
             # Rejected and late rows need action by the user, whatever else stopped the meter.
@@ -75,13 +75,13 @@ class Report:
         if self.signal:
             codes.add(ExitCode(128 + self.signal))
         if not codes and any(meter.counts["unsent"] for meter in self.meters):
-            # Zero means that all rows are acknowledged: an unsent row without a reason is a bug.
+            # OK means that all rows are acknowledged: an unsent row without a problem is a bug.
             codes.add(ExitCode.BUG)
         return min(codes, key=PRECEDENCE.index, default=ExitCode.OK)
 
     @property
     def totals(self) -> dict[str, Any]:
-        """The sums over all meters, and the rate from the first packet to the last."""
+        """The sums of the counts over all meters, and ``packets_per_second``."""
         counts = [meter.counts for meter in self.meters]
         sums: dict[str, Any] = {name: sum(each[name] for each in counts) for name in _COUNTS}
         return sums | {"packets_per_second": self.packets_per_second}
@@ -95,6 +95,6 @@ class Report:
 
     @property
     def packets_per_second(self) -> float:
-        """Packets acknowledged in this run, a second from the first packet to the last."""
+        """The rate of acknowledged packets, over the time from the first packet to the last."""
         sent, seconds = sum(meter.tally.sent for meter in self.meters), self.sending_seconds
         return round(sent / seconds, 1) if seconds > 0 else 0.0

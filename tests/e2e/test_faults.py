@@ -668,7 +668,7 @@ def test_nothing_new_that_is_not_verified_is_told(
     collector.script = lambda _request, _collector: Reply(503)
     done = workspace.run(config)
     assert done.code == 0
-    assert "1 meter not verified: the collector did not tell its last packet" in done.out
+    assert "1 meter not verified: the collector did not return its last packet" in done.out
 
 
 @pytest.mark.parametrize("connections", [4, 60])

@@ -1,4 +1,4 @@
-"""What ``swarm check`` tells, as a table and as JSON, of real files."""
+"""The report of ``swarm check``, as a table and as JSON, on real files."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def meter(folder: Path, name: str, content: str) -> Meter:
 
 @pytest.fixture
 def checked(tmp_path: Path) -> tuple[Settings, list[CheckResult]]:
-    """Return a sound meter and one with problems, and their surveys."""
+    """Return the settings and results of a sound meter and one with problems."""
     sound = meter(tmp_path, "東京", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,2\n")
     bad = meter(tmp_path, "bad", "2023-07-01 00:00:00,1\n2023-07-01 00:15:00,x\n")
     meters = (sound, bad)
@@ -40,7 +40,7 @@ def facts(checked: tuple[Settings, list[CheckResult]]) -> list[dict[str, Any]]:
 
 
 def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[CheckResult]]) -> None:
-    """Rows, period, interval and gaps of each meter, and whether it is sound, aligned."""
+    """The columns are rows, period, interval and gaps of each meter, and the verdict, aligned."""
     lines = check_report.as_table(checked[1]).splitlines()
     head, rule, sound, bad = lines
     assert ["meter", "rows", "first", "last", "interval", "gaps", "check"] == head.split()
@@ -53,7 +53,7 @@ def test_the_table_has_a_line_for_each_meter(checked: tuple[Settings, list[Check
 
 
 def test_the_json_is_as_promised(checked: tuple[Settings, list[CheckResult]]) -> None:
-    """The keys that the reference promises, for sound meters and others."""
+    """Sound meters and others have the keys that the reference promises."""
     sound, bad = facts(checked)
     promised = {"id", "files", "rows", "first", "last", "interval_seconds", "gaps", "notices"}
     assert promised | {"problems"} <= set(sound)
@@ -76,13 +76,13 @@ def test_the_json_is_as_promised(checked: tuple[Settings, list[CheckResult]]) ->
     ]
 
 
-def test_each_survey_is_told_with_its_own_files(tmp_path: Path) -> None:
-    """With many meters each has its own files beside what was found in them."""
+def test_each_result_has_its_own_files(tmp_path: Path) -> None:
+    """With many meters, each result is listed with the files of its own meter."""
     meters = [meter(tmp_path, "m" * (n + 1), "2023-07-01 00:00:00,1\n") for n in range(20)]
-    surveys = [check_files(each, Window()) for each in meters]
-    told = facts((settings(*meters), surveys))
+    results = [check_files(each, Window()) for each in meters]
+    listed = facts((settings(*meters), results))
     assert [(each.id, [str(each.files[0])]) for each in meters] == [
-        (each["id"], each["files"]) for each in told
+        (each["id"], each["files"]) for each in listed
     ]
 
 
@@ -97,7 +97,7 @@ def gappy(tmp_path: Path) -> tuple[Settings, list[CheckResult]]:
 
 
 def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[CheckResult]]) -> None:
-    """The first few of a meter, and how many more there are; within 100 columns."""
+    """The first five gaps of a meter are listed, and the number of others; in 100 columns."""
     lines = check_report.as_table(gappy[1]).splitlines()
     assert "gas: 7 gaps, 168 rows missing" == lines[4]
     assert "  2023-07-01T23:00:00.000+01:00 .. 2023-07-03T00:00:00.000+01:00  24 rows" == lines[5]
@@ -106,32 +106,32 @@ def test_gaps_are_listed_below_the_table(gappy: tuple[Settings, list[CheckResult
 
 
 def test_the_json_has_all_gaps(gappy: tuple[Settings, list[CheckResult]]) -> None:
-    """From the last row before to the first after, in the times of the packets."""
-    (told,) = facts(gappy)
-    assert (7, 7, 168) == (len(told["gaps"]), told["gap_count"], told["missing"])
+    """A gap is from the last row before it to the first row after it, in times of packets."""
+    (result,) = facts(gappy)
+    assert (7, 7, 168) == (len(result["gaps"]), result["gap_count"], result["missing"])
     assert {
         "from": "2023-07-01T23:00:00.000+01:00",
         "to": "2023-07-03T00:00:00.000+01:00",
         "missing": 24,
-    } == told["gaps"][0]
+    } == result["gaps"][0]
 
 
 def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
-    """A thousand meters with gaps do not flood the screen."""
+    """The gaps of 20 meters are listed, and the others are counted."""
     content = "".join(f"2023-07-01 {hour:02}:00:00,1\n" for hour in (0, 1, 2, 5))
     meters = [meter(tmp_path, "m" * n, content) for n in range(1, 23)]
-    surveys = [check_files(each, Window(), with_quality=True) for each in meters]
-    lines = check_report.as_table(surveys).splitlines()
+    results = [check_files(each, Window(), with_quality=True) for each in meters]
+    lines = check_report.as_table(results).splitlines()
     assert 20 == sum(line.endswith(": 1 gap, 2 rows missing") for line in lines)
     assert "... and gaps of 2 more meters; --json lists them" == lines[-1]
 
 
 def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[CheckResult]]) -> None:
-    """Of the rows that can be sent: a file with problems is not."""
+    """Only rows that can be sent count: a file with problems can't."""
     assert (
         "2 packets take 4.0 s at 0.5 a second"
         == check_report.as_table(checked[1], 0.5).splitlines()[-1]
     )
-    told = json.loads(check_report.as_json(*checked, 0.5))
-    assert (2, 0.5, 4.0) == (told["packets"], told["rate"], told["upload_seconds"])
+    document = json.loads(check_report.as_json(*checked, 0.5))
+    assert (2, 0.5, 4.0) == (document["packets"], document["rate"], document["upload_seconds"])
     assert json.loads(check_report.as_json(*checked))["upload_seconds"] is None

@@ -1,4 +1,4 @@
-"""The log: what reaches stderr, what reaches the file, and what happens when neither works."""
+"""The log: the lines on stderr, the lines in the file, and failures to write either."""
 
 import errno
 import io
@@ -19,8 +19,8 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[\d+\] ")
 LEVELS = {"bug": logging.ERROR, "warn": logging.WARNING, "note": NOTICE, "info": logging.INFO}
 
 
-def say_all() -> None:
-    """Say something at every level."""
+def log_all() -> None:
+    """Log a line at every level."""
     for text, level in LEVELS.items():
         LOG.log(level, "%s", text)
     LOG.debug("debug")
@@ -40,21 +40,21 @@ def say_all() -> None:
 def test_so_much_is_shown(
     capsys: pytest.CaptureFixture[str], verbose: int, quiet: bool, shown: list[str]
 ) -> None:
-    """Problems always, notices unless -q, more with each -v; nothing on stdout."""
+    """Problems are shown always, notices unless -q is given, more with each -v; all on stderr."""
     set_up(verbose, quiet=quiet)
-    say_all()
+    log_all()
     assert ("", shown) == ((out := capsys.readouterr()).out, out.err.splitlines())
 
 
 @pytest.mark.parametrize(("verbose", "quiet"), [(0, False), (0, True), (2, False)])
 def test_the_file_has_it_all_with_its_time(tmp_path: Path, verbose: int, quiet: bool) -> None:
-    """The log file gets INFO and above, whatever is shown, each line with time and process."""
+    """The log file gets INFO and above, whatever stderr shows, each line with time and process."""
     path = tmp_path / "swarm.log"
-    path.write_text("what was there before\n")
+    path.write_text("an earlier line\n")
     set_up(verbose, quiet=quiet, file=path)
-    say_all()
+    log_all()
     before, *lines = path.read_text("utf-8").splitlines()
-    assert before == "what was there before"
+    assert before == "an earlier line"
     assert all(_STAMP.match(line) for line in lines)
     assert ["ERROR bug", "WARNING warn", "NOTICE note", "INFO info"] == [
         _STAMP.sub("", line) for line in lines
@@ -62,7 +62,7 @@ def test_the_file_has_it_all_with_its_time(tmp_path: Path, verbose: int, quiet: 
 
 
 def test_a_line_stays_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What moves the cursor or begins a line is escaped, on stderr and in the file."""
+    """Control characters and line breaks are escaped, on stderr and in the file."""
     set_up(file=tmp_path / "swarm.log")
     LOG.error("%s", "a\x1b[2J\nb 100%s ü")
     assert "a\\x1b[2J\\nb 100%s ü\n" == capsys.readouterr().err
@@ -70,16 +70,16 @@ def test_a_line_stays_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_setting_up_again_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A later set-up takes the place of the one before: no line comes twice."""
+    """A later set-up replaces the earlier one: no line is written twice."""
     first = tmp_path / "first.log"
     set_up(2, file=first)
     set_up(file=tmp_path / "second.log")
-    say_all()
+    log_all()
     assert ("", 3) == (first.read_text(), len(capsys.readouterr().err.splitlines()))
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    """A log file in a folder that is not there is a problem of the INI: exit 2, one line."""
+    """A log file in a missing folder is a problem of the INI: exit code 2, one line."""
     path = tmp_path / "none" / "swarm.log"
     with pytest.raises(SettingsError, match=r"log_file: .*No such file") as caught:
         set_up(file=path)
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_rotated_away(tmp_path: Path) -> None:
-    """After logrotate moved the file, the log goes on in a new one."""
+    """After logrotate has moved the file, the log continues in a new one."""
     path = tmp_path / "swarm.log"
     set_up(file=path)
     LOG.info("before")
@@ -102,7 +102,7 @@ def test_a_file_that_was_rotated_away(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_log_and_not_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A log file that takes no more is told once, without a traceback; stderr goes on."""
+    """A log file that can't be written is reported once, without a traceback; stderr continues."""
     path = tmp_path / "swarm.log"
     set_up(1, file=path)
 
@@ -123,7 +123,7 @@ def test_a_full_disk_ends_the_log_and_not_the_run(
 def test_a_folder_that_vanished_ends_the_log_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the log's folder is gone, the run goes on, and says so once."""
+    """If the folder of the log file is gone, that is reported once, and the run continues."""
     folder = tmp_path / "logs"
     folder.mkdir()
     set_up(file=folder / "swarm.log")
@@ -136,18 +136,18 @@ def test_a_folder_that_vanished_ends_the_log_alone(
 
 
 def test_nobody_reads_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run goes on when the reader of its stderr is gone, or stderr is closed."""
+    """Logging raises no error if the reader of stderr is gone, or stderr is closed."""
     set_up()
-    ours, theirs = os.pipe()
-    os.close(ours)
-    with os.fdopen(theirs, "w", buffering=1) as gone:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as gone:
         monkeypatch.setattr(sys, "stderr", gone)
-        LOG.error("into the void")
+        LOG.error("a line")
         monkeypatch.undo()
         with pytest.raises(BrokenPipeError):
             gone.flush()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), theirs)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    LOG.error("into the void")
+    LOG.error("a line")

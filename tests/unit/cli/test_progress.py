@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: bars on real pseudo-terminals, lines elsewhere."""
+"""The progress of a run: bars on real pseudo-terminals, lines elsewhere."""
 
 import io
 import re
@@ -28,7 +28,7 @@ SIZES = [(24, 80), (10, 40), (6, 30), (5, 200), (3, 80), (60, 100)]
 def drawing(
     lines: int, columns: int, *, verbose: int = 0, file: Path | None = None
 ) -> Iterator[tuple[BarProgress, Terminal]]:
-    """Draw on a terminal of such a size; the bars are closed at the end."""
+    """Yield progress bars and the terminal of that size which they are drawn on."""
     with Terminal(lines, columns) as terminal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", terminal.file)
         set_up(verbose, file=file)
@@ -43,12 +43,12 @@ def names(count: int) -> list[str]:
 
 
 def tick() -> None:
-    """Let so much time pass that bars may be drawn again."""
-    time.sleep(bars._FRAME_SECONDS * 1.1)
+    """Wait until bars may be drawn again."""
+    time.sleep(bars.FRAME_SECONDS * 1.1)
 
 
 def whole(screen: Screen) -> list[str]:
-    """Return the lines that are a total bar, drawn whole."""
+    """Return the lines that are the total bar."""
     return [line for line in screen.lines if line.startswith("total")]
 
 
@@ -59,7 +59,7 @@ def parts(screen: Screen) -> list[str]:
 
 @pytest.mark.parametrize(("lines", "columns"), SIZES)
 def test_bars_never_need_more_lines_than_there_are(lines: int, columns: int) -> None:
-    """On any terminal: one total bar, a bar per stream as far as there is room, each once."""
+    """A terminal of any size has one total bar, and a bar per stream while there is room."""
     with drawing(lines, columns) as (shown, terminal):
         streams = names(40)
         shown.sending(dict.fromkeys(streams, 100))
@@ -73,11 +73,11 @@ def test_bars_never_need_more_lines_than_there_are(lines: int, columns: int) -> 
             screen = terminal.settle()
             assert (1, room) == (len(whole(screen)), len(parts(screen)))
             assert len(set(parts(screen))) == room
-            assert screen.history == screen.lines  # nothing scrolled away, so nothing is torn
+            assert screen.history == screen.lines  # nothing has scrolled away
 
 
 def test_a_stream_that_ends_gives_its_line_to_another() -> None:
-    """Streams in flight have bars; the total counts all; at the end the total stands alone."""
+    """Streams in flight have bars; the total counts all; at the end only the total is left."""
     with drawing(24, 80) as (shown, terminal):
         shown.sending(dict.fromkeys(names(20), 10))
         tallies = {name: Tally(sent=5, resumed=1) for name in names(18)}
@@ -100,7 +100,7 @@ def test_a_stream_that_ends_gives_its_line_to_another() -> None:
 
 
 def test_one_stream_has_no_bar_beside_the_total() -> None:
-    """A bar of one stream would say the same as the total."""
+    """The bar of a single stream would show the same as the total."""
     with drawing(24, 80) as (shown, terminal):
         shown.sending({"meter-000": 100})
         tick()
@@ -109,22 +109,22 @@ def test_one_stream_has_no_bar_beside_the_total() -> None:
 
 
 def test_lines_of_the_log_stand_above_the_bars() -> None:
-    """Notices, problems and -v lines scroll above the bars, whole, and tear no bar."""
+    """Notices, problems and -v lines scroll above the bars, and leave the bars whole."""
     with drawing(12, 70, verbose=1) as (shown, terminal):
         shown.sending(dict.fromkeys(names(5), 100))
         tallies = {name: Tally(sent=30) for name in names(5)}
-        said = []
+        notices = []
         for number in range(20):
             shown.tallies(tallies)
-            shown.notice(f"word {number}")
-            said.append(f"notice: word {number}")
+            shown.notice(f"notice {number}")
+            notices.append(f"notice: notice {number}")
             screen = terminal.settle()
             assert (1, names(5)) == (len(whole(screen)), parts(screen))
         shown.stopping("SIGINT received")
         LOG.error("gas.csv:7:2: not a number")
         shown.close()
         history = terminal.settle().history
-        assert said == [line for line in history if line.startswith("notice")]
+        assert notices == [line for line in history if line.startswith("notice")]
         assert ("sending 500 rows of 5 streams", "gas.csv:7:2: not a number") == (
             history[0],
             history[-3],
@@ -135,7 +135,7 @@ def test_lines_of_the_log_stand_above_the_bars() -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_ctrl_c_leaves_no_remains(columns: int) -> None:
-    """What the terminal itself writes for Ctrl-C, at the cursor, is written over."""
+    """The ^C that the terminal itself writes at the cursor is overwritten."""
     with drawing(12, columns) as (shown, terminal):
         shown.sending(dict.fromkeys(names(3), 100))
         shown.tallies({name: Tally(sent=30) for name in names(3)})
@@ -149,7 +149,7 @@ def test_ctrl_c_leaves_no_remains(columns: int) -> None:
 
 @pytest.mark.parametrize("columns", [56, 60, 79])
 def test_a_narrow_terminal_has_the_rate(columns: int) -> None:
-    """There is no room for a bar there, but for what it tells."""
+    """A narrow terminal has the figures, without a bar."""
     with drawing(12, columns) as (shown, terminal):
         streams = {"il-electricity-kwh-hourly": 19_417, "il-gas": 19_417}
         shown.sending(streams)
@@ -161,7 +161,7 @@ def test_a_narrow_terminal_has_the_rate(columns: int) -> None:
 
 
 def test_odd_and_long_names_fit() -> None:
-    """IDs that are long, wide or hold control characters take their columns and no more."""
+    """IDs that are long, wide or contain control characters keep to their columns."""
     odd = ["x" * 300, "東京" * 40, "a\x1b[2J\tb"]
     with drawing(24, 100) as (shown, terminal):
         shown.sending(dict.fromkeys(odd, 10))
@@ -174,13 +174,13 @@ def test_odd_and_long_names_fit() -> None:
 
 
 def test_the_check_has_a_bar_of_its_own() -> None:
-    """Meters checked are counted by a bar that is gone when sending begins."""
+    """A bar counts the checked meters; it is removed when sending begins."""
     with drawing(24, 80) as (shown, terminal):
         shown.checking(4)
         tick()
         shown.checked(CheckResult("a", rows=1))
         assert re.match(r"checking +:  25%.* 1/4 \[", terminal.settle().lines[0])
-        time.sleep(bars._REFRESH_SECONDS)
+        time.sleep(bars.REFRESH_SECONDS)
         shown.tallies({})
         assert re.match(r"checking +:  25%.* 1/4 \[00:01", terminal.settle().lines[0])
         shown.checked(CheckResult("b", notices=("b: as you should know",)))
@@ -190,9 +190,9 @@ def test_the_check_has_a_bar_of_its_own() -> None:
 
 
 def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While all streams wait, the total bar's clock goes on."""
+    """The clock of the total bar continues while all streams wait."""
     with drawing(24, 80) as (shown, terminal):
-        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 1e9)
+        monkeypatch.setattr(bars, "REFRESH_SECONDS", 1e9)
         shown.sending({"meter-000": 100})
         tick()
         shown.tallies({"meter-000": Tally(sent=50)})
@@ -202,7 +202,7 @@ def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) ->
         shown.tallies({"meter-000": Tally(sent=50)})
         terminal.settle()
         assert before == len(terminal.text)
-        monkeypatch.setattr(bars, "_REFRESH_SECONDS", 0.0)
+        monkeypatch.setattr(bars, "REFRESH_SECONDS", 0.0)
         tick()
         shown.tallies({"meter-000": Tally(sent=50)})
         terminal.settle()
@@ -210,7 +210,7 @@ def test_bars_that_do_not_move_tell_the_time(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_bars_are_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often facts come, all bars are drawn in one write every quarter of a second."""
+    """All bars are drawn in one write every quarter of a second, however often tallies come."""
     with drawing(24, 80) as (shown, terminal):
         shown.sending(dict.fromkeys(names(16), 10**6))
         start, sent = time.monotonic(), 0
@@ -224,7 +224,7 @@ def test_bars_are_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_end_is_drawn_however_soon_it_comes() -> None:
-    """A total that is full after the last drawing is shown full when the bars close."""
+    """The last state of the total is drawn when the bars close."""
     with drawing(24, 80) as (shown, terminal):
         shown.sending(dict.fromkeys(names(2), 10))
         for name in names(2):
@@ -234,7 +234,7 @@ def test_the_end_is_drawn_however_soon_it_comes() -> None:
 
 
 def test_bars_use_no_colour() -> None:
-    """Nothing is coloured: NO_COLOR has nothing to take away."""
+    """Bars have no colour, so NO_COLOR needs no support."""
     with drawing(24, 80) as (shown, terminal):
         shown.sending(dict.fromkeys(names(3), 10))
         shown.tallies({name: Tally(sent=5) for name in names(3)})
@@ -245,17 +245,17 @@ def test_bars_use_no_colour() -> None:
 
 
 def test_bars_know_the_terminal_behind_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size is that of stderr's terminal; where there is none, what the environment says."""
+    """The size is that of the terminal of stderr, or else that of COLUMNS and LINES."""
     with Terminal(7, 33) as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
-        assert (33, 7) == bars._terminal()
+        assert (33, 7) == bars.terminal_size()
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setenv("LINES", "9")
-    assert (50, 9) == bars._terminal()
+    assert (50, 9) == bars.terminal_size()
 
 
-# Lines, and nothing
+# Progress as lines, and no progress
 
 
 class Clock:
@@ -269,7 +269,7 @@ class Clock:
 
 
 def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines at the beginning, one a minute, and one at the end; no control characters."""
+    """Lines are shown at each start, once a minute, and at the end; no control characters."""
     set_up()
     shown = LineProgress(clock := Clock())
     shown.checking(2)
@@ -294,37 +294,37 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """Once a minute at most, and not at once: on a poor line the next try often gets through."""
+    """Waiting streams are reported once a minute, and only after some seconds: a retry may help."""
     set_up()
     shown = LineProgress(clock := Clock())
     shown.sending(dict.fromkeys(names(4), 10))
     capsys.readouterr()
-    in_vain = Tally(stall_reason="HTTP 503 Service Unavailable")
+    stalled = Tally(stall_reason="HTTP 503 Service Unavailable")
     for _ in range(1000):  # 100 s
         clock.now += 0.1
-        shown.tallies({**dict.fromkeys(names(3), in_vain), "meter-003": Tally(sent=10)})
-    why = "no packet gets through: HTTP 503 Service Unavailable; trying on"
-    told = f"notice: meter-000 and 2 other streams: {why}"
-    assert [told, told] == [s for s in capsys.readouterr().err.splitlines() if "notice" in s]
-    shown.ended(StreamResult("meter-000", "stopped", in_vain))
+        shown.tallies({**dict.fromkeys(names(3), stalled), "meter-003": Tally(sent=10)})
+    reason = "no packet gets through: HTTP 503 Service Unavailable; retrying"
+    notice = f"notice: meter-000 and 2 other streams: {reason}"
+    assert [notice, notice] == [s for s in capsys.readouterr().err.splitlines() if "notice" in s]
+    shown.ended(StreamResult("meter-000", "stopped", stalled))
     for done in (1, 2):
         shown.tallies(dict.fromkeys(names(3)[1:], Tally(sent=done)))
     assert ["notice: packets get through again"] == capsys.readouterr().err.splitlines()
-    # A stream that ends has not got through.
+    # The packets of a stream that ends did not get through.
     for _ in range(2):
         clock.now += 100
-        shown.tallies({"meter-001": in_vain})
-    shown.ended(StreamResult("meter-001", "stopped", in_vain))
+        shown.tallies({"meter-001": stalled})
+    shown.ended(StreamResult("meter-001", "stopped", stalled))
     assert 1 == len([s for s in capsys.readouterr().err.splitlines() if "notice" in s])
-    # A hiccup is not worth a word.
-    shown.tallies({"meter-002": in_vain})
+    # A short wait is not reported.
+    shown.tallies({"meter-002": stalled})
     clock.now += 3
     shown.tallies({"meter-002": Tally(sent=3)})
     assert "" == capsys.readouterr().err
 
 
 def test_rows_that_need_no_packet_are_not_in_the_rate() -> None:
-    """A run that resumes does not promise its end for the next moment."""
+    """A bar that is half full by resumed rows has the rate of the rows that are sent."""
     with drawing(24, 100) as (shown, terminal):
         shown.sending(dict.fromkeys(names(2), 1_000_000))
         for sent in (0, 10, 20):
@@ -339,8 +339,21 @@ def test_rows_that_need_no_packet_are_not_in_the_rate() -> None:
             assert " 50%|" in line
 
 
+def test_rows_of_both_kinds_at_once_keep_the_rate() -> None:
+    """The total's rate is right if one stream is resumed while another stream sends."""
+    with drawing(24, 100) as (shown, terminal):
+        shown.sending({"resumed": 1_000_000, "sent": 1_000_000})
+        for step in range(1, 4):
+            tick()
+            tallies = {"resumed": Tally(resumed=10_000 * step), "sent": Tally(sent=10 * step)}
+            shown.tallies(tallies)
+        rate = re.search(r" ([\d.]+) rows/s", whole(terminal.settle())[0])
+        assert rate
+        assert 5 < float(rate[1]) < 100
+
+
 def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Minutes that were missed are not made up."""
+    """The lines of the minutes during which the machine was suspended are left out."""
     set_up()
     shown = LineProgress(clock := Clock())
     shown.sending({"a": 10})
@@ -352,7 +365,7 @@ def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that takes minutes has its line a minute too, also within one file."""
+    """A check has a line a minute too, also while one file is checked."""
     set_up()
     shown = LineProgress(clock := Clock())
     shown.checking(3)
@@ -368,7 +381,7 @@ def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def play(shown: SilentProgress) -> None:
-    """Let a run say everything that it can say."""
+    """Make all calls of an observer that show something."""
     shown.checking(2)
     problem = Problem("bad.csv", 3, 2, "number", "not a number")
     shown.checked(CheckResult("a", rows=10, notices=("a: rows were put in order",)))
@@ -383,11 +396,15 @@ def play(shown: SilentProgress) -> None:
     shown.close()
 
 
+STOPPING = (
+    "stopping: SIGINT received; requests under way are completed "
+    "(a second signal, or Ctrl-C again, ends the run at once)"
+)
 PROBLEMS = ["bad.csv:3:2: not a number", "... and 1 more problems"]
 
 
 def test_quiet_shows_only_problems(capsys: pytest.CaptureFixture[str]) -> None:
-    """With -q nothing is shown but what is wrong."""
+    """With -q only problems are shown."""
     set_up(quiet=True)
     play(make_progress("auto", quiet=True, is_terminal=True))
     assert PROBLEMS == capsys.readouterr().err.splitlines()
@@ -397,7 +414,7 @@ def test_quiet_shows_only_problems(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_progress_still_shows_what_should_be_known(
     capsys: pytest.CaptureFixture[str], verbose: int
 ) -> None:
-    """--progress none: notices and problems; how far the run is comes with -v alone."""
+    """With --progress none, notices and problems are shown, and progress only with -v."""
     set_up(verbose)
     play(make_progress("none", quiet=False, is_terminal=True))
     expected = [
@@ -408,7 +425,7 @@ def test_no_progress_still_shows_what_should_be_known(
         *((0, line) for line in PROBLEMS),
         (1, "sending 10 rows of 1 stream"),
         (2, "a: 1 retry so far"),
-        (0, "stopping: SIGINT received; packets in flight end (a second signal ends at once)"),
+        (0, STOPPING),
         (1, "a: stopped, 2 sent, 1 resumed, 1 retries, verified: unknown"),
         (2, "Traceback:"),
         (2, "  line"),
@@ -421,7 +438,7 @@ def test_no_progress_still_shows_what_should_be_known(
 
 
 def test_the_file_gets_the_progress_of_a_run_with_bars(tmp_path: Path) -> None:
-    """A run that draws bars tells its log file as much as one without; nothing is drawn there."""
+    """The log file of a run with bars has the same lines as without, and no bars."""
     path = tmp_path / "swarm.log"
     with drawing(24, 80, file=path) as (shown, _):
         play(shown)
@@ -446,5 +463,5 @@ def test_the_file_gets_the_progress_of_a_run_with_bars(tmp_path: Path) -> None:
 def test_who_shows_a_run(
     mode: str, quiet: bool, is_terminal: bool, kind: type[SilentProgress]
 ) -> None:
-    """Bars on a terminal, lines elsewhere, what is asked for before both; -q before all."""
+    """Bars on a terminal, lines elsewhere; --progress overrides that, and -q overrides both."""
     assert kind is type(make_progress(mode, quiet=quiet, is_terminal=is_terminal))

@@ -16,7 +16,7 @@ def test_the_json_is_as_promised() -> None:
     """The JSON report holds what the reference shows, and nothing else."""
     tally = Tally(sent=1, first=1.0, last=2.0)
     stopped = meter("Zähler", 3, tally, problem=problem(5, line=7), state="stopped")
-    told = json.loads(as_json(report(meter(), stopped)))
+    document = json.loads(as_json(report(meter(), stopped)))
     assert {
         "swarm": VERSION,
         "config": "c.ini",
@@ -25,12 +25,12 @@ def test_the_json_is_as_promised() -> None:
         "finished": "2023-11-14T22:13:22.500+00:00",
         "seconds": 2.5,
         "exit_code": 5,
-    } == {key: told[key] for key in told if key not in ("totals", "meters")}
+    } == {key: document[key] for key in document if key not in ("totals", "meters")}
     counts = ("rows", *PARTS, "retries", "possible_duplicates")
     assert {
         **dict(zip(counts, (13, 0, 11, 0, 0, 0, 2, 0, 0), strict=True)),
         "packets_per_second": 0.1,
-    } == told["totals"]
+    } == document["totals"]
     assert {
         "id": "Zähler",
         "file": "Zähler.csv",
@@ -40,12 +40,12 @@ def test_the_json_is_as_promised() -> None:
         "last": "2023-01-01T02:15:00.000+00:00",
         "verified": "yes",
         "problem": {"kind": "temporary", "message": "it failed", "line": 7, "status": 503},
-    } == told["meters"][1]
-    assert told["meters"][0]["problem"] is None
+    } == document["meters"][1]
+    assert document["meters"][0]["problem"] is None
 
 
 def test_the_table_of_one_meter() -> None:
-    """A run without trouble is told in few columns, and no total for one meter."""
+    """The table of a run without problems has few columns, and one meter has no total."""
     assert [
         "meter  state  rows  sent  verified",
         "-----  -----  ----  ----  --------",
@@ -56,7 +56,7 @@ def test_the_table_of_one_meter() -> None:
 
 
 def test_the_table_of_a_run_with_trouble() -> None:
-    """Columns that are needed come in; a meter that is not done is not verified."""
+    """The columns are those that have counts; a meter that is not done is not verified."""
     tally = Tally(sent=1, resumed=1, rejected=1, late=1, retries=1, possible_duplicates=2)
     tally.first, tally.last = 0.0, 0.1
     bad = meter("東京", 2000, tally, problem=problem(3), state="stopped")
@@ -69,25 +69,25 @@ def test_the_table_of_a_run_with_trouble() -> None:
         "",
         "1 packet sent; 2.5 s in all",
         "1 retry, 2 possible duplicates",
-        "Begun anew",
-    ] == as_table(report(meter(tally=Tally(resumed=10)), bad, notes=("Begun anew",))).splitlines()
+        "A note",
+    ] == as_table(report(meter(tally=Tally(resumed=10)), bad, notes=("A note",))).splitlines()
 
 
 @pytest.mark.parametrize(
-    ("tally", "said"),
+    ("tally", "expected"),
     [
         (Tally(resumed=10), "Nothing new: 10 rows acknowledged before"),
         (Tally(resumed=1, filtered=9), "Nothing new: 1 row acknowledged before"),
         (Tally(filtered=10), "Nothing to send"),
     ],
 )
-def test_a_run_with_nothing_to_do_says_so(tally: Tally, said: str) -> None:
-    """What was left out is not called acknowledged."""
-    assert said == as_table(report(meter(tally=tally))).splitlines()[-1]
+def test_a_run_with_nothing_to_do_says_so(tally: Tally, expected: str) -> None:
+    """Filtered rows are not called acknowledged."""
+    assert expected == as_table(report(meter(tally=tally))).splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (0.04, "0.0 s"),
         (59.4, "59.4 s"),
@@ -96,21 +96,21 @@ def test_a_run_with_nothing_to_do_says_so(tally: Tally, said: str) -> None:
         (7500, "2 h 05"),
     ],
 )
-def test_the_time_of_a_run_is_told_as_people_do(seconds: float, said: str) -> None:
-    """Seconds, minutes or hours, whichever says it best."""
+def test_the_time_of_a_run_is_told_as_people_do(seconds: float, expected: str) -> None:
+    """A duration is in seconds, in minutes or in hours, by its length."""
     found = Report("c", "u", 0.0, seconds, seconds, (meter(),))
-    assert f"; {said}" in as_table(found)
+    assert f"; {expected}" in as_table(found)
 
 
 def test_a_meter_moves_no_cursor() -> None:
-    """A stream's ID may hold anything; on the terminal it is text."""
+    """Control characters in a stream's ID are escaped."""
     lines = as_table(report(meter("a\x1b[2Jb\tc"))).splitlines()
     assert lines[2].startswith("a\\x1b[2Jb\\tc  done")
     assert problem_lines([meter("a\x07", problem=problem(5))]) == ["a\\x07: it failed"]
 
 
 def test_problems_are_told_once_for_all_who_have_them() -> None:
-    """One line each; meters with one problem share it; files with problems were told before."""
+    """Each problem has one line; those of files are left out, as the check has shown them."""
     meters = [
         meter("a", problem=problem(5, "down")),
         meter("b", problem=problem(3, "no", line=7)),
@@ -125,6 +125,6 @@ def test_problems_are_told_once_for_all_who_have_them() -> None:
 
 
 def test_a_line_without_its_file_is_not_shown() -> None:
-    """The message of late rows names the places itself."""
+    """A line number is shown only with its file: the message of late rows has both."""
     late = StreamProblem("late", "2 rows are older: gas.csv:7, gas.csv:9", ExitCode.DATA, line=7)
     assert ["gas: 2 rows are older: gas.csv:7, gas.csv:9"] == problem_lines([meter(problem=late)])
