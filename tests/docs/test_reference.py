@@ -143,7 +143,7 @@ def test_upload_keys_and_variables() -> None:
     expected = {f"`{key}`": f"`{BY_KEY[key].variable}`" for key in PARSERS}
     assert expected == {cells[0]: cells[1] for cells in table("[upload]", "option")}
     assert {f"--{name}" for name in FLAG_ONLY} == named(
-        section("swarm upload").partition("Flags alone are")[2]
+        section("swarm upload").partition("only as flags")[2]
     )
 
 
