@@ -69,7 +69,7 @@ class Note(NamedTuple):
 
 
 class Begun(IntEnum):
-    """How a ledger began: with its stream, or by a restart of the stream (``--restart``).
+    """The beginning of a ledger: with its stream, or by a restart of the stream (``--restart``).
 
     After a restart, what the collector held then is not known yet (`ANEW`) or known (`HELD`).
     """
