@@ -19,7 +19,7 @@ from pathlib import Path
 from swarm.checkpoint import doubts
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
-from swarm.checkpoint.ledger_format import Baseline, Begun, InFlight, LedgerEntry, Note
+from swarm.checkpoint.ledger_format import Baseline, InFlight, LedgerEntry, Note, Origin
 from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
 
@@ -92,16 +92,16 @@ class Ledger:
         acknowledged: Iterable[tuple[int, int]] = (),
         scheduler: Scheduler = THREADS,
         *,
-        anew: bool = False,
+        is_restart: bool = False,
     ) -> "Ledger":
         """Create a ledger, or replace the one at ``path``, atomically and durably.
 
-        The rows in ``acknowledged`` (instant, digest) become its first records. ``anew`` means that
-        the stream is restarted: `set_baseline` must be called before the first packet is sent.
+        The rows in ``acknowledged`` (instant, digest) become its first records. With ``is_restart``,
+        `set_baseline` must be called before the first packet is sent.
         """
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
-        baseline = Baseline(Begun.ANEW) if anew else fmt.WITH_THE_STREAM
+        baseline = Baseline(Origin.RESTARTED) if is_restart else fmt.WITH_THE_STREAM
         doubts.remove(path)
         file = LedgerFile.create(
             path, stream, records=records, baseline=baseline, scheduler=scheduler

@@ -68,21 +68,21 @@ class Note(NamedTuple):
     registers: int
 
 
-class Begun(IntEnum):
+class Origin(IntEnum):
     """The beginning of a ledger: with its stream, or by a restart of the stream (``--restart``).
 
-    After a restart, what the collector held then is not known yet (`ANEW`) or known (`HELD`).
+    After a restart, what the collector held then is not known yet (`RESTARTED`) or known (`HELD`).
     """
 
     WITH_THE_STREAM = 0
-    ANEW = 1
+    RESTARTED = 1
     HELD = 2
 
 
 class Baseline(NamedTuple):
     """The collector's last packet at the time when the stream was restarted."""
 
-    begun: Begun = Begun.WITH_THE_STREAM
+    origin: Origin = Origin.WITH_THE_STREAM
     instant: int = 0
     values: int = 0
     registers: int = 0
@@ -90,7 +90,7 @@ class Baseline(NamedTuple):
     @property
     def held(self) -> Note | None:
         """The packet as a `Note`; None if there was none or it is not known."""
-        is_held = self.begun is Begun.HELD
+        is_held = self.origin is Origin.HELD
         return Note(self.instant, 0, self.values, self.registers) if is_held else None
 
 
@@ -152,7 +152,7 @@ def read_header(path: Path, data: bytes, stream: str) -> Header:
     if digest != _stream_digest(stream):
         raise damaged(path, "it belongs to another stream")
     begun, *packet = _BASELINE.unpack_from(data, _HEADER.size)
-    return Header(version, Baseline(Begun(begun), *packet))
+    return Header(version, Baseline(Origin(begun), *packet))
 
 
 def in_flight(content: InFlight) -> bytes:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 
 from swarm.checkpoint.ledger import REJECTED, Ledger, LedgerCursor
-from swarm.checkpoint.ledger_format import Begun
+from swarm.checkpoint.ledger_format import Origin
 from swarm.checkpoint.rejects import Rejects
 from swarm.collector.client import LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget, Verdict
@@ -177,7 +177,7 @@ class _Delivery:
         """
         ledger = self.ledger
         reply = self.reply or self.exchange.ask_last_packet()
-        if ledger.baseline.begun is Begun.ANEW:
+        if ledger.baseline.origin is Origin.RESTARTED:
             if reply.is_known:
                 ledger.set_baseline(verify.baseline(reply.last))
             return False

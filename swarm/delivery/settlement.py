@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from swarm.checkpoint.ledger_format import WITH_THE_STREAM, Begun, Note
+from swarm.checkpoint.ledger_format import WITH_THE_STREAM, Note, Origin
 from swarm.collector.client import LastPacket, LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget
 from swarm.config.options import RetryPolicy
@@ -82,7 +82,9 @@ class Settlement:
     def _may_predate(self, last: LastPacket) -> bool:
         """Return True if a packet is, or may be, older than the ``--restart`` of the stream."""
         held = self.baseline.held
-        return self.baseline.begun is Begun.ANEW or (held is not None and is_noted(held, last))
+        return self.baseline.origin is Origin.RESTARTED or (
+            held is not None and is_noted(held, last)
+        )
 
     def _end_if_ambiguous(self, reply: LastPacketReply) -> None:
         if self._policy.on_ambiguous == "resend":

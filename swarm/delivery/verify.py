@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger, LedgerCursor
-from swarm.checkpoint.ledger_format import Baseline, Begun
+from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacket
 from swarm.collector.retry import RetryBudget, Verdict
 from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
@@ -82,7 +82,7 @@ def baseline(last: LastPacket | None) -> Baseline:
     """Return the ledger's note of the collector's last packet at a ``--restart``."""
     if last is None:
         return Baseline()
-    return Baseline(Begun.HELD, last.instant, *marked(last.fields))
+    return Baseline(Origin.HELD, last.instant, *marked(last.fields))
 
 
 def first_unrecorded(

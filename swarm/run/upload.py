@@ -256,7 +256,7 @@ def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
             remove(task.ledger)
         sandbox.forget([task.meter.id for task in tasks])
     for task in tasks:
-        Ledger.create(task.ledger, task.meter.id, anew=True).close()
+        Ledger.create(task.ledger, task.meter.id, is_restart=True).close()
 
 
 def _lost(task: Task, lost: LostJob) -> StreamResult:

@@ -26,7 +26,7 @@ from swarm.checkpoint.ledger import (
     Ledger,
     count_records,
 )
-from swarm.checkpoint.ledger_format import Baseline, Begun, LedgerEntry, Note
+from swarm.checkpoint.ledger_format import Baseline, LedgerEntry, Note, Origin
 from swarm.errors import StateError
 from tests.support.jobs import Polite
 from tests.support.spawned import spawned, write_ledger
@@ -384,12 +384,12 @@ def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None])
 
 def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path) -> None:
     """It is unknown until the first packet; then it is kept."""
-    ledger = Ledger.create(path, "m", anew=True)
-    assert Begun.ANEW == ledger.baseline.begun
+    ledger = Ledger.create(path, "m", is_restart=True)
+    assert Origin.RESTARTED == ledger.baseline.origin
     ledger.close()
     ledger = opened(path)
-    assert Begun.ANEW == ledger.baseline.begun
-    held = Baseline(Begun.HELD, -5, 2**64 - 1, 3)
+    assert Origin.RESTARTED == ledger.baseline.origin
+    held = Baseline(Origin.HELD, -5, 2**64 - 1, 3)
     ledger.set_baseline(held)
     send(ledger, 1)
     ledger.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swarm.checkpoint.ledger import REJECTED, Ledger
-from swarm.checkpoint.ledger_format import Baseline, Begun
+from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacketReply
 from swarm.csv import Window
 from swarm.delivery import deliver as module
@@ -209,7 +209,7 @@ def test_a_checkpoint_that_has_fallen_behind_ends_the_stream(
     [
         (holds(stored_at(0, value=1)), baseline(stored_at(0, value=1))),
         (holds(None), Baseline()),
-        (tells_nothing(405), Baseline(Begun.ANEW)),
+        (tells_nothing(405), Baseline(Origin.RESTARTED)),
     ],
 )
 def test_after_a_restart_the_collectors_last_packet_is_noted_first(
@@ -217,7 +217,7 @@ def test_after_a_restart_the_collectors_last_packet_is_noted_first(
 ) -> None:
     """All rows are sent, whatever it holds; where nothing is told, the next run asks again."""
     found = task()
-    Ledger.create(found.ledger, STREAM, anew=True).close()
+    Ledger.create(found.ledger, STREAM, is_restart=True).close()
     run = Run(found, clock, answers=[answer], posts=[answered(400)])
     assert ("stopped", "rejected", 3) == run.ending
     ledger = reopened(found.ledger)
@@ -373,7 +373,7 @@ def test_after_a_restart_a_packet_from_before_proves_nothing(
 ) -> None:
     """The collector's last packet equals the row, but is not the one whose answer was lost."""
     found = task()
-    Ledger.create(found.ledger, STREAM, anew=True).close()
+    Ledger.create(found.ledger, STREAM, is_restart=True).close()
     run = Run(found, clock, before=LINES[:1], posts=[lost(is_stored=False)])
     expected = {"sent": 6, "retries": 1, "possible_duplicates": 1}
     assert (("done",), expected) == (run.ending, run.counts)
@@ -386,7 +386,7 @@ def test_after_a_restart_that_was_killed_a_packet_from_before_proves_nothing(
     """The row that was in flight is sent again, and counted."""
     found = task()
     first, *_ = items_of(found)
-    ledger = Ledger.create(found.ledger, STREAM, anew=True)
+    ledger = Ledger.create(found.ledger, STREAM, is_restart=True)
     ledger.set_baseline(baseline(last_packet(first)))
     kill(ledger, first)
     run = Run(found, clock, before=LINES[:1])

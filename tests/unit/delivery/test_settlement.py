@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
-from swarm.checkpoint.ledger_format import Baseline, Begun, LedgerEntry, Note
+from swarm.checkpoint.ledger_format import Baseline, LedgerEntry, Note, Origin
 from swarm.collector.client import LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget, Verdict
 from swarm.collector.transport.base import Access
@@ -198,7 +198,7 @@ def test_nothing_is_asked_once_the_time_for_the_packet_is_used_up(clock: Clock) 
 # Streams that were begun anew
 
 
-@pytest.mark.parametrize("held", [Baseline(Begun.ANEW), baseline(last_packet(_ROW))])
+@pytest.mark.parametrize("held", [Baseline(Origin.RESTARTED), baseline(last_packet(_ROW))])
 def test_a_packet_from_before_a_restart_proves_nothing(clock: Clock, held: Baseline) -> None:
     """It may be the one that the collector held then, or is known to be that one."""
     setting = Setting(clock, [holds(last_packet(_ROW))])
@@ -280,7 +280,7 @@ def test_a_note_of_an_earlier_version_is_known_by_its_instant(clock: Clock) -> N
     assert (1, ()) == setting.reconcile_earlier_run(note)[:2]
 
 
-@pytest.mark.parametrize("held", [Baseline(Begun.ANEW), baseline(last_packet(item(2)))])
+@pytest.mark.parametrize("held", [Baseline(Origin.RESTARTED), baseline(last_packet(item(2)))])
 def test_rows_that_equal_a_packet_from_before_a_restart_are_doubtful(
     clock: Clock, held: Baseline
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
-from swarm.checkpoint.ledger_format import Baseline, Begun
+from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacket, LastPacketReply
 from swarm.collector.transport.base import Access
 from swarm.config.options import RetryPolicy
@@ -212,7 +212,7 @@ def test_the_baseline_of_a_collector_that_holds_nothing() -> None:
 def test_the_baseline_is_the_collectors_last_packet() -> None:
     """With its instant and measurements."""
     last = last_packet(item(3))
-    assert Baseline(Begun.HELD, 3 * MINUTE, *marked(last.fields)) == baseline(last)
+    assert Baseline(Origin.HELD, 3 * MINUTE, *marked(last.fields)) == baseline(last)
     held = baseline(last).held
     assert held is not None
     assert held[2:] == item(3).note[2:]

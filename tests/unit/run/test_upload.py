@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swarm.checkpoint.ledger import REJECTED, Ledger
-from swarm.checkpoint.ledger_format import Begun
+from swarm.checkpoint.ledger_format import Origin
 from swarm.cli.progress import SilentProgress
 from swarm.config.options import Upload
 from swarm.config.settings import Settings
@@ -171,7 +171,7 @@ def test_a_restart_begins_the_checkpoint_anew(tmp_path: Path) -> None:
     kill(sent_before(task, 0, 1), items_of(task)[2])
     restart_checkpoints([task], None)
     ledger = reopened(task.ledger)
-    assert (0, (), Begun.ANEW) == (ledger.count, ledger.in_doubt, ledger.baseline.begun)
+    assert (0, (), Origin.RESTARTED) == (ledger.count, ledger.in_doubt, ledger.baseline.origin)
     ledger.close()
 
 
