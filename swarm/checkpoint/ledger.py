@@ -96,7 +96,7 @@ class Ledger:
     ) -> "Ledger":
         """Create a ledger, or replace the one at ``path``, atomically and durably.
 
-        The rows in ``acknowledged`` (instant, digest) become its first records. With ``is_restart``,
+        The rows ``acknowledged`` (instant, digest) become its first records. With ``is_restart``,
         `set_baseline` must be called before the first packet is sent.
         """
         rows = enumerate(acknowledged)
