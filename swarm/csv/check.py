@@ -36,7 +36,7 @@ class CheckResult:
 
     meter: str
     registers: tuple[str, ...] = ()
-    spans: tuple[CheckedFile, ...] = ()
+    checked_files: tuple[CheckedFile, ...] = ()
     rows: int = 0
     filtered: int = 0
     ends: tuple[Row, ...] = ()
@@ -113,12 +113,12 @@ def check_files(
     result = CheckResult(
         meter.id,
         POWER_AND_ENERGY if meter.rules.power_from_energy else kept(columns),
-        tuple(scan.span for scan in scans),
-        rows=sum(scan.span.rows for scan in scans),
-        filtered=sum(scan.span.empty_rows for scan in scans),
+        tuple(scan.checked_file for scan in scans),
+        rows=sum(scan.checked_file.rows for scan in scans),
+        filtered=sum(scan.checked_file.empty_rows for scan in scans),
         notices=tuple(_notices(meter, scans, columns, trace)),
     )
-    reader = MeterReader(meter, result.spans, Window())
+    reader = MeterReader(meter, result.checked_files, Window())
     try:
         if any(of_file.count for of_file in problems):
             conflicts = reader.find_conflicts(repeated_hours=not folds.misfits)
@@ -146,7 +146,7 @@ def _notices(
     yield from zone_check.notices(meter.id, meter.rules, trace)
     for path, scan in zip(meter.files, scans, strict=True):
         kinds = {problem.kind for problem in scan.problems.found}
-        if scan.span.first is None and not kinds.isdisjoint(_OF_THE_FORM):
+        if scan.checked_file.first is None and not kinds.isdisjoint(_OF_THE_FORM):
             yield (
                 f"{meter.id}: no row of {path.name} matches the settings: 'swarm init' with this "
                 "file proposes delimiter, decimal, timestamp_format, columns and skip_rows for it"
@@ -167,9 +167,9 @@ def _in_time(
 
     The rows are read once more, unless the scans have shown everything already.
     """
-    reader = MeterReader(meter, result.spans, window)
+    reader = MeterReader(meter, result.checked_files, window)
     inspection = None
-    is_simple = is_strict(result.spans) and window.is_open
+    is_simple = is_strict(result.checked_files) and window.is_open
     # The scans followed the rows in the order of the files and at the times of the CSV. Gaps and
     # counter resets are in the order and at the times of the packets.
     are_gaps_known = tracker is None or (
@@ -212,7 +212,7 @@ def _inspect(
     Returns also the reader, and the first and the last row.
     """
     while True:
-        reader = MeterReader(meter, result.spans, window)
+        reader = MeterReader(meter, result.checked_files, window)
         inspection = Inspection(meter, result.registers, interval)
         ends = _ends(inspection.through(reader.rows()))
         tracker = inspection.tracker

@@ -32,7 +32,7 @@ class FileScan:
     and the last row.
     """
 
-    span: CheckedFile
+    checked_file: CheckedFile
     problems: Problems
     columns: tuple[str, ...] | None = None
     start: tuple[Row, ...] = ()
@@ -57,7 +57,7 @@ class FileScan:
 
     def read_as(self, folds: Mapping[int, bytes]) -> "FileScan":
         """Return the scan with other folds of its rows in repeated hours."""
-        checked_file = replace(self.span, folds=folds)
+        checked_file = replace(self.checked_file, folds=folds)
         decided = []
         used = dict.fromkeys(folds, 0)
         for run in self.runs:
@@ -65,7 +65,7 @@ class FileScan:
             used[run.hour.start] = end = begin + len(run.walls)
             decided.append((run, folds[run.hour.start][begin:end]))
         if all(run.folds == read for run, read in decided):
-            return replace(self, span=checked_file)
+            return replace(self, checked_file=checked_file)
         more_back = sum(run.steps_back(read) - run.steps_back(run.folds) for run, read in decided)
         instants = [instant for run, read in decided for instant in run.instants(read)]
         first, last = checked_file.first, checked_file.last
@@ -76,7 +76,7 @@ class FileScan:
             in_order=not self.steps_back + more_back,
             strict=False,
         )
-        return replace(self, span=checked_file)
+        return replace(self, checked_file=checked_file)
 
     def notices(self) -> Iterator[str]:
         """Yield notices about the file for the user, one line each."""
@@ -89,8 +89,9 @@ class FileScan:
         if self.steps_back:
             rows = pluralize(self.steps_back, "row")
             yield f"{path}: {rows} out of order: sorted before sending"
-        if self.span.empty_rows:
-            yield f"{path}: {pluralize(self.span.empty_rows, 'row')} without any value: left out"
+        if self.checked_file.empty_rows:
+            rows = pluralize(self.checked_file.empty_rows, "row")
+            yield f"{path}: {rows} without any value: left out"
 
 
 def scan_file(

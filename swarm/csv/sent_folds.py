@@ -50,7 +50,7 @@ def decide_folds(meter: Meter, scans: Sequence[FileScan], ask: Ask | None) -> Me
     ]
     sent = ask(periods) if ask is not None and hours else SentRows({})
     # A bound for the first row of the files, whatever its fold.
-    starts = [scan.span.first for scan in scans if scan.span.first is not None]
+    starts = [scan.checked_file.first for scan in scans if scan.checked_file.first is not None]
     starts += [min(run.walls) - run.hour.offsets[SECOND] for scan in scans for run in scan.runs]
     # A padding packet is sent at the unshifted time of the first row.
     start = min(starts, default=0) + (0 if pads(meter.rules) else shift)

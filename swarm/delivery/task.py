@@ -63,7 +63,7 @@ class Task:
     @property
     def newest(self) -> int:
         """An instant (ms) that no row of the files is sent after."""
-        lasts = [file.last for file in self.checked.spans if file.last is not None]
+        lasts = [file.last for file in self.checked.checked_files if file.last is not None]
         return max(lasts, default=0) + round(self.meter.rules.shift * 1000)
 
     @property
@@ -74,7 +74,7 @@ class Task:
     def reader(self, window: Window, scheduler: Scheduler = THREADS) -> MeterReader:
         """Return a reader of the rows in a period, for a job of a scheduler."""
         meter = self.meter if self.checked.is_padded else self.meter.unpadded
-        return MeterReader(meter, self.checked.spans, window, scheduler)
+        return MeterReader(meter, self.checked.checked_files, window, scheduler)
 
     def items(self, reader: MeterReader) -> "Iterator[RowItem]":
         """Yield the packets of a reader's rows; raises `FileChangedError` while reading."""

@@ -147,7 +147,7 @@ class Fuzz:
             self.figures.unsound += 1
             return
         self.figures.sound += 1
-        rows = list(MeterReader(meter, found.spans, window).rows())
+        rows = list(MeterReader(meter, found.checked_files, window).rows())
         self.figures.packets += len(rows)
         _consistent(found, rows)
         for row in rows:

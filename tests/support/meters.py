@@ -41,7 +41,7 @@ def sent(*files: Path, window: Window | None = None, **rules: Any) -> list[Row]:
     meter = meter_of(*files, **rules)
     found = check_files(meter, window or Window())
     assert [str(problem) for problem in found.problems] == []
-    rows = list(MeterReader(meter, found.spans, window or Window()).rows())
+    rows = list(MeterReader(meter, found.checked_files, window or Window()).rows())
     assert found.ends == ((rows[0], rows[-1]) if rows else ())
     assert found.rows - found.filtered == len(rows)
     return rows

@@ -478,7 +478,7 @@ def test_a_file_that_changes_while_it_is_sent_stops_its_meter(
     content = lines(5000)[:: -1 if backward else 1]
     path = written(tmp_path / "m.csv", "".join(content))
     meter = meter_of(path)
-    reader = MeterReader(meter, check_files(meter, Window()).spans, Window())
+    reader = MeterReader(meter, check_files(meter, Window()).checked_files, Window())
     rows = reader.rows()
     next(rows)
     reader.watch()
@@ -496,7 +496,7 @@ def test_control_is_yielded_with_every_block(tmp_path: Path) -> None:
     for step in (1, -1):
         path = written(tmp_path / f"m{step}.csv", "".join(lines(8000)[::step]))
         meter, polite = meter_of(path), Polite()
-        reader = MeterReader(meter, check_files(meter, Window()).spans, Window(), polite)
+        reader = MeterReader(meter, check_files(meter, Window()).checked_files, Window(), polite)
         next(reader.rows())
         blocks = path.stat().st_size / BLOCK_BYTES
         assert (1 if step > 0 else blocks) <= polite.breaths <= blocks + 1
@@ -507,7 +507,7 @@ def test_rows_that_are_appended_wait(tmp_path: Path) -> None:
     """A file that only grows has not changed."""
     path = written(tmp_path / "m.csv", "".join(lines(5)))
     meter = meter_of(path)
-    reader = MeterReader(meter, check_files(meter, Window()).spans, Window())
+    reader = MeterReader(meter, check_files(meter, Window()).checked_files, Window())
     with path.open("a") as file:
         file.writelines(lines(5, 5))
     rows = reader.rows()
@@ -579,4 +579,6 @@ def _all_of(*files: Path) -> None:
     meter = meter_of(*files)
     found = check_files(meter, Window())
     assert found.is_sound
-    assert sum(1 for _ in MeterReader(meter, found.spans, Window()).rows()) >= found.rows * 0.9
+    assert (
+        sum(1 for _ in MeterReader(meter, found.checked_files, Window()).rows()) >= found.rows * 0.9
+    )

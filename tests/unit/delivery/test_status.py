@@ -46,7 +46,7 @@ def task(workspace: Workspace, lines: list[str] = LINES, url: str = NOWHERE, **m
 def items(found: Task) -> list[RowItem]:
     """Return what is sent of a stream."""
     files = found.meter.files
-    reader = MeterReader(found.meter, found.checked.spans, Window())
+    reader = MeterReader(found.meter, found.checked.checked_files, Window())
     return [RowItem(row, found.checked.registers, files) for row in reader.rows()]
 
 

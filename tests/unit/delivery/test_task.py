@@ -189,7 +189,7 @@ def test_no_row_is_newer_than_the_newest(tmp_path: Path) -> None:
     rules = replace(task.meter.rules, shift=90.0)
     shifted = replace(task, meter=replace(task.meter, rules=rules))
     assert [last, last + 90_000] == [task.newest, shifted.newest]
-    assert 0 == replace(task, checked=replace(task.checked, spans=())).newest
+    assert 0 == replace(task, checked=replace(task.checked, checked_files=())).newest
 
 
 def test_the_first_problem_of_a_file_keeps_its_stream_from_being_sent(tmp_path: Path) -> None:
