@@ -3,4 +3,12 @@
 In reading order: `ledger` (rows, read in step with the CSV files), `ledger_file` and
 `ledger_format` (the file and its bytes), `doubts` (rows that may have been sent), `rejects`,
 `locks` (one run per stream), `paths` (where the files are).
+
+The state folder::
+
+    checkpoints/COLLECTOR/STREAM.ledger           settled rows; notes; the packet in flight
+    checkpoints/COLLECTOR/STREAM.ledger.doubts    rows that may be stored, if there are any
+    rejects/COLLECTOR/STREAM.csv, .log.jsonl      rejected rows; status and reason of each
+    locks/COLLECTOR/runs.lock, senders.lock       a byte per stream: its run, its worker process
+    sandbox/packets.sqlite                        the packets of ``environment = sandbox``
 """

@@ -15,10 +15,10 @@ from swarm.errors import StateError
 from swarm.files import open_fresh, open_private, sync_folder
 
 #: A row's instant (ms) and the digest of its measurements.
-Row = tuple[int, int]
+RowKey = tuple[int, int]
 
 
-def load(ledger: Path) -> set[Row]:
+def load(ledger: Path) -> set[RowKey]:
     """Return the rows in doubt of the stream with this ledger; raise `StateError` on failure."""
     path = _path(ledger)
     with state_errors(path):
@@ -46,7 +46,7 @@ def remove(ledger: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def store(ledger: Path, rows: Iterable[Row]) -> None:
+def store(ledger: Path, rows: Iterable[RowKey]) -> None:
     """Replace the rows in doubt atomically and durably; without rows, remove the file."""
     path = _path(ledger)
     with state_errors(path):

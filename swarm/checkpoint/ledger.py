@@ -1,4 +1,4 @@
-"""An append-only ledger of a stream's acknowledged and rejected rows, durable row by row.
+"""An append-only ledger of a stream's acknowledged and rejected rows, written row by row.
 
 Rows are noted, durably and in batches, before the first of them is sent. The in-flight block is
 written before a packet is sent, and a record after its answer. These are plain writes: the page
@@ -39,8 +39,8 @@ class Ledger:
     """The open ledger of one stream; only the holder of the stream's lock may open it for writing.
 
     ``in_doubt`` holds the rows that an earlier run may have sent without a record, in the order of
-    sending; ``doubts`` the rows (instant, digest) that no request could settle. ``opened_at`` is
-    the newest acknowledged instant when the ledger was opened, ``newest`` the newest one now,
+    sending; ``unresolved`` the rows (instant, digest) that were asked about in vain.
+    ``newest_at_open`` is the newest acknowledged instant at the last `freeze`, ``newest`` that now,
     ``last_acknowledged`` the row that was acknowledged last. ``baseline`` holds what the collector
     had when the stream was restarted. ``notice`` is a message for the user, if there is one.
     """
@@ -54,12 +54,12 @@ class Ledger:
     ) -> None:
         self.path = file.path
         self.in_doubt: tuple[Note, ...] = ()
-        self.doubts: set[doubts.Row] = set()
+        self.unresolved: set[doubts.RowKey] = set()
         self.notice: str | None = None
-        self.opened_at: int | None = None
+        self.newest_at_open: int | None = None
         self.newest: int | None = None
         self.last_acknowledged: LedgerEntry | None = None
-        self.baseline: Baseline = fmt.WITH_THE_STREAM
+        self.baseline: Baseline = fmt.NO_BASELINE
         self._file = file
         self._stream = stream
         self._clock = clock or time.monotonic
@@ -75,7 +75,7 @@ class Ledger:
         self._in_flight = -1
         self._noted = 0
         self._has_noted = False
-        self._stored_doubts: frozenset[doubts.Row] = frozenset()
+        self._stored_unresolved: frozenset[doubts.RowKey] = frozenset()
         self._last_instant: int | None = None
         try:
             self._load()
@@ -101,7 +101,7 @@ class Ledger:
         """
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
-        baseline = Baseline(Origin.RESTARTED) if is_restart else fmt.WITH_THE_STREAM
+        baseline = Baseline(Origin.RESTARTED) if is_restart else fmt.NO_BASELINE
         doubts.remove(path)
         file = LedgerFile.create(
             path, stream, records=records, baseline=baseline, scheduler=scheduler
@@ -196,12 +196,12 @@ class Ledger:
     def settle(self, stored: int, doubtful: Iterable[Note] = ()) -> None:
         """Record, durably, that of the rows in doubt the first ``stored`` ones are stored.
 
-        Rows in ``doubtful`` may be stored all the same: they are added to ``doubts``.
+        Rows in ``doubtful`` may be stored all the same: they are added to ``unresolved``.
         """
         for note in self.in_doubt[:stored]:
             self.record(note.instant, note.digest, ACKNOWLEDGED)
-        self.doubts |= {(note.instant, note.digest) for note in doubtful}
-        self._store_doubts()
+        self.unresolved |= {(note.instant, note.digest) for note in doubtful}
+        self._store_unresolved()
         self.in_doubt = ()
         self._in_flight = self._count - 1
         self._noted = self._count
@@ -210,9 +210,9 @@ class Ledger:
         self.freeze()
 
     def freeze(self) -> None:
-        """Include all present records in `entries` and ``opened_at``."""
+        """Let `entries` and ``newest_at_open`` cover all present records."""
         self._frozen_count = self._count
-        self.opened_at = self.newest
+        self.newest_at_open = self.newest
 
     def sync(self) -> None:
         """Sync all records to disk."""
@@ -222,9 +222,9 @@ class Ledger:
         self._sync_due = self._clock() + SYNC_SECONDS
 
     def close(self) -> None:
-        """Sync and close; a packet in flight, or a row in doubt, stays so for the next run."""
+        """Sync what was written, and close; a packet in flight stays so for the next run."""
         try:
-            self._store_doubts()
+            self._store_unresolved()
             if self.in_doubt or not (self._has_noted or self._count > self._opened_count):
                 return
             if self._in_flight < self._count:
@@ -236,9 +236,10 @@ class Ledger:
             self._file.close()
 
     def entries(self) -> Iterator[LedgerEntry]:
-        """Yield the records that were there when the ledger was opened, in order of time.
+        """Yield the records up to the last `freeze`, in order of time.
 
-        Rows sent late form separate runs after the others; the runs are merged. Of two records of
+        The ledger is frozen when it is opened, and after `settle`. Rows sent late form separate
+        runs after the others; the runs are merged. Of two records of
         the same instant, the first written comes first.
         """
         starts = (start for start in self._run_starts if start < self._frozen_count)
@@ -257,10 +258,10 @@ class Ledger:
             InFlight(self._in_flight, self._noted, self._synced, boot, is_clean)
         )
 
-    def _store_doubts(self) -> None:
-        if self.doubts != self._stored_doubts:
-            doubts.store(self.path, self.doubts)
-            self._stored_doubts = frozenset(self.doubts)
+    def _store_unresolved(self) -> None:
+        if self.unresolved != self._stored_unresolved:
+            doubts.store(self.path, self.unresolved)
+            self._stored_unresolved = frozenset(self.unresolved)
 
     def _load(self) -> None:
         self.baseline = self._file.read_header(self._stream)
@@ -287,8 +288,8 @@ class Ledger:
             raise fmt.damaged(self.path, what)
         self._in_flight = self._count - 1
         self._noted = self._count
-        self.doubts = doubts.load(self.path)
-        self._stored_doubts = frozenset(self.doubts)
+        self.unresolved = doubts.load(self.path)
+        self._stored_unresolved = frozenset(self.unresolved)
 
     def _check_records(self, whole: int, synced: int | None) -> None:
         """Read all records; raise `StateError` if one is damaged.

@@ -53,7 +53,7 @@ class LedgerFile:
         *,
         records: Iterable[bytes] = (),
         notes: Sequence[Note] = (),
-        baseline: Baseline = fmt.WITH_THE_STREAM,
+        baseline: Baseline = fmt.NO_BASELINE,
         scheduler: Scheduler = THREADS,
     ) -> "LedgerFile":
         """Create a ledger, or replace the one at ``path``, atomically and durably.

@@ -95,7 +95,7 @@ class Baseline(NamedTuple):
 
 
 #: The baseline of a ledger that began with its stream.
-WITH_THE_STREAM = Baseline()
+NO_BASELINE = Baseline()
 
 
 class Header(NamedTuple):

@@ -112,7 +112,7 @@ class SilentProgress:
 
     def _count(self, stream: str, tally: Tally) -> None:
         known = self._tallies.get(stream) or Tally()
-        self.done += tally.settled - known.settled
+        self.done += tally.finished - known.finished
         self.skipped += tally.skipped - known.skipped
         self._tallies[stream] = tally
 
@@ -184,7 +184,7 @@ class BarProgress(SilentProgress):
         if self._bars and self._bars.is_due:
             for stream, tally in self._moved.items():
                 if stream in self.rows and stream not in self.over:
-                    self._bars.show(stream, tally.settled, self.rows[stream], tally.skipped)
+                    self._bars.show(stream, tally.finished, self.rows[stream], tally.skipped)
             self._moved.clear()
             self._move()
 

@@ -1,6 +1,7 @@
-"""Retry policy, without I/O: what an answer means, what is tried again, and after which wait.
+"""The meaning of an answer for its packet, and the wait before the next try; without I/O.
 
-Source: "Answers" in docs/reference.md.
+`swarm.delivery.exchange.Exchange.recover` decides what is tried again, by the limits of
+`swarm.config.options.RetryPolicy`. Source: "Answers" in docs/reference.md.
 """
 
 import enum
@@ -20,7 +21,7 @@ class Verdict(enum.Enum):
 
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
-    NOT_ALLOWED = "refused"
+    NOT_ALLOWED = "not allowed"
     UNAUTHORIZED = "unauthorized"
     REDIRECTED = "redirected"
     UNTRUSTED = "untrusted"
@@ -28,6 +29,9 @@ class Verdict(enum.Enum):
     UNREACHABLE = "unreachable"
     UNSETTLED = "unsettled"
 
+
+#: Verdicts of an answer that does not change by asking again.
+ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
 
 _BY_STATUS = {
     401: Verdict.UNAUTHORIZED,

@@ -50,8 +50,8 @@ def _sent_rows(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> S
     found: dict[int, set[int]] = {}
     oldest: int | None = None
     newest: int | None = None
-    # An instant is in a period if an odd number of the periods' ends is at or before it.
-    ends = sorted(end for period in periods for end in period)
+    # An instant is in a period if an odd number of the periods' bounds is at or before it.
+    bounds = sorted(bound for period in periods for bound in period)
     # Damage of the ledger is reported by the upload.
     with suppress(StateError), _ledger(path, stream) as ledger:
         # Rows that an earlier run may have sent keep their fold as well.
@@ -60,7 +60,7 @@ def _sent_rows(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> S
                 newest = instant
             if oldest is None or instant < oldest:
                 oldest = instant
-            if bisect_right(ends, instant) % 2:
+            if bisect_right(bounds, instant) % 2:
                 found.setdefault(instant, set()).add(row_digest)
     return SentRows(found, oldest, newest)
 

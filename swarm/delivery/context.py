@@ -14,13 +14,13 @@ INTERRUPTED: Final = "interrupted"
 
 
 class StopRequested(SwarmError):  # noqa: N818 - a request, not an error
-    """The run, or with ``is_unauthorized`` all streams of the credential, must stop sending."""
+    """The run, or with ``is_refused`` all streams of the credential, must stop sending."""
 
     exit_code = ExitCode.TEMPORARY
 
-    def __init__(self, *, is_unauthorized: bool = False) -> None:
+    def __init__(self, *, is_refused: bool = False) -> None:
         super().__init__("the run was asked to stop")
-        self.is_unauthorized = is_unauthorized
+        self.is_refused = is_refused
 
 
 class CollectorDown(SwarmError):  # noqa: N818 - like StreamEnded
@@ -73,7 +73,7 @@ class ExchangeContext(Protocol):
         """Return True if no stream got an answer for this many seconds."""
 
     def refuse_credential(self, credential: int) -> None:
-        """Stop all streams of a credential that no packet was accepted under in this run."""
+        """Stop all streams of a credential, unless it was accepted before in this run."""
 
 
 class Context(ExchangeContext, Protocol):
@@ -103,7 +103,7 @@ def unauthorized(username: str) -> str:
 
 def stop_problem(task: Task, stop: StopRequested) -> StreamProblem:
     """Return the reason why a stream was stopped."""
-    if stop.is_unauthorized:
+    if stop.is_refused:
         message = f"not sent: {unauthorized(task.access.username)}"
         return StreamProblem("unauthorized", message, ExitCode.REFUSED, status=401)
     return StreamProblem(INTERRUPTED, "stopped before its last row", ExitCode.TEMPORARY)

@@ -182,7 +182,7 @@ class _Delivery:
                 ledger.set_baseline(verify.baseline(reply.last))
             return False
         last = reply.last
-        row = verify.first_unrecorded(self.task, ledger, last, head, self._all_items)
+        row = verify.missing_last_packet(self.task, ledger, last, head, self._all_items)
         if last is None or row is None:
             return False
         if not self.upload.adopt:
@@ -241,7 +241,7 @@ class _Delivery:
     def _send(self, item: RowItem, data: bytes) -> None:
         """Send the packet of one row until it is known whether it was stored."""
         ledger, budget = self.ledger, RetryBudget(self.upload.retry_for)
-        is_again = self.resume.is_in_doubt(item)
+        is_again = self.resume.may_be_stored(item)
         while True:
             self.exchange.wait_until_allowed()
             ledger.mark_in_flight()

@@ -4,15 +4,12 @@ from http import HTTPStatus
 from typing import NoReturn
 
 from swarm.collector.client import CollectorClient, LastPacketReply, Outcome
-from swarm.collector.retry import RetryBudget, Verdict
+from swarm.collector.retry import ANSWERED, RetryBudget, Verdict
 from swarm.config.options import RetryPolicy
 from swarm.delivery.context import CollectorDown, ExchangeContext, StreamEnded, unauthorized
 from swarm.delivery.result import RowPlace, StreamProblem, Tally
 from swarm.delivery.task import Target
 from swarm.errors import ExitCode
-
-#: Answers to the question for the last packet that asking again does not change.
-_ANSWERED = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
 
 
 class Exchange:
@@ -52,7 +49,7 @@ class Exchange:
         return outcome
 
     def ask_last_packet_once(self) -> LastPacketReply:
-        """Ask for the stream's last packet."""
+        """Ask for the stream's last packet, once."""
         self.wait_until_allowed()
         reply = self._acquire_client().last_packet(self._target.url, self._target.stream)
         self._context.record_outcome(reply.outcome, self._target.credential)
@@ -65,7 +62,7 @@ class Exchange:
         budget = budget or RetryBudget(self._policy.retry_for)
         while True:
             reply = self.ask_last_packet_once()
-            if reply.is_known or reply.outcome.verdict in _ANSWERED:
+            if reply.is_known or reply.outcome.verdict in ANSWERED:
                 return reply
             self.recover(reply.outcome, budget, place)
 
@@ -74,12 +71,15 @@ class Exchange:
         if outcome.verdict is Verdict.UNAUTHORIZED:
             self._renew_session(outcome)
         elif outcome.verdict in {Verdict.NOT_ALLOWED, Verdict.REDIRECTED, Verdict.UNTRUSTED}:
-            self._end_refused(outcome, place)
+            self.end_refused(outcome, place)
         else:
             self.wait(outcome, budget, place)
 
     def wait(self, outcome: Outcome, budget: RetryBudget, place: RowPlace | None) -> None:
-        """Wait as long as the collector asks, or the backoff; `StreamEnded` if none is left."""
+        """Wait as long as the collector asks, else the backoff.
+
+        Raises `StreamEnded` if the budget is used up.
+        """
         if self._tally:
             self._tally.stall_reason = outcome.detail
         if budget.is_used_up():
@@ -95,7 +95,7 @@ class Exchange:
             self.pause(budget.next_wait(outcome.wait))
 
     def pause(self, seconds: float) -> None:
-        """Wait with the connection slot released, for other streams to use."""
+        """Wait with the connection slot released for other streams, then acquire one again."""
         if seconds > 0:
             self.release_slot()
             self._context.sleep(seconds, self._target.credential)
@@ -129,7 +129,8 @@ class Exchange:
             StreamProblem("unauthorized", message, ExitCode.REFUSED, status=outcome.status)
         )
 
-    def _end_refused(self, outcome: Outcome, place: RowPlace | None) -> NoReturn:
+    def end_refused(self, outcome: Outcome, place: RowPlace | None = None) -> NoReturn:
+        """End the stream: trying again does not help."""
         detail, status, refused = outcome.detail, outcome.status, ExitCode.REFUSED
         if outcome.verdict is Verdict.UNTRUSTED:
             message = f"{detail}; no credential was sent"

@@ -87,7 +87,7 @@ class Tally:
         return self.resumed + self.late
 
     @property
-    def settled(self) -> int:
+    def finished(self) -> int:
         """The number of rows that need nothing more in this run."""
         return self.sent + self.resumed + self.rejected + self.late
 

@@ -48,7 +48,7 @@ class Resume:
     def to_send(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
         """Yield the rows that need a packet; ``items`` are all rows in order of time."""
         cursor = LedgerCursor(self.ledger.entries())
-        opened_at = None if self._sends_late else self.ledger.opened_at
+        newest = None if self._sends_late else self.ledger.newest_at_open
         for item in items:
             kind = cursor.lookup(item.instant, item.digest)
             if kind == ACKNOWLEDGED:
@@ -58,7 +58,7 @@ class Resume:
                     self._last = item
             elif kind == REJECTED:
                 self._tally.rejected += 1
-            elif opened_at is None or item.instant > opened_at:
+            elif newest is None or item.instant > newest:
                 yield item
             else:
                 self._tally.late += 1
@@ -66,9 +66,9 @@ class Resume:
                 if len(self.late) < _LISTED_LATE_ROWS:
                     self.late.append(item)
 
-    def is_in_doubt(self, item: RowItem) -> bool:
+    def may_be_stored(self, item: RowItem) -> bool:
         """Return True if an earlier run may have sent a row."""
-        return (item.instant, item.digest) in self.ledger.doubts
+        return (item.instant, item.digest) in self.ledger.unresolved
 
     def acknowledged(self, item: RowItem) -> None:
         """Record a row that the collector acknowledged."""
@@ -89,7 +89,7 @@ class Resume:
 
     def _remember(self, item: RowItem) -> None:
         """Remember an acknowledged row; it is no longer in doubt."""
-        self.ledger.doubts.discard((item.instant, item.digest))
+        self.ledger.unresolved.discard((item.instant, item.digest))
         if self._newest is None or item.instant >= self._newest.instant:
             self._newest = item
 

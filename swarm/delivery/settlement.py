@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from swarm.checkpoint.ledger_format import WITH_THE_STREAM, Note, Origin
+from swarm.checkpoint.ledger_format import NO_BASELINE, Note, Origin
 from swarm.collector.client import LastPacket, LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget
 from swarm.config.options import RetryPolicy
@@ -40,7 +40,7 @@ class Settlement:
         self._exchange = exchange
         self._policy = policy
         self._tally = tally
-        self.baseline = WITH_THE_STREAM
+        self.baseline = NO_BASELINE
 
     def reconcile(self, item: Item, outcome: Outcome, ended: float, budget: RetryBudget) -> bool:
         """Return True if a packet without a clear answer was stored, False to send it again.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
-from swarm.collector.retry import RetryBudget, Verdict, backoff
+from swarm.collector.retry import ANSWERED, RetryBudget, Verdict, backoff
 from swarm.delivery.context import (
     CollectorDown,
     Context,
@@ -32,10 +32,8 @@ _TRIES = 3
 #: The longest wait (s) before the collector is asked again: a person waits for the result.
 _LONGEST_WAIT = 2.0
 _MILLISECOND = timedelta(milliseconds=1)
-#: Answers that only a new session can change.
+#: Answers that `Exchange.recover` handles: by a new session, or by the end of the stream.
 _REFUSALS = frozenset({Verdict.UNAUTHORIZED, Verdict.REDIRECTED, Verdict.UNTRUSTED})
-#: Answers that do not change by asking again.
-_ANSWERS = frozenset({Verdict.ACKNOWLEDGED, Verdict.NOT_ALLOWED, Verdict.REJECTED})
 _NOT_ASKED = "the collector can't be asked for its last packet"
 
 
@@ -167,7 +165,7 @@ def _ask(task: Task, context: Context) -> str | None:
             # During an outage one stream probes for all: `wait_for_turn` waits.
             if outcome.verdict is Verdict.UNREACHABLE:
                 continue
-            if outcome.verdict in _ANSWERS:
+            if outcome.verdict in ANSWERED:
                 refused = StreamProblem("refused", detail, ExitCode.REFUSED, status=status)
                 raise StreamEnded(refused)
             if outcome.verdict in _REFUSALS:

@@ -62,7 +62,7 @@ class Task:
 
     @property
     def newest(self) -> int:
-        """An instant (ms) that no row of the files is sent after."""
+        """An upper bound (ms) of the instants that rows of the files are sent with."""
         lasts = [file.last for file in self.checked.checked_files if file.last is not None]
         return max(lasts, default=0) + round(self.meter.rules.shift * 1000)
 
@@ -147,7 +147,7 @@ def is_noted(note: Note, last: LastPacket) -> bool:
 
 
 def number_credentials(meters: Sequence[Meter]) -> dict[str, int]:
-    """Return a number for each set of credentials, by its name; the default's is empty."""
+    """Return a number for each set of credentials, by its name; the default's name is empty."""
     names = dict.fromkeys(_credential_name(meter) for meter in meters)
     return {name: number for number, name in enumerate(names)}
 
@@ -155,7 +155,7 @@ def number_credentials(meters: Sequence[Meter]) -> dict[str, int]:
 def make_tasks(
     settings: Settings, checked: Mapping[str, CheckResult], url: str | None = None
 ) -> list[Task]:
-    """Return the tasks of the streams that were checked, the longest first: it decides the end.
+    """Return the tasks of the checked streams, longest first: the longest decides the run's end.
 
     ``url`` is that of the sandbox, if the run has its own.
     """

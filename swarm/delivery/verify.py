@@ -7,7 +7,7 @@ from typing import NamedTuple
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger, LedgerCursor
 from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacket
-from swarm.collector.retry import RetryBudget, Verdict
+from swarm.collector.retry import Verdict
 from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem, Verified
@@ -34,7 +34,10 @@ _WAYS_ON = (
 
 
 class CollectorState(NamedTuple):
-    """The last packet that the collector holds of a stream, None if it holds none."""
+    """The last packet that the collector holds of a stream.
+
+    None if it holds none, or, with a ``notice``, if it does not offer the question.
+    """
 
     last: LastPacket | None
     notice: str | None = None
@@ -61,7 +64,7 @@ def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorS
         return CollectorState(last)
     outcome = reply.outcome
     if outcome.verdict is Verdict.NOT_ALLOWED and outcome.status not in _NOT_OFFERED:
-        exchange.recover(outcome, RetryBudget(0), None)
+        exchange.end_refused(outcome)
     if outcome.verdict is Verdict.NOT_ALLOWED and not task.upload.adopt:
         return CollectorState(
             None,
@@ -85,24 +88,20 @@ def baseline(last: LastPacket | None) -> Baseline:
     return Baseline(Origin.HELD, last.instant, *marked(last.fields))
 
 
-def first_unrecorded(
+def missing_last_packet(
     task: Task, ledger: Ledger, last: LastPacket | None, head: RowItem, rows: Rows
 ) -> RowItem | None:
-    """Return the row that is the collector's last packet and that the ledger does not have.
+    """Return the row that is the collector's last packet, if the ledger does not have it.
 
-    If there is one, the checkpoint has fallen behind, like one restored from a backup. The row is
-    known by its instant, as its values may have been corrected since; if the ledger has other
-    values at that instant, by all of it. ``head`` is the first row that needs a packet.
+    Then the checkpoint has fallen behind, like one restored from a backup. The row is known by its
+    instant, as its values may have been corrected since. ``head`` is the first row that needs a
+    packet.
     """
     if last is None or last.instant > task.newest:
         return None
-    held = ledger.baseline.held
-    is_held = held is not None and is_noted(held, last)
-    is_in_doubt = any(instant == last.instant for instant, _ in ledger.doubts)
     is_known = (
         ledger.newest == last.instant
-        or is_held
-        or is_in_doubt
+        or _may_be_stored(ledger, last)
         or any(
             entry.instant == last.instant and entry.kind == ACKNOWLEDGED
             for entry in ledger.entries()
@@ -113,13 +112,23 @@ def first_unrecorded(
     row = next((row for row in rows() if row.instant >= last.instant), None)
     if row is None or row.instant != last.instant:
         return None
-    if not is_known:
-        return row
-    # Packets in doubt, or from before a --restart, say nothing about this row.
-    if is_held or is_in_doubt or not row.is_same(last):
-        return None
+    return row if not is_known or _has_older_values(ledger, row, last) else None
+
+
+def _may_be_stored(ledger: Ledger, last: LastPacket) -> bool:
+    """Return True if the last packet may be a row in doubt, or from before a ``--restart``."""
+    held = ledger.baseline.held
+    if held is not None and is_noted(held, last):
+        return True
+    return any(instant == last.instant for instant, _ in ledger.unresolved)
+
+
+def _has_older_values(ledger: Ledger, row: RowItem, last: LastPacket) -> bool:
+    """Return True if the last packet is a row of which the ledger has only other values."""
+    if _may_be_stored(ledger, last) or not row.is_same(last):
+        return False
     digests = [entry.digest for entry in ledger.entries() if entry.instant == last.instant]
-    return row if digests and row.digest not in digests else None
+    return bool(digests) and row.digest not in digests
 
 
 def fallen_behind(task: Task, row: RowItem) -> StreamEnded:

@@ -22,8 +22,9 @@ from swarm.run.slots import ConnectionSlots
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The time (s) that a stream's lock is tried, and the time between two tries.
+#: The time (s) that a stream's lock is tried.
 _LOCK_SECONDS = 3.0
+#: The time (s) between two tries.
 _LOCK_NAP = 0.05
 _LONGEST_NAP = 1.0
 
@@ -74,7 +75,7 @@ class WorkerContext:
     def wait_for_turn(self, credential: int) -> None:
         """Return when a request may be sent: the collector is reachable, the rate allows it."""
         shared, rate = self._shared, self._upload.rate_limit
-        if rate is None and not shared.is_gate_closed(credential):
+        if rate is None and not shared.is_blocked(credential):
             return
         self.raise_if_stopped(credential)
         while True:
@@ -117,8 +118,8 @@ class WorkerContext:
         """
         if self._lost_locks is not None:
             raise StateError(self._lost_locks)
-        if credential is not None and self._shared.is_credential_disabled(credential):
-            raise StopRequested(is_unauthorized=True)
+        if credential is not None and self._shared.is_credential_refused(credential):
+            raise StopRequested(is_refused=True)
         if self._shared.stopped:
             raise StopRequested
 
@@ -139,9 +140,9 @@ class WorkerContext:
         return self._shared.seconds_without_answer() >= retry_for
 
     def refuse_credential(self, credential: int) -> None:
-        """Stop all streams of a credential that no packet was accepted under in this run."""
+        """Stop all streams of a credential, unless it was accepted before in this run."""
         if not self._shared.is_credential_accepted(credential):
-            self._shared.disable_credential(credential)
+            self._shared.refuse_credential(credential)
 
     def lock_stream(self, task: Task) -> bool:
         """Lock a stream; wait a little for a worker whose parent was killed."""

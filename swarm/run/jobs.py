@@ -7,7 +7,7 @@ from typing import Any
 from swarm.delivery.result import Tally
 from swarm.errors import ExitCode, SwarmError
 from swarm.run.observer import Observer
-from swarm.run.pool import LostJob, Pool
+from swarm.run.pool import FailedJob, Pool
 from swarm.run.stop import Stop
 
 _LOG = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
         for is_retry in (False, True):
             killed = []
             for number, result in pool.run(function, waiting, tick, need_slots=need_slots):
-                if not isinstance(result, LostJob):
+                if not isinstance(result, FailedJob):
                     yield result
                     continue
-                message = f"{waiting[number].meter.id}: not checked: {result.message}"
+                message = f"{waiting[number].meter.id}: not finished: {result.message}"
                 if result.traceback:
                     raise result.error or JobFailedError(message)
                 if is_retry:

@@ -29,7 +29,7 @@ _SHUTDOWN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class LostJob:
+class FailedJob:
     """The result of a job whose worker was killed, or that raised an exception.
 
     ``tally`` is the last that the worker reported.
@@ -178,7 +178,7 @@ class Pool:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
             for number, job in worker.jobs.items():
                 tally = self._tallies.get(getattr(getattr(job.task, "meter", None), "id", ""))
-                yield number, LostJob(f"its worker process was {how}", tally)
+                yield number, FailedJob(f"its worker process was {how}", tally)
             worker.pipe.close()
             worker.process.close()
 
@@ -198,7 +198,7 @@ class Pool:
                 else:
                     number, error, line, trace = content
                     del worker.jobs[number]
-                    yield number, LostJob(line, error=error, traceback=trace)
+                    yield number, FailedJob(line, error=error, traceback=trace)
         except (EOFError, OSError):
             # The worker has ended, and all its messages have been read.
             return

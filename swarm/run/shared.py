@@ -30,9 +30,9 @@ _DOUBLES_LENGTH = 48
 _DETAIL, _DETAIL_LENGTH = 64, 448
 # Two bytes for each set of credentials: a write of one must not undo the other.
 _CREDENTIALS = _DETAIL + _DETAIL_LENGTH
-_ACCEPTED, _DISABLED = 0, 1
+_ACCEPTED, _REFUSED = 0, 1
 
-#: The time (s) of a missed rate that later requests may make up for.
+#: After a late request, the next ones are due sooner, by this time (s) at most.
 _CATCH_UP = 0.1
 
 
@@ -80,10 +80,10 @@ class SharedState:
         """True if the run must stop."""
         return self._map[_STOP] != 0
 
-    def is_gate_closed(self, credential: int) -> bool:
+    def is_blocked(self, credential: int) -> bool:
         """Return True if no packet may be sent under a credential now."""
         facts = self._map
-        return bool(facts[_STOP] or facts[_GATE] or facts[_mark(credential, _DISABLED)])
+        return bool(facts[_STOP] or facts[_GATE] or facts[_mark(credential, _REFUSED)])
 
     def restart_clock(self) -> None:
         """Count the time without an answer from now."""
@@ -165,17 +165,17 @@ class SharedState:
         """Return True if a packet was acknowledged under a credential in this run."""
         return self._map[_mark(credential, _ACCEPTED)] != 0
 
-    def disable_credential(self, credential: int) -> bool:
+    def refuse_credential(self, credential: int) -> bool:
         """Mark a credential as not accepted; return True for the first caller."""
         with self._locked():
-            index = _mark(credential, _DISABLED)
+            index = _mark(credential, _REFUSED)
             is_first = not self._map[index]
             self._map[index] = 1
             return is_first
 
-    def is_credential_disabled(self, credential: int) -> bool:
+    def is_credential_refused(self, credential: int) -> bool:
         """Return True if the streams of a credential must stop."""
-        return self._map[_mark(credential, _DISABLED)] != 0
+        return self._map[_mark(credential, _REFUSED)] != 0
 
     def _get(self, index: int) -> float:
         return self._doubles[index]

@@ -12,7 +12,7 @@ from swarm.collector.client import CollectorClient
 from swarm.collector.transport.base import Access, Engine
 from swarm.scheduler import THREADS, Event, Scheduler
 
-#: The number of streams that may wait (backoff, ``Retry-After``, settling) without a slot.
+#: The most streams that may wait (backoff, ``Retry-After``, settling) without a slot.
 MOST_WAITING = 256
 #: A stream that was begun has a socket, a ledger and its CSV open, also while it waits.
 DESCRIPTORS_A_STREAM = 3
@@ -81,7 +81,7 @@ class ConnectionSlots:
             self._balance()
         try:
             check()
-            while not self._is_taken(turn := self._scheduler.event(), returns):
+            while not self._try_take(turn := self._scheduler.event(), returns):
                 turn.wait(_NAP)
                 # Leave the queue; a waiter that was woken has left it already.
                 with self._lock, suppress(ValueError):
@@ -92,7 +92,7 @@ class ConnectionSlots:
                 self._returning -= returns
                 self._balance()
 
-    def _is_taken(self, turn: Event, returns: bool) -> bool:
+    def _try_take(self, turn: Event, returns: bool) -> bool:
         """Take a slot if one is free; if not, the event is set when one may be."""
         with self._lock:
             if not self._free:

@@ -23,7 +23,7 @@ from swarm.errors import ExitCode, StateError
 from swarm.packet import body, packet, timestamp
 from swarm.run.check import check_all, make_check_tasks
 from swarm.run.observer import Observer
-from swarm.run.pool import LostJob, Pool
+from swarm.run.pool import FailedJob, Pool
 from swarm.run.report import MeterReport, Report
 from swarm.run.setup import open_pool
 from swarm.run.shared import SharedState
@@ -57,7 +57,7 @@ def upload(
 ) -> Report:
     """Check every file, then send what is new; ``open_sandbox`` brings a collector for the run."""
     with stoppable(settings.upload.max_duration) as stop:
-        return _Run(settings, observer, stop, open_sandbox).report()
+        return _Run(settings, observer, stop, open_sandbox).run()
 
 
 def packet_of(checked: CheckResult, row: Row) -> bytes:
@@ -82,8 +82,8 @@ class _Run:
         self.locks: list[StreamLocks] = []
         self.lost_locks: StreamProblem | None = None
 
-    def report(self) -> Report:
-        """Do the run and return its report."""
+    def run(self) -> Report:
+        """Do the upload and return its report."""
         started, start = time.time(), time.monotonic()
         with ExitStack() as stack:
             checked = self._check_and_send(self._lock(stack))
@@ -151,7 +151,7 @@ class _Run:
                 self._tick(changed, pool, sandbox)
 
             for number, result in pool.run("swarm.delivery.deliver:deliver", tasks, tick):
-                ended = _lost(tasks[number], result) if isinstance(result, LostJob) else result
+                ended = _lost(tasks[number], result) if isinstance(result, FailedJob) else result
                 self._end(ended)
                 if ended.stops_run and ended.problem and self.stop.end is None:
                     self.stop.request(RunEnd(ended.problem.message, ended.problem))
@@ -182,8 +182,6 @@ class _Run:
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
-        if result.traceback:
-            _LOG.debug("%s", result.traceback)
         for notice in result.notices:
             self.observer.notice(notice)
         self.observer.ended(result)
@@ -248,7 +246,10 @@ def advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
 
 
 def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
-    """Start all checkpoints over, so that an interrupted run can continue with all its meters."""
+    """Replace all checkpoints by empty ones before the first packet.
+
+    After an interruption, the command without ``--restart`` continues with all meters.
+    """
     if sandbox:
         # Delete the checkpoints first: if the run is killed before the sandbox drops its packets,
         # no row must count as sent.
@@ -259,7 +260,7 @@ def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
         Ledger.create(task.ledger, task.meter.id, is_restart=True).close()
 
 
-def _lost(task: Task, lost: LostJob) -> StreamResult:
+def _lost(task: Task, lost: FailedJob) -> StreamResult:
     """Return the result of a stream whose worker was killed, or that raised an exception."""
     tally = lost.tally or Tally()
     if tally.base is not None:

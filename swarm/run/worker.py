@@ -38,12 +38,12 @@ class _Worker:
     def __init__(self, pipe: Connection, config: WorkerConfig) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
-        self._changes: SimpleQueue[int] = SimpleQueue()
-        self._context = WorkerContext(config, self._changes.put, self._report_tallies)
+        self._free_changes: SimpleQueue[int] = SimpleQueue()
+        self._context = WorkerContext(config, self._free_changes.put, self._report_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent says that there are no more, or has ended."""
-        threading.Thread(target=self._report_changes, daemon=True).start()
+        threading.Thread(target=self._report_periodically, daemon=True).start()
         threading.Thread(target=self._report_free, daemon=True).start()
         while True:
             try:
@@ -83,12 +83,12 @@ class _Worker:
         The parent may itself be writing to the pipe, and read only after that.
         """
         while True:
-            self._send("free", self._changes.get())
+            self._send("free", self._free_changes.get())
 
     def _report_tallies(self, tallies: dict[str, Tally]) -> None:
         self._send("tallies", tallies)
 
-    def _report_changes(self) -> None:
+    def _report_periodically(self) -> None:
         """Report the tallies that have changed, ten times a second, and check the locks as often.
 
         The parent checks its own locks as well, but may be stopped, or wait for a terminal.

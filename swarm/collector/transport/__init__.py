@@ -2,7 +2,7 @@
 
 An engine keeps its connection open, stores cookies and sends them back, and limits the total time
 of a request. It never retries, never follows a redirect, and reads no setting from the environment.
-`swarm.delivery.deliver` decides whether a packet may be sent again.
+`swarm.delivery.exchange` decides whether a packet may be sent again.
 """
 
 import os

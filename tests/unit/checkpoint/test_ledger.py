@@ -142,21 +142,21 @@ def test_no_ledger_is_no_error(path: Path) -> None:
 def test_what_is_recorded_is_there_again(path: Path) -> None:
     """Rows are read with their kinds, in order."""
     ledger = Ledger.create(path, "m")
-    assert ((), None, 0) == (ledger.in_doubt, ledger.opened_at, ledger.count)
+    assert ((), None, 0) == (ledger.in_doubt, ledger.newest_at_open, ledger.count)
     send(ledger, 1, 2)
     ledger.record(3000, 5, REJECTED)
     assert (2000, entry(2)) == (ledger.newest, ledger.last_acknowledged)
-    assert ledger.opened_at is None
+    assert ledger.newest_at_open is None
     ledger.close()
     again = opened(path)
     assert [entry(1), entry(2), LedgerEntry(3000, 5, REJECTED)] == list(again.entries())
-    assert (3, 2000, 2000) == (again.count, again.opened_at, again.newest)
+    assert (3, 2000, 2000) == (again.count, again.newest_at_open, again.newest)
     assert (entry(2), (), None) == (again.last_acknowledged, again.in_doubt, again.notice)
     send(again, 4)
-    assert (2000, 4000) == (again.opened_at, again.newest)
+    assert (2000, 4000) == (again.newest_at_open, again.newest)
     assert len(list(again.entries())) == 3  # as it was when it was opened
     again.freeze()
-    assert (4000, 4) == (again.opened_at, len(list(again.entries())))
+    assert (4000, 4) == (again.newest_at_open, len(list(again.entries())))
     again.close()
     assert count_records(path, 0).total() == 4
 
@@ -180,7 +180,7 @@ def test_late_rows_are_told_in_order_of_time(path: Path) -> None:
         ledger.close()
     ledger = opened(path)
     assert [entry(number) for number in sorted(chain(*sent))] == list(ledger.entries())
-    assert (50_000, entry(25)) == (ledger.opened_at, ledger.last_acknowledged)
+    assert (50_000, entry(25)) == (ledger.newest_at_open, ledger.last_acknowledged)
     ledger.close()
 
 
@@ -346,12 +346,12 @@ def test_doubts_that_no_question_settles_are_kept_until_the_rows_are_sent(path: 
     ledger.settle(0, ledger.in_doubt)
     crash(ledger)
     ledger = opened(path)
-    assert ((), {(1000, 8)}) == (ledger.in_doubt, ledger.doubts)
+    assert ((), {(1000, 8)}) == (ledger.in_doubt, ledger.unresolved)
     ledger.close()
     ledger = opened(path)
-    ledger.doubts.clear()
+    ledger.unresolved.clear()
     ledger.close()
-    assert set() == opened(path).doubts
+    assert set() == opened(path).unresolved
     assert [path] == list(path.parent.iterdir())
 
 
@@ -364,7 +364,7 @@ def test_doubts_go_with_their_ledger(path: Path) -> None:
     ledger.settle(0, ledger.in_doubt)
     ledger.close()
     Ledger.create(path, "m").close()
-    assert set() == opened(path).doubts
+    assert set() == opened(path).unresolved
 
 
 def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None]) -> None:

@@ -67,7 +67,7 @@ def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> Non
 
 def test_a_header_names_its_stream() -> None:
     """A header is valid for its own stream only."""
-    data = fmt.header("gas", fmt.WITH_THE_STREAM)
+    data = fmt.header("gas", fmt.NO_BASELINE)
     fmt.read_header(PATH, data, "gas")
     with pytest.raises(StateError, match="belongs to another stream"):
         fmt.read_header(PATH, data, "Gas")
@@ -76,7 +76,7 @@ def test_a_header_names_its_stream() -> None:
 def test_a_newer_version_is_told_from_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a newer swarm is not reported as damaged."""
     monkeypatch.setattr(fmt, "VERSION", 3)
-    data = fmt.header("gas", fmt.WITH_THE_STREAM)
+    data = fmt.header("gas", fmt.NO_BASELINE)
     monkeypatch.undo()
     with pytest.raises(StateError, match=r"newer swarm .checkpoint version 3, this one reads 2"):
         fmt.read_header(PATH, data, "gas")
@@ -92,7 +92,7 @@ def test_what_is_no_ledger_is_told(data: bytes) -> None:
 def test_another_format_with_a_sound_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """A header with a valid checksum but another magic number is not swarm's."""
     monkeypatch.setattr(fmt, "_MAGIC", b"OTHERLDG")
-    data = fmt.header("gas", fmt.WITH_THE_STREAM)
+    data = fmt.header("gas", fmt.NO_BASELINE)
     monkeypatch.undo()
     with pytest.raises(StateError, match="not a checkpoint of swarm"):
         fmt.read_header(PATH, data, "gas")

@@ -332,7 +332,7 @@ def test_a_row_in_doubt_that_is_sent_again_is_counted(
     expected = {"sent": 5, "resumed": 1, "retries": 2, "possible_duplicates": 1}
     assert (("done",), expected) == (run.ending, run.counts)
     ledger = reopened(found.ledger)
-    assert set() == ledger.doubts
+    assert set() == ledger.unresolved
     ledger.close()
 
 

@@ -196,15 +196,15 @@ def test_a_row_that_may_have_been_sent_is_in_doubt_until_it_is_acknowledged(path
     ledger = doubted(path, item(0), item(1))
     resume, _ = resume_of(ledger)
     assert [True, True, False, False] == [
-        resume.is_in_doubt(each) for each in (item(0), item(1), item(2), item(0, "7"))
+        resume.may_be_stored(each) for each in (item(0), item(1), item(2), item(0, "7"))
     ]
     ledger.note([item(0).note])
     ledger.mark_in_flight()
     resume.acknowledged(item(0))
-    assert [False, True] == [resume.is_in_doubt(item(0)), resume.is_in_doubt(item(1))]
+    assert [False, True] == [resume.may_be_stored(item(0)), resume.may_be_stored(item(1))]
     ledger.close()
     again, _ = resume_of(reopened(path))
-    assert [False, True] == [again.is_in_doubt(item(0)), again.is_in_doubt(item(1))]
+    assert [False, True] == [again.may_be_stored(item(0)), again.may_be_stored(item(1))]
     again.ledger.close()
 
 
@@ -215,9 +215,9 @@ def test_a_row_that_is_recorded_is_not_in_doubt(path: Path) -> None:
     ledger.close()
     ledger = reopened(path)
     resume, tally = resume_of(ledger)
-    assert resume.is_in_doubt(item(0))
+    assert resume.may_be_stored(item(0))
     assert [1] == minutes(resume.to_send([item(0), item(1)]))
-    assert [False, True] == [resume.is_in_doubt(item(0)), resume.is_in_doubt(item(1))]
+    assert [False, True] == [resume.may_be_stored(item(0)), resume.may_be_stored(item(1))]
     assert (1, 0, 0) == counts(tally)
     ledger.close()
 

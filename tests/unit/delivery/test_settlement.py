@@ -350,7 +350,7 @@ def test_after_a_power_cut_one_question_settles_all_rows_in_doubt(
     assert [LedgerEntry(item(n).instant, item(n).digest, ACKNOWLEDGED) for n in stored] == list(
         ledger.entries()
     )
-    assert {(item(n).instant, item(n).digest) for n in doubts} == ledger.doubts
+    assert {(item(n).instant, item(n).digest) for n in doubts} == ledger.unresolved
     assert () == ledger.in_doubt
     ledger.close()
 

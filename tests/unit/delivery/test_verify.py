@@ -21,7 +21,7 @@ from swarm.delivery.verify import (
     baseline,
     check_before_first,
     fallen_behind,
-    first_unrecorded,
+    missing_last_packet,
     rows_until,
     verify,
 )
@@ -251,7 +251,7 @@ class Checkpoint:
     def unrecorded(self, last: LastPacket | None, head: int) -> int | None:
         """Return the number of the row that the collector's last packet is, None for no row."""
         self.rows.read = 0
-        found = first_unrecorded(self.task, self.ledger, last, self.items[head], self.rows)
+        found = missing_last_packet(self.task, self.ledger, last, self.items[head], self.rows)
         return None if found is None else self.items.index(found)
 
 

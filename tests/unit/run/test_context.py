@@ -61,7 +61,7 @@ def test_who_waits_for_the_rate_sends_nothing_to_a_collector_that_went_down(
 
 def test_who_waits_for_the_rate_sends_nothing_with_refused_credentials(board: SharedState) -> None:
     """Nor does one go out whose credentials were found wrong meanwhile."""
-    threading.Timer(0.1, board.disable_credential, (0,)).start()
+    threading.Timer(0.1, board.refuse_credential, (0,)).start()
     with pytest.raises(StopRequested):
         context(board).wait_for_turn(0)
 
@@ -69,7 +69,7 @@ def test_who_waits_for_the_rate_sends_nothing_with_refused_credentials(board: Sh
 @pytest.mark.flaky(reruns=2)
 def test_who_waits_long_hears_that_its_credentials_are_refused(board: SharedState) -> None:
     """A Retry-After of minutes holds up no run that has nothing more to send."""
-    threading.Timer(0.1, board.disable_credential, (0,)).start()
+    threading.Timer(0.1, board.refuse_credential, (0,)).start()
     start = time.monotonic()
     with pytest.raises(StopRequested):
         context(board).sleep(60, 0)

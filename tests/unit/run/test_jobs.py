@@ -23,7 +23,7 @@ def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
     board = SharedState.create(1)
     with Pool(board, Upload(transport="requests"), 2, 2) as pool:
         found = list(run_read_only(pool, f"{_SPAWNED}:die_once", tasks, SilentProgress(), Stop()))
-        with pytest.raises(WorkerLostError, match=r"a: not checked: .*SIGKILL") as caught:
+        with pytest.raises(WorkerLostError, match=r"a: not finished: .*SIGKILL") as caught:
             list(
                 run_read_only(
                     pool, "tests.support.spawned:die", tasks[:1], SilentProgress(), Stop()

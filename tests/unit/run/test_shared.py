@@ -157,8 +157,8 @@ def test_credentials_are_accepted_and_condemned_each_alone(board: SharedState) -
     """What is said of one set of credentials is not said of the other; the first to say so."""
     board.accept_credential(1)
     assert [False, True] == [board.is_credential_accepted(number) for number in (0, 1)]
-    assert [True, False] == [board.disable_credential(1), board.disable_credential(1)]
-    assert [False, True] == [board.is_credential_disabled(number) for number in (0, 1)]
+    assert [True, False] == [board.refuse_credential(1), board.refuse_credential(1)]
+    assert [False, True] == [board.is_credential_refused(number) for number in (0, 1)]
     assert board.is_credential_accepted(1)
 
 
@@ -170,10 +170,10 @@ def test_nothing_said_of_credentials_is_lost() -> None:
         assert other.hear() == "ready"
         other.tell("go")
         for number in range(0, count, 10):
-            board.disable_credential(number)
+            board.refuse_credential(number)
         assert other.hear() == "done"
     assert all(board.is_credential_accepted(number) for number in range(count))
-    assert all(board.is_credential_disabled(number) for number in range(0, count, 10))
+    assert all(board.is_credential_refused(number) for number in range(0, count, 10))
     board.close()
 
 

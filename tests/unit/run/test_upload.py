@@ -18,7 +18,7 @@ from swarm.delivery.result import StreamKind, StreamProblem, StreamResult, Tally
 from swarm.delivery.task import Task
 from swarm.errors import ExitCode, StateError
 from swarm.run import upload
-from swarm.run.pool import LostJob
+from swarm.run.pool import FailedJob
 from swarm.run.stop import Stop
 from swarm.run.upload import meter_report, packet_of, restart_checkpoints
 from tests.support.meters import looked_at, meter_of, written
@@ -105,7 +105,7 @@ def test_a_stream_whose_worker_was_killed_is_counted_by_its_ledger(tmp_path: Pat
     task = task_of(tmp_path, LINES)
     kill(sent_before(task, 0, 1, 2, 3, rejected=(4,)), items_of(task)[5])
     told = Tally(sent=1, resumed=1, base=1)
-    result = upload._lost(task, LostJob("the worker was killed", told))
+    result = upload._lost(task, FailedJob("the worker was killed", told))
     assert ("stopped", Tally(sent=3, resumed=1, rejected=1, base=1)) == (
         result.state,
         result.tally,
@@ -122,7 +122,7 @@ def test_a_worker_that_told_nothing_is_counted_with_nothing(
     """It was killed before its ledger was open: what is recorded is of earlier runs."""
     task = task_of(tmp_path, LINES)
     sent_before(task, 0, 1).close()
-    assert Tally() == upload._lost(task, LostJob("the worker was killed", told)).tally
+    assert Tally() == upload._lost(task, FailedJob("the worker was killed", told)).tally
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_job_that_raised_ends_its_stream(
     tmp_path: Path, error: Exception, kind: str, code: int, message: str
 ) -> None:
     """A checkpoint that can't be used is no bug; the traceback is kept for the log."""
-    lost = LostJob("ValueError: oops", None, error, "Traceback ...")
+    lost = FailedJob("ValueError: oops", None, error, "Traceback ...")
     result = upload._lost(task_of(tmp_path, LINES), lost)
     assert ("stopped", "Traceback ...") == (result.state, result.traceback)
     problem = result.problem
