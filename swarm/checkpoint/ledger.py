@@ -239,8 +239,8 @@ class Ledger:
         """Yield the records up to the last `freeze`, in order of time.
 
         The ledger is frozen when it is opened, and after `settle`. Rows sent late form separate
-        runs after the others; the runs are merged. Of two records of
-        the same instant, the first written comes first.
+        runs after the others; the runs are merged. Of two records of the same instant, the first
+        written comes first.
         """
         starts = (start for start in self._run_starts if start < self._frozen_count)
         bounds = [0, *starts, self._frozen_count]
