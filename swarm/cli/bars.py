@@ -63,7 +63,9 @@ class ProgressBars:
             if not self._free:
                 return
             line = heapq.heappop(self._free)
-            self._parts[part] = line, self._bar(line, total, part, leave=False)
+            bar = self._bar(line, total, part, leave=False)
+            bar.earlier = done - skipped
+            self._parts[part] = line, bar
         self._parts[part][1].advance(done, skipped)
 
     def move(self, done: int, skipped: int = 0) -> None:
@@ -128,9 +130,12 @@ class _Bar(tqdm):  # type: ignore[type-arg] # generic in its stubs only
     # Only one thread draws, so tqdm needs neither a thread of its own nor a lock over processes.
     monitor_interval = 0
     skipped = 0
+    #: What was done before the bar was shown: its time is not in the rate.
+    earlier = 0
 
     def advance(self, done: int, skipped: int) -> bool:
         """Move the bar, and return True if it moved; it was drawn then."""
+        skipped += self.earlier
         step = done - skipped - self.n
         is_moved = step != 0 or skipped != self.skipped
         if is_moved:

@@ -352,6 +352,21 @@ def test_rows_of_both_kinds_at_once_keep_the_rate() -> None:
         assert 5 < float(rate[1]) < 100
 
 
+def test_a_bar_that_appears_late_has_no_false_rate() -> None:
+    """Rows that were sent before a stream's bar was shown do not count for its rate."""
+    with drawing(24, 100) as (shown, terminal):
+        shown.sending({"early": 1_000_000, "late": 1_000_000})
+        tick()
+        shown.tallies({"late": Tally(sent=900_000)})
+        for step in range(1, 4):
+            tick()
+            shown.tallies({"late": Tally(sent=900_000 + 10 * step)})
+        (line,) = [each for each in terminal.settle().lines if each.startswith("late")]
+        rate = re.search(r" ([\d.]+) rows/s", line)
+        assert rate
+        assert 5 < float(rate[1]) < 100
+
+
 def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines of the minutes during which the machine was suspended are left out."""
     set_up()
