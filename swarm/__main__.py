@@ -45,7 +45,7 @@ def _report_error(error: BaseException) -> int:
         return 130
     LOG.debug("where it happened:", exc_info=error)
     if isinstance(error, EndNow):
-        LOG.error("ended at once; run the same command again to go on")
+        LOG.error("ended at once; run the same command again to continue")
         return 128 + error.number
     if isinstance(error, SwarmError):
         lines = str(error).splitlines() or [type(error).__name__]

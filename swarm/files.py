@@ -49,7 +49,9 @@ def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
         status = os.fstat(fd)
         _check_file(path, status)
         if folder is not None and folder.st_mode & stat.S_IWGRP and status.st_nlink > 1:
-            raise _rejected(path, "has a second name (a hard link), and a group can make those")
+            raise _rejected(
+                path, "has a second name (a hard link), and a group can create such names here"
+            )
     except BaseException:
         os.close(fd)
         raise
@@ -99,7 +101,7 @@ def folder_status(folder: Path, *, may_be_link: bool = False) -> os.stat_result 
     if stat.S_ISLNK(status.st_mode):
         raise _rejected(folder, "is a link, and links in the state folder are not followed")
     if not stat.S_ISDIR(status.st_mode):
-        raise _rejected(folder, "is no folder")
+        raise _rejected(folder, "is not a folder")
     _check_owner(folder, status, "it")
     if status.st_mode & stat.S_IWOTH:
         mode = stat.S_IMODE(status.st_mode)
@@ -139,7 +141,7 @@ def _check_file(path: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise _rejected(path, "is a link, and links in the state folder are not followed")
     if not stat.S_ISREG(status.st_mode):
-        raise _rejected(path, "is no regular file")
+        raise _rejected(path, "is not a regular file")
     _check_owner(path, status, "it")
 
 

@@ -28,7 +28,7 @@ def quoted(text: str, longest: int = 60) -> str:
 
 def comment_hint(text: str) -> str | None:
     """Return a hint for a wrong value that seems to end in a comment, else None."""
-    return "comments stand on lines of their own" if _COMMENT.search(text) else None
+    return "comments must be on their own lines" if _COMMENT.search(text) else None
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

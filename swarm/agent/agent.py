@@ -242,13 +242,15 @@ class Agent:
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
-            raise AgentError("the agent was made in another process; make one after the fork")
+            raise AgentError("the agent was created in another process; create one after the fork")
 
     def _check_may_wait(self) -> None:
         if self._handlers.is_own_thread():
-            raise AgentError("a handler can't wait until all handlers ran")
+            raise AgentError("a handler can't wait until all handlers have run")
         if is_in_sender():
-            raise AgentError("what a sender calls, such as a logging handler, can't wait for it")
+            raise AgentError(
+                "code that a sender calls, such as a logging handler, can't wait for the sender"
+            )
 
     def _may_wait(self) -> bool:
         """Return False in threads that send or call handlers: these would wait for themselves."""
@@ -304,7 +306,7 @@ class Agent:
             self._is_rest_logged = True
             unsent, in_flight = self._queue.rest
             if unsent:
-                _log.error("%d measurements were not sent: the agent ended before", unsent)
+                _log.error("%d measurements were not sent before the agent ended", unsent)
             if in_flight:
                 _log.error(
                     "%d measurements were sent, but not answered before the agent ended: "
@@ -314,8 +316,8 @@ class Agent:
         self._queue.wait_while_progress(lambda: self._queue.is_ended, handler_timeout)
         if unhandled := self._queue.unhandled:
             _log.error(
-                "the handlers of %d measurements did not end before the program did: those of one "
-                "took longer than %g s",
+                "the handlers of %d measurements were not finished when the program ended: those "
+                "of one measurement took longer than %g s",
                 unhandled,
                 _HANDLER_TIMEOUT_AT_EXIT,
             )
@@ -353,7 +355,7 @@ class Agent:
 def sender_count(requested: int) -> int:
     """Return the number of parallel senders: 0 is twice the processors, and 256 is the most."""
     if requested > MOST_SENDERS:
-        _log.warning("%d parallel senders are too many: cut to %d", requested, MOST_SENDERS)
+        _log.warning("%d parallel senders are too many: reduced to %d", requested, MOST_SENDERS)
     return min(requested or 2 * (os.cpu_count() or 1), MOST_SENDERS)
 
 
@@ -361,9 +363,9 @@ def _problems(
     senders: object, queue_size: object, retry_for: object, settle: object, transport: object
 ) -> Iterator[str]:
     if not is_whole(senders, 0):
-        yield f"maximum_parallel_senders: found {senders!r}, expected a whole number from 0 on"
+        yield f"maximum_parallel_senders: found {senders!r}, expected a whole number of at least 0"
     if not is_whole(queue_size, 1):
-        yield f"queue_size: found {queue_size!r}, expected a whole number from 1 on"
+        yield f"queue_size: found {queue_size!r}, expected a whole number of at least 1"
     if retry_for is not None and not is_seconds(retry_for, FOREVER):
         yield f"retry_for: found {retry_for!r}, expected seconds or None"
     if not is_seconds(settle):

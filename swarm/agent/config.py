@@ -101,7 +101,7 @@ class Config:
         proxy = None if self.proxy is None else checked_proxy(self.proxy)
         notices = list(key_log_notice())
         if proxy is None:
-            notices += proxy_notices("name it as the config's 'proxy'")
+            notices += proxy_notices("set the config's 'proxy'")
         for notice in notices:
             warn_once(notice)
         return Access(self.username, self.password, self.timeout, self.ca_bundle, proxy)
@@ -176,7 +176,7 @@ def _username_problem(username: object) -> Iterator[str]:
         yield "username: found a text that can't be encoded, expected one without lone surrogates"
     elif ":" in username:
         # The part after the colon may be the password: do not show it.
-        yield "username: found a text with ':', which basic auth can't carry"
+        yield "username: found a text with ':', which basic auth does not allow"
 
 
 def _existing_file(name: str) -> str:

@@ -168,8 +168,8 @@ def moment(timestamp: datetime, zone: Zone | None = None) -> tuple[int, int]:
         offsets = zone.valid_offsets(wall).offsets
         if not offsets:
             raise MeasurementError(
-                f"timestamp {timestamp.isoformat()}: a clock change skips this local time in "
-                f"{zone.name}; expected a time that exists, or one with its offset"
+                f"timestamp {timestamp.isoformat()}: this local time does not exist in "
+                f"{zone.name} (the clocks go forward); expected another time, or one with an offset"
             )
         offset = offsets[min(timestamp.fold, len(offsets) - 1)]
     return wall - offset, offset
@@ -183,8 +183,8 @@ def check_year(timestamp: datetime, instant: int, offset: int) -> None:
         on_the_wire(instant, offset)
     except OverflowError:
         raise MeasurementError(
-            f"timestamp {timestamp.isoformat()}: found no date for it in the time that is sent; "
-            "expected one that is in the years 1 to 9999 in UTC as well"
+            f"timestamp {timestamp.isoformat()}: out of range; expected a time in the years 1 to "
+            "9999, in local time and in UTC"
         ) from None
 
 

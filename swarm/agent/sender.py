@@ -29,7 +29,7 @@ from swarm.scheduler import Event
 
 _log = ThreadLog(logging.getLogger(__name__))
 
-_STORED = Response(200, "its answer never came; the collector holds it")
+_STORED = Response(200, "no answer came, but the collector holds the packet")
 _TRIED_AGAIN = frozenset({Verdict.UNSETTLED, Verdict.THROTTLED, Verdict.UNREACHABLE})
 _NO_OUTCOME = Outcome(Verdict.UNREACHABLE)
 
@@ -102,7 +102,7 @@ class Sender:
             is_stored = settlement.reconcile(item, outcome, ended, self._budget)
             if tally.possible_duplicates:
                 _log.warning(
-                    "It can't be settled whether the collector holds %s: it may be sent twice",
+                    "Can't find out whether the collector holds %s: it may be sent twice",
                     entry.measurement,
                 )
             if is_stored:
@@ -157,10 +157,10 @@ def warn_of_late(stream: StreamQueue, entry: QueuedMeasurement) -> None:
     if stream.newest is None or entry.instant > stream.newest:
         return
     if entry.instant < stream.newest:
-        _log.warning("%s is older than one that was sent before it", entry.measurement)
+        _log.warning("%s is older than a measurement that was sent before it", entry.measurement)
     else:
         _log.warning(
-            "%s has the time of one that was sent before it: packets carry milliseconds",
+            "%s has the same time, in milliseconds, as a measurement that was sent before it",
             entry.measurement,
         )
 

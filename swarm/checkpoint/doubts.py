@@ -34,8 +34,8 @@ def load(ledger: Path) -> set[RowKey]:
         return {(int(instant), int(digest)) for instant, digest in json.loads(data)}
     except (ValueError, TypeError):
         raise StateError(
-            f"{path}: the list of rows that may be stored already is damaged; remove it: rows in "
-            "it that are sent again are then not counted as possible duplicates"
+            f"{path}: the list of rows that may already be stored is damaged; remove the file: "
+            "rows of it that are sent again are then not counted as possible duplicates"
         ) from None
 
 

@@ -271,7 +271,8 @@ class Ledger:
         self._check_records(whole, None if is_same_boot else last.synced)
         if is_torn or self._count < whole:
             self.notice = (
-                f"{self.path}: removed a torn end, as a power cut or a full disk leaves it"
+                f"{self.path}: removed an incomplete record at its end, which a power cut or a "
+                "full disk can leave"
             )
             self._file.cut(self._count)
         self._opened_count = self._count
@@ -284,7 +285,7 @@ class Ledger:
         self.in_doubt = self._file.notes(self._count, end)
         missing = last.number + 1 - self._count
         if missing > len(self.in_doubt):
-            what = f"of {last.number + 1} records the last {missing} are missing"
+            what = f"the last {missing} of {last.number + 1} records are missing"
             raise fmt.damaged(self.path, what)
         self._in_flight = self._count - 1
         self._noted = self._count
@@ -303,7 +304,7 @@ class Ledger:
             for offset in range(0, len(data), fmt.RECORD_BYTES):
                 if not fmt.is_record(self._count, data[offset : offset + fmt.RECORD_BYTES]):
                     if synced is None or self._count < synced:
-                        what = f"record {self._count + 1} of {whole} is not what was written"
+                        what = f"record {self._count + 1} of {whole} has a wrong checksum"
                         raise fmt.damaged(self.path, what)
                     return
                 self._count_in(fmt.entry(data, offset))

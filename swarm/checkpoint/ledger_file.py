@@ -223,7 +223,7 @@ def _write(path: Path, fd: int, data: bytes, offset: int) -> None:
         raise _state_error(path, error) from None
     if written < len(data):
         raise StateError(
-            f"{path}: can't be written: the disk is full; free some room and run the command again"
+            f"{path}: can't be written: the disk is full; free some space and run the command again"
         )
 
 

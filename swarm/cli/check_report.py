@@ -79,7 +79,7 @@ def as_table(results: Sequence[CheckResult], rate: float | None = None) -> str:
     packets = _count_packets(results)
     if rate and packets:
         duration = format_duration(packets / rate)
-        lines += ["", f"{pluralize(packets, 'packet')} take {duration} at {rate:,g} a second"]
+        lines += ["", f"{pluralize(packets, 'packet')} take {duration} at {rate:,g} per second"]
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ swarm meters.ini                     send what is new; run it again to continue
 _FORMS = (
     "CONFIG is the INI: 'swarm init' writes one. T is 2023-01-31 or 2023-01-31T12:30; D is 90s, "
     "15m, 2h or 1h30m. Most options can also be set in the INI, under [upload], or in a variable "
-    "such as SWARM_KEEP_GOING; a flag overrides both."
+    "such as SWARM_KEEP_GOING. A flag overrides both."
 )
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FILE = click.Path(path_type=Path)
@@ -60,11 +60,11 @@ _METER = click.option(
     no_args_is_help=True,
     context_settings=_CONTEXT,
     help=_ABOUT,
-    epilog="* default: used when no command is given. 'swarm COMMAND --help' lists its options.",
+    epilog="* default: used if no command is given. 'swarm COMMAND --help' lists its options.",
 )
 @click.version_option(VERSION, prog_name="swarm")
 def swarm() -> None:
-    """Run a command; without the name of one, upload."""
+    """Run a command, or upload if no command is named."""
 
 
 def _load_settings(config: Path, values: dict[str, Any], *, secrets: bool = True) -> "Settings":
@@ -92,7 +92,8 @@ def _load_settings(config: Path, values: dict[str, Any], *, secrets: bool = True
 def upload(config: Path, **given: Any) -> int:
     """Check every file, then send what is new, in order.
 
-    Acknowledged rows are recorded: after any end, the same command continues where it stopped.
+    Swarm records which rows are acknowledged. After any interruption, the same command continues
+    where the last run stopped.
     """
     settings = _load_settings(config, given)
     if settings.upload.dry_run:
@@ -143,8 +144,8 @@ def _dry_run(settings: "Settings") -> int:
 def check(config: Path, rate: float | None, **given: Any) -> int:
     """Check every file and send nothing.
 
-    Report rows, period, interval, gaps and problems of each meter; needs no password and no
-    network.
+    Print the rows, period, interval, gaps and problems of each meter. No password and no network
+    are needed.
     """
     settings = _load_settings(config, given, secrets=False)
     from swarm.cli import check_report
@@ -173,8 +174,9 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 def status(config: Path, *, offline: bool, **given: Any) -> int:
     """Show how many rows are acknowledged and how many are waiting.
 
-    Each meter has the rows of its files, acknowledged and waiting, and the collector's last packet.
-    Nothing is sent, locked or written, except to a log_file: it can be run during an upload.
+    Show for each meter how many rows its files have, how many are acknowledged and how many wait,
+    and the last packet that the collector holds. Nothing is sent, locked or written, except to a
+    log_file, so status can be run during an upload.
     """
     settings = _load_settings(config, given, secrets=not offline)
     from swarm.cli import status_report
@@ -243,30 +245,37 @@ def _print(text: str | bytes) -> None:
 
 @click.command(context_settings=_CONTEXT)
 @click.argument("csvs", type=_FILE, nargs=-1, metavar="[CSV]...")
-@click.option("--timezone", metavar="ZONE", help="Zone of the files' timestamps: Europe/Dublin.")
+@click.option(
+    "--timezone", metavar="ZONE", help="Time zone of the files' timestamps, such as Europe/Dublin."
+)
 @click.option(
     "--add",
     "known",
     type=_FILE,
     metavar="INI",
-    help="Add the CSVs that this INI lacks to it, in place; the rest of it does not change.",
+    help="Add the CSVs that this INI lacks to it, in place. Everything else in it stays unchanged.",
 )
 @click.option(
-    "--from", "old", type=_FILE, metavar="INI", help="Rewrite an INI of the original app."
+    "--from",
+    "old",
+    type=_FILE,
+    metavar="INI",
+    help="Print the settings of an INI of the original app in the new form.",
 )
 def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: Path | None) -> int:
     """Write a starter INI with one meter per CSV file.
 
-    It goes to standard output, with comments; 'swarm check' accepts it without changes. The
-    settings of a meter are guessed from the first part of its file, the zone from the whole file.
-    Paths are written as they are given: run 'swarm init data/*.csv > meters.ini' in the folder that
-    the INI is for. Later, 'swarm init --add meters.ini data/*.csv' adds the files that are new.
+    The INI is written to standard output, with comments; 'swarm check' accepts it without changes.
+    The settings of a meter are detected from the first part of its file, the time zone from the
+    whole file. What the files don't show is marked CHECK. Paths are written as given: run 'swarm
+    init data/*.csv > meters.ini' in the folder that will hold the INI. Later, 'swarm init --add
+    meters.ini data/*.csv' adds the new files.
     """
     from swarm.cli.log import LOG, set_up
 
     set_up()
     if old and (csvs or timezone or known):
-        raise click.UsageError("--from can't be combined with CSVs, --add or --timezone")
+        raise click.UsageError("--from can't be used together with CSVs, --add or --timezone")
     if known and not csvs:
         raise click.UsageError("--add needs the CSVs to add: swarm init --add INI data/*.csv")
     if known:
@@ -297,7 +306,7 @@ def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: 
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Port on the loopback interface; 0 is any free port.",
+    help="Port on the loopback interface; 0 takes a free port.",
 )
 @click.option(
     "--store",
@@ -311,7 +320,7 @@ def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: 
     "--accept-late/--refuse-late",
     default=True,
     show_default=True,
-    help="Accept packets that are not newer than the newest of their stream, or answer 409.",
+    help="Accept packets that are not newer than the newest packet of their stream, or answer 409.",
 )
 @click.option(
     "--user",
@@ -324,16 +333,17 @@ def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: 
     metavar="VARIABLE",
     default="SWARM_SANDBOX_PASSWORD",
     show_default=True,
-    help="Environment variable with the password of --user.",
+    help="Environment variable that holds the password of --user.",
 )
 def sandbox(
     port: int, store: Path | None, *, accept_late: bool, user: str | None, password_env: str
 ) -> int:
     """Run a rehearsal collector until it is stopped.
 
-    It listens on this computer only, in the foreground, and accepts any user and password, unless
-    --user names one: 'environment = local' sends to it. 'environment = sandbox' starts one of its
-    own. The packets stay in its store, a file that may be deleted when the sandbox has stopped.
+    It runs in the foreground until Ctrl-C, and listens only on this computer. It accepts any user
+    and password, unless --user names a user. 'environment = local' sends to it; 'environment =
+    sandbox' starts a sandbox of its own for each run. The packets stay in the store, a file that
+    you may delete when the sandbox has stopped.
     """
     from swarm.config.credentials import SecretError, password
     from swarm.config.paths import default_state
@@ -345,25 +355,26 @@ def sandbox(
     if store is None:
         if folder is None:
             raise click.UsageError(
-                "there is no home folder for the store; name a file with --store"
+                "there is no home folder for the store; give a file with --store"
             )
         store = folder / "sandbox.sqlite"
     try:
         make_folder(store.parent)
     except OSError as error:
         raise StateError(
-            f"{store.parent}: can't be made: {error.strerror}; name another place with --store"
+            f"{store.parent}: can't be created: {error.strerror}; give another file with --store"
         ) from None
 
     credentials, accepted = None, "any user and password"
     if user is not None:
         if not user or ":" in user:
-            raise click.UsageError("--user: found no user name; expected text without ':'")
+            raise click.UsageError("--user: expected a user name without ':'")
         try:
             credentials = [(user, password("password_env", password_env, Path()))]
         except SecretError as error:
             raise click.UsageError(
-                f"--user: {error}; set it to the password, or name another with --password-env"
+                f"--user: {error}; set it to the password, or give another variable with "
+                "--password-env"
             ) from None
         accepted = f"user {printable(user)}"
 

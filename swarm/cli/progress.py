@@ -248,7 +248,7 @@ class StallReasons:
             self._since.setdefault(stream, self._clock())
             self._reason = reason
         elif self._since.pop(stream, None) is not None and not self._since and self._is_reported:
-            self._notice("packets get through again")
+            self._notice("packets are acknowledged again")
             self._is_reported = False
 
     def end(self, stream: str) -> None:
@@ -263,7 +263,9 @@ class StallReasons:
         if waiting and now >= self._due:
             self._is_reported, self._due = True, now + _BETWEEN_NOTICES
             others = f" and {pluralize(len(waiting) - 1, 'other stream')}" if waiting[1:] else ""
-            self._notice(f"{waiting[0]}{others}: no packet gets through: {self._reason}; retrying")
+            self._notice(
+                f"{waiting[0]}{others}: no packet is acknowledged: {self._reason}; retrying"
+            )
 
 
 def format_problems(problems: Iterable[Problem], count: int) -> list[str]:

@@ -73,10 +73,11 @@ def closing(report: Report) -> Iterator[str]:
         sending = format_duration(report.sending_seconds)
         yield (
             f"{pluralize(totals['sent'], 'packet')} sent in {sending}, "
-            f"{rate:,.{0 if rate >= 10 else 1}f} a second; {format_duration(report.seconds)} in all"
+            f"{rate:,.{0 if rate >= 10 else 1}f} per second; "
+            f"{format_duration(report.seconds)} in all"
         )
     elif report.exit_code == 0 and totals["resumed"]:
-        yield f"Nothing new: {pluralize(totals['resumed'], 'row')} acknowledged before"
+        yield f"Nothing new: {pluralize(totals['resumed'], 'row')} acknowledged in earlier runs"
     elif report.exit_code == 0:
         yield "Nothing to send"
     # The collector is asked only about meters that have acknowledged rows.

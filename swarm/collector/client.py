@@ -101,7 +101,7 @@ class CollectorClient:
             is_known = True
         if answer.is_cut:
             # An empty body means that nothing is stored, but one that was cut means nothing.
-            detail = f"the answer was cut: {outcome.detail}"
+            detail = f"the answer is incomplete: {outcome.detail}"
             return LastPacketReply(Outcome(Verdict.UNSETTLED, detail, answer.status))
         return LastPacketReply(outcome, is_known=is_known)
 

@@ -38,7 +38,7 @@ def password(source: str, value: str, folder: Path, hidden: frozenset[str] = fro
         shown = value if _VARIABLE.fullmatch(value) else "that it names"
         origin, text = f"the environment variable {shown}", os.environ.get(value)
         if text is None:
-            raise SecretError(f"{origin} is not set; it has to hold the password")
+            raise SecretError(f"{origin} is not set; it must hold the password")
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -111,7 +111,9 @@ class CredentialSets:
             if not document.entry(section, "username"):
                 document.report(section, "username", "missing")
             elif user and ":" in user:
-                document.report(section, "username", "holds a ':', which basic auth can't carry")
+                document.report(
+                    section, "username", "contains ':', which basic auth does not allow"
+                )
                 user = None
             given = [source for source in SOURCES if document.entry(section, source)]
             if not given:
@@ -147,14 +149,18 @@ class CredentialSets:
             if name is None or name in self._sections:
                 return name
             hint = suggestion(closest(name, filter(None, self._sections)))
-            message = f"no section [{SECTION}:NAME] of that name{hint}"
+            message = f"no section [{SECTION}:NAME] with that name{hint}"
             document.report(section, SECTION, message)
             known = ", ".join(f"[{each}]" for each in self._sections.values())
             document.hint(section, SECTION, f"there is {known}" if known else "there is none")
         elif "" in self._sections:
             return ""
         elif self._sections:
-            document.report(METERS, meter, f"credentials: missing; add [{SECTION}], or name a set")
+            document.report(
+                METERS,
+                meter,
+                f"credentials: missing; add [{SECTION}], or set it to the name of a set",
+            )
         else:
             document.report(SECTION, None, "missing; give username and password")
         return None

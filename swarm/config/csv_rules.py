@@ -67,7 +67,7 @@ def columns(text: str) -> tuple[str, ...]:
         for name in filter(None, unknown):
             # Suggest only another letter case: another letter is another quantity.
             hint = suggestion(closest(name, _KNOWN_COLUMNS, cutoff=1))
-            error.add_note(f"no register: {quoted(name)}{hint}")
+            error.add_note(f"unknown register: {quoted(name)}{hint}")
         raise error
     return names
 
@@ -77,7 +77,7 @@ def units(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     bases = [UNITS[name][0] for name in names if name in UNITS]
     if len(bases) < len(names) or len(set(bases)) < len(bases):
-        raise ValueError("units such as kW, kvar, kVA, kV, mA, kWh, at most one for a quantity")
+        raise ValueError("units such as kW, kvar, kVA, kV, mA, kWh, at most one per quantity")
     return names
 
 
@@ -139,12 +139,12 @@ PARSERS: Final[Mapping[str, Parser]] = {
 }
 
 _NO_ZONE = (
-    "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(readings sent with a wrong zone can't be corrected in the platform)"
+    "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "
+    "Europe/Dublin (readings sent with a wrong zone can't be corrected in the platform)"
 )
 _NO_SHIFT = (
-    "needs a shift: the extra packet comes that much before the first row; set shift, or remove "
-    "pad_first"
+    "needs a shift: the extra packet is sent that much before the first row; set shift, or "
+    "remove pad_first"
 )
 
 Values = Mapping[str, Any]
@@ -174,7 +174,7 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
             # A column 'value' has no known unit, unless it is energy.
             has_no_unit = VALUE in base_units and not is_energy
             if has_no_unit or UNITS[name][0] not in base_units.values():
-                yield "unit", f"{name} fits no column; 'columns' says what the columns are"
+                yield "unit", f"{name} fits no column; set 'columns' to what the columns hold"
 
 
 def build(values: Values) -> CsvRules:

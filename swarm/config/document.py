@@ -79,8 +79,8 @@ class Document:
             self.report(
                 section,
                 option,
-                "goes over several lines; begin each option at the left, an indented line "
-                "belongs to the one above",
+                "takes several lines; begin each option without indentation: an indented line "
+                "continues the option above it",
             )
             return None
         return entry.value
@@ -104,7 +104,7 @@ class Document:
             try:
                 parsed[option] = parse(text)
             except ValueError as error:
-                hidden = "a value that is not shown here (it may hold a password)"
+                hidden = "a value that is not shown here (it may contain a password)"
                 found = quoted(text) if _is_showable(text) else hidden
                 self.report(section, option, f"found {found}, expected {error}")
                 self.hint(section, option, *getattr(error, "__notes__", ()))

@@ -17,7 +17,7 @@ from swarm.errors import SettingsError
 
 #: The section of lines before the first header; no header of an INI can have this name.
 _NO_SECTION = "="
-_NO_INI = "; name the INI's path, or have one written: swarm init FILE.csv ... > meters.ini"
+_NO_INI = "; give the path of an INI, or create one: swarm init FILE.csv ... > meters.ini"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Parser(ConfigParser):
         number = self._numbers[-1]
         first = self._document.headers.get(name)
         if first is not None:
-            message = f"[{name}]: the section is there twice, first on line {first}; merge the two"
+            message = f"[{name}]: this section occurs twice, first on line {first}; merge the two"
             self._document.report_at(number, message)
         self._document.open_section(name, number)
         self._headers.append((number, name))
@@ -150,7 +150,7 @@ class _Parser(ConfigParser):
         section = next((name for line, name in reversed(self._headers) if line < number), None)
         if section is not None:
             # Don't show the line: it may be secret.
-            self._document.report_at(number, f"[{section}]: a line that is no 'option = value'")
+            self._document.report_at(number, f"[{section}]: a line that is not 'option = value'")
         else:
             self.strays.append(number)
 

@@ -66,7 +66,7 @@ def settings(document: Document, upload: Upload) -> Settings:
     if state is None:
         message = (
             "no home folder for the state folder; set the variable XDG_STATE_HOME, or rewrite the "
-            "INI with swarm init --from and name one with 'state' under [swarm]"
+            "INI with swarm init --from and set 'state' under [swarm]"
         )
         document.report_at(None, message)
     ignored = (
@@ -91,7 +91,7 @@ def _meter(document: Document) -> Meter:
     """Return the one meter of an original app's INI."""
     user = _required(document, WEB, "Username")
     if ":" in user:
-        document.report(WEB, "Username", "holds a ':', which basic auth can't carry")
+        document.report(WEB, "Username", "contains ':', which basic auth does not allow")
     stream = _required(document, _GENERAL, "ChannelReference")
     file = _required(document, _GENERAL, "Filename")
     kind = _required(

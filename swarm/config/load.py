@@ -94,7 +94,7 @@ def _merge(document: Document, configured: Mapping[str, Any], given: Mapping[str
         if getattr(upload, one) and getattr(upload, other)
     }
     if upload.since is not None and upload.until is not None and upload.since >= upload.until:
-        problems["until"] = "not later than since: no row lies between the two"
+        problems["until"] = "not later than since: no row is between the two"
     for key, problem in problems.items():
         if key in given:
             document.report_at(None, f"--{key}: {problem}")
@@ -145,7 +145,7 @@ def _url(document: Document) -> str | None:
     elif not values:
         names = ", ".join(_ENVIRONMENTS)
         document.report(
-            "swarm", "environment", f"missing; name one of {names}, or give url = https://..."
+            "swarm", "environment", f"missing; set it to one of {names}, or set url = https://..."
         )
     url = next(iter(values.values()), "")
     return url if url is None or isinstance(url, str) else ""
@@ -181,7 +181,7 @@ def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> It
     inline = next((section for section in secret if document.entry(section, "password")), None)
     if inline and is_readable_by_others(document.path):
         yield (
-            f"{document.place(inline, 'password')}: others on this machine can read this "
+            f"{document.place(inline, 'password')}: other users of this computer can read this "
             f"password; run: chmod 600 {document.path}"
         )
     if not is_sending or settings.sandbox:
@@ -191,8 +191,8 @@ def _warnings(document: Document, settings: Settings, *, is_sending: bool) -> It
         path = resolved(name, document.folder) if name else None
         if path and is_readable_by_others(path):
             yield (
-                f"{document.place(section, 'password_file')}: others on this machine can read "
-                f"{path}; run: chmod 600 {path}"
+                f"{document.place(section, 'password_file')}: other users of this computer can "
+                f"read this password; run: chmod 600 {path}"
             )
     yield from key_log_notice()
     if not settings.proxy:

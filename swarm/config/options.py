@@ -23,11 +23,11 @@ _T = TypeVar("_T")
 SECTION: Final = "upload"
 
 #: The groups of options in the help of a command, in order.
-ROWS, PREVIEW, SPEED, FAILURES, OUTPUT = GROUPS = (
+ROWS, PREVIEW, SPEED, PROBLEMS, OUTPUT = GROUPS = (
     "Rows to send",
     "Preview",
     "Speed",
-    "Failures",
+    "Problems",
     "Output",
 )
 
@@ -95,22 +95,23 @@ class RetryPolicy:
         give_up_after,
         "D",
         "Stop a meter when one packet has been tried for this long; 'forever' is allowed.",
-        FAILURES,
+        PROBLEMS,
     )
     settle: float = _option(
         2.0,
         duration,
         "D",
-        "If a packet got no clear answer: wait this long after the exchange, then ask the "
-        "collector whether it was stored.",
-        FAILURES,
+        "If a packet got no clear answer: wait this long after the end of the exchange, then ask "
+        "the collector whether it has the packet.",
+        PROBLEMS,
     )
     on_ambiguous: Literal["resend", "stop"] = _option(
         "resend",
         one_of("resend", "stop"),
         "resend|stop",
-        "If swarm can't find out whether a packet was stored: send it again, or stop the meter.",
-        FAILURES,
+        "If swarm can't find out whether a packet was stored: send it again, or stop the meter "
+        "(exit 5).",
+        PROBLEMS,
     )
 
 
@@ -132,21 +133,23 @@ class Upload(RetryPolicy):
         "report",
         one_of("report", "send"),
         "report|send",
-        "Rows not newer than the last one sent that are new or have changed: report them "
-        "(exit 3), or send them.",
+        "Rows not newer than the last acknowledged row that were never sent, or were sent with "
+        "other values: report them (exit 3), or send them.",
         ROWS,
     )
     restart: bool = _switch(
-        "Forget the chosen meters' checkpoints and send from the first row.", ROWS, flag_only=True
+        "Forget the checkpoints of the chosen meters and send from the first row.",
+        ROWS,
+        flag_only=True,
     )
     adopt: bool = _switch(
-        "If there is no checkpoint, or it has fallen behind: count the rows up to the collector's "
-        "last packet as acknowledged, and continue after it.",
+        "If the checkpoint is missing or out of date: treat the rows up to the collector's last "
+        "packet as acknowledged, and continue after it.",
         ROWS,
         flag_only=True,
     )
     dry_run: bool = _switch(
-        "Check, then print each meter's first and last packet; no network, no state.", PREVIEW
+        "Check, then print the first and last packet of each meter; no network, no state.", PREVIEW
     )
     connections: int = _option(
         32, count, "N", "Streams sent at the same time, over all processes.", SPEED
@@ -160,7 +163,7 @@ class Upload(RetryPolicy):
         unset="cores, at most the number of meters",
     )
     rate_limit: float | None = _option(
-        None, rate, "N", "Requests a second, over all processes.", SPEED, unset="none"
+        None, rate, "N", "Requests per second, over all processes.", SPEED, unset="none"
     )
     transport: Literal["auto", "curl", "requests"] = _option(
         "auto",
@@ -170,32 +173,39 @@ class Upload(RetryPolicy):
         SPEED,
     )
     keep_going: bool = _switch(
-        "If files of some meters have problems: send the other meters.", FAILURES, short="-k"
+        "If some files have problems, send the meters without problems.", PROBLEMS, short="-k"
     )
     timeout: float = _option(
-        30.0, positive_duration, "D", "Time limit for one request, connection included.", FAILURES
+        30.0, positive_duration, "D", "Time limit for one request, connection included.", PROBLEMS
     )
     max_duration: float | None = _option(
-        None, positive_duration, "D", "Stop cleanly after this long.", FAILURES, unset="none"
+        None,
+        positive_duration,
+        "D",
+        "Stop cleanly after this time (exit 5).",
+        PROBLEMS,
+        unset="none",
     )
     on_reject: Literal["stop", "skip"] = _option(
         "stop",
         one_of("stop", "skip"),
         "stop|skip",
-        "If the collector rejects a packet: stop that meter, or keep the row in the rejects file "
+        "If the collector rejects a packet: stop the meter, or write the row to the rejects file "
         "and continue.",
-        FAILURES,
+        PROBLEMS,
     )
     progress: Literal["auto", "bar", "plain", "none"] = _option(
         "auto",
         one_of("auto", "bar", "plain", "none"),
         "auto|bar|plain|none",
-        "Bars on a terminal, else a line a minute; always on stderr.",
+        "auto: bars on a terminal, otherwise one line per minute; always on stderr.",
         OUTPUT,
     )
     json: bool = _switch("Print the report as JSON on stdout instead of the table.", OUTPUT)
     quiet: bool = _switch(
-        "Print nothing if the exit code is 0, else the problems and the table.", OUTPUT, short="-q"
+        "Print nothing if the exit code is 0; otherwise the problems and the table.",
+        OUTPUT,
+        short="-q",
     )
     verbose: int = _option(
         0, level, "", "Log more; -vv logs everything.", OUTPUT, short="-v", is_counted=True

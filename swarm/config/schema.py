@@ -50,7 +50,7 @@ def unknown_names(document: Document, schema: Schema) -> Iterator[tuple[int, str
                 continue
             home = next((kind for kind, known in schema.items() if option in (known or ())), None)
             if option in FLAG_ONLY:
-                hint = "; it is a flag only"
+                hint = "; it can only be given as a flag"
             elif home:
                 hint = f"; it belongs under [{home}]"
             else:

@@ -66,8 +66,8 @@ class CellReader:
         return cells
 
 
-_TOO_LONG = f"a line of more than {LONGEST_LINE:,} bytes: expected rows, each on a line of its own"
+_TOO_LONG = f"a line of more than {LONGEST_LINE:,} bytes: expected each row on its own line"
 _BAD_QUOTE = (
-    "an unterminated quote, or text after a closing one: found {}, "
-    "expected a quote to end in its own cell and line"
+    "a quote that is not closed, or text after a closing quote: found {}, "
+    "expected the quote to end in the same cell and line"
 )

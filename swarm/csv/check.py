@@ -228,7 +228,7 @@ def _notices_in_time(meter: Meter, reader: MeterReader, instants: int) -> Iterat
     if repeats:
         where = f"; the first repeat is {first}" if first else ""
         yield (
-            f"{meter.id}: {pluralize(repeats, 'row')} at the instant of another row: "
+            f"{meter.id}: {pluralize(repeats, 'row')} with the same time as another row: "
             f"one of each is sent{where}"
         )
     if meter.rules.pad_first and not pads(meter.rules):

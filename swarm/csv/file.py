@@ -167,7 +167,7 @@ def reason(error: Exception) -> str:
         return "no such file"
     if isinstance(error, OSError) and error.strerror:
         return f"can't be read: {error.strerror}"
-    return f"not a whole gzip file: {error}"
+    return f"an incomplete or damaged gzip file: {error}"
 
 
 _ALTERED = "rows that were checked have been altered"
@@ -238,7 +238,7 @@ class VerifiedFile:
                         self._raise_changed("it is shorter than it was")
                     # The last line must still end where it ended when it was checked.
                     if not self._is_whole_line and file.read(1) not in {b"", b"\n", b"\r"}:
-                        self._raise_changed("its last line has grown")
+                        self._raise_changed("its last line has become longer")
                     return
             yield piece
 

@@ -114,7 +114,7 @@ class CounterResets:
             if count:
                 more = f" and {count - len(named)} more" if count > len(named) else ""
                 yield (
-                    f"{self._meter.id}: {register} is cumulative energy, and goes down at "
+                    f"{self._meter.id}: {register} is cumulative energy, but goes down at "
                     f"{', '.join(named)}{more}: expected it to grow; was the meter replaced or "
                     "reset?"
                 )

@@ -187,8 +187,8 @@ class MeterReader:
             row.line,
             1,
             "conflict",
-            f"the same instant as {where} with other values: found {quoted(row.text)} and there "
-            f"{quoted(kept.text)}, expected one; "
+            f"same time as {where}, but other values: found {quoted(row.text)} here and "
+            f"{quoted(kept.text)} there, expected one row; "
             f"{repeat_hint(self._rules, row.instant + row.offset)}{advice}",
         )
 
@@ -219,11 +219,12 @@ class MeterReader:
 
 _ADVICE = "set duplicates = first or last to choose"
 _IN_REPEATED_HOUR = (
-    "the clocks repeat this hour, and both rows are of one pass of it: if they are not, set "
-    "ambiguous_time = first or second; if they are, set duplicates = first or last to choose"
+    "the clocks repeat this hour, and both rows seem to be in the same pass of it: if they are "
+    "not, set ambiguous_time = first or second; if they are, set duplicates = first or last to "
+    "choose"
 )
 _MAY_BE_BOTH = (
-    "the clocks repeat this hour, and ambiguous_time takes both rows for one pass of it: set "
+    "the clocks repeat this hour, and ambiguous_time puts both rows into the same pass of it: set "
     "ambiguous_time = infer"
 )
 

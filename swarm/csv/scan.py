@@ -84,7 +84,7 @@ class FileScan:
         if self.is_held_back:
             yield (
                 f"{path}: the last line has no newline and the file changed less than 10 s "
-                "ago: that line waits for the next run"
+                "ago: that line is left for the next run"
             )
         if self.steps_back:
             rows = pluralize(self.steps_back, "row")
@@ -111,7 +111,7 @@ def scan_file(
     except READ_ERRORS as error:
         why = reason(error)
         if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
-            why = "no such file, and none that matches"
+            why = "no such file, and no file matches the pattern"
         expected = f"expected a readable CSV at {file.path.absolute()}"
         problems.add_first("file", f"{why}; {expected}{_hint(file.path)}")
         return FileScan(CheckedFile(rows=reader.rows), problems)
@@ -196,7 +196,7 @@ def common_columns(scans: Sequence[FileScan]) -> tuple[str, ...]:
         if scan.columns and columns and scan.columns != columns:
             scan.problems.add_first(
                 "cells",
-                "another number of cells than the meter's first file: "
+                "a different number of cells than in the meter's first file: "
                 f"found {len(scan.columns) + 1}, expected {len(columns) + 1}",
             )
         columns = columns or scan.columns or ()

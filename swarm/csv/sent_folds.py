@@ -105,11 +105,11 @@ def misfit_notices(meter: Meter, misfits: Sequence[Misfit]) -> Iterator[tuple[in
 #: The number of other rows of the same time that a message names.
 _NAMED = 2
 _MISFIT = (
-    "a local time that the clocks repeat: found where it fits neither the first nor the second "
-    "pass, expected each pass in order of time; or set ambiguous_time"
+    "a local time that the clocks repeat: found at a place that fits neither the first nor the "
+    "second pass, expected each pass in order of time; or set ambiguous_time"
 )
 _THIRD = (
-    "a local time that the clocks repeat: found with other values than {}, and nothing shows of "
-    "which pass it is, expected one row for each pass; remove what is wrong, or set "
+    "a local time that the clocks repeat: found other values than in {}, and nothing shows which "
+    "pass this row belongs to, expected one row for each pass; remove the wrong row, or set "
     "ambiguous_time = first or second"
 )

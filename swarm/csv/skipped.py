@@ -49,7 +49,7 @@ def notices(path: Path, rules: CsvRules, columns: int) -> Iterator[str]:
             found.append((number, line))
     if found:
         number, line = found[0]
-        others = f", as {pluralize(len(found) - 1, 'line')} after it" if found[1:] else ""
+        others = f", like {pluralize(len(found) - 1, 'line')} after it" if found[1:] else ""
         yield (
             f"{path}:{number}: a line that skip_rows = {rules.skip_rows} leaves out looks like "
             f"data{others}: {quoted(line)}; set skip_rows = {number - 1} if it is a row to send"

@@ -156,14 +156,14 @@ class TimestampReader:
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
-_MIDNIGHT = "; 24:00 is 00:00 of the next day, have it exported so"
+_MIDNIGHT = "; 24:00 is 00:00 of the next day: export it in this form"
 _NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
 _BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
 _SKIPPED = (
-    "a local time that does not exist in {}, where the clocks skip it: found {}, "
-    "expected another time, or another timezone; {}"
+    "this local time does not exist in {} (the clocks go forward): found {}, "
+    "correct it or set another timezone; {}"
 )
 _REPEATED = (
-    "a local time that occurs twice in {}, where the clocks repeat it: found {}, "
+    "this local time occurs twice in {} (the clocks go back): found {}, "
     "expected a time that occurs once; or set ambiguous_time"
 )

@@ -95,4 +95,6 @@ class ValueReader:
         return number(cell)
 
 
-_TWO_COUNTS = "2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
+_TWO_COUNTS = (
+    "2 (timestamp and value) or 22 (timestamp and 21 registers); for others, set 'columns'"
+)

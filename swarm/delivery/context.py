@@ -35,7 +35,8 @@ class CollectorDown(SwarmError):  # noqa: N818 - like StreamEnded
 
     def __str__(self) -> str:
         return (
-            f"given up after {self.seconds:g} s: {self.detail}; run the same command again to go on"
+            f"given up after {self.seconds:g} s: {self.detail}; "
+            "run the same command again to continue"
         )
 
 

@@ -196,8 +196,8 @@ class _Delivery:
 
     def _report_adopted(self, count: int) -> None:
         self.notices.append(
-            f"{self.task.meter.id}: the collector's last packet is taken as the checkpoint: "
-            f"{pluralize(count, 'row')} taken as acknowledged"
+            f"{self.task.meter.id}: the checkpoint begins at the collector's last packet: "
+            f"{pluralize(count, 'row')} treated as acknowledged"
         )
 
     def _unsent(self) -> Iterator[RowItem]:
@@ -293,7 +293,7 @@ class _Delivery:
 def _late(resume: Resume, count: int) -> StreamProblem:
     """Return the problem of late rows; ``count`` is the number of all."""
     kinds = {
-        "never sent, older than the last acknowledged": count - resume.altered,
+        "never sent, older than the last acknowledged row": count - resume.altered,
         "sent before with other values": resume.altered,
     }
     which = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items() if number)

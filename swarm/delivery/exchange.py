@@ -136,9 +136,12 @@ class Exchange:
             message = f"{detail}; no credential was sent"
             raise StreamEnded(StreamProblem("tls", message, refused), stops_run=True)
         if outcome.verdict is Verdict.REDIRECTED:
-            message = f"the collector redirects, which is never followed: {detail}; correct the URL"
+            message = (
+                f"the collector redirects, and swarm never follows a redirect: {detail}; "
+                "correct the URL"
+            )
             problem = StreamProblem("redirect", message, refused, status=status)
             raise StreamEnded(problem.at(place), stops_run=True)
-        hint = "; is the URL right?" if status == HTTPStatus.NOT_FOUND else ""
+        hint = "; check the URL" if status == HTTPStatus.NOT_FOUND else ""
         message = f"refused by the collector: {detail}{hint}"
         raise StreamEnded(StreamProblem("refused", message, refused, status=status).at(place))

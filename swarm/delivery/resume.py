@@ -104,10 +104,10 @@ def changed_series(altered: int, resumed: int, outcome: str) -> str | None:
         return None
     return (
         f"{pluralize(altered, 'row')} sent before with other values, and {resumed:,} as they are "
-        f"now: {outcome}. What has changed is probably the timezone, the timestamp or shift, the "
-        "columns or their unit, or which meter the files are of: set back what was right before. "
-        "If it is right now, --late send sends all of it again; what was sent under other times "
-        "stays with the collector"
+        f"now: {outcome}. Probably the timezone, the timestamp or shift, the columns or their "
+        "unit, or the files of the meter have changed: undo the change. If the settings are right "
+        "now, --late send sends everything again; packets that were sent with other times stay in "
+        "the collector"
     )
 
 

@@ -90,11 +90,11 @@ class Settlement:
         if self._policy.on_ambiguous == "resend":
             return
         if reply.last is None:
-            why = f"the collector does not tell its last packet ({reply.outcome.detail})"
+            why = f"the collector does not return its last packet ({reply.outcome.detail})"
         else:
-            why = f"the collector's last packet is of {reply.last.fields.get('tsISO8601')}"
+            why = f"the collector's last packet has the time {reply.last.fields.get('tsISO8601')}"
         message = (
-            f"it can't be settled whether the packet was stored: {why}; "
+            f"swarm can't find out whether the packet was stored: {why}; "
             "--on-ambiguous resend sends it again"
         )
         raise StreamEnded(StreamProblem("ambiguous", message, ExitCode.TEMPORARY))

@@ -27,9 +27,9 @@ _FIRST_WAIT = 0.5
 #: The statuses of a collector that does not offer the question.
 _NOT_OFFERED = frozenset({405, 501})
 _WAYS_ON = (
-    "if these rows were sent before, --adopt counts those up to that packet as acknowledged and "
-    "continues after it; if they were not, as with old readings for a stream that also gets live "
-    "data, --restart sends all from the first row"
+    "if these rows were sent before, --adopt treats the rows up to that packet as acknowledged and "
+    "continues after it; if they were not (such as old readings for a stream that also gets live "
+    "data), --restart sends everything from the first row"
 )
 
 
@@ -55,9 +55,9 @@ def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorS
         head = None if last is None or task.upload.adopt else next(iter(rows()), None)
         if last is not None and head is not None and head.instant <= last.instant:
             message = (
-                f"no checkpoint in {task.state} says what was sent, but the collector holds "
-                f"packets of this stream up to {last.fields.get('tsISO8601')}, and the files begin "
-                f"at or before that; {_WAYS_ON}"
+                f"there is no checkpoint in {task.state}, but the collector holds packets of this "
+                f"stream up to {last.fields.get('tsISO8601')}, and the files begin at or before "
+                f"that time; {_WAYS_ON}"
             )
             problem = StreamProblem("no checkpoint", message, ExitCode.DATA)
             raise StreamEnded(problem.at(head.place))
@@ -68,13 +68,13 @@ def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorS
     if outcome.verdict is Verdict.NOT_ALLOWED and not task.upload.adopt:
         return CollectorState(
             None,
-            f"{task.meter.id}: the collector does not offer the question for a stream's last "
-            f"packet ({outcome.detail}): no checkpoint says what was sent, nor does it",
+            f"{task.meter.id}: the collector does not return a stream's last packet "
+            f"({outcome.detail}), and there is no checkpoint: swarm can't know what was sent",
         )
     message = (
         "the collector's answer to the question for the stream's last packet can't be read "
-        f"({outcome.detail}), and no checkpoint in {task.state} says what was sent; see "
-        "whether the URL is right and try again, or send all from the first row with --restart"
+        f"({outcome.detail}), and there is no checkpoint in {task.state}; check the URL and try "
+        "again, or send everything from the first row with --restart"
     )
     raise StreamEnded(
         StreamProblem("no checkpoint", message, ExitCode.TEMPORARY, status=outcome.status)
@@ -134,9 +134,9 @@ def _has_older_values(ledger: Ledger, row: RowItem, last: LastPacket) -> bool:
 def fallen_behind(task: Task, row: RowItem) -> StreamEnded:
     """Return the end of a stream whose checkpoint lacks ``row``, the collector's last packet."""
     message = (
-        f"the checkpoint in {task.state} does not know this row, which is the collector's last "
-        "packet: it has fallen behind, as one restored from a backup has, or another state folder "
-        f"was used since; {_WAYS_ON}"
+        f"the collector's last packet is this row, but the checkpoint in {task.state} does not "
+        "contain it: the checkpoint is out of date (for example restored from a backup), or "
+        f"another state folder was used since; {_WAYS_ON}"
     )
     return StreamEnded(StreamProblem("no checkpoint", message, ExitCode.DATA).at(row.place))
 

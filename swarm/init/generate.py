@@ -21,20 +21,20 @@ from swarm.init.writer import (
 from swarm.text import printable, quoted
 
 _HEAD = comment(
-    "Written by 'swarm init'. Look it over, above all where it says CHECK; then, with the name "
-    "that you gave this file in place of meters.ini:",
+    "Written by 'swarm init'. Edit it, above all the lines marked CHECK. Then run (with the name "
+    "of this file instead of meters.ini):",
     "",
     "    swarm check meters.ini                          checks every row, sends nothing",
-    "    WATTICS_PASSWORD=any swarm meters.ini           rehearses on this computer alone",
-    "    WATTICS_PASSWORD='...' swarm meters.ini         sends, once environment is production",
+    "    WATTICS_PASSWORD=any swarm meters.ini           rehearses on this computer only",
+    "    WATTICS_PASSWORD='...' swarm meters.ini         sends, if environment = production",
     "",
     "Paths are relative to this file's folder. All options: docs/reference.md.",
 )
 _SWARM = [
     "[swarm]",
     *comment(
-        "Where packets go. sandbox: a collector on this computer, started for the run. When the "
-        "rehearsal has gone well: production (or development, demo, local; or url = https://...)"
+        "Where packets go. sandbox: a collector on this computer, started for the run. After a "
+        "successful rehearsal: production (or development, demo, local; or url = https://...)"
     ),
     "environment = sandbox",
 ]
@@ -51,7 +51,7 @@ _METERS = [
     "[meters]",
     *comment(
         "data stream ID = CSV file, or a glob such as data/gas-*.csv. CHECK: the IDs here are the "
-        "files' names; put in the IDs that the streams have in the platform."
+        "files' names; replace them by the IDs that the streams have in the platform."
     ),
 ]
 _EXAMPLE = [
@@ -137,9 +137,11 @@ def guess_all(paths: Sequence[Path], zones: Sequence[str]) -> tuple[list[Guess],
     for path in dict.fromkeys(paths):
         try:
             if not is_writable(str(path)):
-                raise GuessError("a name that no INI can hold; rename the file")
+                raise GuessError("an INI can't contain this file name; rename the file")
             if path.suffix.lower() == ".ini":
-                raise GuessError("an INI, not a CSV; --from takes one of the original app")
+                raise GuessError(
+                    "this is an INI, not a CSV; for an INI of the original app, use --from"
+                )
             guesses.append(guess(path, zones))
         except GuessError as error:
             problems.append(f"{printable(str(path))}: {error}")

@@ -64,7 +64,7 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     notes: tuple[str, ...] = ()
     stamps = (row[0] for row in dialect.rows if timestamp_formats.is_midnight(row[0]))
     if stamp := next((s for s in stamps if timestamp_formats.moment(s, form) is None), None):
-        note = f"{quoted(stamp)}: 24:00 is no time of day, and 'swarm check' rejects such rows; "
+        note = f"{quoted(stamp)}: 24:00 is not a valid time, and 'swarm check' rejects such rows; "
         notes = (f"{note}export them as 00:00 of the next day",)
     if "%z" in form:
         return Guess(path, settings, None, notes)
@@ -119,7 +119,7 @@ def _decimal_doubt(dialect: Dialect) -> str:
             "it; 'swarm check' rejects them as they are"
         )
     return (
-        f"{quoted(cells[0])} may be {cells[0].replace(mark, '')} as well: each number with a "
+        f"{quoted(cells[0])} may also be {cells[0].replace(mark, '')}: each number with a "
         f"'{mark}' has three digits after it. If it is a thousands separator, export the numbers "
         "without it; as they are, they are sent as decimals"
     )

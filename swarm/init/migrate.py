@@ -14,10 +14,10 @@ from swarm.text import printable
 #: The greatest width of the lines of a list.
 _WIDTH = 70
 _KEEP_PRIVATE = (
-    "The password, copied from the original INI: keep others from reading this file (chmod 600), "
-    "or replace it by password_env, password_file or password_command."
+    "The password, copied from the original INI: protect this file (chmod 600), or use "
+    "password_env, password_file or password_command instead."
 )
-_NOTE = "the INI holds the password, as the original does: chmod 600 the file that you write it to"
+_NOTE = "the INI contains the password, as the original does: protect it with chmod 600"
 
 
 def migrate(path: Path) -> GeneratedIni:
@@ -32,11 +32,11 @@ def migrate(path: Path) -> GeneratedIni:
     (meter,) = settings.meters
     log_files = [settings.log_file] if settings.log_file else []
     if not all(is_writable(str(file)) for file in (*meter.files, *log_files)):
-        raise SettingsError(f"{path}: Filename: below a folder whose name no INI can hold")
+        raise SettingsError(f"{path}: Filename: in a folder whose name an INI can't contain")
     if not is_id(meter.id):
         raise SettingsError(
             f"{path}: [General] ChannelReference: an ID with '=', or with '#' or ';' at its "
-            "beginning, can't be written in the new form; go on with the original's INI"
+            "beginning, can't be written in the new form; continue to use the original INI"
         )
     return GeneratedIni(_text(path, settings), (*settings.warnings, _NOTE))
 
@@ -45,9 +45,9 @@ def _text(path: Path, settings: Settings) -> str:
     """Return the text of an INI with the settings that were read from the original's INI."""
     head = comment(
         f"The settings of {printable(path.name)}, an INI of the original app, written by "
-        "'swarm init --from'. It sends the same packets, and continues after those that the "
-        "original app sent. Paths are absolute here; in the original they were relative to the "
-        "folder that it was run in."
+        "'swarm init --from'. It sends the same packets and continues from the same checkpoints. "
+        "Paths are absolute here; in the original they were relative to the folder in which it was "
+        "run."
     )
     url = settings.url or ""
     environment = {known: name for name, known in ENVIRONMENTS.items()}.get(url)

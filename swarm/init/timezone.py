@@ -47,7 +47,9 @@ def zones(files: Mapping[str, Trace], host: str | None) -> Zones:
     likely = {name: names(found) for name, trace in files.items() if (found := trace.likely())}
     zone = own = host or _UTC
     doubt = (
-        "It is this computer's" if host else "It is a placeholder, as this computer's is not known"
+        "It is this computer's zone"
+        if host
+        else "It is a placeholder, because this computer's zone is not known"
     )
     if likely:
         votes = Counter(zone for fitting in likely.values() for zone in fitting)
@@ -55,17 +57,19 @@ def zones(files: Mapping[str, Trace], host: str | None) -> Zones:
         best = [zone for zone in votes if votes[zone] == most]
         zone = own if own in best else best[0]
         trace = next(files[name] for name, fitting in likely.items() if zone in fitting)
-        seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks in {listed(best)}"
+        seen = f"{describe_changes(trace.likely()[0].followed)}, as clocks do in {listed(best)}"
         is_own = zone == own
-        doubt = f"{doubt}, and {seen}" if is_own else f"{seen[0].upper()}{seen[1:]}, not in {own}"
+        doubt = (
+            f"{doubt}, and {seen}" if is_own else f"{seen[0].upper()}{seen[1:]}, but not in {own}"
+        )
     else:
         against = [name for name, trace in files.items() if trace.evidence(own).against]
         if 2 * len(against) > len(files):
             zone = _UTC
             hour = stretch(files[against[0]].evidence(own).against[0])
             doubt = (
-                f"There are rows at {hour}, which clocks in {own} skip, this computer's zone; so "
-                "the logger keeps UTC, or standard time all year, or is elsewhere"
+                f"There are rows at {hour}, but clocks in {own}, this computer's zone, skip that "
+                "hour: the logger keeps UTC, or standard time all year, or is in another zone"
             )
     common = Setting("timezone", zone, f"{_QUESTION} {doubt}; {_WARNING}.")
     return Zones(common, differing(files, zone, host))
@@ -79,12 +83,12 @@ def differing(files: Mapping[str, Trace], zone: str, host: str | None) -> Mappin
         against = trace.evidence(zone).against
         if fitting and zone not in fitting:
             other = host if host and host in fitting else fitting[0]
-            seen = f"{describe_changes(found[0].followed)}, as clocks in {listed(fitting)}"
-            own[name] = Setting("timezone", other, f"{_QUESTION} Here {seen}, not in {zone}.")
+            seen = f"{describe_changes(found[0].followed)}, as clocks do in {listed(fitting)}"
+            own[name] = Setting("timezone", other, f"{_QUESTION} Here {seen}, but not in {zone}.")
         elif against and not fitting:
             doubt = (
-                f"{_QUESTION} Here are rows at {stretch(against[0])}, which clocks in {zone} skip; "
-                "a logger that keeps UTC or standard time all year is likely: "
+                f"{_QUESTION} Here are rows at {stretch(against[0])}, but clocks in {zone} skip "
+                "that hour; a logger that keeps UTC or standard time all year is likely: "
                 f"{fixed(zone, against[0].wall)}."
             )
             own[name] = Setting("timezone", _UTC, doubt)

@@ -26,8 +26,9 @@ def opened(settings: Settings, note: Callable[[str], None]) -> Iterator["Running
     try:
         files.make_folder(store.parent)
     except OSError as error:
-        message = f"{store.parent}: can't be made: {error.strerror}; make the folder above writable"
-        raise StateError(message) from None
+        raise StateError(
+            f"{store.parent}: can't be created: {error.strerror}; make the folder above it writable"
+        ) from None
     known = {
         (m.credentials.username, m.credentials.password) for m in settings.meters if m.credentials
     }
@@ -37,7 +38,9 @@ def opened(settings: Settings, note: Callable[[str], None]) -> Iterator["Running
         try:
             note(f"The sandbox holds {pluralize(sandbox.packets(), 'packet')}, in {store}")
         except StateError:
-            note(f"The sandbox ended during the run; what it received until then is in {store}")
+            note(
+                f"The sandbox ended during the run; the packets received until then are in {store}"
+            )
 
 
 def last_times(settings: Settings) -> dict[str, str]:

@@ -46,8 +46,8 @@ def _slots(connections: int, processes: int) -> int:
     most = max(streams_in(soft), 1) * processes
     if connections > most:
         logging.getLogger("swarm").warning(
-            "warning: connections: %d are more than the limit of %d open files a process allows: "
-            "cut to %d; raise it with ulimit -n",
+            "warning: connections: %d are more than the limit of %d open files per process allows: "
+            "reduced to %d; raise the limit with ulimit -n",
             *(connections, soft, most),
         )
     return min(connections, most)

@@ -55,9 +55,9 @@ class SharedState:
                 file.flush()
                 shared = cls(os.dup(file.fileno()))
         except OSError as error:
-            help_text = "free some room, or name another folder with the variable TMPDIR"
+            help_text = "free some space, or set the variable TMPDIR to another folder"
             why = way_out() if has_too_many(error) else f"{error.strerror}; {help_text}"
-            raise StateError(f"no temporary file for the run: {why}") from None
+            raise StateError(f"can't create a temporary file for the run: {why}") from None
         shared.restart_clock()
         return shared
 

@@ -30,7 +30,7 @@ class RunEnd(NamedTuple):
 
 def interruption(why: str) -> RunEnd:
     """Return the end of a run after which the same command continues."""
-    message = f"stopped: {why}; run the same command again to go on"
+    message = f"stopped: {why}; run the same command again to continue"
     return RunEnd(why, StreamProblem(INTERRUPTED, message, ExitCode.TEMPORARY))
 
 

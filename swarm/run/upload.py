@@ -239,10 +239,13 @@ def advice(settings: Settings, meters: Sequence[MeterReport]) -> Iterator[str]:
     """Yield what the user can do about problems that are not those of a single meter."""
     problems = [meter.problem for meter in meters if meter.problem]
     if not settings.ca_bundle and any(problem.kind == "tls" for problem in problems):
-        yield "If a private authority signed the certificate: name its file as 'ca_bundle'"
+        yield "If the certificate is from your own authority, set 'ca_bundle' to its file"
     is_refused = any("Connection refused" in problem.message for problem in problems)
     if is_refused and settings.url == ENVIRONMENTS["local"]:
-        yield "No collector is running on this computer. Start one to rehearse: swarm sandbox"
+        yield (
+            "No collector is running at localhost:8080. Start one in another terminal with: "
+            "swarm sandbox"
+        )
 
 
 def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
@@ -269,7 +272,7 @@ def _lost(task: Task, lost: FailedJob) -> StreamResult:
         sent, rejected = tally.sent + found[ACKNOWLEDGED], tally.rejected + found[REJECTED]
         tally = replace(tally, sent=sent, rejected=rejected)
     if lost.traceback is None:
-        message = f"{lost.message}; run the same command again to go on"
+        message = f"{lost.message}; run the same command again to continue"
         problem = StreamProblem("worker", message, ExitCode.TEMPORARY)
     elif isinstance(lost.error, StateError):
         problem = StreamProblem.of("state", lost.error)

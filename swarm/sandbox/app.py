@@ -163,7 +163,7 @@ class Collector:
             return Breach(400, "the query must name one stream: ?stream=ID")
         text = self._store.last(streams[0])
         if text is None:
-            return Breach(404, "nothing is stored of this stream yet", streams[0])
+            return Breach(404, "nothing is stored for this stream yet", streams[0])
         return text.encode()
 
 

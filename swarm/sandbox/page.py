@@ -37,10 +37,10 @@ td {{ overflow-wrap: anywhere; font-variant-numeric: tabular-nums }}
 <body>
 <h1>swarm sandbox</h1>
 <p>A rehearsal collector on this machine: it checks and keeps packets as the Wattics collector
-would, and sends nothing on. Packets go to <code>{url}</code>. Times are UTC.</p>
+would, and forwards nothing. Packets go to <code>{url}</code>. Times are UTC.</p>
 <h2>{packets} packets in {streams} streams</h2>
 {stream_table}
-<h2>Last refusals</h2>
+<h2>Last refused requests</h2>
 {refusal_table}
 </body>
 </html>

@@ -107,7 +107,7 @@ def check_packet(body: bytes, *, utc: bool = False) -> Packet | Breach:
     try:
         text = body.decode()
         if "\n" in text or "\r" in text:
-            raise ValueError("it holds a line break")
+            raise ValueError("it contains a line break")
         fields = _DECODER.decode(text)
         if not isinstance(fields, tuple):
             raise ValueError("found another value")

@@ -12,22 +12,23 @@ Parts = Mapping[str, str]
 _ZONE = "timezone = UTC"
 _SANDBOX = "environment = sandbox"
 _ENVIRONMENTS = "production, development, demo, local or sandbox"
-_HIDDEN = "found a value that is not shown here (it may hold a password)"
+_HIDDEN = "found a value that is not shown here (it may contain a password)"
 _LINES = (
-    "goes over several lines; begin each option at the left, an indented line belongs to the one "
-    "above"
+    "takes several lines; begin each option without indentation: an indented line continues the "
+    "option above it"
 )
 _DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 _COLUMNS = "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
-_UNITS = "units such as kW, kvar, kVA, kV, mA, kWh, at most one for a quantity"
+_UNITS = "units such as kW, kvar, kVA, kV, mA, kWh, at most one per quantity"
 _FORMAT = "a strptime format with year, month and day (and %p beside %I), such as %d/%m/%Y %H:%M"
 _IANA = "an IANA time zone such as Europe/Dublin or America/Chicago"
 _NO_ZONE = (
-    "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(readings sent with a wrong zone can't be corrected in the platform)"
+    "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "
+    "Europe/Dublin (readings sent with a wrong zone can't be corrected in the platform)"
 )
 _NO_URL = (
-    "missing; name one of production, development, demo, local, sandbox, or give url = https://..."
+    "missing; set it to one of production, development, demo, local, sandbox, or set "
+    "url = https://..."
 )
 _NO_PASSWORD = "missing; give one of password, password_env, password_file, password_command"
 _CLEAR = "expected https:// (http:// would send the password in the clear)"
@@ -181,7 +182,7 @@ RULES = (
         {"meters": "= gas.csv"},
         (
             "7: [meters]: no meter; add a line such as gas-meter-01 = gas.csv",
-            "8: [meters]: a line that is no 'option = value'",
+            "8: [meters]: a line that is not 'option = value'",
         ),
     ),
     Rule(
@@ -204,7 +205,7 @@ RULES = (
         (
             "10: [upload] rate-limit: unknown option; did you mean 'rate_limit'?",
             "11: [upload] something: unknown option",
-            "12: [upload] restart: unknown option; it is a flag only",
+            "12: [upload] restart: unknown option; it can only be given as a flag",
             "13: [upload] unit: unknown option; it belongs under [swarm]",
         ),
     ),
@@ -216,7 +217,7 @@ RULES = (
         {"meters": "gas = a.csv\ngas = b.csv", "rest": "[swarm]\ntimezone = UTC"},
         (
             "9: [meters] gas: given twice, first on line 8",
-            "10: [swarm]: the section is there twice, first on line 1; merge the two",
+            "10: [swarm]: this section occurs twice, first on line 1; merge the two",
             "11: [swarm] timezone: given twice, first on line 3",
         ),
     ),
@@ -279,8 +280,8 @@ RULES = (
         },
         (
             (
-                "13: [meter:gas] credentials: no section [credentials:NAME] of that name; did you "
-                "mean 'site-b'?"
+                "13: [meter:gas] credentials: no section [credentials:NAME] with that name; did "
+                "you mean 'site-b'?"
             ),
         ),
     ),
@@ -293,7 +294,7 @@ RULES = (
         (
             (
                 "6: [credentials] password_env: the environment variable RULES_NOT_SET is not set; "
-                "it has to hold the password"
+                "it must hold the password"
             ),
         ),
     ),
@@ -372,8 +373,8 @@ RULES = (
         {"rest": "[meter:gas]\npad_first = yes"},
         (
             (
-                "10: [meter:gas] pad_first: needs a shift: the extra packet comes that much before "
-                "the first row; set shift, or remove pad_first"
+                "10: [meter:gas] pad_first: needs a shift: the extra packet is sent that much "
+                "before the first row; set shift, or remove pad_first"
             ),
         ),
     ),
@@ -391,7 +392,7 @@ RULES = (
         lambda settings: _gas(settings).scale,
         (("c_1", -3),),
         {"rest": "[meter:gas]\ncolumns = aP_1\nunit = mA"},
-        ("11: [meter:gas] unit: mA fits no column; 'columns' says what the columns are",),
+        ("11: [meter:gas] unit: mA fits no column; set 'columns' to what the columns hold",),
     ),
     Rule(
         "[meter:] decimal differs from delimiter",
@@ -444,8 +445,8 @@ connections = 0
 """
 EVERY_PROBLEM = (
     (
-        "1: [swarm] environment: missing; name one of production, development, demo, local, "
-        "sandbox, or give url = https://..."
+        "1: [swarm] environment: missing; set it to one of production, development, demo, local, "
+        "sandbox, or set url = https://..."
     ),
     "2: [swarm] environmnt: unknown option; did you mean 'environment'?",
     f"3: [swarm] timezone: found 'Europe/Dubln', expected {_IANA}; did you mean 'Europe/Dublin'?",
@@ -456,10 +457,10 @@ EVERY_PROBLEM = (
     ),
     "5: [credentials] pasword: unknown option; did you mean 'password'?",
     "8: [meters] gas: given twice, first on line 7",
-    "9: [meters]: a line that is no 'option = value'",
+    "9: [meters]: a line that is not 'option = value'",
     f"11: [meter:gas] columns: found 'aP_1, aP_1', expected {_COLUMNS}",
     (
-        "12: [meter:gas] pad_first: needs a shift: the extra packet comes that much before the "
+        "12: [meter:gas] pad_first: needs a shift: the extra packet is sent that much before the "
         "first row; set shift, or remove pad_first"
     ),
     "13: [meter:gaz]: no such meter under [meters]; did you mean 'gas'?",

@@ -109,7 +109,7 @@ TAKEN_CSVS = (
         ROWS + f"{T1},2\n",
         notices=(
             (
-                "{id}: 1 row at the instant of another row: one of each is sent; the first "
+                "{id}: 1 row with the same time as another row: one of each is sent; the first "
                 "repeat is {file}:3"
             ),
         ),
@@ -122,7 +122,7 @@ TAKEN_CSVS = (
         notices=(
             (
                 "{file}: the last line has no newline and the file changed less than 10 s ago: "
-                "that line waits for the next run"
+                "that line is left for the next run"
             ),
         ),
         is_fresh=True,
@@ -232,13 +232,13 @@ TAKEN_OPTIONS = (
         "duplicates: first",
         ROWS + f"{T1},3\n",
         options="duplicates = first",
-        notices=("{id}: 1 row at the instant of another row: one of each is sent",),
+        notices=("{id}: 1 row with the same time as another row: one of each is sent",),
     ),
     Taken(
         "duplicates: last",
         f"{T0},1\n{T1},3\n{T1},2\n",
         options="duplicates = last",
-        notices=("{id}: 1 row at the instant of another row: one of each is sent",),
+        notices=("{id}: 1 row with the same time as another row: one of each is sent",),
     ),
     Taken(
         "empty_rows: skip",
@@ -321,31 +321,31 @@ TAKEN = (*TAKEN_CSVS, *TAKEN_OPTIONS, *TAKEN_INIS)
 # Refused: the CSV
 
 _NUMBER = "expected a finite decimal number such as 12.5"
-_TWO = "2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
+_TWO = "2 (timestamp and value) or 22 (timestamp and 21 registers); for others, set 'columns'"
 _FORMAT = "expected %Y-%m-%d %H:%M:%S"
 _EMPTY = "the file is empty: found no rows, expected at least one"
-_QUOTE = "expected a quote to end in its own cell and line"
+_QUOTE = "expected the quote to end in the same cell and line"
 _NO_VALUE = (
     "a row without any value: found empty cells, expected at least one number; "
     "empty_rows = skip leaves such rows out"
 )
 _MISFIT = (
-    "a local time that the clocks repeat: found where it fits neither the first nor the second "
-    "pass, expected each pass in order of time; or set ambiguous_time"
+    "a local time that the clocks repeat: found at a place that fits neither the first nor the "
+    "second pass, expected each pass in order of time; or set ambiguous_time"
 )
 
 
 _CONFLICT = (
-    f"the same instant as line 1 with other values: found '{T0},2' and there '{T0},1', expected "
-    "one; set duplicates = first or last to choose"
+    f"same time as line 1, but other values: found '{T0},2' here and '{T0},1' there, "
+    "expected one row; set duplicates = first or last to choose"
 )
 _SKIPPED = (
-    "a local time that does not exist in Europe/Dublin, where the clocks skip it: found "
-    "'2023-03-26 01:30:00', expected another time, or another timezone; if the logger keeps UTC "
+    "this local time does not exist in Europe/Dublin (the clocks go forward): found "
+    "'2023-03-26 01:30:00', correct it or set another timezone; if the logger keeps UTC "
     "or standard time all year, timezone = Etc/UTC"
 )
 _REPEATED = (
-    "a local time that occurs twice in Europe/Dublin, where the clocks repeat it: found "
+    "this local time occurs twice in Europe/Dublin (the clocks go back): found "
     "'2023-10-29 01:30:00', expected a time that occurs once; or set ambiguous_time"
 )
 _BEYOND = (
@@ -432,7 +432,7 @@ REFUSED = (
     Refused(
         "quotes: unterminated",
         f'{T0},1\n{T1},"2\n',
-        (f"2:2: an unterminated quote, or text after a closing one: found '\"2', {_QUOTE}",),
+        (f"2:2: a quote that is not closed, or text after a closing quote: found '\"2', {_QUOTE}",),
     ),
     Refused(
         "order: no order mends a problem",
@@ -489,8 +489,8 @@ REFUSED = (
         ROWS,
         (
             (
-                "1:1: not a whole gzip file: Not a gzipped file (b'20'); expected a readable CSV "
-                "at {file}"
+                "1:1: an incomplete or damaged gzip file: Not a gzipped file (b'20'); expected a "
+                "readable CSV at {file}"
             ),
         ),
     ),

@@ -56,8 +56,8 @@ def test_encoding_kept(tmp_path: Path, mark: str, end: str) -> None:
         (
             None,
             (
-                ": can't be read: No such file or directory; name the INI's path, or have one "
-                "written: swarm init FILE.csv ... > meters.ini"
+                ": can't be read: No such file or directory; give the path of an INI, or create "
+                "one: swarm init FILE.csv ... > meters.ini"
             ),
         ),
     ],
@@ -86,8 +86,8 @@ def test_no_section_is_there(tmp_path: Path) -> None:
     """An empty INI lacks every required setting, and all of them are reported."""
     assert [
         (
-            "[swarm] environment: missing; name one of production, development, demo, local, "
-            "sandbox, or give url = https://..."
+            "[swarm] environment: missing; set it to one of production, development, demo, local, "
+            "sandbox, or set url = https://..."
         ),
         "[meters]: no meter; add a line such as gas-meter-01 = gas.csv",
         "[credentials]: missing; give username and password",

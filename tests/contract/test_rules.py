@@ -262,8 +262,8 @@ def test_warning_of_a_password_that_others_can_read(refused: list[Seen]) -> None
     """The warning names the line and the remedy, for a password in the INI and in a file."""
     whole, _ = refused
     config, kept = whole.folder / "rules.ini", whole.folder / "two.txt"
-    text = "others on this machine can read {}; run: chmod 600 {}"
-    inline, apart = text.format("this password", config), text.format(kept, kept)
+    text = "other users of this computer can read this password; run: chmod 600 {}"
+    inline, apart = text.format(config), text.format(kept)
     assert [
         f"warning: {config}:10: [credentials] password: {inline}",
         f"warning: {config}:16: [credentials:file] password_file: {apart}",

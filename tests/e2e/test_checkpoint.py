@@ -82,7 +82,7 @@ def test_a_power_cut_leaves_zeros(workspace: Workspace, collector: Collector) ->
     from_another_boot(path)
     done = workspace.run(config, "--json").balanced()
     assert (0, 30) == (done.code, done.meters["m"]["resumed"])
-    assert "torn end" in done.err
+    assert "incomplete record" in done.err
     assert packets("m", LINES) == collector.packets("m")
 
 

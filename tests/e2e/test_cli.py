@@ -248,8 +248,8 @@ def test_the_ini_may_ask_for_tracebacks(
     ("error", "code", "said"),
     [
         (StateError("m.ledger: the checkpoint is damaged"), 7, "m.ledger: the checkpoint is dam"),
-        (EndNow(signal.SIGINT), 130, "ended at once; run the same command again to go on"),
-        (EndNow(signal.SIGTERM), 143, "ended at once; run the same command again to go on"),
+        (EndNow(signal.SIGINT), 130, "ended at once; run the same command again to continue"),
+        (EndNow(signal.SIGTERM), 143, "ended at once; run the same command again to continue"),
     ],
 )
 def test_an_error_stands_in_the_log_file_too(
@@ -372,13 +372,13 @@ def test_a_glob_without_a_match_is_told(workspace: Workspace) -> None:
     config = workspace.ini("sandbox", {"m": "data/*.csv"})
     (line,) = workspace.run("check", config, "-q").err.splitlines()
     expected = f"expected a readable CSV at {workspace.folder}/data/*.csv"
-    said = f"no such file, and none that matches; {expected}"
+    said = f"no such file, and no file matches the pattern; {expected}"
     assert line.endswith(said)
 
 
 def test_a_comment_behind_a_value_is_told(workspace: Workspace) -> None:
     """A comment after a value is reported, with the INI's problems or with the missing file."""
-    hint = "comments stand on lines of their own"
+    hint = "comments must be on their own lines"
     config = workspace.ini("sandbox   # rehearse", {"m": "m.csv"})
     first, *rest = workspace.run("check", config).err.splitlines()
     assert (True, [f"{config}:2: {hint}"]) == ("found 'sandbox   # rehearse'" in first, rest)
@@ -602,7 +602,7 @@ def test_a_check_tells_gaps_and_how_long_sending_takes(workspace: Workspace) -> 
     done = workspace.run("check", config)
     assert (0, True) == (done.code, "notice: n: pC_1 is cumulative energy" in done.err)
     assert "m: 1 gap, 1 row missing" in done.out.splitlines()
-    assert done.out.endswith("\n43 packets take 1 min 26 s at 0.5 a second\n")
+    assert done.out.endswith("\n43 packets take 1 min 26 s at 0.5 per second\n")
     told = workspace.run("check", config, "--rate", "10", "--json").report
     assert (10.0, 4.3) == (told["rate"], told["upload_seconds"])
     assert {

@@ -172,7 +172,7 @@ def test_a_row_of_neither_pass_is_refused(meter: Meter, collector: Collector) ->
     assert (3, "invalid") == (done.code, done.meters["m"]["state"])
     (problem,) = [line for line in done.err.splitlines() if "h1.csv:1:1: " in line]
     assert "h0.csv:6 and " in problem
-    assert problem.endswith("remove what is wrong, or set ambiguous_time = first or second")
+    assert problem.endswith("remove the wrong row, or set ambiguous_time = first or second")
     assert [] == held(collector)
 
 

@@ -120,7 +120,7 @@ def test_an_answer_that_stops_a_stream(
             problem["status"],
         )
         assert "words" in problem["message"]
-        assert (status == 404) == ("is the URL right?" in problem["message"])
+        assert (status == 404) == ("check the URL" in problem["message"])
         assert packets("m", LINES[:2]) == collector.packets("m")
         script.behaviours.clear()
         assert send(workspace, collector).code == 0
@@ -314,7 +314,7 @@ def test_late_rows_are_told_and_newer_ones_sent(workspace: Workspace, collector:
     workspace.csv("m.csv", newer)
     told = workspace.run(config, "--json").balanced()
     assert (3, 2, 1) == (told.code, told.meters["m"]["late"], told.meters["m"]["sent"])
-    assert "m: 2 late rows (2 never sent, older than the last acknowledged): " in told.err
+    assert "m: 2 late rows (2 never sent, older than the last acknowledged row): " in told.err
     assert "m.csv:3, " in told.err
     assert packets("m", [*with_gap, newer[6]]) == collector.packets("m")
     sent = workspace.run(config, "--json", "--late", "send").balanced()
@@ -339,7 +339,7 @@ def test_another_zone_between_runs_sends_nothing(
     told = workspace.run(config, "--json").balanced()
     assert (3, 0, 36, 4) == (told.code, *(told.meters["m"][k] for k in ("sent", "late", "unsent")))
     assert "m.csv:1: 36 rows sent before with other values, and 0 as they are now" in told.err
-    assert "probably the timezone" in told.err
+    assert "Probably the timezone" in told.err
     assert len(collector.packets("m")) == 40
     assert "36 rows sent before" in workspace.run(config).err
     status = workspace.run("status", config)
@@ -358,7 +358,7 @@ def test_another_zone_without_newer_rows_is_told_as_one(
     config.write_text(config.read_text().replace("timezone = UTC", "timezone = Etc/GMT-1"))
     told = workspace.run(config, "--json").balanced()
     assert (3, 0, 40) == (told.code, *(told.meters["m"][k] for k in ("sent", "late")))
-    assert "probably the timezone" in told.err
+    assert "Probably the timezone" in told.err
     assert len(collector.packets("m")) == 40
 
 
@@ -689,5 +689,5 @@ def test_few_open_files_are_no_end_of_a_run(workspace: Workspace, connections: i
         ini = workspace.ini(collector.url, meters, upload=options)
         run = workspace.run(ini, "--json", env=workspace.first(limit))
     assert (0, 100) == (run.code, run.balanced().report["totals"]["sent"])
-    cut = "connections: 60 are more than the limit of 110 open files a process allows: cut to 15"
+    cut = "60 are more than the limit of 110 open files per process allows: reduced to 15"
     assert (connections > 15) == (cut in run.err)

@@ -114,7 +114,7 @@ def test_the_library_writes_no_keys(tmp_path: Path, engine: str) -> None:
     )
     assert [
         NOTICE,
-        "https_proxy is set and not used; to use a proxy, name it as the config's 'proxy'",
+        "https_proxy is set and not used; to use a proxy, set the config's 'proxy'",
     ] == done.stderr.splitlines()
 
 

@@ -129,10 +129,10 @@ def test_a_zone_that_cannot_be(workdir: Path) -> None:
     assert "America/New_York" == meter.rules.timezone
     told = init("a.csv").stderr
     assert (
-        "The files repeat 2023-11-05 01:00 to 02:00, as clocks in America/New_York, "
+        "The files repeat 2023-11-05 01:00 to 02:00, as clocks do in America/New_York, "
         "America/Chicago, America/Denver and 6"
     ) in told
-    assert "more zones, not in Europe/Dublin; readings sent with a wrong zone" in told
+    assert "more zones, but not in Europe/Dublin; readings sent with a wrong zone" in told
 
 
 def test_a_zone_that_the_files_confirm(workdir: Path) -> None:
@@ -140,7 +140,8 @@ def test_a_zone_that_the_files_confirm(workdir: Path) -> None:
     export(workdir / "a.csv", "Europe/Dublin", "2023-10-20", 20)
     (meter,) = settings_of("a.csv").meters
     assert "Europe/Dublin" == meter.rules.timezone
-    assert "It is this computer's, and the files repeat 2023-10-29 01:00" in init("a.csv").stderr
+    said = init("a.csv").stderr
+    assert "It is this computer's zone, and the files repeat 2023-10-29 01:00" in said
 
 
 def test_an_odd_file_among_others(workdir: Path) -> None:
@@ -158,7 +159,7 @@ def test_an_odd_file_among_others(workdir: Path) -> None:
     told = init("a.csv", "b.csv", "logger.csv", "us.csv").stderr
     assert (
         "logger.csv: timezone = Etc/UTC: is it the zone of the files' timestamps (an IANA name)? "
-        "Here are rows at 2023-03-26 02:00 to 03:00, which clocks in Europe/Paris skip"
+        "Here are rows at 2023-03-26 02:00 to 03:00, but clocks in Europe/Paris skip that hour"
     ) in told
     assert "us.csv: timezone = America/New_York: " in told
 
@@ -176,7 +177,9 @@ def test_a_logger_in_utc_alone(workdir: Path) -> None:
     export(workdir / "a.csv", "UTC", "2023-03-01", 60)
     (meter,) = settings_of("a.csv").meters
     assert "Etc/UTC" == meter.rules.timezone
-    assert "which clocks in Europe/Dublin skip, this computer's zone" in init("a.csv").stderr
+    assert (
+        "but clocks in Europe/Dublin, this computer's zone, skip that hour" in init("a.csv").stderr
+    )
 
 
 @pytest.mark.parametrize("found", [None, "Nowhere/Else", "posix/Europe/Rome", KeyError, OSError])
@@ -198,7 +201,7 @@ def test_this_computers_zone_is_unknown(
     assert "Etc/UTC" == meter.rules.timezone
     (line,) = init("a.csv").stderr.splitlines()
     assert line.startswith("timezone = Etc/UTC: is it the zone of the files' timestamps")
-    assert "this computer's is not known" in line
+    assert "this computer's zone is not known" in line
 
 
 def test_a_zone_that_is_given(workdir: Path) -> None:
@@ -272,7 +275,7 @@ def test_an_ini_is_no_csv(workdir: Path) -> None:
     """An INI given as a CSV is recognized, and none of its content is shown."""
     written(workdir / "old.ini", "password = hunter2\n")
     assert (
-        "old.ini: an INI, not a CSV; --from takes one of the original app\n"
+        "old.ini: this is an INI, not a CSV; for an INI of the original app, use --from\n"
         == init("old.ini").stderr
     )
 

@@ -242,7 +242,7 @@ def test_inis_that_are_refused(workdir: Path) -> None:
     assert "can't be read" in str(add("data/new.csv", ini="none.ini").exception)
     for words, advice in (
         (["--add", "meters.ini"], "needs the CSVs"),
-        (["--add", "meters.ini", "--from", "x"], "be combined"),
+        (["--add", "meters.ini", "--from", "x"], "together"),
     ):
         failed = CliRunner().invoke(swarm, ["init", *words])
         assert (2, True) == (failed.exit_code, advice in failed.output)

@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     monkeypatch.chdir(folder)
     (folder / "old.ini").write_text(text())
-    with pytest.raises(SettingsError, match="a folder whose name no INI can hold"):
+    with pytest.raises(SettingsError, match="a folder whose name an INI can't contain"):
         migrate(Path("old.ini"))
 
 

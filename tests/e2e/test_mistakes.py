@@ -13,7 +13,7 @@ SWARM = {"environment": "sandbox", "timezone": "Europe/Dublin"}
 CREDENTIALS = {"username": "acme", "password": "x"}
 METERS = {"gas": "gas.csv"}
 _CELLS = (
-    "expected 2 (timestamp and value) or 22 (timestamp and 21 registers); 'columns' names others"
+    "expected 2 (timestamp and value) or 22 (timestamp and 21 registers); for others, set 'columns'"
 )
 
 #: Sections that differ from those above, and the lines on stderr.
@@ -25,7 +25,7 @@ INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "no timezone": (
         {"swarm": {"environment": "sandbox"}},
         (
-            "{ini}:9: [meters] gas: timezone: missing; name the zone of the CSV's timestamps, such as "
+            "{ini}:9: [meters] gas: timezone: missing; set the time zone of the CSV's timestamps, such as "
             "timezone = Europe/Dublin (readings sent with a wrong zone can't be corrected in the "
             "platform)"
         ),
@@ -49,7 +49,7 @@ INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
         (
             "{ini}:3: [swarm] timezone: found 'Europe/Dublin  # home', expected an IANA time zone such "
             "as Europe/Dublin or America/Chicago; did you mean 'Europe/Dublin'?\n"
-            "{ini}:3: comments stand on lines of their own"
+            "{ini}:3: comments must be on their own lines"
         ),
     ),
     "a collector without TLS": (
@@ -62,8 +62,8 @@ INIS: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "a variable that is not set": (
         {"credentials": {"username": "acme", "password_env": "NOWHERE"}},
         (
-            "{ini}:7: [credentials] password_env: the environment variable NOWHERE is not set; it has "
-            "to hold the password"
+            "{ini}:7: [credentials] password_env: the environment variable NOWHERE is not set; it "
+            "must hold the password"
         ),
     ),
     "no credentials": (
@@ -112,21 +112,21 @@ CSVS = {
         f"2024-05-12 24:00:00,1\n{GOOD}",
         (
             "{csv}:1:1: not a timestamp: found '2024-05-12 24:00:00', expected %Y-%m-%d %H:%M:%S; "
-            "24:00 is 00:00 of the next day, have it exported so"
+            "24:00 is 00:00 of the next day: export it in this form"
         ),
     ),
     "two values of one time": (
         "2024-05-13 00:00:00,1\n2024-05-13 00:00:00,5\n",
         (
-            "{csv}:2:1: the same instant as line 1 with other values: found '2024-05-13 00:00:00,5' "
-            "and there '2024-05-13 00:00:00,1', expected one; set duplicates = first or last to choose"
+            "{csv}:2:1: same time as line 1, but other values: found '2024-05-13 00:00:00,5' here "
+            "and '2024-05-13 00:00:00,1' there, expected one row; set duplicates = first or last to choose"
         ),
     ),
     "a time that the clocks skip": (
         "2024-03-31 01:30:00,1\n2024-03-31 02:00:00,1\n",
         (
-            "{csv}:1:1: a local time that does not exist in Europe/Dublin, where the clocks skip it: "
-            "found '2024-03-31 01:30:00', expected another time, or another timezone; if the logger "
+            "{csv}:1:1: this local time does not exist in Europe/Dublin (the clocks go forward): "
+            "found '2024-03-31 01:30:00', correct it or set another timezone; if the logger "
             "keeps UTC or standard time all year, timezone = Etc/UTC"
         ),
     ),
@@ -149,8 +149,8 @@ ARGUMENTS = {
     "no such INI": (
         ["none.ini"],
         (
-            "none.ini: can't be read: No such file or directory; name the INI's path, or have one "
-            "written: swarm init FILE.csv ... > meters.ini"
+            "none.ini: can't be read: No such file or directory; give the path of an INI, or "
+            "create one: swarm init FILE.csv ... > meters.ini"
         ),
     ),
     "a CSV for the INI": (
@@ -240,7 +240,7 @@ def test_a_mistake_on_the_command_line(workspace: Workspace, name: str) -> None:
             4,
             "gas: the collector does not accept the credentials of acme: HTTP 401",
         ),
-        (Reply(404), 4, "gas: {csv}:1: refused by the collector: HTTP 404; is the URL right?"),
+        (Reply(404), 4, "gas: {csv}:1: refused by the collector: HTTP 404; check the URL"),
     ],
     ids=["a wrong password", "a wrong path in the URL"],
 )

@@ -86,7 +86,7 @@ def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
     with pytest.raises(Killed):
         upload(settings, SilentProgress(), opened)
     asked = workspace.run(config)
-    assert (3, True) == (asked.code, "says what was sent" in asked.err)
+    assert (3, True) == (asked.code, "there is no checkpoint" in asked.err)
     assert workspace.run(config, "--restart").code == 0
     assert packets("m", lines) == [json.loads(text) for text in held(workspace)]
 
@@ -128,7 +128,7 @@ def test_a_sandbox_that_is_killed_costs_no_report(workspace: Workspace) -> None:
     done = ended(process)
     assert time.monotonic() - killed < 20
     assert (5, True) == (done.code, "The sandbox ended during the run" in done.out), done.err
-    assert "m: stopped: the sandbox has ended; run the same command again to go on" in done.err
+    assert "m: stopped: the sandbox has ended; run the same command again to continue" in done.err
     assert "a bug" not in done.err
     group_is_gone(process.pid)
 

@@ -407,8 +407,8 @@ def pipe(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (pipe, "no regular file"),
-        (Path.mkdir, "no regular file"),
+        (pipe, "not a regular file"),
+        (Path.mkdir, "not a regular file"),
         (lambda path: path.symlink_to("target"), "is a link"),
     ],
 )

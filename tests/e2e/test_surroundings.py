@@ -86,7 +86,7 @@ def test_no_home_and_an_ini_of_the_original_app(workspace: Workspace, collector:
 def test_no_home_for_the_sandbox(workspace: Workspace) -> None:
     """The store can be named with --store."""
     done = workspace.run("sandbox", "--port", "0", env=workspace.first(_NO_HOME))
-    assert (2, True) == (done.code, "name a file with --store" in done.err)
+    assert (2, True) == (done.code, "give a file with --store" in done.err)
 
 
 # Current folder
@@ -299,7 +299,7 @@ def test_a_last_line_of_a_file_from_the_future_is_sent(
     os.utime(path, (ahead, ahead))
     done = workspace.run(config, "--json")
     assert (0, 2) == (done.code, done.report["totals"]["sent"])
-    assert "that line waits for the next run" in done.err
+    assert "that line is left for the next run" in done.err
     time.sleep(10)
     assert workspace.run(config).code == 0
     assert packets("a", lines) == collector.packets("a")

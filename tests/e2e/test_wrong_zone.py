@@ -80,7 +80,7 @@ def test_gaps_alone(tmp_path: Path) -> None:
     """An export without the second pass has gaps at the hours skipped in spring."""
     local_times = sorted(set(logged("Europe/Rome", "2021-01-01", 2 * YEAR)))
     (sign,) = signs(looked_at(written(tmp_path / "m.csv", lines(local_times)), timezone="Etc/UTC"))
-    assert "the files skip 2021-03-28 02:00 to 03:00 (1 more such hour), as clocks in" in sign
+    assert "the files skip 2021-03-28 02:00 to 03:00 (1 more such hour), as clocks do in" in sign
     assert [] == signs(looked_at(tmp_path / "m.csv", timezone="Europe/Rome"))
 
 
@@ -125,7 +125,7 @@ def test_times_that_do_not_exist(tmp_path: Path) -> None:
     path = written(tmp_path / "m.csv", "2023-03-26 02:00:00,1\n2023-03-26 02:15:00,2\n")
     message = looked_at(path, timezone="Europe/Rome").problems[0].message
     assert message.endswith(
-        "expected another time, or another timezone; if the logger keeps UTC or standard time all "
+        "correct it or set another timezone; if the logger keeps UTC or standard time all "
         "year, timezone = Etc/UTC, or Etc/GMT-1 (which is UTC+01:00)"
     )
     path = written(tmp_path / "m.csv", "2023-03-12 02:00:00,1\n")
@@ -143,7 +143,7 @@ def test_times_that_do_not_exist_where_the_files_follow_other_clocks(tmp_path: P
     assert {"nonexistent time"} <= {problem.kind for problem in found.problems}
     assert "if the logger keeps UTC or standard time all year, " in found.problems[0].message
     (sign,) = signs(found)
-    assert f"as clocks in {ROME}" in sign
+    assert f"as clocks do in {ROME}" in sign
 
 
 @pytest.mark.parametrize("name", ["Etc/GMT-1", "Etc/GMT+6", "Etc/UTC"])

@@ -118,7 +118,7 @@ class RequestsSession:
         elif isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message
         elif isinstance(cause, http.client.BadStatusLine):
-            reason = "what came back is not HTTP"  # its text could be anything: do not print it
+            reason = "the answer is not HTTP"  # its text could be anything: do not print it
         else:
             reason = printable(
                 getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -30,7 +30,7 @@ def notices(meter: str, rules: CsvRules, trace: Trace | None) -> Iterator[str]:
     if likely:
         yield (
             f"{meter}: timezone = {zone} is probably wrong: "
-            f"{describe_changes(likely[0].followed)}, as clocks in "
+            f"{describe_changes(likely[0].followed)}, as clocks do in "
             f"{listed(names(likely))}; set timezone to the zone of the files' timestamps "
             "(readings sent with a wrong zone can't be corrected in the platform)"
         )

@@ -28,7 +28,7 @@ print(agent, flush=True)
     )
     out, err = program.communicate(timeout=60)
     assert out.splitlines() == [
-        "the agent was made in another process; make one after the fork",
+        "the agent was created in another process; create one after the fork",
         "own True",
         "<Agent: 1 sent, 0 refused, 0 waiting>",
     ]

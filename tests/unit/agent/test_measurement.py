@@ -275,10 +275,10 @@ def test_an_id_can_forge_no_line_of_a_log() -> None:
 )
 def test_a_time_out_of_the_calendar(timestamp: datetime, options: dict[str, Any]) -> None:
     """If the packet's local time has no date, the measurement is refused before it is queued."""
-    with pytest.raises(MeasurementError, match=r"timestamp .*: found no date .*1 to 9999"):
+    with pytest.raises(MeasurementError, match=r"timestamp .*: out of range; .*1 to 9999"):
         config(**options).moment(simple(timestamp=timestamp))
     if not options:
-        with pytest.raises(MeasurementError, match="found no date"):
+        with pytest.raises(MeasurementError, match="out of range"):
             _ = simple(timestamp=timestamp).json
 
 
@@ -319,7 +319,7 @@ def test_naive_timestamps_are_utc_by_default() -> None:
 def test_a_time_that_a_clock_change_skips() -> None:
     """It is refused: data with a wrong offset could not be corrected in the platform."""
     skipped = simple(timestamp=datetime(2016, 3, 13, 2, 30))
-    with pytest.raises(MeasurementError, match="skips this local time in America/Chicago"):
+    with pytest.raises(MeasurementError, match="does not exist in America/Chicago"):
         config(timezone="America/Chicago").moment(skipped)
 
 
@@ -378,7 +378,7 @@ def test_urls_that_are_refused(url: Any, message: str) -> None:
         ({"username": 7}, "username: found int, expected a text"),
         (
             {"username": "acme:s3cr%et"},
-            "username: found a text with ':', which basic auth can't carry",
+            "username: found a text with ':', which basic auth does not allow",
         ),
         ({"username": ("acme", "s3cr%et")}, "username: found tuple, expected a text"),
         ({"retry_for": "5m"}, "retry_for: found '5m', expected seconds or None"),

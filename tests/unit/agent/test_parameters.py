@@ -15,16 +15,16 @@ def test_the_number_of_senders(caplog: pytest.LogCaptureFixture) -> None:
     assert sender_count(0) == min(2 * (os.cpu_count() or 1), 256)
     assert not caplog.text
     with Agent(300):
-        assert "300 parallel senders are too many: cut to 256" in caplog.text
+        assert "300 parallel senders are too many: reduced to 256" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("maximum_parallel_senders", -1, "a whole number from 0 on"),
-        ("maximum_parallel_senders", 2.0, "a whole number from 0 on"),
-        ("queue_size", 0, "a whole number from 1 on"),
-        ("queue_size", True, "a whole number from 1 on"),
+        ("maximum_parallel_senders", -1, "a whole number of at least 0"),
+        ("maximum_parallel_senders", 2.0, "a whole number of at least 0"),
+        ("queue_size", 0, "a whole number of at least 1"),
+        ("queue_size", True, "a whole number of at least 1"),
         ("retry_for", "5m", "seconds or None"),
         ("retry_for", float("nan"), "seconds or None"),
         ("settle", -1, "seconds"),

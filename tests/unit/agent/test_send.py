@@ -250,7 +250,7 @@ def test_an_older_one_is_sent_with_a_warning(
     agent.send(at(3), config)
     assert agent.wait_until_last(20)
     assert [5, 6, 3] == minutes(collector)
-    assert f"{at(3)} is older than one that was sent before it" in caplog.text
+    assert f"{at(3)} is older than a measurement that was sent before it" in caplog.text
 
 
 def test_two_times_within_a_millisecond(
@@ -264,7 +264,7 @@ def test_two_times_within_a_millisecond(
     assert agent.wait_until_last(20)
     assert [1, 999, 1] == [packet["value"] for packet in collector.packets("gas")]
     assert [
-        f"{second} has the time of one that was sent before it: packets carry milliseconds"
+        f"{second} has the same time, in milliseconds, as a measurement that was sent before it"
     ] == [record.getMessage() for record in caplog.records]
 
 
@@ -292,7 +292,7 @@ def test_what_idle_streams_sent_is_remembered(
         for name in ("a", "b", "c"):
             agent.send(at(3, name=name), config)
         assert agent.wait_until_last(5)
-    assert 2 == caplog.text.count("is older than one")
+    assert 2 == caplog.text.count("is older than a measurement")
     assert f"{at(3, name='b')} is older" not in caplog.text
 
 

@@ -137,7 +137,7 @@ def test_a_file_in_place_of_the_state_folder(tmp_path: Path) -> None:
     """A file in the folder's place is a state error."""
     state = tmp_path / "state"
     state.write_text("")
-    with pytest.raises(StateError, match="is no folder"):
+    with pytest.raises(StateError, match="is not a folder"):
         check_folder(state, "c")
     with pytest.raises(StateError, match="can't be used as the state folder"):
         open_folder(state / "inner", "c")

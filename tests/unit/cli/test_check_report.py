@@ -129,7 +129,7 @@ def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
 def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[CheckResult]]) -> None:
     """Only rows that can be sent count: a file with problems can't."""
     assert (
-        "2 packets take 4.0 s at 0.5 a second"
+        "2 packets take 4.0 s at 0.5 per second"
         == check_report.as_table(checked[1], 0.5).splitlines()[-1]
     )
     document = json.loads(check_report.as_json(*checked, 0.5))

@@ -303,13 +303,13 @@ def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> Non
     for _ in range(1000):  # 100 s
         clock.now += 0.1
         shown.tallies({**dict.fromkeys(names(3), stalled), "meter-003": Tally(sent=10)})
-    reason = "no packet gets through: HTTP 503 Service Unavailable; retrying"
+    reason = "no packet is acknowledged: HTTP 503 Service Unavailable; retrying"
     notice = f"notice: meter-000 and 2 other streams: {reason}"
     assert [notice, notice] == [s for s in capsys.readouterr().err.splitlines() if "notice" in s]
     shown.ended(StreamResult("meter-000", "stopped", stalled))
     for done in (1, 2):
         shown.tallies(dict.fromkeys(names(3)[1:], Tally(sent=done)))
-    assert ["notice: packets get through again"] == capsys.readouterr().err.splitlines()
+    assert ["notice: packets are acknowledged again"] == capsys.readouterr().err.splitlines()
     # The packets of a stream that ends did not get through.
     for _ in range(2):
         clock.now += 100

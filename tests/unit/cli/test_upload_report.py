@@ -51,7 +51,7 @@ def test_the_table_of_one_meter() -> None:
         "-----  -----  ----  ----  --------",
         "gas    done     10    10  yes",
         "",
-        "10 packets sent in 2.0 s, 5.0 a second; 2.5 s in all",
+        "10 packets sent in 2.0 s, 5.0 per second; 2.5 s in all",
     ] == as_table(report(meter())).splitlines()
 
 
@@ -76,8 +76,8 @@ def test_the_table_of_a_run_with_trouble() -> None:
 @pytest.mark.parametrize(
     ("tally", "expected"),
     [
-        (Tally(resumed=10), "Nothing new: 10 rows acknowledged before"),
-        (Tally(resumed=1, filtered=9), "Nothing new: 1 row acknowledged before"),
+        (Tally(resumed=10), "Nothing new: 10 rows acknowledged in earlier runs"),
+        (Tally(resumed=1, filtered=9), "Nothing new: 1 row acknowledged in earlier runs"),
         (Tally(filtered=10), "Nothing to send"),
     ],
 )

@@ -42,7 +42,7 @@ NO_PASSWORD = (
         ),
         (
             "username = a:hunter2\npassword = hunter2",
-            "5: [credentials] username: holds a ':', which basic auth can't carry",
+            "5: [credentials] username: contains ':', which basic auth does not allow",
         ),
         ("username = a", f"4: [credentials] {NO_PASSWORD}"),
         (
@@ -52,8 +52,8 @@ NO_PASSWORD = (
         (
             "username = a\npassword = hunter2\n  hunter3",
             (
-                "6: [credentials] password: goes over several lines; begin each option at the "
-                "left, an indented line belongs to the one above"
+                "6: [credentials] password: takes several lines; begin each option without "
+                "indentation: an indented line continues the option above it"
             ),
         ),
         (
@@ -70,7 +70,7 @@ def test_credentials_refused(tmp_path: Path, credentials: str, expected: str) ->
 def test_named_sets_are_checked(tmp_path: Path) -> None:
     """An unknown set is reported with the closest name; each set is checked, even if unused."""
     rest = "[meter:gas]\ncredentials = sitb\n[credentials:siteb]\nusername = b"
-    unknown = "no section [credentials:NAME] of that name; did you mean 'siteb'?"
+    unknown = "no section [credentials:NAME] with that name; did you mean 'siteb'?"
     assert [
         f"10: [meter:gas] credentials: {unknown}",
         f"11: [credentials:siteb] {NO_PASSWORD}",
@@ -82,7 +82,9 @@ def test_no_credentials(tmp_path: Path) -> None:
     text = f"[swarm]\n{SWARM}\n[meters]\na = a\nb = b\n[meter:b]\n"
     assert ["[credentials]: missing; give username and password"] == problems(tmp_path, text)
     some = f"{text}credentials = b\n[credentials:b]\n{CREDENTIALS}"
-    message = "5: [meters] a: credentials: missing; add [credentials], or name a set"
+    message = (
+        "5: [meters] a: credentials: missing; add [credentials], or set it to the name of a set"
+    )
     assert [message] == problems(tmp_path, some)
 
 
@@ -104,9 +106,14 @@ def test_readable_password(tmp_path: Path, mode: int, secret: str) -> None:
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)
     readable = f"{path}:6: [credentials] password"
-    inline = f"{readable}: others on this machine can read this password; run: chmod 600 {path}"
+    inline = (
+        f"{readable}: other users of this computer can read this password; run: chmod 600 {path}"
+    )
     file = tmp_path / "pw"
-    separate = f"{readable}_file: others on this machine can read {file}; run: chmod 600 {file}"
+    separate = (
+        f"{readable}_file: other users of this computer can read this password; "
+        f"run: chmod 600 {file}"
+    )
     expected = inline if "hunter2" in secret else separate
     assert ((expected,) if mode & 0o044 else ()) == load(path, {}).warnings
 

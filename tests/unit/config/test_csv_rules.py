@@ -19,17 +19,17 @@ from tests.support.ini import ini_text, loaded, problems
 
 ZONE = "an IANA time zone such as Europe/Dublin or America/Chicago"
 COLUMNS = "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
-UNITS = "units such as kW, kvar, kVA, kV, mA, kWh, at most one for a quantity"
+UNITS = "units such as kW, kvar, kVA, kV, mA, kWh, at most one per quantity"
 FORMAT = "a strptime format with year, month and day (and %p beside %I), such as %d/%m/%Y %H:%M"
 DELIMITER = "one character between cells, such as , or ; or tab"
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 POSITIVE = "a duration above zero, such as 30s"
 MISSING = (
-    "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(readings sent with a wrong zone can't be corrected in the platform)"
+    "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "
+    "Europe/Dublin (readings sent with a wrong zone can't be corrected in the platform)"
 )
 PADDING = (
-    "pad_first: needs a shift: the extra packet comes that much before the first row; set shift, "
+    "pad_first: needs a shift: the extra packet is sent that much before the first row; set shift, "
     "or remove pad_first"
 )
 WHOLE = "a whole number such as 0 or 1"
@@ -153,8 +153,8 @@ def test_one_line(option: str) -> None:
     assert INVALID is values(option, read)
     assert [
         (
-            f"x.ini:2: [meter:m] {option}: goes over several lines; begin each option at the left, "
-            "an indented line belongs to the one above"
+            f"x.ini:2: [meter:m] {option}: takes several lines; begin each option without "
+            "indentation: an indented line continues the option above it"
         )
     ] == read.problems
 
@@ -283,17 +283,17 @@ def test_columns_and_units(
         (
             "timezone = UTC",
             "columns = aP_1\nunit = kW, kWh",
-            "11: [meter:gas] unit: kWh fits no column; 'columns' says what the columns are",
+            "11: [meter:gas] unit: kWh fits no column; set 'columns' to what the columns hold",
         ),
         (
             "timezone = UTC",
             "columns = value\nunit = kWh",
-            "11: [meter:gas] unit: kWh fits no column; 'columns' says what the columns are",
+            "11: [meter:gas] unit: kWh fits no column; set 'columns' to what the columns hold",
         ),
         (
             "timezone = UTC",
             "power_from_energy = 15m\nunit = kW",
-            "11: [meter:gas] unit: kW fits no column; 'columns' says what the columns are",
+            "11: [meter:gas] unit: kW fits no column; set 'columns' to what the columns hold",
         ),
     ],
 )

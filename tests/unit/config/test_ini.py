@@ -13,12 +13,12 @@ NO_PASSWORD = (
     "password: missing; give one of password, password_env, password_file, password_command"
 )
 NO_ENVIRONMENT = (
-    "environment: missing; name one of production, development, demo, local, sandbox, or give "
+    "environment: missing; set it to one of production, development, demo, local, sandbox, or set "
     "url = https://..."
 )
 NO_ZONE = (
-    "timezone: missing; name the zone of the CSV's timestamps, such as timezone = Europe/Dublin "
-    "(readings sent with a wrong zone can't be corrected in the platform)"
+    "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "
+    "Europe/Dublin (readings sent with a wrong zone can't be corrected in the platform)"
 )
 
 
@@ -93,16 +93,16 @@ def test_stream_ids(stream: str) -> None:
     ("text", "expected"),
     [
         ("x = 1\ny\n[a]", ["x.ini:1: a line before the first [section]"]),
-        ("[a]\nhunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
-        ("[a]\n= hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
-        ("[a]\nx: hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
-        ("[a]\n[hunter2", ["x.ini:2: [a]: a line that is no 'option = value'"]),
-        ("[a]\n[ ]", ["x.ini:2: [a]: a line that is no 'option = value'"]),
+        ("[a]\nhunter2", ["x.ini:2: [a]: a line that is not 'option = value'"]),
+        ("[a]\n= hunter2", ["x.ini:2: [a]: a line that is not 'option = value'"]),
+        ("[a]\nx: hunter2", ["x.ini:2: [a]: a line that is not 'option = value'"]),
+        ("[a]\n[hunter2", ["x.ini:2: [a]: a line that is not 'option = value'"]),
+        ("[a]\n[ ]", ["x.ini:2: [a]: a line that is not 'option = value'"]),
         (
             "[a]\n[b]\n[a]\n[a]",
             [
-                "x.ini:3: [a]: the section is there twice, first on line 1; merge the two",
-                "x.ini:4: [a]: the section is there twice, first on line 1; merge the two",
+                "x.ini:3: [a]: this section occurs twice, first on line 1; merge the two",
+                "x.ini:4: [a]: this section occurs twice, first on line 1; merge the two",
             ],
         ),
     ],
@@ -129,7 +129,7 @@ def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
     path.write_bytes(bom + end.join(["[a]", "x = ä", "junk"]).encode())
     document = parse(path, read_text(path))
     assert "ä" == document.text("a", "x")
-    assert [f"{path}:3: [a]: a line that is no 'option = value'"] == document.problems
+    assert [f"{path}:3: [a]: a line that is not 'option = value'"] == document.problems
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_line_ends_and_bom(tmp_path: Path, end: str, bom: bytes) -> None:
         (
             None,
             (
-                "{path}: can't be read: No such file or directory; name the INI's path, or have "
-                "one written: swarm init FILE.csv ... > meters.ini"
+                "{path}: can't be read: No such file or directory; give the path of an INI, or "
+                "create one: swarm init FILE.csv ... > meters.ini"
             ),
         ),
     ],
@@ -194,7 +194,7 @@ def test_unknown_section(tmp_path: Path, section: str, expected: str) -> None:
         ),
         ("upload", "xyz", "[upload] xyz: unknown option"),
         ("upload", "x y; z", "[upload]: unknown option"),
-        ("upload", "restart", "[upload] restart: unknown option; it is a flag only"),
+        ("upload", "restart", "[upload] restart: unknown option; it can only be given as a flag"),
         ("upload", "columns", "[upload] columns: unknown option; it belongs under [swarm]"),
         ("upload", "password", "[upload] password: unknown option; it belongs under [credentials]"),
         ("meter:gas", "time zone", "[meter:gas]: unknown option; did you mean 'timezone'?"),
@@ -250,7 +250,7 @@ def test_pieces_of_passwords_are_not_shown(tmp_path: Path) -> None:
         "6: [credentials]: unknown option; did you mean 'password'?",
         "7: [credentials]: unknown option",
         "8: [credentials]: given twice, first on line 7",
-        "9: [credentials]: a line that is no 'option = value'",
-        "10: [credentials]: a line that is no 'option = value'",
+        "9: [credentials]: a line that is not 'option = value'",
+        "10: [credentials]: a line that is not 'option = value'",
         "11: [credentials] passwd: unknown option; did you mean 'password'?",
     ] == problems(tmp_path, text)

@@ -162,12 +162,15 @@ def test_names_and_delimiters(tmp_path: Path) -> None:
         (
             {"URL": "https://u:hunter2@example.com/x/"},
             (
-                "2: [Web DC] URL: found a value that is not shown here (it may hold a password), "
-                "expected a URL without user and password"
+                "2: [Web DC] URL: found a value that is not shown here (it may contain a "
+                "password), expected a URL without user and password"
             ),
         ),
         ({"Username": None}, "1: [Web DC] Username: missing"),
-        ({"Username": "a:b"}, "3: [Web DC] Username: holds a ':', which basic auth can't carry"),
+        (
+            {"Username": "a:b"},
+            "3: [Web DC] Username: contains ':', which basic auth does not allow",
+        ),
         ({"Password": None}, "1: [Web DC] Password: missing"),
         ({"Password": ""}, "4: [Web DC] Password: missing"),
         (
@@ -181,15 +184,15 @@ def test_names_and_delimiters(tmp_path: Path) -> None:
         (
             {"Password": "hunter2\n  hunter3"},
             (
-                "4: [Web DC] Password: goes over several lines; begin each option at the left, an "
-                "indented line belongs to the one above"
+                "4: [Web DC] Password: takes several lines; begin each option without indentation: "
+                "an indented line continues the option above it"
             ),
         ),
         (
             {"Filename": "a.csv\n  b.csv"},
             (
-                "6: [General] Filename: goes over several lines; begin each option at the left, an "
-                "indented line belongs to the one above"
+                "6: [General] Filename: takes several lines; begin each option without "
+                "indentation: an indented line continues the option above it"
             ),
         ),
         ({"Filename": None}, "5: [General] Filename: missing"),
@@ -233,12 +236,12 @@ def test_all_at_once(tmp_path: Path) -> None:
             "https://collector.example.com/unifiedjson/"
         ),
         "4: [Web DC] Password: missing",
-        "5: [Web DC]: a line that is no 'option = value'",
+        "5: [Web DC]: a line that is not 'option = value'",
         "6: [Web DC] password: given twice, first on line 4",
         "8: [General] ChannelReference: missing",
         f"9: [General] ChannelType: found 'x', expected {TYPES}",
         "11: [General] filename: given twice, first on line 10",
-        "12: [General]: the section is there twice, first on line 8; merge the two",
+        "12: [General]: this section occurs twice, first on line 8; merge the two",
         f"14: [Logs] Level: found 'loud', expected {levels}",
     ] == problems(tmp_path, ini)
 
@@ -263,7 +266,7 @@ def test_flags_win(tmp_path: Path) -> None:
     """Flags override the INI's log level, and are checked as with any INI."""
     assert 1 == loaded(tmp_path, text()).upload.verbose
     assert 0 == loaded(tmp_path, text(), {"quiet": True}).upload.verbose
-    assert ["--until: not later than since: no row lies between the two"] == problems(
+    assert ["--until: not later than since: no row is between the two"] == problems(
         tmp_path, text(), {"since": 2, "until": 1}
     )
     assert ["--meter gas: no such meter; did you mean 'gas-01'?"] == problems(
@@ -276,7 +279,7 @@ def test_readable_password(tmp_path: Path) -> None:
     path = tmp_path / "x.ini"
     path.write_text(text(), encoding="utf-8")
     path.chmod(0o644)
-    warning = "others on this machine can read this password; run: chmod 600"
+    warning = "other users of this computer can read this password; run: chmod 600"
     assert (f"{path}:4: [Web DC] password: {warning} {path}",) == load(path, {}).warnings
 
 
@@ -306,4 +309,4 @@ def test_no_traceback_of_configparser(tmp_path: Path) -> None:
 def test_log_file_over_two_lines(tmp_path: Path) -> None:
     """A log file on two lines is a problem, although the option is not required."""
     (found,) = problems(tmp_path, text(logs="Filename=x.log\n  Level=INFO"))
-    assert found.startswith("12: [Logs] Filename: goes over several lines; ")
+    assert found.startswith("12: [Logs] Filename: takes several lines; ")

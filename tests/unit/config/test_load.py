@@ -19,8 +19,8 @@ from swarm.config.urls import ENVIRONMENTS, with_route
 from swarm.errors import SettingsError
 from tests.support.ini import SWARM, ini_text, loaded, meters, problems, users
 
-COMMENTS = "comments stand on lines of their own"
-HIDDEN = "found a value that is not shown here (it may hold a password)"
+COMMENTS = "comments must be on their own lines"
+HIDDEN = "found a value that is not shown here (it may contain a password)"
 PLACES = ("production", "development", "demo", "local", "sandbox")
 ANY_PLACE = "production, development, demo, local or sandbox"
 SAMPLES = Path(__file__).parents[3] / "sample_configs"
@@ -69,7 +69,7 @@ def test_route(tmp_path: Path) -> None:
         (
             "",
             (
-                f"1: [swarm] environment: missing; name one of {', '.join(PLACES)}, or give "
+                f"1: [swarm] environment: missing; set it to one of {', '.join(PLACES)}, or set "
                 "url = https://..."
             ),
         ),
@@ -200,17 +200,17 @@ def test_flags_win(tmp_path: Path) -> None:
         (
             "until = 2023-01-01\nsince = 2023-01-01",
             {},
-            "10: [upload] until: not later than since: no row lies between the two",
+            "10: [upload] until: not later than since: no row is between the two",
         ),
         (
             "until = 1970-01-01",
             {"since": 1},
-            "10: [upload] until: not later than since: no row lies between the two",
+            "10: [upload] until: not later than since: no row is between the two",
         ),
         (
             "since = 1970-01-02",
             {"until": 1},
-            "--until: not later than since: no row lies between the two",
+            "--until: not later than since: no row is between the two",
         ),
         (
             "quiet = yes\nverbose = 1",
@@ -371,7 +371,7 @@ def test_quickstart() -> None:
         ({"swarm": "timezone = UTC", "rest": "# x ; y # z"}, []),
         (
             {"rest": "[meter:gas]\ncolumns = ap_1, P_1, -, , pC_1"},
-            ["10: no register: 'ap_1'; did you mean 'aP_1'?", "10: no register: 'P_1'"],
+            ["10: unknown register: 'ap_1'; did you mean 'aP_1'?", "10: unknown register: 'P_1'"],
         ),
         ({"rest": "[meter:gas]\ncolumns = password=s3cret"}, []),
     ],

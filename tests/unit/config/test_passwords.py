@@ -65,12 +65,12 @@ FAILURES = [
     (
         "password_env",
         "SITE_B",
-        "the environment variable SITE_B is not set; it has to hold the password",
+        "the environment variable SITE_B is not set; it must hold the password",
     ),
     (
         "password_env",
         "hunter2",
-        "the environment variable that it names is not set; it has to hold the password",
+        "the environment variable that it names is not set; it must hold the password",
     ),
     ("password_env", "EMPTY", "the environment variable EMPTY: the first line is empty"),
     ("password_file", "none", "{folder}/none: can't be read: No such file or directory"),
@@ -120,8 +120,8 @@ def test_only_what_the_run_needs(tmp_path: Path) -> None:
         rest="[meter:water]\ncredentials = b\n[credentials:b]\nusername = b\npassword_env = NONE",
     )
     message = (
-        "14: [credentials:b] password_env: the environment variable NONE is not set; it has to "
-        "hold the password"
+        "14: [credentials:b] password_env: the environment variable NONE is not set; it must hold "
+        "the password"
     )
     assert [message] == problems(tmp_path, text)
     assert [message] == problems(tmp_path, text, {"meters": ("water",)})

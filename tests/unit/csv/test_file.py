@@ -151,7 +151,7 @@ def test_a_last_line_that_grows_is_a_change(tmp_path: Path) -> None:
     known = checked(path)
     with path.open("ab") as end:
         end.write(b"3\n")
-    with pytest.raises(FileChangedError, match="its last line has grown"):
+    with pytest.raises(FileChangedError, match="its last line has become longer"):
         read(path, known)
 
 

@@ -127,7 +127,7 @@ def test_energy_that_goes_down_is_a_notice(tmp_path: Path) -> None:
     path = written(tmp_path / "m.csv", "".join(rows))
     first, second = inspected(path, columns=("pC_1", "pC_2")).notices
     ending = ": expected it to grow; was the meter replaced or reset?"
-    falls = "is cumulative energy, and goes down at"
+    falls = "is cumulative energy, but goes down at"
     assert f"m: pC_1 {falls} {path}:3, {path}:5, {path}:6 and 1 more{ending}" == first
     assert f"m: pC_2 {falls} {path}:4{ending}" == second
 

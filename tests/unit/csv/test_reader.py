@@ -103,7 +103,7 @@ def test_exact_repeats_are_dropped_with_a_notice(tmp_path: Path) -> None:
     assert values(sent(path)) == ["0", "1", "2"]
     found = looked_at(path)
     assert (found.rows, found.filtered) == (5, 2)
-    assert found.notices[1].startswith("m: 2 rows at the instant of another row: one of each")
+    assert found.notices[1].startswith("m: 2 rows with the same time as another row: one of each")
     assert found.notices[1].endswith(f"the first repeat is {path}:4")
 
 
@@ -120,7 +120,7 @@ def test_conflicting_rows_are_all_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "m.csv", "".join(lines(3)) + f"{START},7\n{START},8\n")
     found = looked_at(path)
     assert kinds(found) == [(4, 1, "conflict"), (5, 1, "conflict")]
-    assert "the same instant as line 1 with other values" in str(found.problems[0])
+    assert "same time as line 1, but other values" in str(found.problems[0])
     assert (found.rows, found.filtered, found.ends) == (5, 0, ())
 
 
@@ -200,7 +200,7 @@ def test_a_conflict_between_files_names_both(tmp_path: Path) -> None:
     one = written(tmp_path / "one.csv", "".join(lines(3)))
     two = written(tmp_path / "two.csv", f"{START},7\n")
     found = looked_at(one, two)
-    assert str(found.problems[0]).startswith(f"{two}:1:1: the same instant as {one}:1 with other")
+    assert str(found.problems[0]).startswith(f"{two}:1:1: same time as {one}:1, but other")
     assert values(sent(one, two, duplicates="last"))[0] == "7"
     assert values(sent(two, one, duplicates="last"))[0] == "0"
 
@@ -540,7 +540,7 @@ def test_a_held_back_line_does_not_count(tmp_path: Path) -> None:
     assert values(sent(path)) == ["0", "1", "2", "3"]
     found = looked_at(path)
     assert found.rows == 4
-    assert "waits for the next run" in found.notices[0]
+    assert "is left for the next run" in found.notices[0]
     alone = looked_at(written(tmp_path / "n.csv", lines(1)[0].strip(), age=1))
     assert (alone.is_sound, alone.rows, alone.ends) == (True, 0, ())
 

@@ -173,14 +173,14 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_each_problem_is_reported_with_its_position_and_kind(case: Case, tmp_path: Path) -> None:
-    """All problems, as FILE:LINE:COLUMN, with the text found and the text expected."""
+    """All problems, as FILE:LINE:COLUMN, with the text expected or how to correct it."""
     path = written(tmp_path / "m.csv", case.content)
     found = looked_at(path, **case.rules)
     assert kinds(found) == case.found
     assert found.problem_count == len(case.found)
     for problem, (line, column, _) in zip(found.problems, case.found, strict=True):
         assert str(problem).startswith(f"{path}:{line}:{column}: {problem.message}")
-        assert "expected" in problem.message
+        assert "expected" in problem.message or "correct it" in problem.message
         assert problem.message.isprintable()
 
 

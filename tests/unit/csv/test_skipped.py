@@ -51,5 +51,7 @@ def test_a_row_is_left_out(tmp_path: Path, row: str) -> None:
 def test_several_rows_are_left_out(tmp_path: Path) -> None:
     """The notice counts the other lines."""
     (notice,) = notices(tmp_path / "m.csv", "Data;kWh\n", 4)
-    assert ":2: a line that skip_rows = 4 leaves out looks like data, as 2 lines after it" in notice
+    assert (
+        ":2: a line that skip_rows = 4 leaves out looks like data, like 2 lines after it" in notice
+    )
     assert "set skip_rows = 1 " in notice

@@ -165,7 +165,7 @@ def test_what_is_adopted_is_not_sent(task: Callable[..., Task], clock: Clock) ->
     assert (("done",), {"sent": 2, "resumed": 4}) == (run.ending, run.counts)
     assert packets(STREAM, LINES) == run.stored
     (notice,) = run.result.notices
-    assert notice.endswith("4 rows taken as acknowledged")
+    assert notice.endswith("4 rows treated as acknowledged")
 
 
 def test_nothing_is_sent_while_the_collector_holds_packets_of_the_same_time(
@@ -183,7 +183,7 @@ def test_a_notice_of_the_first_question_is_in_the_result(
     """A collector that does not offer the question can't verify the last packet either."""
     run = Run(task(), clock, answers=[tells_nothing(405)] * 2)
     assert (("done",), "unknown", {"sent": 6}) == (run.ending, run.result.verified, run.counts)
-    assert "does not offer the question" in run.result.notices[0]
+    assert "does not return a stream's last packet" in run.result.notices[0]
 
 
 # With a checkpoint
@@ -200,7 +200,7 @@ def test_a_checkpoint_that_has_fallen_behind_ends_the_stream(
     run = Run(task(adopt=True), clock, before=LINES[:4])
     assert (("done",), {"sent": 2, "resumed": 4}) == (run.ending, run.counts)
     assert packets(STREAM, LINES) == run.stored
-    assert run.result.notices[0].endswith("2 rows taken as acknowledged")
+    assert run.result.notices[0].endswith("2 rows treated as acknowledged")
     assert [0, 1, 2, 3, 4, 5] == run.recorded
 
 
@@ -250,7 +250,7 @@ def test_late_rows_are_reported_with_their_places(task: Callable[..., Task], clo
     problem = run.result.problem
     assert problem is not None
     assert problem.message == (
-        "2 late rows (1 never sent, older than the last acknowledged, 1 sent before with other "
+        "2 late rows (1 never sent, older than the last acknowledged row, 1 sent before with other "
         f"values): {path}:2, {path}:3; --late send sends them"
     )
 

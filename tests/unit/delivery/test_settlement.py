@@ -144,10 +144,10 @@ def test_a_packet_whose_fate_can_not_be_told_ends_the_stream_if_that_was_asked_f
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (tells_nothing(405), "the collector does not tell its last packet (HTTP 405)"),
+        (tells_nothing(405), "the collector does not return its last packet (HTTP 405)"),
         (
             holds(last_packet(item(11))),
-            "the collector's last packet is of 1970-01-01T00:11:00.000+00:00",
+            "the collector's last packet has the time 1970-01-01T00:11:00.000+00:00",
         ),
     ],
 )

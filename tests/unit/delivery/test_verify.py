@@ -155,7 +155,7 @@ def test_a_collector_that_does_not_offer_the_question_gets_all_rows(
     setting = Setting(clock, [tells_nothing(status)])
     state = check_before_first(found, setting.exchange, items)
     assert state.last is None
-    assert (state.notice or "").startswith(f"{STREAM}: the collector does not offer the question")
+    assert (state.notice or "").startswith(f"{STREAM}: the collector does not return a stream's")
     assert f"HTTP {status}" in (state.notice or "")
     found, items = task(tmp_path, adopt=True)
     setting = Setting(clock, [tells_nothing(status)])
@@ -387,7 +387,7 @@ def test_a_stream_whose_checkpoint_has_fallen_behind_ends(tmp_path: Path) -> Non
     found, items = task(tmp_path)
     problem = fallen_behind(found, items.items[3]).problem
     assert ("no checkpoint", 3, 4) == (problem.kind, problem.exit_code, problem.line)
-    for part in (str(tmp_path / "state"), "fallen behind", "--adopt", "--restart"):
+    for part in (str(tmp_path / "state"), "out of date", "--adopt", "--restart"):
         assert part in problem.message
 
 

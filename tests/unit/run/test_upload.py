@@ -111,7 +111,9 @@ def test_a_stream_whose_worker_was_killed_is_counted_by_its_ledger(tmp_path: Pat
         result.tally,
     )
     assert result.problem == StreamProblem(
-        "worker", "the worker was killed; run the same command again to go on", ExitCode.TEMPORARY
+        "worker",
+        "the worker was killed; run the same command again to continue",
+        ExitCode.TEMPORARY,
     )
 
 
