@@ -63,19 +63,22 @@ def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorS
             raise StreamEnded(problem.at(head.place))
         return CollectorState(last)
     outcome = reply.outcome
-    if outcome.verdict is Verdict.NOT_ALLOWED and outcome.status not in _NOT_OFFERED:
-        exchange.end_refused(outcome)
-    if outcome.verdict is Verdict.NOT_ALLOWED and not task.upload.adopt:
-        return CollectorState(
-            None,
-            f"{task.meter.id}: the collector does not return a stream's last packet "
-            f"({outcome.detail}), and there is no checkpoint: swarm can't know what was sent",
+    if outcome.verdict is Verdict.NOT_ALLOWED:
+        if outcome.status not in _NOT_OFFERED:
+            exchange.end_refused(outcome)
+        message = f"the collector does not return a stream's last packet ({outcome.detail})"
+        if not task.upload.adopt:
+            notice = f"{message}, and there is no checkpoint: swarm can't know what was sent"
+            return CollectorState(None, f"{task.meter.id}: {notice}")
+        message += (
+            ", so --adopt can't find out which rows were sent; without --adopt, all rows are sent"
         )
-    message = (
-        "the collector's answer to the question for the stream's last packet can't be read "
-        f"({outcome.detail}), and there is no checkpoint in {task.state}; check the URL and try "
-        "again, or send everything from the first row with --restart"
-    )
+    else:
+        message = (
+            "the collector's answer to the question for the stream's last packet can't be read "
+            f"({outcome.detail}), and there is no checkpoint in {task.state}; check the URL and "
+            "try again, or send everything from the first row with --restart"
+        )
     raise StreamEnded(
         StreamProblem("no checkpoint", message, ExitCode.TEMPORARY, status=outcome.status)
     )

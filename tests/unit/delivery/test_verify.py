@@ -161,6 +161,7 @@ def test_a_collector_that_does_not_offer_the_question_gets_all_rows(
     setting = Setting(clock, [tells_nothing(status)])
     problem = ended(check_before_first, found, setting.exchange, items)
     assert ("no checkpoint", 5, status) == (problem.kind, problem.exit_code, problem.status)
+    assert "so --adopt can't find out which rows were sent" in problem.message
 
 
 @pytest.mark.parametrize("adopt", [False, True])
