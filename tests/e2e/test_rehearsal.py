@@ -43,7 +43,7 @@ def test_a_rehearsal_says_what_it_holds_and_where(workspace: Workspace) -> None:
     assert "The sandbox holds 12 packets" in second.out
 
 
-def test_a_rehearsal_can_be_begun_anew(workspace: Workspace) -> None:
+def test_a_rehearsal_can_be_restarted(workspace: Workspace) -> None:
     """The sandbox accepts --restart, although the rows are not newer."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(5))})
     assert workspace.run(config).code == 0
@@ -51,7 +51,7 @@ def test_a_rehearsal_can_be_begun_anew(workspace: Workspace) -> None:
     assert (0, 5) == (again.code, again.meters["m"]["sent"])
 
 
-def test_a_rehearsal_begun_anew_and_interrupted_goes_on(workspace: Workspace) -> None:
+def test_a_rehearsal_restarted_and_interrupted_continues(workspace: Workspace) -> None:
     """The store deletes the chosen stream with its checkpoint; a plain run then sends the rest."""
     lines = rows(150)
     meters = {name: workspace.csv(f"{name}.csv", lines) for name in "ab"}
@@ -67,7 +67,7 @@ def test_a_rehearsal_begun_anew_and_interrupted_goes_on(workspace: Workspace) ->
     assert [*packets("b", lines), *packets("a", lines)] == kept
 
 
-def test_a_rehearsal_killed_while_it_is_begun_anew_asks(
+def test_a_rehearsal_killed_while_it_is_restarted_asks(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checkpoint is deleted first, so that no row counts as sent that the store lacks."""

@@ -72,7 +72,7 @@ class Figures:
             f"seed {self.seed}: {self.inputs} inputs in {self.seconds:.0f} s",
             f"INIs: {self.accepted} accepted, {self.refused} with {self.ini_problems} problems",
             f"meters: {self.sound} sound ({self.packets} packets), {self.unsound} with problems",
-            f"problems told of CSVs: {kinds or 'none'}",
+            f"problems of CSVs: {kinds or 'none'}",
             f"slowest: input {self.slowest[1]}, {self.slowest[0]:.2f} s",
             f"failures: {len(self.failures)}",
             *self.failures,

@@ -56,9 +56,9 @@ class Figures:
     interruptions: int = 0
     faults: int = 0
     packets: int = 0
-    told_twice: int = 0
+    reported_twice: int = 0
     refused: int = 0
-    begun_anew: int = 0
+    restarted: int = 0
     adopted: int = 0
 
     def add(self, other: "Figures") -> None:
@@ -243,7 +243,7 @@ class World:
             if reading.instant <= last.instant
         )
         self.figures.adopted += is_all_there
-        self.figures.begun_anew += not is_all_there
+        self.figures.restarted += not is_all_there
         return "--adopt" if is_all_there else "--restart"
 
     # The exports
@@ -326,7 +326,7 @@ class World:
                 values[packet.instant] = packet.value
         if twice > self._told + self.machine.unreported:
             raise Wrong(f"{twice} packets are stored twice, {self._told} told")
-        self.figures.told_twice = twice
+        self.figures.reported_twice = twice
 
     def _generations(self) -> Iterator[list[Stored]]:
         """Yield the packets, split at the restarts of the user."""

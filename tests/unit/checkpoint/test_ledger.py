@@ -382,7 +382,7 @@ def test_notes_go_round_in_their_ring(path: Path, power_cut: Callable[[], None])
     assert [note(each) for each in range(number - 400, number + 500)] == in_doubt
 
 
-def test_what_the_collector_held_is_noted_when_a_stream_is_begun_anew(path: Path) -> None:
+def test_what_the_collector_held_is_noted_when_a_stream_is_restarted(path: Path) -> None:
     """It is unknown until the first packet; then it is kept."""
     ledger = Ledger.create(path, "m", is_restart=True)
     assert Origin.RESTARTED == ledger.baseline.origin

@@ -195,7 +195,7 @@ def test_nothing_is_asked_once_the_time_for_the_packet_is_used_up(clock: Clock) 
     assert [] == setting.collector.calls
 
 
-# Streams that were begun anew
+# Streams that were restarted
 
 
 @pytest.mark.parametrize("held", [Baseline(Origin.RESTARTED), baseline(last_packet(_ROW))])

@@ -202,7 +202,7 @@ def test_a_fault_that_passes_is_asked_over(clock: Clock, tmp_path: Path) -> None
     assert began + 30 == clock.now
 
 
-# What was held when a stream was begun anew
+# What was held when a stream was restarted
 
 
 def test_the_baseline_of_a_collector_that_holds_nothing() -> None:
@@ -372,7 +372,7 @@ def test_a_row_that_was_sent_with_both_values_is_recorded(
 def test_new_values_that_may_have_been_sent_prove_nothing(
     behind: Callable[..., Checkpoint],
 ) -> None:
-    """They are in doubt, or were held before the stream was begun anew."""
+    """They are in doubt, or were held before the stream was restarted."""
     found = behind(0)
     found.record(found.changed(1))
     found.ledger.set_baseline(baseline(last_packet(found.items[1])))
