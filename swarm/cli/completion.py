@@ -1,5 +1,6 @@
 """The group of commands, whose default command needs no name, and shell completion."""
 
+import os
 from pathlib import Path
 
 import click
@@ -74,9 +75,11 @@ def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
         sections = ini.parse(Path(config), ini.read_text(Path(config))).sections
     except SettingsError:
         return []
-    return [
-        CompletionItem(name) for name in sections.get(METERS, {}) if name.startswith(incomplete)
-    ]
+    names = [name for name in sections.get(METERS, {}) if name.startswith(incomplete)]
+    if os.environ.get("_SWARM_COMPLETE", "").startswith("bash"):
+        # bash would split such an ID into words, or take it for a pattern of file names.
+        names = [name for name in names if not set(name) & set(" \t*?[]\\'\"")]
+    return [CompletionItem(name) for name in names]
 
 
 def words(metavar: str, incomplete: str) -> list[CompletionItem]:

@@ -95,6 +95,8 @@ class _Parser(ConfigParser):
         self._section: str | None = None
         self._headers: list[tuple[int, str]] = []
         self._is_read = False
+        self._is_bare = False
+        self._ends_value = False
         self.strays: list[int] = []
 
     def lines(self, text: str) -> Iterator[str]:
@@ -104,9 +106,16 @@ class _Parser(ConfigParser):
         for number, line in enumerate(text.split("\n"), 1):
             content = line.strip()
             # configparser would end a value of several lines at a comment.
-            if not content.startswith(("#", ";")):
+            if content.startswith(("#", ";")):
+                continue
+            self._is_bare = content.lower() in self._syntax.bare
+            self._numbers.append(number)
+            yield f"{line} =" if self._is_bare else line
+            if self._ends_value:
+                # Else an indented line below would continue the option before this line.
+                self._ends_value = False
                 self._numbers.append(number)
-                yield f"{line} =" if content.lower() in self._syntax.bare else line
+                yield ""
         self._is_read = True
 
     def match(self, line: str) -> "_Header | None":
@@ -117,6 +126,8 @@ class _Parser(ConfigParser):
         kind, colon, rest = found["header"].partition(":") if found else ("", "", "")
         name = kind.strip() + colon + rest.strip()
         if not name:
+            has_delimiter = any(mark in line for mark in self._syntax.delimiters)
+            self._ends_value = self._is_bare or not has_delimiter
             return None
         number = self._numbers[-1]
         first = self._document.headers.get(name)

@@ -18,9 +18,12 @@ class StopRequested(SwarmError):  # noqa: N818 - a request, not an error
 
     exit_code = ExitCode.TEMPORARY
 
-    def __init__(self, *, is_refused: bool = False) -> None:
-        super().__init__("the run was asked to stop")
+    def __init__(self, is_refused: bool = False) -> None:
+        super().__init__(is_refused)
         self.is_refused = is_refused
+
+    def __str__(self) -> str:
+        return "the run was asked to stop"
 
 
 class CollectorDown(SwarmError):  # noqa: N818 - like StreamEnded

@@ -53,7 +53,9 @@ def offered(workspace: Workspace, line: str) -> list[str]:
 )
 def test_completions(workspace: Workspace, line: str, expected: list[str]) -> None:
     """Commands, options, their values, meters of the INI and files are offered."""
-    workspace.ini("sandbox", {"gas": "g.csv", "elec": "e.csv"}, name="c.ini")
+    # bash would split the third ID, or take it for a pattern of file names.
+    meters = {"gas": "g.csv", "elec": "e.csv", "elec 1 [kWh]": "f.csv", "elec*": "h.csv"}
+    workspace.ini("sandbox", meters, name="c.ini")
     assert expected == offered(workspace, line)
 
 

@@ -254,3 +254,12 @@ def test_pieces_of_passwords_are_not_shown(tmp_path: Path) -> None:
         "10: [credentials]: a line that is not 'option = value'",
         "11: [credentials] passwd: unknown option; did you mean 'password'?",
     ] == problems(tmp_path, text)
+
+
+def test_lines_below_a_line_that_is_no_option(tmp_path: Path) -> None:
+    """Indented lines below it do not continue the option before it."""
+    text = ini_text(swarm="environment = demo\ntimezone = UTC\nfoo\n  bar\n  interval = 1h")
+    assert [
+        "4: [swarm]: a line that is not 'option = value'",
+        "5: [swarm]: a line that is not 'option = value'",
+    ] == problems(tmp_path, text)

@@ -100,6 +100,16 @@ def test_rules(tmp_path: Path, changes: Mapping[str, str | None], expected: dict
     assert CsvRules(**whole) == meter(loaded(tmp_path, text(changes))).rules
 
 
+def test_nothing_continues_an_option_without_a_value(tmp_path: Path) -> None:
+    """An indented line below it begins a section or an option, or is a problem."""
+    ini = text({"MinutesShift": None, "MinutesInSlot": None})
+    for below in ("  [Logs]\n", " MinutesInSlot=\n[Logs]\n"):
+        bare = ini.replace("[Logs]\n", f"MinutesShift\n{below}")
+        assert 0 == meter(loaded(tmp_path, bare)).rules.shift
+    (problem,) = problems(tmp_path, ini.replace("[Logs]\n", "MinutesShift\n  15\n[Logs]\n"))
+    assert problem.endswith("[General]: a line that is not 'option = value'")
+
+
 @pytest.mark.parametrize("line", ["MinutesShift", "MinutesShift=", "minutesshift :", "# none"])
 def test_unset_shift(tmp_path: Path, line: str) -> None:
     """MinutesShift may have no value, with or without '=', or be missing."""

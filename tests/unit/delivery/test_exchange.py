@@ -1,5 +1,6 @@
 """One stream's talk with the collector, with sessions that are scripted."""
 
+import pickle
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from swarm.collector.client import CollectorClient, Outcome
 from swarm.collector.retry import RetryBudget, verdict_of
 from swarm.collector.transport.base import Access
 from swarm.config.options import RetryPolicy
-from swarm.delivery.context import StreamEnded
+from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.task import Target
 
@@ -69,3 +70,12 @@ def test_a_fresh_session_that_is_refused_ends_the_stream() -> None:
     with pytest.raises(StreamEnded) as caught:
         posted(session)
     assert (1, 4) == (session.renewals, caught.value.problem.exit_code)
+
+
+@pytest.mark.parametrize(
+    "error", [StopRequested(), StopRequested(is_refused=True), CollectorDown(5.0, "refused")]
+)
+def test_the_ends_of_a_stream_can_be_pickled(error: StopRequested | CollectorDown) -> None:
+    """A worker process may send them to its parent."""
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(error), vars(error)) == (str(copy), vars(copy))
