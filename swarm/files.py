@@ -22,7 +22,10 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the entries of a folder to the disk; raises OSError."""
+    """Sync the entries of a folder to the disk; raises OSError.
+
+    Without it, a power cut may lose a file that was just created or renamed.
+    """
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -59,7 +62,10 @@ def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
 
 
 def check_private(path: Path) -> None:
-    """Raise `StateError` as `open_private` does, for a library that opens the file by its name."""
+    """Raise `StateError` as `open_private` does, for a library that opens the file by its name.
+
+    A file that does not exist is fine.
+    """
     if os.name != "posix":
         return
     with suppress(FileNotFoundError):

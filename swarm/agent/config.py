@@ -146,7 +146,10 @@ _warned: dict[str, object] = {}
 
 
 def warn_once(notice: str) -> None:
-    """Log a warning, unless this process has logged it before."""
+    """Log a warning, unless this process has logged it before.
+
+    Any thread may call this.
+    """
     token = object()
     # setdefault is atomic: of several threads, only one finds its own token.
     if _warned.setdefault(notice, token) is token:

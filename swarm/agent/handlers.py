@@ -72,7 +72,10 @@ class Handlers:
         return handler
 
     def enqueue(self, measurement: Measurement, response: Response | None) -> None:
-        """Queue a final answer for the handlers."""
+        """Queue a final answer for the handlers.
+
+        Without handlers, the measurement counts as handled at once.
+        """
         if self._handlers:
             self._answers.put((measurement, response))
         else:

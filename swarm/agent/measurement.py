@@ -189,7 +189,10 @@ def check_year(timestamp: datetime, instant: int, offset: int) -> None:
 
 
 def is_encodable(text: str) -> bool:
-    """Return True if a text can be sent: it has no lone surrogate."""
+    """Return True if a text can be sent: it has no lone surrogate.
+
+    JSON is sent as UTF-8, which has no form for lone surrogates.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

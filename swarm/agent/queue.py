@@ -64,7 +64,10 @@ class StreamQueue:
         return bool(self.in_order or self.others)
 
     def pop(self) -> QueuedMeasurement:
-        """Remove and return the earliest measurement."""
+        """Remove and return the earliest measurement.
+
+        Raises `IndexError` if nothing waits.
+        """
         others = self.others
         if others and not (self.in_order and self.in_order[0] < others[0]):
             return heappop(others)
@@ -157,7 +160,10 @@ class MeasurementQueue:
             return stream.in_flight
 
     def give_back(self, stream: StreamQueue) -> None:
-        """Put back the measurement that was taken and not sent."""
+        """Put back the measurement that was taken and not sent.
+
+        It waits again with the others, in order of time.
+        """
         with self._lock:
             if stream.in_flight is not None:
                 heappush(stream.others, stream.in_flight)
@@ -220,14 +226,20 @@ class MeasurementQueue:
     # The end
 
     def close(self) -> None:
-        """Accept no more measurements; threads that wait for room get an `AgentError`."""
+        """Accept no more measurements; threads that wait for room get an `AgentError`.
+
+        Measurements that wait already are still sent.
+        """
         with self._lock:
             self.is_closed = True
             self._room.notify_all()
             self._changed.notify_all()
 
     def count_rest(self) -> None:
-        """Set ``rest``; must be called before `drain`."""
+        """Set ``rest``; must be called before `drain`.
+
+        ``rest`` is (not sent, sent without an answer).
+        """
         with self._lock:
             in_flight = sum(stream.in_flight is not None for stream in self._streams.values())
             self.rest = self.waiting - in_flight, in_flight

@@ -156,7 +156,10 @@ class Ledger:
         return self._count
 
     def set_baseline(self, baseline: Baseline) -> None:
-        """Store what the collector held when the stream was restarted."""
+        """Store what the collector held when the stream was restarted.
+
+        It is part of the header, so that the next run knows it too. Raises `StateError`.
+        """
         self.baseline = baseline
         self._file.write_header(self._stream, baseline)
 
@@ -174,19 +177,28 @@ class Ledger:
         self.sync()
 
     def mark_in_flight(self) -> None:
-        """Mark the next noted row as about to be sent."""
+        """Mark the next noted row as about to be sent.
+
+        Raises `RuntimeError` if no such row was noted, `StateError` if the mark can't be written.
+        """
         if self._noted <= self._count:
             raise RuntimeError("a row that was not noted may not be sent")
         self._in_flight = self._count
         self._write_in_flight()
 
     def clear_in_flight(self) -> None:
-        """Clear the mark: the packet is known not to be stored."""
+        """Clear the mark: the packet is known not to be stored.
+
+        Raises `StateError` if it can't be written.
+        """
         self._in_flight = self._count - 1
         self._write_in_flight()
 
     def record(self, instant: int, digest: int, kind: int) -> None:
-        """Append a settled row; sync at once if it was rejected, else when a sync is due."""
+        """Append a settled row; sync at once if it was rejected, else when a sync is due.
+
+        Raises `StateError` if it can't be written, for example on a full disk.
+        """
         self._file.write_record(self._count, fmt.record(self._count, instant, digest, kind))
         self._count_in(LedgerEntry(instant, digest, kind))
         is_due = self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due
@@ -215,7 +227,10 @@ class Ledger:
         self.newest_at_open = self.newest
 
     def sync(self) -> None:
-        """Sync all records to disk."""
+        """Sync all records to disk.
+
+        Other jobs of the scheduler run meanwhile. Raises `StateError` if the disk refuses.
+        """
         count = self._count
         self._scheduler.run_in_thread(self._file.sync)
         self._synced = max(count, self._synced)

@@ -22,7 +22,10 @@ _CLOSED = -1
 
 @contextmanager
 def state_errors(path: Path) -> Iterator[None]:
-    """Raise a `StateError` that names ``path`` in place of an `OSError`."""
+    """Raise a `StateError` that names ``path`` in place of an `OSError`.
+
+    Too many open files get a message of their own, with the way to raise the limit.
+    """
     try:
         yield
     except OSError as error:
@@ -87,7 +90,10 @@ class LedgerFile:
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
-        """Open the file of a ledger; return None if there is none."""
+        """Open the file of a ledger; return None if there is none.
+
+        Raises `StateError` if it can't be opened, or belongs to another user.
+        """
         with state_errors(path):
             try:
                 return cls(path, open_private(path, cls._ACCESS))
@@ -138,7 +144,10 @@ class LedgerFile:
         return tuple(found)
 
     def write_notes(self, start: int, notes: Sequence[Note]) -> None:
-        """Write at most `ledger_format.RING` notes; the first has the number ``start``."""
+        """Write at most `ledger_format.RING` notes; the first has the number ``start``.
+
+        Raises `StateError` if they can't be written.
+        """
         # Notes that reach the end of the ring continue at its beginning.
         fitting = min(-start % fmt.RING or fmt.RING, len(notes))
         for first, part in ((start, notes[:fitting]), (start + fitting, notes[fitting:])):
@@ -146,7 +155,10 @@ class LedgerFile:
                 _write(self.path, self._fd, fmt.notes(first, part), fmt.note_at(first))
 
     def size(self) -> tuple[int, bool]:
-        """Return the number of whole records, and True if a part of a record follows them."""
+        """Return the number of whole records, and True if a part of a record follows them.
+
+        Raises `StateError` if the file can't be read.
+        """
         with state_errors(self.path):
             size = os.fstat(self._fd).st_size - self._record_at(0)
         whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)

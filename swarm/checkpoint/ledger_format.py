@@ -122,7 +122,10 @@ class InFlight(NamedTuple):
 
 @cache
 def boot_id() -> bytes:
-    """Return 16 bytes that change at each start of the machine; zeros if they are not available."""
+    """Return 16 bytes that change at each start of the machine; zeros if they are not available.
+
+    They come from ``/proc/sys/kernel/random/boot_id``, which Linux has.
+    """
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
         return bytes.fromhex(text.strip().replace("-", ""))
@@ -184,7 +187,10 @@ def note_at(number: int) -> int:
 
 
 def notes(start: int, contents: Iterable[Note]) -> bytes:
-    """Return the bytes of notes; the first has the number ``start``."""
+    """Return the bytes of notes; the first has the number ``start``.
+
+    Each is followed by a CRC-32 that begins with its number, so that an old note is not valid.
+    """
     parts: list[bytes] = []
     for number, content in enumerate(contents, start + 1):
         data = _NOTE.pack(*content)
@@ -215,7 +221,10 @@ def entry(data: bytes, offset: int) -> LedgerEntry:
 
 
 def damaged(path: Path, what: str) -> StateError:
-    """Return the error for a damaged ledger."""
+    """Return the error for a damaged ledger.
+
+    ``what`` says which part of it is wrong. Swarm never deletes such a file.
+    """
     return StateError(
         f"{path}: the checkpoint is damaged: {what}. The file is kept. Move it away and run the "
         "command with --adopt to continue after the collector's last packet, or with --restart to "

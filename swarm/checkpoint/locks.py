@@ -59,7 +59,10 @@ class StreamLocks:
                 self._fd = self._open()
 
     def release(self, stream: str) -> None:
-        """Release the lock on a stream."""
+        """Release the lock on a stream.
+
+        The kernel also releases it when the process ends.
+        """
         import fcntl
 
         with self._mutex:
@@ -67,7 +70,10 @@ class StreamLocks:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(stream))
 
     def check(self) -> None:
-        """Raise `StateError` if the file was removed or replaced: other runs lock another one."""
+        """Raise `StateError` if the file was removed or replaced: other runs lock another one.
+
+        Raises `StateError`, too, if the file can't be looked at.
+        """
         with self._mutex:
             if not self._is_in_place():
                 raise self._gone()

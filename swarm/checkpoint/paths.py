@@ -19,7 +19,10 @@ _SANDBOX = "sandbox"
 
 
 def file_name(stream: str) -> str:
-    """Return a stream's ID, percent-encoded; a long name is shortened and ends in a digest."""
+    """Return a stream's ID, percent-encoded; a long name is shortened and ends in a digest.
+
+    A leading dot is encoded as well: no file of a stream is hidden.
+    """
     name = quote(stream, safe="")
     name = name.replace(".", "%2E", 1) if name.startswith(".") else name
     if len(name) <= _LONGEST_NAME:
@@ -65,7 +68,10 @@ def digest_of(stream: str) -> bytes:
 
 
 def open_folder(state: Path, collector: str) -> str | None:
-    """Create the state folder if it is missing, and check it with `check_folder`."""
+    """Create the state folder if it is missing, and check it with `check_folder`.
+
+    Returns its warning. Raises `StateError` if the folder can't be made or used.
+    """
     try:
         make_folder(state)
     except OSError as error:

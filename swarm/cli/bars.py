@@ -75,7 +75,10 @@ class ProgressBars:
             self._draw()
 
     def end(self, part: str) -> None:
-        """Remove the bar of a part; its line is free for another part."""
+        """Remove the bar of a part; its line is free for another part.
+
+        A part without a bar is ignored.
+        """
         if part in self._parts:
             line, bar = self._parts.pop(part)
             bar.close()
@@ -183,7 +186,10 @@ class BufferedStderr:
 
 
 def terminal_size() -> os.terminal_size:
-    """Return the size of the terminal behind stderr, as stdout may be a file."""
+    """Return the size of the terminal behind stderr, as stdout may be a file.
+
+    Without a terminal, the variables COLUMNS and LINES count, else 80 x 24.
+    """
     try:
         return os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError):

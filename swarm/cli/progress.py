@@ -97,7 +97,10 @@ class SilentProgress:
         LOG.log(NOTICE, "notice: %s", text)
 
     def stopping(self, why: str) -> None:
-        """Show that the run ends early."""
+        """Show that the run ends early.
+
+        ``why`` is the signal, the time limit, or what else ends the run.
+        """
         LOG.warning(
             "stopping: %s; requests under way are completed "
             "(a second signal, or Ctrl-C again, ends the run at once)",
@@ -223,7 +226,10 @@ class BarProgress(SilentProgress):
 
 
 def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgress:
-    """Return the progress display of a mode; ``auto`` is bars on a terminal, else lines."""
+    """Return the progress display of a mode; ``auto`` is bars on a terminal, else lines.
+
+    With ``quiet``, no progress is shown, whatever the mode.
+    """
     if mode == "auto":
         mode = "bar" if is_terminal else "plain"
     if quiet or mode == "none":
@@ -269,7 +275,10 @@ class StallReasons:
 
 
 def format_problems(problems: Iterable[Problem], count: int) -> list[str]:
-    """Return a line for each problem, and a last line for the problems that were only counted."""
+    """Return a line for each problem, and a last line for the problems that were only counted.
+
+    ``count`` is the number of all problems.
+    """
     lines = [str(problem) for problem in problems]
     if count > len(lines):
         lines.append(f"... and {count - len(lines)} more problems")

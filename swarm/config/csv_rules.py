@@ -73,7 +73,10 @@ def columns(text: str) -> tuple[str, ...]:
 
 
 def units(text: str) -> tuple[str, ...]:
-    """Return the units of columns, at most one for a quantity."""
+    """Return the units of columns, at most one for a quantity.
+
+    Raises ValueError, with what was expected. Source: ``unit`` in docs/reference.md.
+    """
     names = tuple(name.strip() for name in text.split(","))
     bases = [UNITS[name][0] for name in names if name in UNITS]
     if len(bases) < len(names) or len(set(bases)) < len(bases):
@@ -82,7 +85,10 @@ def units(text: str) -> tuple[str, ...]:
 
 
 def delimiter(text: str) -> str:
-    """Return the character between cells."""
+    """Return the character between cells.
+
+    Raises ValueError, with what was expected.
+    """
     character = {"\\t": "\t", "tab": "\t", "space": " "}.get(text.lower(), text)
     if len(character) != 1 or character.isalnum() or character in "\"+-.:'":
         raise ValueError("one character between cells, such as , or ; or tab")

@@ -144,7 +144,10 @@ class Document:
         return sorted(self._problems, key=lambda problem: self._problems[problem])
 
     def raise_problems(self) -> None:
-        """Raise `SettingsError` if there is a problem; its notes are the hints."""
+        """Raise `SettingsError` if there is a problem; its notes are the hints.
+
+        The error holds every problem of the INI, in the order of lines.
+        """
         if self._problems:
             error = SettingsError(*self.problems)
             for hint in self._hints:

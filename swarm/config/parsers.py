@@ -39,7 +39,10 @@ def duration(text: str) -> float:
 
 
 def positive_duration(text: str) -> float:
-    """Return the seconds of a duration that is not zero."""
+    """Return the seconds of a duration that is not zero.
+
+    Raises ValueError, with what was expected.
+    """
     seconds = duration(text)
     if seconds == 0:
         raise ValueError("a duration above zero, such as 30s")
@@ -83,7 +86,10 @@ def rate(text: str) -> float:
 
 
 def boolean(text: str) -> bool:
-    """Return True for yes, true, on and 1, False for no, false, off and 0."""
+    """Return True for yes, true, on and 1, False for no, false, off and 0.
+
+    Raises ValueError, with what was expected.
+    """
     word = text.strip().lower()
     if word not in _TRUE | _FALSE:
         raise ValueError("yes or no")

@@ -61,7 +61,10 @@ def matching(text: str, folder: Path) -> list[Path]:
 
 
 def is_file(path: Path) -> bool:
-    """Return True if a file exists, False as well if that can't be found out."""
+    """Return True if a file exists, False as well if that can't be found out.
+
+    That is so if a folder on the way can't be searched.
+    """
     try:
         return path.is_file()
     except OSError:

@@ -25,7 +25,10 @@ _TO_ENCODE: Final = re.compile(r"%([0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/-
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if a host name means this machine."""
+    """Return True if a host name means this machine.
+
+    Such a collector gets the password without TLS: it does not leave the machine.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -165,7 +168,10 @@ _LONGEST_NAME: Final = 200
 
 
 def with_route(url: str, route: str | None) -> str:
-    """Return the URL with its last segment replaced by the route's."""
+    """Return the URL with its last segment replaced by the route's.
+
+    Source: ``route`` in docs/reference.md.
+    """
     if route is None:
         return url
     parts = urlsplit(url)

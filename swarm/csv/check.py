@@ -57,7 +57,10 @@ class CheckResult:
         return self.rows - self.filtered
 
     def with_problems(self, by_file: Sequence[Problems]) -> "CheckResult":
-        """Return the result with these problems of its files."""
+        """Return the result with these problems of its files.
+
+        ``by_file`` has the problems of each file, in the order of the files.
+        """
         return replace(
             self,
             problems=tuple(problem for problems in by_file for problem in problems.found),

@@ -96,7 +96,10 @@ class CsvFile:
             yield kept
 
     def fingerprint(self) -> Fingerprint:
-        """Return the fingerprint of the file, once `blocks` has read it to its end."""
+        """Return the fingerprint of the file, once `blocks` has read it to its end.
+
+        The next reader compares the file with it, block by block.
+        """
         if self._status is None:
             return NOTHING
         status = self._status
@@ -149,7 +152,10 @@ def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
 
 
 def numbered(data: Iterator[bytes]) -> Iterator[Block]:
-    """Yield the pieces of a whole file as blocks, without a byte order mark."""
+    """Yield the pieces of a whole file as blocks, without a byte order mark.
+
+    A block knows the number of its first line, from 1.
+    """
     line = 1
     for piece in data:
         yield Block(line, piece.removeprefix(_BOM) if line == 1 else piece)
@@ -162,7 +168,10 @@ def digest_of(data: bytes) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Return the text of one of `READ_ERRORS`, for a message."""
+    """Return the text of one of `READ_ERRORS`, for a message.
+
+    The message does not name the file: the problem does.
+    """
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, OSError) and error.strerror:

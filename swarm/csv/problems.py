@@ -57,7 +57,10 @@ class Problems:
     count: int = 0
 
     def add(self, line: int, column: int, kind: Kind, message: str) -> None:
-        """Add a problem."""
+        """Add a problem.
+
+        Lines and columns count from 1. Of many problems, the first in the file are kept.
+        """
         self.count += 1
         if len(self.found) < MOST_PROBLEMS or (line, column) < _POSITION(self.found[-1]):
             insort(self.found, Problem(self.file, line, column, kind, message), key=_POSITION)

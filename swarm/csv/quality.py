@@ -59,7 +59,10 @@ def quality(tracker: IntervalTracker, duplicates: int, out_of_order: int) -> Qua
 
 
 def cumulative_registers(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
-    """Return the registers of cumulative energy, by their index in a row."""
+    """Return the registers of cumulative energy, by their index in a row.
+
+    Source: ``pC_*`` under "The packet" in docs/reference.md.
+    """
     if meter.rules.power_from_energy is not None:
         # Each row has the energy of its own interval then.
         return {}

@@ -106,7 +106,10 @@ class TimestampReader:
         return instant, offset
 
     def parsed(self, text: str) -> datetime | None:
-        """Return a text parsed by ``timestamp_format``, or None if it does not fit."""
+        """Return a text parsed by ``timestamp_format``, or None if it does not fit.
+
+        With ``%z`` in the format, the result has an offset.
+        """
         try:
             return datetime.strptime(text, self._rules.timestamp_format)
         except (ValueError, OverflowError, re.error):

@@ -81,7 +81,10 @@ class ValueReader:
         return ",".join([values[name] for name in kept(columns)])
 
     def is_number(self, cell: str) -> bool:
-        """Return True if a cell is a decimal number."""
+        """Return True if a cell is a decimal number.
+
+        Its spelling is that of the rules, such as a decimal comma.
+        """
         try:
             self._number(cell)
         except ValueError:

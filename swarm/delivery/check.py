@@ -29,7 +29,10 @@ class CheckTask:
 
 
 def check(task: CheckTask, _context: object) -> CheckResult:
-    """Check one meter's files."""
+    """Check one meter's files.
+
+    Problems of the files are in the result; nothing is raised for them.
+    """
     sent = has_begun = None
     if task.ledger:
         sent = partial(_sent_rows, task.ledger, task.meter.id)

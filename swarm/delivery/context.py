@@ -106,7 +106,10 @@ def unauthorized(username: str) -> str:
 
 
 def stop_problem(task: Task, stop: StopRequested) -> StreamProblem:
-    """Return the reason why a stream was stopped."""
+    """Return the reason why a stream was stopped.
+
+    Refused credentials have exit code 4, any other stop 5.
+    """
     if stop.is_refused:
         message = f"not sent: {unauthorized(task.access.username)}"
         return StreamProblem("unauthorized", message, ExitCode.REFUSED, status=401)

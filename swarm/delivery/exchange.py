@@ -49,7 +49,10 @@ class Exchange:
         return outcome
 
     def ask_last_packet_once(self) -> LastPacketReply:
-        """Ask for the stream's last packet, once."""
+        """Ask for the stream's last packet, once.
+
+        Raises `StopRequested`, or `CollectorDown` after an outage as long as a packet is tried.
+        """
         self.wait_until_allowed()
         reply = self._acquire_client().last_packet(self._target.url, self._target.stream)
         self._context.record_outcome(reply.outcome, self._target.credential)
@@ -95,7 +98,10 @@ class Exchange:
             self.pause(budget.next_wait(outcome.wait))
 
     def pause(self, seconds: float) -> None:
-        """Wait with the connection slot released for other streams, then acquire one again."""
+        """Wait with the connection slot released for other streams, then acquire one again.
+
+        Raises `StopRequested` if the run must end meanwhile.
+        """
         if seconds > 0:
             self.release_slot()
             self._context.sleep(seconds, self._target.credential)

@@ -22,7 +22,10 @@ LOCKED = StreamProblem("locked", "another run is sending this stream", ExitCode.
 
 
 def files_problem(checked: CheckResult) -> StreamProblem | None:
-    """Return the first problem of a meter's files, None if they can be sent."""
+    """Return the first problem of a meter's files, None if they can be sent.
+
+    The check shows the others when it reports the meter.
+    """
     if checked.is_sound:
         return None
     first = checked.problems[0]

@@ -112,7 +112,10 @@ def with_zone(found: Guess, zone: Setting | None) -> Guess:
 
 
 def notes_of(found: Guess) -> Iterator[str]:
-    """Yield what the user should know of a guess, one line each."""
+    """Yield what the user should know of a guess, one line each.
+
+    They go to stderr; in the INI, the same settings are marked ``CHECK``.
+    """
     for setting in found.settings:
         if setting.doubt:
             yield f"{found.path}: {setting.option} = {setting.text}: {setting.doubt}"

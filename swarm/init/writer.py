@@ -31,7 +31,10 @@ class Setting:
 
 
 def is_writable(text: str) -> bool:
-    """Return True if a text can be written into an INI: as UTF-8, on one line."""
+    """Return True if a text can be written into an INI: as UTF-8, on one line.
+
+    `swarm.config.ini` refuses a NUL byte and what is not UTF-8.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -62,7 +65,10 @@ def path_text(path: Path) -> str:
 
 
 def comment(*paragraphs: str) -> list[str]:
-    """Return wrapped paragraphs as comment lines; one that begins with a blank is not wrapped."""
+    """Return wrapped paragraphs as comment lines; one that begins with a blank is not wrapped.
+
+    Lines have at most 100 characters.
+    """
     lines: list[str] = []
     for text in paragraphs:
         is_verbatim = not text or text[0] == " "

@@ -105,7 +105,10 @@ class WorkerContext:
         return False
 
     def sleep(self, seconds: float, credential: int | None = None) -> None:
-        """Wait; raises `StopRequested` soon after the run or the credential is stopped."""
+        """Wait; raises `StopRequested` soon after the run or the credential is stopped.
+
+        The time is in seconds.
+        """
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.stopping.wait(min(left, _LONGEST_NAP))

@@ -55,7 +55,10 @@ class _WorkerHandle:
         return self.free if job.needs_slot else 1 - len(self.jobs)
 
     def send(self, message: Job | str | None) -> None:
-        """Send a message; if the worker has ended, its sentinel says so."""
+        """Send a message; if the worker has ended, its sentinel says so.
+
+        None ends an idle worker; after "stop" it sends no more packets.
+        """
         try:
             self.pipe.send(message)
         except OSError:
@@ -105,7 +108,10 @@ class Pool:
             worker.process.close()
 
     def stop(self) -> None:
-        """Send no new packets and begin no more jobs; packets under way are finished."""
+        """Send no new packets and begin no more jobs; packets under way are finished.
+
+        Their results still come: `run` goes on until no worker is busy.
+        """
         self.is_stopping = True
         self._shared.stop()
         for worker in self._workers:

@@ -90,7 +90,10 @@ class SharedState:
         self._put(_LAST_ANSWER, time.monotonic())
 
     def record_answer(self) -> None:
-        """Record an answer of the collector: there is no outage."""
+        """Record an answer of the collector: there is no outage.
+
+        The gate opens, and the backoff begins again at the next failure.
+        """
         self._put(_LAST_ANSWER, time.monotonic())
         if self._map[_GATE]:
             with self._locked():
@@ -166,7 +169,10 @@ class SharedState:
         return self._map[_mark(credential, _ACCEPTED)] != 0
 
     def refuse_credential(self, credential: int) -> bool:
-        """Mark a credential as not accepted; return True for the first caller."""
+        """Mark a credential as not accepted; return True for the first caller.
+
+        The streams of the credential end when they look at this next.
+        """
         with self._locked():
             index = _mark(credential, _REFUSED)
             is_first = not self._map[index]

@@ -50,7 +50,10 @@ class ConnectionSlots:
         self._returning = 0
 
     def expect(self) -> None:
-        """Count a stream that the parent has sent to this process."""
+        """Count a stream that the parent has sent to this process.
+
+        It has a slot from the parent's view, and takes it when it first needs one.
+        """
         with self._lock:
             self._reported -= 1
             self._expected += 1
@@ -58,7 +61,10 @@ class ConnectionSlots:
             self._balance()
 
     def done(self) -> None:
-        """Count the end of this job's stream."""
+        """Count the end of this job's stream.
+
+        If it never needed a slot, the parent may give that one to another stream.
+        """
         with self._lock:
             self._streams -= 1
             if not self._has_begun.get():

@@ -151,7 +151,10 @@ class Store:
         return self._packets
 
     def streams(self) -> list[Stream]:
-        """Return a summary of each stream, in the order of their names."""
+        """Return a summary of each stream, in the order of their names.
+
+        Times are those of the first and of the last packet, as they were sent.
+        """
         return [
             Stream(stream, held.packets, held.first, held.last)
             for stream, held in sorted(self._held.items())

@@ -36,7 +36,10 @@ def available(engine: Engine) -> Literal["curl", "requests"]:
 
 
 def scheduler(engine: Engine) -> Scheduler:
-    """Return the scheduler for streams: a loop if curl and greenlet can be used, else threads."""
+    """Return the scheduler for streams: a loop if curl and greenlet can be used, else threads.
+
+    A process has one loop, which all its agents and streams share.
+    """
     if available(engine) == "curl":
         with suppress(ImportError):
             return _loop(os.getpid())

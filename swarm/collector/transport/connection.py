@@ -52,7 +52,10 @@ class Deadline:
             self._end = _IDLE
 
     def remaining(self) -> float:
-        """Return the time left (s); raise `TimeoutError` if there is none."""
+        """Return the time left (s); raise `TimeoutError` if there is none.
+
+        The limit is that of the whole exchange, not of one call of the socket.
+        """
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
@@ -129,7 +132,10 @@ class _Response(http.client.HTTPResponse):
         self.fp = _HeaderReader(self.fp.detach())
 
     def begin(self) -> None:
-        """Read the header of the answer; skip all 1xx headers, where http.client skips only 100."""
+        """Read the header of the answer; skip all 1xx headers, where http.client skips only 100.
+
+        Source: RFC 9110, 15.2 (a client must be able to parse 1xx answers).
+        """
         super().begin()
         while self.status < 200:
             self.headers = self.msg = cast(http.client.HTTPMessage, None)

@@ -72,7 +72,10 @@ class CurlSession:
         self._drop_connection()
 
     def post(self, url: str, packet: bytes) -> Answer:
-        """Post one packet; see `Session`."""
+        """Post one packet; see `Session`.
+
+        Raises `Unreachable`, `Untrusted` or `Unanswered`.
+        """
         if self._target != (True, url):
             self._set_target(url, is_post=True)
         self._packet = packet

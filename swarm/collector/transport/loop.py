@@ -109,7 +109,10 @@ class Loop:
         return LoopEvent(self)
 
     def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Call a function in the loop's thread at its next turn."""
+        """Call a function in the loop's thread at its next turn.
+
+        Any thread may call this, also a signal handler.
+        """
         self._calls.append((function, arguments))
         # The loop sets the flag before it looks for calls a last time, in `_wait_for_sockets`.
         if self._is_asleep:
@@ -119,7 +122,10 @@ class Loop:
     # For jobs
 
     def transfer(self, handle: pycurl.Curl) -> None:
-        """Run a transfer; raise `pycurl.error` if it fails."""
+        """Run a transfer; raise `pycurl.error` if it fails.
+
+        The job sleeps meanwhile, and other jobs run.
+        """
         self._multi.add_handle(handle)
         self._transfers[handle] = getcurrent()
         failure = self._hub.switch()

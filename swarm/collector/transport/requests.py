@@ -53,7 +53,10 @@ class RequestsSession:
         self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
 
     def post(self, url: str, packet: bytes) -> Answer:
-        """Post one packet; see `Session`."""
+        """Post one packet; see `Session`.
+
+        Raises `Unreachable`, `Untrusted` or `Unanswered`.
+        """
         request = self._request("POST", url)
         request.body = packet
         request.headers["Content-Length"] = str(len(packet))
