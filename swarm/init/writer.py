@@ -67,7 +67,7 @@ def path_text(path: Path) -> str:
 def comment(*paragraphs: str) -> list[str]:
     """Return wrapped paragraphs as comment lines; one that begins with a blank is not wrapped.
 
-    Lines have at most 100 characters.
+    Wrapped lines have at most 79 characters.
     """
     lines: list[str] = []
     for text in paragraphs:
