@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
+    from swarm.csv import CheckResult
 
 #: \b keeps click from wrapping the lines below it.
 _ABOUT = """Send meter readings from CSV files to the Wattics collector.
@@ -116,18 +117,27 @@ def upload(config: Path, **given: Any) -> int:
 
 def _dry_run(settings: "Settings") -> int:
     """Check the files, then print the first and the last packet of each meter."""
-    from swarm.run.check import check as run_check
     from swarm.run.upload import packet_of
 
-    with _show_progress(settings) as observer:
-        results, signal = run_check(settings, observer)
-    if signal is not None:
-        raise click.exceptions.Exit(128 + signal)
+    results, exit_code = _check_files(settings)
     for result in results:
         if result.is_sound:
             for row in result.ends:
                 _print(packet_of(result, row).decode())
-    return 0 if all(result.is_sound for result in results) else ExitCode.DATA
+    return exit_code
+
+
+def _check_files(
+    settings: "Settings", log_file: Path | None = None, *, with_quality: bool = False
+) -> "tuple[list[CheckResult], int]":
+    """Return the results of the check and its exit code; a signal ends the command."""
+    from swarm.run.check import check as run_check
+
+    with _show_progress(settings, log_file) as observer:
+        results, signal = run_check(settings, observer, with_quality=with_quality)
+    if signal is not None:
+        raise click.exceptions.Exit(128 + signal)
+    return results, 0 if all(result.is_sound for result in results) else ExitCode.DATA
 
 
 @click.command(cls=GroupedCommand, context_settings=_CONTEXT, epilog=_FORMS)
@@ -149,18 +159,13 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
     """
     settings = _load_settings(config, given, secrets=False)
     from swarm.cli import check_report
-    from swarm.run.check import check as run_check
 
-    with _show_progress(settings, settings.log_file) as observer:
-        results, signal = run_check(settings, observer, with_quality=True)
-    if signal is not None:
-        raise click.exceptions.Exit(128 + signal)
+    results, exit_code = _check_files(settings, settings.log_file, with_quality=True)
     rate = rate or settings.upload.rate_limit
     if settings.upload.json:
         report = check_report.as_json(settings, results, rate)
     else:
         report = check_report.as_table(results, rate)
-    exit_code = 0 if all(result.is_sound for result in results) else ExitCode.DATA
     _print_report(settings, report, exit_code)
     return exit_code
 

@@ -37,7 +37,6 @@ class MeterReport:
     def counts(self) -> dict[str, int]:
         """The counts of the meter; ``rows`` is the sum of all counts from filtered to unsent."""
         tally = self.tally
-        settled = tally.sent + tally.resumed + tally.rejected + tally.late
         filtered = 0 if self.state == "invalid" else tally.filtered
         return {
             "rows": self.rows,
@@ -46,7 +45,7 @@ class MeterReport:
             "resumed": tally.resumed,
             "rejected": tally.rejected,
             "late": tally.late,
-            "unsent": self.rows - filtered - settled,
+            "unsent": self.rows - filtered - tally.finished,
             "retries": tally.retries,
             "possible_duplicates": tally.possible_duplicates,
         }

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from swarm.checkpoint import paths
@@ -146,10 +147,7 @@ class _Run:
             if self.settings.upload.restart:
                 restart_checkpoints(tasks, sandbox)
             shared.restart_clock()
-
-            def tick(changed: Mapping[str, Tally]) -> None:
-                self._tick(changed, pool, sandbox)
-
+            tick = partial(self._tick, pool, sandbox)
             for number, result in pool.run("swarm.delivery.deliver:deliver", tasks, tick):
                 ended = _lost(tasks[number], result) if isinstance(result, FailedJob) else result
                 self._end(ended)
@@ -157,7 +155,7 @@ class _Run:
                     self.stop.request(RunEnd(ended.problem.message, ended.problem))
                     pool.stop()
 
-    def _tick(self, changed: Mapping[str, Tally], pool: Pool, sandbox: Sandbox | None) -> None:
+    def _tick(self, pool: Pool, sandbox: Sandbox | None, changed: Mapping[str, Tally]) -> None:
         """Show progress, and end the run early if it has to."""
         self.observer.tallies(changed)
         if self.lost_locks is None and not self._has_its_locks():

@@ -190,7 +190,7 @@ class StreamContext:
         return False
 
     def refuse_credential(self, credential: int) -> None:
-        """Take note of the credential."""
+        """Record the credential."""
         self.refused.add(credential)
 
     def raise_if_stopped(self, _: int) -> None:
@@ -201,7 +201,7 @@ class StreamContext:
         return self.is_lock_free
 
     def unlock_stream(self, task: Task) -> None:
-        """Take note of the stream."""
+        """Record the stream."""
         self.unlocked.append(task.meter.id)
 
     def publish_tally(self, _task: Task, _tally: Tally) -> None:

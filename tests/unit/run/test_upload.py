@@ -161,7 +161,7 @@ class Sandbox:
         self._error = error
 
     def forget(self, streams: Sequence[str]) -> None:
-        """Take note of the streams, or fail."""
+        """Record the streams, or fail."""
         self.calls.append((list(streams), self._ledger.exists()))
         if self._error is not None:
             raise self._error
