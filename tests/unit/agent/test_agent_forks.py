@@ -1,5 +1,7 @@
 """Agents and forks: children of a process that has an agent, at any moment."""
 
+import textwrap
+
 from tests.support.agents import minutes, start_program
 from tests.support.collector import Collector
 
@@ -71,15 +73,13 @@ print(ended)
     assert sorted(minutes(collector)) == list(range(30))
 
 
-def test_a_fork_while_another_thread_has_the_agents_lock(collector: Collector) -> None:
-    """The child may look at its parent's agent, close it, and have one of its own."""
-    program = start_program(
-        """
-shared = Agent.get_instance(1)
+def fork_beside_lock(lock: str, child: str) -> str:
+    """Return a program that forks while a thread holds a lock; ``child`` is the child's code."""
+    return f"""
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    with shared._queue._lock:
+    with {lock}:
         held.set()
         done.wait()
 
@@ -88,50 +88,40 @@ thread.start()
 held.wait()
 child = os.fork()
 if not child:
-    signal.alarm(10)
-    print(shared, shared.waiting, flush=True)
-    shared.close()
-    Agent.dispose()
-    print(Agent.get_instance() is shared, flush=True)
+{textwrap.indent(textwrap.dedent(child), "    ")}
     os._exit(0)
 print(os.waitpid(child, 0)[1], flush=True)
 done.set()
 thread.join()
-""",
-        collector.url,
-    )
+"""
+
+
+def test_a_fork_while_another_thread_has_the_agents_lock(collector: Collector) -> None:
+    """The child may look at its parent's agent, close it, and have one of its own."""
+    child = """
+        signal.alarm(10)
+        print(shared, shared.waiting, flush=True)
+        shared.close()
+        Agent.dispose()
+        print(Agent.get_instance() is shared, flush=True)
+    """
+    forking = fork_beside_lock("shared._queue._lock", child)
+    program = start_program(f"shared = Agent.get_instance(1)\n{forking}", collector.url)
     out, err = program.communicate(timeout=60)
     assert out == "<Agent: 0 sent, 0 refused, 0 waiting> 0\nFalse\n0\n", err
 
 
 def test_a_fork_while_the_watchdog_has_its_lock(collector: Collector) -> None:
     """The child's sessions have a watchdog of their own."""
+    child = """
+        signal.alarm(20)
+        agent = Agent(1, transport="requests")
+        agent.send(at(0), config)
+        print(agent.wait_until_last(10), agent.sent, flush=True)
+    """
+    forking = fork_beside_lock("connection._WATCHDOG._changed", child)
     program = start_program(
-        """
-from swarm.collector.transport import connection
-
-held, done = threading.Event(), threading.Event()
-
-def hold():
-    with connection._WATCHDOG._changed:
-        held.set()
-        done.wait()
-
-thread = threading.Thread(target=hold)
-thread.start()
-held.wait()
-child = os.fork()
-if not child:
-    signal.alarm(20)
-    agent = Agent(1, transport="requests")
-    agent.send(at(0), config)
-    print(agent.wait_until_last(10), agent.sent, flush=True)
-    os._exit(0)
-print(os.waitpid(child, 0)[1], flush=True)
-done.set()
-thread.join()
-""",
-        collector.url,
+        f"from swarm.collector.transport import connection\n{forking}", collector.url
     )
     out, err = program.communicate(timeout=60)
     assert out == "True 1\n0\n", err
