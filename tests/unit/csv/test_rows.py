@@ -178,9 +178,9 @@ def test_each_problem_is_reported_with_its_position_and_kind(case: Case, tmp_pat
     found = looked_at(path, **case.rules)
     assert kinds(found) == case.found
     assert found.problem_count == len(case.found)
-    for problem, (line, column, _) in zip(found.problems, case.found, strict=True):
+    for problem, (line, column, kind) in zip(found.problems, case.found, strict=True):
         assert str(problem).startswith(f"{path}:{line}:{column}: {problem.message}")
-        assert "expected" in problem.message or "correct it" in problem.message
+        assert ("correct it" if kind == "nonexistent time" else "expected") in problem.message
         assert problem.message.isprintable()
 
 
