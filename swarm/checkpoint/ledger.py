@@ -9,6 +9,7 @@ not synced; the notes show which rows these may be (``in_doubt``).
 
 import heapq
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -20,6 +21,7 @@ from swarm.checkpoint import doubts
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
 from swarm.checkpoint.ledger_format import Baseline, InFlight, LedgerEntry, Note, Origin
+from swarm.checkpoint.settled import LedgerSummary
 from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
 
@@ -51,6 +53,7 @@ class Ledger:
         stream: str,
         clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
+        known: LedgerSummary | None = None,
     ) -> None:
         self.path = file.path
         self.in_doubt: tuple[Note, ...] = ()
@@ -78,7 +81,7 @@ class Ledger:
         self._stored_unresolved: frozenset[doubts.RowKey] = frozenset()
         self._last_instant: int | None = None
         try:
-            self._load()
+            self._load(known)
         except BaseException:
             file.close()
             raise
@@ -115,22 +118,37 @@ class Ledger:
         stream: str,
         clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
+        known: LedgerSummary | None = None,
     ) -> "Ledger | None":
-        """Open a stream's ledger; return None if there is none, raise `StateError` on damage."""
+        """Open a stream's ledger; return None if there is none, raise `StateError` on damage.
+
+        ``known`` is a summary of its first records that holds: they are not read.
+        """
         file = LedgerFile.open(path)
         if file is None:
             return None
-        ledger = cls(file, stream, clock, scheduler)
+        ledger = cls(file, stream, clock, scheduler, known)
         return ledger.rewritten() if file.is_old else ledger
 
     @classmethod
-    def view(cls, path: Path, stream: str) -> "Ledger | None":
+    def view(cls, path: Path, stream: str, known: LedgerSummary | None = None) -> "Ledger | None":
         """Open a stream's ledger as `open` does, but read-only.
 
-        No lock is needed: another process may write to the ledger meanwhile.
+        No lock is needed: another process may write to the ledger meanwhile. Returns None as well
+        if the summary ``known`` does not hold.
         """
         file = Snapshot.open(path)
-        return None if file is None else cls(file, stream)
+        if file is None:
+            return None
+        try:
+            holds = known is None or file.digest(known.records) == known.digest
+        except BaseException:
+            file.close()
+            raise
+        if not holds:
+            file.close()
+            return None
+        return cls(file, stream, known=known)
 
     def rewritten(self, acknowledged: Iterable[tuple[int, int]] = ()) -> "Ledger":
         """Close this ledger and return a copy in a new file, written atomically and durably.
@@ -250,18 +268,49 @@ class Ledger:
         finally:
             self._file.close()
 
-    def entries(self) -> Iterator[LedgerEntry]:
+    def summary(self) -> LedgerSummary | None:
+        """Return a summary of all records; None if no row was acknowledged."""
+        last, newest = self.last_acknowledged, self.newest
+        if last is None or newest is None or self._last_instant is None:
+            return None
+        count = self._count
+        digest = self._scheduler.run_in_thread(self._file.digest, count)
+        starts = tuple(self._run_starts)
+        return LedgerSummary(count, digest, newest, last, self._last_instant, starts)
+
+    def appended(self, known: LedgerSummary) -> Iterator[LedgerEntry]:
+        """Yield the records after those of a summary, in the order in which they were written."""
+        return self._read_entries(known.records, self._count)
+
+    def entries(self, after: int | None = None) -> Iterator[LedgerEntry]:
         """Yield the records up to the last `freeze`, in order of time.
 
-        The ledger is frozen when it is opened, and after `settle`. Rows sent late form separate
-        runs after the others; the runs are merged. Of two records of the same instant, the first
-        written comes first.
+        With ``after``, an instant in ms, only those of later instants. The ledger is frozen when it
+        is opened, and after `settle`. Rows sent late form separate runs after the others; the runs
+        are merged. Of two records of the same instant, the first written comes first.
         """
         starts = (start for start in self._run_starts if start < self._frozen_count)
         bounds = [0, *starts, self._frozen_count]
-        runs = [self._read_entries(start, end) for start, end in pairwise(bounds)]
+        runs = [
+            self._read_entries(self._after(after, start, end), end)
+            for start, end in pairwise(bounds)
+        ]
         merged = heapq.merge(*runs, key=lambda entry: entry.instant)
         yield from merged if len(runs) > 1 else runs[0]
+
+    def _after(self, instant: int | None, start: int, end: int) -> int:
+        """Return the first number from ``start`` to ``end`` of a record after an instant.
+
+        The records between are in order of time.
+        """
+        if instant is None:
+            return start
+        return bisect_right(
+            range(end), instant, start, end, key=lambda number: self._entry(number).instant
+        )
+
+    def _entry(self, number: int) -> LedgerEntry:
+        return fmt.entry(self._file.records(number, number + 1), 0)
 
     def _read_entries(self, start: int, end: int) -> Iterator[LedgerEntry]:
         for number in range(start, end, _CHUNK):
@@ -278,11 +327,16 @@ class Ledger:
             doubts.store(self.path, self.unresolved)
             self._stored_unresolved = frozenset(self.unresolved)
 
-    def _load(self) -> None:
+    def _load(self, known: LedgerSummary | None) -> None:
         self.baseline = self._file.read_header(self._stream)
         last, _ = self._file.read_in_flight()
         is_same_boot = last.boot == fmt.boot_id() and any(last.boot)
         whole, is_torn = self._file.size()
+        if known is not None and known.records <= whole:
+            self._count = known.records
+            self.newest, self.last_acknowledged = known.newest, known.last
+            self._last_instant = known.last_instant
+            self._run_starts = list(known.run_starts)
         self._check_records(whole, None if is_same_boot else last.synced)
         if is_torn or self._count < whole:
             self.notice = (
@@ -308,12 +362,12 @@ class Ledger:
         self._stored_unresolved = frozenset(self.unresolved)
 
     def _check_records(self, whole: int, synced: int | None) -> None:
-        """Read all records; raise `StateError` if one is damaged.
+        """Read the records that are not known yet; raise `StateError` if one is damaged.
 
         After a power cut, ``synced`` is the number of records that must be intact: reading ends at
         a damaged record after these. Without a power cut, ``synced`` is None.
         """
-        for number in range(0, whole, _CHUNK):
+        for number in range(self._count, whole, _CHUNK):
             self._scheduler.yield_control()
             data = self._file.records(number, min(number + _CHUNK, whole))
             for offset in range(0, len(data), fmt.RECORD_BYTES):

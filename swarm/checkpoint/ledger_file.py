@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,9 @@ from swarm.scheduler import THREADS, Scheduler
 _RETRIES = 5
 _RETRY_PAUSE = 0.01
 _CLOSED = -1
+#: Records that are read at once for their digest: a megabyte.
+_DIGESTED_RECORDS = 43_690
+_DIGEST_BYTES = 16
 
 
 @contextmanager
@@ -167,6 +171,13 @@ class LedgerFile:
     def records(self, start: int, end: int) -> bytes:
         """Return the bytes of the records ``start`` to ``end`` - 1."""
         return self._read((end - start) * fmt.RECORD_BYTES, self._record_at(start))
+
+    def digest(self, count: int) -> str:
+        """Return a digest of the first ``count`` records."""
+        digest = blake2b(digest_size=_DIGEST_BYTES)
+        for start in range(0, count, _DIGESTED_RECORDS):
+            digest.update(self.records(start, min(start + _DIGESTED_RECORDS, count)))
+        return digest.hexdigest()
 
     def write_record(self, number: int, data: bytes) -> None:
         """Write a record."""

@@ -148,6 +148,11 @@ class Upload(RetryPolicy):
         ROWS,
         flag_only=True,
     )
+    full_check: bool = _switch(
+        "Read and check all rows, also those that were settled before and have not changed.",
+        ROWS,
+        flag_only=True,
+    )
     dry_run: bool = _switch(
         "Check, then print the first and last packet of each meter; no network, no state.", PREVIEW
     )

@@ -11,17 +11,21 @@ dates `days` and `timestamp_formats`.
 from swarm.csv.check import CheckResult, check_files
 from swarm.csv.gaps import Gap
 from swarm.csv.quality import Quality
-from swarm.csv.reader import MeterReader, Window
+from swarm.csv.reader import MeterReader, SettledPart, Window
 from swarm.csv.rows import Row
 from swarm.csv.sent_folds import SentRows
+from swarm.csv.settled import CheckState, load_state
 
 __all__ = [
     "CheckResult",
+    "CheckState",
     "Gap",
     "MeterReader",
     "Quality",
     "Row",
     "SentRows",
+    "SettledPart",
     "Window",
     "check_files",
+    "load_state",
 ]

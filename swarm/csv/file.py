@@ -8,9 +8,10 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -31,11 +32,30 @@ READ_ERRORS = (OSError, EOFError, zlib.error)
 OpenFile = io.BufferedReader | gzip.GzipFile
 
 
+class Place(NamedTuple):
+    """The place of a block in its file.
+
+    ``number`` counts blocks from 0, ``line`` lines from 1, ``start`` bytes.
+    """
+
+    number: int = 0
+    line: int = 1
+    start: int = 0
+
+
+#: The place of the first block.
+BEGIN = Place()
+
+
 class Block(NamedTuple):
-    """Whole lines of a file; ``line`` is the number of the first one, counted from 1."""
+    """Whole lines of a file; ``line`` is the number of the first one, counted from 1.
+
+    ``place`` is that of the block in the file.
+    """
 
     line: int
     data: bytes
+    place: Place = BEGIN
 
 
 @dataclass(frozen=True)
@@ -43,41 +63,56 @@ class Fingerprint:
     """The identity and the content of a file when it was checked.
 
     ``size`` is the number of bytes that were checked, uncompressed; ``digests`` has one for each
-    block.
+    block. ``modified`` is the time of modification, in ns.
     """
 
     size: int = 0
     inode: int = 0
     device: int = 0
     digests: tuple[bytes, ...] = ()
+    modified: int = 0
 
 
 #: The fingerprint of a file that can't be read.
 NOTHING = Fingerprint()
 
 
+class NotSettledError(Exception):
+    """The beginning of a file is not the one that was settled."""
+
+
 class CsvFile:
     """One CSV file, read block by block for a check.
 
-    After that, ``held_back`` is True if a last line was left out that may still be being written.
+    After that, ``end`` is the place after the last block, and ``held_back`` is True if a last line
+    was left out that may still be being written.
+    The blocks before ``begin`` are not read again, only compared with the digests in ``settled``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settled: Fingerprint = NOTHING, begin: Place = BEGIN) -> None:
         self.path = path
         self.held_back = False
+        self.end = begin
+        self._settled = settled
+        self._begin = begin
         self._digests: list[bytes] = []
         self._size = 0
         self._status: os.stat_result | None = None
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the file's blocks; raises one of `READ_ERRORS`."""
+        """Yield the file's blocks; raises one of `READ_ERRORS`, or `NotSettledError`."""
         with open_csv(self.path) as file:
             self._status = status = os.fstat(file.fileno())
             # Stop at the size seen at open: a growing file would split blocks at arbitrary places.
             size = sys.maxsize if is_gzip(self.path) else status.st_size
             # A program can set mtime to any value, even in the future, but not ctime.
             changed = min(status.st_mtime, status.st_ctime)
-            yield from numbered(self._recorded(pieces(file, size), changed))
+            data = self._recorded(pieces(file, size), changed)
+            for _ in islice(data, self._begin.number):
+                pass
+            if tuple(self._digests) != self._settled.digests:
+                raise NotSettledError
+            self.end = yield from numbered(data, self._begin)
 
     def _recorded(self, data: Iterator[bytes], changed: float) -> Iterator[bytes]:
         """Record each piece of the file; leave out a last line that may be incomplete.
@@ -95,15 +130,18 @@ class CsvFile:
                 self._digests.append(digest_of(kept))
             yield kept
 
-    def fingerprint(self) -> Fingerprint:
+    def fingerprint(self, before: Place | None = None) -> Fingerprint:
         """Return the fingerprint of the file, once `blocks` has read it to its end.
 
-        The next reader compares the file with it, block by block.
+        The next reader compares the file with it, block by block. With ``before``, it is that of
+        the blocks before this place.
         """
         if self._status is None:
             return NOTHING
-        status = self._status
-        return Fingerprint(self._size, status.st_ino, status.st_dev, tuple(self._digests))
+        status, size, digests = self._status, self._size, tuple(self._digests)
+        if before is not None:
+            size, digests = before.start, digests[: before.number]
+        return Fingerprint(size, status.st_ino, status.st_dev, digests, status.st_mtime_ns)
 
 
 def is_gzip(path: Path) -> bool:
@@ -151,15 +189,17 @@ def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
         yield data
 
 
-def numbered(data: Iterator[bytes]) -> Iterator[Block]:
-    """Yield the pieces of a whole file as blocks, without a byte order mark.
+def numbered(data: Iterator[bytes], begin: Place) -> Generator[Block, None, Place]:
+    """Yield the pieces of a file as blocks, without a byte order mark.
 
-    A block knows the number of its first line, from 1.
+    They begin at the place ``begin``; the place after them is returned.
     """
-    line = 1
+    number, line, start = begin
     for piece in data:
-        yield Block(line, piece.removeprefix(_BOM) if line == 1 else piece)
-        line += piece.count(b"\n")
+        content = piece.removeprefix(_BOM) if line == 1 else piece
+        yield Block(line, content, Place(number, line, start))
+        number, line, start = number + 1, line + piece.count(b"\n"), start + len(piece)
+    return Place(number, line, start)
 
 
 def digest_of(data: bytes) -> bytes:
@@ -185,17 +225,25 @@ _ALTERED = "rows that were checked have been altered"
 class VerifiedFile:
     """One file, verified block by block against its fingerprint.
 
-    Reading raises `FileChangedError` if the file was replaced, shortened or altered. It ends where
-    the check ended: rows that were appended since then are left to the next run.
+    Reading raises `FileChangedError` if the file was replaced, shortened or altered. It starts at
+    the place ``begin``, and ends where the check ended: rows that were appended since then are left
+    to the next run.
     """
 
-    def __init__(self, path: Path, known: Fingerprint, scheduler: Scheduler = THREADS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        known: Fingerprint,
+        scheduler: Scheduler = THREADS,
+        begin: Place = BEGIN,
+    ) -> None:
         self._path = path
         self._scheduler = scheduler
         self._known = known
+        self._begin = begin
         # The number of blocks and bytes read so far, and of the bytes of the newest block.
-        self._blocks = 0
-        self._bytes = 0
+        self._blocks = begin.number
+        self._bytes = begin.start
         self._newest = 0
         self._is_whole_line = True
         self._is_read = False
@@ -206,9 +254,19 @@ class VerifiedFile:
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks."""
         try:
-            yield from numbered(map(self._verified, self._pieces()))
+            yield from numbered(map(self._verified, self._pieces()), self._begin)
             self._is_read = True
-            self._compare_with_disk(self._opened_at)
+            # Blocks before the first one were compared by the check.
+            self._compare_with_disk(self._known.modified if self._begin.number else self._opened_at)
+        except READ_ERRORS as error:
+            self._raise_changed(reason(error))
+
+    def compare(self) -> None:
+        """Raise `FileChangedError` if the file, which is not read, has changed since the check."""
+        self._blocks, self._bytes = len(self._known.digests), self._known.size
+        self._is_read = True
+        try:
+            self._compare_with_disk(self._known.modified)
         except READ_ERRORS as error:
             self._raise_changed(reason(error))
 
@@ -228,15 +286,16 @@ class VerifiedFile:
 
         A gzip file stays open: seeking in it would decompress everything before the position.
         """
-        size, position = self._known.size, 0
+        size, position = self._known.size, self._begin.start
         while True:
             with open_csv(self._path) as file:
                 status = os.fstat(file.fileno())
                 self._compare_status(status)
-                if position == 0:
+                if position == self._begin.start:
                     self._opened_at = self._watched_at = status.st_mtime_ns
                 if is_gzip(self._path):
-                    yield from pieces(file, size)
+                    file.seek(position)
+                    yield from pieces(file, size - position)
                     piece = None
                 else:
                     file.seek(position)
@@ -266,7 +325,7 @@ class VerifiedFile:
         status = self._path.stat()
         self._compare_status(status)
         self._watched_at = status.st_mtime_ns
-        if self._watched_at == modified or not self._blocks:
+        if self._watched_at == modified or self._blocks == self._begin.number:
             return
         first, start = self._blocks - 1, self._bytes - self._newest
         if self._is_read:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, islice, pairwise
 
 from swarm.config.settings import CsvRules, Meter
-from swarm.csv.file import NOTHING, Block, Fingerprint, VerifiedFile
+from swarm.csv.file import BEGIN, NOTHING, Block, Fingerprint, Place, VerifiedFile
 from swarm.csv.folds.occurrences import Replay
 from swarm.csv.numbers import are_equal, power_and_energy
 from swarm.csv.problems import Problems
@@ -40,6 +40,23 @@ class CheckedFile:
 
 
 @dataclass(frozen=True)
+class SettledPart:
+    """The beginning of a meter's files, if all rows of it were acknowledged before.
+
+    It ends in the file with the index ``file``, before the block ``end``. All of its rows are at or
+    before ``newest``, all others after it (instants in ms, not shifted). Its rows make ``packets``;
+    ``repeats`` of them are left out, of which ``first_repeat`` is the place of the first.
+    """
+
+    file: int = 0
+    end: Place = BEGIN
+    newest: int = 0
+    packets: int = 0
+    repeats: int = 0
+    first_repeat: str = ""
+
+
+@dataclass(frozen=True)
 class Window:
     """``--since`` and ``--until``, as local times in ms; None is no limit."""
 
@@ -60,26 +77,40 @@ class Window:
 
 @dataclass
 class Dropped:
-    """The rows that were left out: ``repeats`` of an instant, and rows ``outside`` the window."""
+    """The rows that were left out: ``repeats`` of an instant, and rows ``outside`` the window.
+
+    ``early`` repeats are up to the ``border`` of the reader.
+    """
 
     repeats: int = 0
     outside: int = 0
     first_repeat: str = ""
+    early: int = 0
 
 
 class MeterReader:
     """Reads one meter's files in order of time, as the check found them.
 
-    ``conflicts`` and ``dropped`` are complete when all rows have been read.
+    With ``settled``, it reads only the rows after that part. ``conflicts`` and ``dropped`` are
+    complete when all rows have been read. The repeats up to ``border``, an instant in ms, are also
+    counted separately.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the rows to read, and the reader of them
         self,
         meter: Meter,
         checked_files: tuple[CheckedFile, ...],
         window: Window,
         scheduler: Scheduler = THREADS,
+        *,
+        settled: SettledPart | None = None,
+        border: int | None = None,
     ) -> None:
+        if settled:
+            # The padding packet is one of the settled part.
+            meter = meter.unpadded
+        self._settled = settled
+        self._border = border
         self._meter = meter
         self._scheduler = scheduler
         self._rules = meter.rules
@@ -90,6 +121,9 @@ class MeterReader:
         self._zone = local_zone(meter.rules)
         self.conflicts = [Problems(str(path)) for path in meter.files]
         self.dropped = Dropped()
+        if settled:
+            self.dropped.repeats = self.dropped.early = settled.repeats
+            self.dropped.first_repeat = settled.first_repeat
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows to send, in strictly increasing time.
@@ -127,16 +161,27 @@ class MeterReader:
 
     def _merged(self) -> Iterator[Row]:
         """Return the rows of all files in order of time."""
-        return merged(
-            Source(file.first, file.last, partial(self._read, index))
-            for index, file in enumerate(self._checked_files)
-            if file.first is not None and file.last is not None
-        )
+        sources = []
+        for index, file in enumerate(self._checked_files):
+            if file.first is None or file.last is None:
+                continue
+            first = file.first
+            if self._settled and index <= self._settled.file:
+                first = self._settled.newest
+            if self._settled and index < self._settled.file:
+                VerifiedFile(self._meter.files[index], file.fingerprint).compare()
+            else:
+                sources.append(Source(first, file.last, partial(self._read, index)))
+        return merged(sources)
 
     def _read(self, index: int) -> Iterator[Row]:
         """Yield one file's rows in order of time."""
         checked_file = self._checked_files[index]
-        file = VerifiedFile(self._meter.files[index], checked_file.fingerprint, self._scheduler)
+        begin = BEGIN
+        if self._settled and index == self._settled.file:
+            begin = self._settled.end
+        path, fingerprint = self._meter.files[index], checked_file.fingerprint
+        file = VerifiedFile(path, fingerprint, self._scheduler, begin)
         reader = RowReader(self._rules, Problems(""), index, Replay(checked_file.folds))
 
         def rows_of(block: Block) -> list[Row]:
@@ -163,6 +208,7 @@ class MeterReader:
                 kept = row
                 continue
             self.dropped.repeats += 1
+            self.dropped.early += self._border is not None and row.instant <= self._border
             if are_equal(kept.cells, row.cells):
                 first = self.dropped.first_repeat
                 self.dropped.first_repeat = first or f"{self._meter.files[row.file]}:{row.line}"

@@ -47,6 +47,7 @@ class RowReader:
 
     ``rows`` is the number of lines with data, ``empty_rows`` the number of those left out as they
     have no value. ``hours`` reads rows of repeated hours; by default, provisionally.
+    ``columns`` are the registers of the file's columns, if earlier blocks have shown them.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RowReader:
         problems: Problems,
         file: int = 0,
         hours: Recorder | Replay | None = None,
+        columns: tuple[str, ...] | None = None,
     ) -> None:
         self.rows = 0
         self.empty_rows = 0
@@ -66,7 +68,8 @@ class RowReader:
         self._cells = CellReader(rules, problems)
         self._values = ValueReader(rules, problems)
         self._plain = PlainBlocks(rules, self._values.candidates)
-        self._is_head = True
+        self._values.columns = columns
+        self._is_head = columns is None
 
     @property
     def columns(self) -> tuple[str, ...] | None:

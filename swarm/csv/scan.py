@@ -1,6 +1,6 @@
 """The check of one file, row by row in the order of the file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swarm.config.paths import is_pattern
 from swarm.config.settings import CsvRules
-from swarm.csv.file import READ_ERRORS, CsvFile, reason
+from swarm.csv.file import BEGIN, READ_ERRORS, Block, CsvFile, Place, reason
 from swarm.csv.folds.direction import Part, Steps
 from swarm.csv.folds.occurrences import Hour, Recorder, Run
 from swarm.csv.gaps import Follower
@@ -29,7 +29,8 @@ class FileScan:
     ``start`` are the first two rows, ``end`` is the last one. ``steps`` is the number of steps from
     row to row, ``steps_back`` of those back in time. ``runs`` are the rows of repeated hours; all
     other fields are of their provisional folds. ``walls`` are the local times (ms) of the first
-    and the last row.
+    and the last row. ``next`` is the place after the blocks that were read, ``lowest`` the earliest
+    instant in those that were not known before.
     """
 
     checked_file: CheckedFile
@@ -42,6 +43,8 @@ class FileScan:
     is_held_back: bool = False
     runs: tuple[Run, ...] = ()
     walls: tuple[int | None, int | None] = (None, None)
+    next: Place = BEGIN
+    lowest: int | None = None
 
     def part(self, hour: Hour) -> Part:
         """Return the facts of the file that decide the folds of its rows in an hour."""
@@ -94,50 +97,113 @@ class FileScan:
             yield f"{path}: {rows} without any value: left out"
 
 
+#: Is called before a file's last block is read, with the scan of the blocks before it.
+AtLastBlock = Callable[[FileScan], None]
+
+
 def scan_file(
-    file: CsvFile, rules: CsvRules, index: int, follower: Follower | None = None
+    file: CsvFile,
+    rules: CsvRules,
+    index: int,
+    follower: Follower | None = None,
+    at_last_block: AtLastBlock | None = None,
 ) -> FileScan:
     """Check one file, the meter's ``index``-th; ``follower`` gets its rows in the file's order."""
-    problems = Problems(str(file.path))
-    recorder = Recorder()
-    reader = RowReader(rules, problems, index, recorder)
-    order = _Order()
-    try:
-        for block in file.blocks():
-            batch = reader.read(block)
-            order.follow(batch)
-            if follower is not None:
-                follower.follow(batch)
-    except READ_ERRORS as error:
-        why = reason(error)
-        if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
-            why = "no such file, and no file matches the pattern"
-        expected = f"expected a readable CSV at {file.path.absolute()}"
-        problems.add_first("file", f"{why}; {expected}{_hint(file.path)}")
-        return FileScan(CheckedFile(rows=reader.rows), problems)
-    if not (reader.rows or problems.count or file.held_back):
-        problems.add_first("file", "the file is empty: found no rows, expected at least one")
-    checked_file = CheckedFile(
-        file.fingerprint(),
-        reader.rows,
-        reader.empty_rows,
-        order.first,
-        order.last,
-        in_order=not order.steps_back,
-        strict=order.is_strict,
-    )
-    return FileScan(
-        checked_file,
-        problems,
-        reader.columns,
-        tuple(order.start),
-        order.newest.rows()[-1] if order.newest else None,
-        order.steps,
-        order.steps_back,
-        file.held_back,
-        tuple(recorder.runs),
-        (recorder.first, recorder.last),
-    )
+    return _Scanner(file, rules, index).run(follower, at_last_block)
+
+
+def scan_rest(  # noqa: PLR0913 - the file, and who follows it
+    path: Path,
+    rules: CsvRules,
+    index: int,
+    known: FileScan,
+    *,
+    follower: Follower | None,
+    at_last_block: AtLastBlock | None,
+) -> FileScan:
+    """Return the scan of a whole file, of which a scan of the first blocks is ``known``.
+
+    Raises `NotSettledError` if these blocks have changed.
+    """
+    file = CsvFile(path, known.checked_file.fingerprint, known.next)
+    return _Scanner(file, rules, index, known).run(follower, at_last_block)
+
+
+class _Scanner:
+    """The scan of one file; ``known`` is the scan of the blocks that are not read again."""
+
+    def __init__(
+        self, file: CsvFile, rules: CsvRules, index: int, known: FileScan | None = None
+    ) -> None:
+        self._file = file
+        self._problems = Problems(str(file.path))
+        if known is None:
+            self._order = _Order()
+            self._recorder = Recorder()
+            self._reader = RowReader(rules, self._problems, index, self._recorder)
+        else:
+            self._order = _Order.after(known)
+            self._recorder = Recorder(known.runs, *known.walls)
+            self._reader = RowReader(rules, self._problems, index, self._recorder, known.columns)
+            self._reader.rows = known.checked_file.rows
+            self._reader.empty_rows = known.checked_file.empty_rows
+
+    def run(self, follower: Follower | None, at_last_block: AtLastBlock | None) -> FileScan:
+        """Read the file to its end."""
+        file, problems = self._file, self._problems
+        try:
+            for block, is_last in _with_last(file.blocks()):
+                if is_last and at_last_block is not None and not self._recorder.is_open:
+                    at_last_block(self._scan(block.place))
+                batch = self._reader.read(block)
+                self._order.follow(batch)
+                if follower is not None:
+                    follower.follow(batch)
+        except READ_ERRORS as error:
+            why = reason(error)
+            if isinstance(error, FileNotFoundError) and is_pattern(str(file.path)):
+                why = "no such file, and no file matches the pattern"
+            expected = f"expected a readable CSV at {file.path.absolute()}"
+            problems.add_first("file", f"{why}; {expected}{_hint(file.path)}")
+            return FileScan(CheckedFile(rows=self._reader.rows), problems)
+        if not (self._reader.rows or problems.count or file.held_back):
+            problems.add_first("file", "the file is empty: found no rows, expected at least one")
+        return self._scan(file.end)
+
+    def _scan(self, end: Place) -> FileScan:
+        """Return the findings in the blocks before ``end``."""
+        reader, order, recorder = self._reader, self._order, self._recorder
+        return FileScan(
+            CheckedFile(
+                self._file.fingerprint(end),
+                reader.rows,
+                reader.empty_rows,
+                order.first,
+                order.last,
+                in_order=not order.steps_back,
+                strict=order.is_strict,
+            ),
+            self._problems,
+            reader.columns,
+            tuple(order.start),
+            order.newest.rows()[-1] if order.newest else None,
+            order.steps,
+            order.steps_back,
+            self._file.held_back,
+            tuple(recorder.runs),
+            (recorder.first, recorder.last),
+            end,
+            order.lowest,
+        )
+
+
+def _with_last(blocks: Iterator[Block]) -> Iterator[tuple[Block, bool]]:
+    """Yield each block, and True with the last one."""
+    block = next(blocks, None)
+    while block is not None:
+        following = next(blocks, None)
+        yield block, following is None
+        block = following
 
 
 def _hint(path: Path) -> str:
@@ -158,16 +224,35 @@ def _hint(path: Path) -> str:
 
 @dataclass
 class _Order:
-    """The order in time of a file's rows; ``first`` and ``last`` are instants (ms)."""
+    """The order in time of a file's rows; ``first`` and ``last`` are instants (ms).
+
+    ``lowest`` is the earliest instant that `follow` has seen.
+    """
 
     first: int | None = None
     last: int | None = None
+    lowest: int | None = None
     is_strict: bool = True
     steps: int = 0
     steps_back: int = 0
     start: list[Row] = field(default_factory=list)
     newest: Batch | None = None
     previous: int | None = None
+
+    @classmethod
+    def after(cls, known: FileScan) -> "_Order":
+        """Return the order of rows that follow those of a scan."""
+        checked, end = known.checked_file, known.end
+        return cls(
+            checked.first,
+            checked.last,
+            is_strict=checked.strict,
+            steps=known.steps,
+            steps_back=known.steps_back,
+            start=list(known.start),
+            newest=None if end is None else Batch([end.instant], lambda: [end]),
+            previous=None if end is None else end.instant,
+        )
 
     def follow(self, batch: Batch) -> None:
         """Take the rows of the next block into account."""
@@ -181,6 +266,7 @@ class _Order:
             self.is_strict = False
             self.steps_back += sum(later < earlier for earlier, later in pairwise(before))
             low, high = min(instants), max(instants)
+        self.lowest = low if self.lowest is None else min(low, self.lowest)
         self.first = low if self.first is None else min(low, self.first)
         self.last = high if self.last is None else max(high, self.last)
         self.previous = instants[-1]

@@ -40,10 +40,24 @@ class MeterFolds:
     misfits: list[Misfit] = field(default_factory=list)
 
 
-def decide_folds(meter: Meter, scans: Sequence[FileScan], ask: Ask | None) -> MeterFolds:
-    """Return the folds of the rows of all repeated hours; ``ask`` returns what was sent of them."""
+def decide_folds(
+    meter: Meter,
+    scans: Sequence[FileScan],
+    ask: Ask | None,
+    decided_before: Sequence[Mapping[int, bytes]] = (),
+) -> MeterFolds:
+    """Return the folds of the rows of all repeated hours; ``ask`` returns what was sent of them.
+
+    ``decided_before`` are those of the first files, for hours that stay as they are.
+    """
     found = MeterFolds([{} for _ in scans])
-    hours = sorted({run.hour for scan in scans for run in scan.runs}, key=lambda hour: hour.start)
+    for file, folds_before in zip(found.files, decided_before, strict=False):
+        file.update(folds_before)
+    known = {hour for folds_before in decided_before for hour in folds_before}
+    hours = sorted(
+        {run.hour for scan in scans for run in scan.runs if run.hour.start not in known},
+        key=lambda hour: hour.start,
+    )
     shift = round(meter.rules.shift * 1000)
     periods = [
         (_sent_at(hour, FIRST, shift)[0], _sent_at(hour, SECOND, shift)[1]) for hour in hours

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 
 from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
+from swarm.checkpoint.settled import LedgerSummary
 from swarm.config.settings import Meter
 from swarm.csv import CheckResult, Row, SentRows, Window, check_files
+from swarm.delivery.settled import load_settled
 from swarm.errors import StateError
 from swarm.packet import body, digest
 
@@ -20,12 +22,14 @@ class CheckTask:
     """One meter to check; ``with_quality`` also measures how regular its rows are.
 
     ``ledger`` is the path of the stream's ledger, None for a check that is not part of an upload.
+    With ``is_full``, the part of the files that is settled is read as well.
     """
 
     meter: Meter
     window: Window
     with_quality: bool = False
     ledger: Path | None = None
+    is_full: bool = False
 
 
 def check(task: CheckTask, _context: object) -> CheckResult:
@@ -33,22 +37,30 @@ def check(task: CheckTask, _context: object) -> CheckResult:
 
     Problems of the files are in the result; nothing is raised for them.
     """
-    sent = has_begun = None
+    sent = has_begun = settled = None
     if task.ledger:
-        sent = partial(_sent_rows, task.ledger, task.meter.id)
+        if not task.is_full and task.window.is_open:
+            settled = load_settled(task.meter, task.ledger)
+        known = settled[1] if settled else None
+        sent = partial(_sent_rows, task.ledger, task.meter.id, known)
         has_begun = partial(_has_begun, task.ledger, task.meter.id)
-    return check_files(task.meter, task.window, sent, has_begun, with_quality=task.with_quality)
+    state = settled[0] if settled else None
+    return check_files(
+        task.meter, task.window, sent, has_begun, state, with_quality=task.with_quality
+    )
 
 
 @contextmanager
-def _ledger(path: Path, stream: str) -> Iterator[Ledger | None]:
-    """Open a ledger to read; None if there is none."""
-    ledger = Ledger.view(path, stream)
+def _ledger(path: Path, stream: str, known: LedgerSummary | None = None) -> Iterator[Ledger | None]:
+    """Open a ledger to read, with a summary of its first records; None if there is none."""
+    ledger = Ledger.view(path, stream, known)
     with closing(ledger) if ledger else nullcontext():
         yield ledger
 
 
-def _sent_rows(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> SentRows:
+def _sent_rows(
+    path: Path, stream: str, known: LedgerSummary | None, periods: Sequence[tuple[int, int]]
+) -> SentRows:
     """Return the recorded rows of some periods (ms), which do not overlap."""
     found: dict[int, set[int]] = {}
     oldest: int | None = None
@@ -56,9 +68,15 @@ def _sent_rows(path: Path, stream: str, periods: Sequence[tuple[int, int]]) -> S
     # An instant is in a period if an odd number of the periods' bounds is at or before it.
     bounds = sorted(bound for period in periods for bound in period)
     # Damage of the ledger is reported by the upload.
-    with suppress(StateError), _ledger(path, stream) as ledger:
-        # Rows that an earlier run may have sent keep their fold as well.
-        for instant, row_digest, *_ in chain(ledger.entries(), ledger.in_doubt) if ledger else ():
+    with suppress(StateError), _ledger(path, stream, known) as ledger:
+        # The oldest, and all that can be in a period or after it. Rows that an earlier run may have
+        # sent keep their fold as well.
+        rows = (
+            chain(islice(ledger.entries(), 1), ledger.entries(after=bounds[0] - 1), ledger.in_doubt)
+            if ledger
+            else ()
+        )
+        for instant, row_digest, *_ in rows:
             if newest is None or instant > newest:
                 newest = instant
             if oldest is None or instant < oldest:

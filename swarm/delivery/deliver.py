@@ -27,6 +27,7 @@ from swarm.delivery.context import (
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
+from swarm.delivery.settled import known_records, store_settled
 from swarm.delivery.settlement import Settlement
 from swarm.delivery.task import LOCKED, RowItem, Task
 from swarm.errors import ExitCode, FileChangedError, StateError
@@ -79,7 +80,7 @@ class _Delivery:
         self.verified: Verified = "unknown"
         self.exchange = Exchange(task.target, task.upload, context, self.tally)
         self.settlement = Settlement(self.exchange, task.upload, self.tally)
-        self.reader = task.reader(task.window, self.scheduler)
+        self.reader = task.unsettled_reader(self.scheduler)
         self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.next_watch = 0.0
@@ -95,7 +96,7 @@ class _Delivery:
             return "locked", LOCKED
         try:
             self.context.publish_tally(self.task, self.tally)
-            ledger = Ledger.open(self.task.ledger, self.task.meter.id, scheduler=self.scheduler)
+            ledger = self._open_ledger()
             if ledger is not None and ledger.notice:
                 self.notices.append(ledger.notice)
             if ledger is None and (self.task.checked.ends or self.upload.adopt):
@@ -105,12 +106,20 @@ class _Delivery:
             self.ledger = ledger
             try:
                 self._send_unsent()
+                if self._is_settled():
+                    store_settled(self.task.meter, self.task.checked, self.ledger)
             finally:
                 self.ledger.close()
             return "done", self._shortcoming()
         finally:
             self.exchange.release_slot()
             self.context.unlock_stream(self.task)
+
+    def _open_ledger(self) -> Ledger | None:
+        """Open the ledger; the check has compared its records of the settled part."""
+        meter, path = self.task.meter, self.task.ledger
+        known = known_records(meter, path) if self.task.checked.settled else None
+        return Ledger.open(path, meter.id, scheduler=self.scheduler, known=known)
 
     def _create_ledger(self) -> Ledger:
         """Ask the collector for its last packet, then create the ledger.
@@ -164,6 +173,12 @@ class _Delivery:
                 self._send(item, data)
         self.verified = verify.verify(self.exchange, self.resume.expected())
 
+    def _is_settled(self) -> bool:
+        """Return True if every row of the files is acknowledged."""
+        tally = self.tally
+        is_complete = tally.sent + tally.resumed == self.task.checked.packets
+        return is_complete and not (self.ledger.unresolved or self.ledger.in_doubt)
+
     def _publish_base(self) -> None:
         """Report the number of recorded rows to the parent before anything is sent."""
         self.tally.base = self.ledger.count
@@ -202,8 +217,10 @@ class _Delivery:
 
     def _unsent(self) -> Iterator[RowItem]:
         """Begin to read the rows that need a packet."""
-        self.tally.resumed = self.tally.rejected = self.tally.late = 0
-        self.resume = Resume(self.ledger, self.tally, self.upload.late)
+        settled = self.task.checked.settled
+        self.tally.resumed = settled.packets if settled else 0
+        self.tally.rejected = self.tally.late = 0
+        self.resume = Resume(self.ledger, self.tally, self.upload.late, self.task.settled_until)
         return self.resume.to_send(self.task.items(self.reader))
 
     def _all_items(self) -> Iterator[RowItem]:

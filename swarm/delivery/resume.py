@@ -33,11 +33,18 @@ class Resume:
     """Separates resumed, rejected and late rows from those to send, and counts them.
 
     ``late`` holds the first late rows; ``altered`` is the number of late rows that were sent
-    before with other values.
+    before with other values. The rows up to the instant ``settled_until`` (ms) are not looked at.
     """
 
-    def __init__(self, ledger: Ledger, tally: Tally, late: Literal["report", "send"]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        tally: Tally,
+        late: Literal["report", "send"],
+        settled_until: int | None = None,
+    ) -> None:
         self.ledger = ledger
+        self._settled_until = settled_until
         self.late: list[RowItem] = []
         self.altered = 0
         self._tally = tally
@@ -46,8 +53,8 @@ class Resume:
         self._last: RowItem | None = None
 
     def to_send(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
-        """Yield the rows that need a packet; ``items`` are all rows in order of time."""
-        cursor = LedgerCursor(self.ledger.entries())
+        """Yield the rows that need a packet; ``items`` are all others in order of time."""
+        cursor = LedgerCursor(self.ledger.entries(self._settled_until))
         newest = None if self._sends_late else self.ledger.newest_at_open
         for item in items:
             kind = cursor.lookup(item.instant, item.digest)

@@ -22,6 +22,7 @@ from swarm.delivery.context import (
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
 from swarm.delivery.resume import changed_series
+from swarm.delivery.settled import known_records
 from swarm.delivery.task import Task, files_problem
 from swarm.errors import ExitCode, FileChangedError, StateError
 from swarm.localtime import Zone
@@ -84,7 +85,8 @@ def read_status_offline(task: Task, _context: Context) -> StreamStatus:
 def _read_checkpoint(task: Task, scheduler: Scheduler) -> StreamStatus:
     status = StreamStatus(task.meter.id, task.checked.rows, invalid=files_problem(task.checked))
     try:
-        ledger = Ledger.view(task.ledger, task.meter.id)
+        known = known_records(task.meter, task.ledger) if task.checked.settled else None
+        ledger = Ledger.view(task.ledger, task.meter.id, known)
         if ledger is None:
             return _count(task, status, None, scheduler)
         with closing(ledger):
@@ -106,6 +108,8 @@ def _count(
         counts = Counter(waiting=task.checked.packets)
     else:
         counts = Counter(_kinds(task, ledger, scheduler))
+        if task.checked.settled:
+            counts["acknowledged"] += task.checked.settled.packets
     message = changed_series(counts["altered"], counts["acknowledged"], "an upload sends nothing")
     return replace(
         status,
@@ -119,13 +123,13 @@ def _count(
 
 
 def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
-    """Yield what each row is for an upload, in order of time.
+    """Yield what each row after the settled part is for an upload, in order of time.
 
     A late row that was sent with other values is ``altered``.
     """
-    cursor = LedgerCursor(ledger.entries())
+    cursor = LedgerCursor(ledger.entries(task.settled_until))
     newest = None if task.upload.late == "send" else ledger.newest
-    for item in task.items(task.reader(task.window, scheduler)):
+    for item in task.items(task.unsettled_reader(scheduler)):
         kind = cursor.lookup(item.instant, item.digest)
         if kind == ACKNOWLEDGED:
             yield "acknowledged"

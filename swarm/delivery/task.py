@@ -14,6 +14,7 @@ from swarm.config.settings import Credentials, Meter, Settings
 from swarm.config.urls import with_route
 from swarm.csv import CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import RowPlace, StreamProblem
+from swarm.delivery.settled import newest_sent
 from swarm.errors import ExitCode
 from swarm.packet import Mark, body, digest, mark, same_measurements
 from swarm.scheduler import THREADS, Scheduler
@@ -75,9 +76,23 @@ class Task:
         return Window(self.upload.since, self.upload.until)
 
     def reader(self, window: Window, scheduler: Scheduler = THREADS) -> MeterReader:
-        """Return a reader of the rows in a period, for a job of a scheduler."""
+        """Return a reader of all rows in a period, for a job of a scheduler."""
         meter = self.meter if self.checked.is_padded else self.meter.unpadded
         return MeterReader(meter, self.checked.checked_files, window, scheduler)
+
+    def unsettled_reader(self, scheduler: Scheduler = THREADS) -> MeterReader:
+        """Return a reader of the rows that were asked for, but for the settled part."""
+        settled = self.checked.settled
+        if settled is None:
+            return self.reader(self.window, scheduler)
+        files, meter = self.checked.checked_files, self.meter
+        return MeterReader(meter, files, self.window, scheduler, settled=settled)
+
+    @property
+    def settled_until(self) -> int | None:
+        """The instant (ms) that no packet of the settled part is after; None without one."""
+        settled = self.checked.settled
+        return newest_sent(self.meter, settled) if settled else None
 
     def items(self, reader: MeterReader) -> "Iterator[RowItem]":
         """Yield the packets of a reader's rows; raises `FileChangedError` while reading."""

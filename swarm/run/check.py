@@ -33,7 +33,8 @@ def make_check_tasks(
     tasks = []
     for meter in settings.meters:
         path = ledger_path(settings.state, settings.collector, meter.id)
-        tasks.append(CheckTask(meter, window, with_quality, path if resumes else None))
+        ledger = path if resumes else None
+        tasks.append(CheckTask(meter, window, with_quality, ledger, settings.upload.full_check))
     return tasks
 
 

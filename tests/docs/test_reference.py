@@ -142,7 +142,7 @@ def test_upload_keys_and_variables() -> None:
     """[upload] lists each key and its variable; the flags that are no keys are named."""
     expected = {f"`{key}`": f"`{BY_KEY[key].variable}`" for key in PARSERS}
     assert expected == {cells[0]: cells[1] for cells in table("[upload]", "option")}
-    assert {f"--{name}" for name in FLAG_ONLY} == named(
+    assert {f"--{name.replace('_', '-')}" for name in FLAG_ONLY} == named(
         section("swarm upload").partition("only as flags")[2]
     )
 

@@ -1,24 +1,44 @@
 """Histories in chunks, each with its own seed, for processes that play them in parallel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Literal, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
-from tests.simulation.history import HISTORIES, SHORT_HISTORIES, History
-from tests.simulation.machine import Simulated
-from tests.simulation.play import Figures, play
+from tests.simulation.history import GROWING_HISTORIES, HISTORIES, SHORT_HISTORIES, History
+from tests.simulation.play import Figures, compare, play
 from tests.simulation.real import Real
+
+Kind = Literal["simulated", "compared", "real"]
 
 _CHUNK = 500
 _REAL_CHUNK = 20
 
 
-def played(chunk: tuple[int, int, bool]) -> tuple[Figures, str]:
+class Chunk(NamedTuple):
+    """A number of histories with one seed: simulated, simulated twice to compare, or real."""
+
+    seed: int
+    histories: int
+    kind: Kind
+
+
+_KINDS: dict[Kind, tuple[SearchStrategy[History], Callable[[History], Figures]]] = {
+    "simulated": (HISTORIES, play),
+    "compared": (GROWING_HISTORIES, compare),
+    "real": (SHORT_HISTORIES, partial(play, machine=Real)),
+}
+
+
+def played(chunk: Chunk) -> tuple[Figures, str]:
     """Play a seed's histories; return what happened, and the text of one that went wrong."""
-    number, histories, is_real = chunk
+    number, histories, kind = chunk
     figures, story = Figures(), ""
     # Shrinking a history of real processes takes too long.
-    phases = [Phase.generate] if is_real else [Phase.generate, Phase.shrink]
+    phases = [Phase.generate] if kind == "real" else [Phase.generate, Phase.shrink]
+    strategy, play_one = _KINDS[kind]
 
     @seed(number)
     @settings(
@@ -29,11 +49,11 @@ def played(chunk: tuple[int, int, bool]) -> tuple[Figures, str]:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(SHORT_HISTORIES if is_real else HISTORIES)
+    @given(strategy)
     def each(history: History) -> None:
         nonlocal story
         try:
-            figures.add(play(history, Real if is_real else Simulated))
+            figures.add(play_one(history))
         except Exception as error:
             # The last one that fails is the shortest.
             story = f"{type(error).__name__}: {error}\n{history}"
@@ -46,8 +66,8 @@ def played(chunk: tuple[int, int, bool]) -> tuple[Figures, str]:
     return figures, ""
 
 
-def chunks(first: int, histories: int, *, is_real: bool) -> Iterator[tuple[int, int, bool]]:
-    """Yield seeds with the number of histories for each, and ``is_real``."""
-    size = _REAL_CHUNK if is_real else _CHUNK
+def chunks(first: int, histories: int, kind: Kind) -> Iterator[Chunk]:
+    """Yield chunks of histories; the first has the seed ``first``."""
+    size = _REAL_CHUNK if kind == "real" else _CHUNK
     for number, start in enumerate(range(0, histories, size), first):
-        yield number, min(size, histories - start), is_real
+        yield Chunk(number, min(size, histories - start), kind)

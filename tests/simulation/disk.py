@@ -141,11 +141,15 @@ def write_files(root: Path, contents: dict[str, bytes]) -> None:
 
 
 class Disk:
-    """The files below ``root``; ``step`` is called before each change, and may raise."""
+    """The files below ``root``; ``step`` is called before each change, and may raise.
 
-    def __init__(self, root: Path, step: Callable[[], None]) -> None:
+    Changes of files with ``uncounted`` in their path are not steps.
+    """
+
+    def __init__(self, root: Path, step: Callable[[], None], uncounted: str | None = None) -> None:
         self.root = root
         self._step = step
+        self._uncounted = uncounted
         self._names = Names()
         self._inodes: dict[int, File] = {}
         self._fds: dict[int, tuple[str, int]] = {}
@@ -197,7 +201,7 @@ class Disk:
         def acted(first: Any, *others: Any, **options: Any) -> Any:
             if not self._is_ours(first):
                 return action(first, *others, **options)
-            if name not in _HARMLESS:
+            if name not in _HARMLESS and not self._is_uncounted(first):
                 self._step()
             result = action(first, *others, **options)
             note(result, first, *others)
@@ -209,6 +213,10 @@ class Disk:
         if isinstance(first, int):
             return first in self._fds
         return str(os.fspath(first)).startswith(str(self.root))
+
+    def _is_uncounted(self, first: Any) -> bool:
+        path = self._fds[first][0] if isinstance(first, int) else str(os.fspath(first))
+        return self._uncounted is not None and self._uncounted in path
 
     def _after_open(self, fd: int, path: Any, flags: int, *_: Any) -> None:
         name = str(path)

@@ -59,7 +59,10 @@ class Run:
 
 @dataclass(frozen=True)
 class History:
-    """The history of one stream; ``start`` readings are before the clock change of the ``zone``."""
+    """The history of one stream; ``start`` readings are before the clock change of the ``zone``.
+
+    Files are read in blocks of ``block`` bytes.
+    """
 
     zone: str = "Europe/Dublin"
     change: str = "2023-10-29 00:00:00"
@@ -70,6 +73,7 @@ class History:
     rejects: bool = False
     stops_on_ambiguity: bool = False
     constant: bool = False
+    block: int = 65_536
     runs: tuple[Run, ...] = ()
 
     def __str__(self) -> str:
@@ -81,6 +85,7 @@ class History:
         facts += ["it rejects some rows"] if self.rejects else []
         facts += ["--on-ambiguous stop"] if self.stops_on_ambiguity else []
         facts += ["all values are the same"] if self.constant else []
+        facts += [f"blocks of {self.block} bytes"]
         lines = [f"  {number}. {run}" for number, run in enumerate(self.runs, 1)]
         return "\n".join([", ".join(facts), *lines])
 
@@ -122,8 +127,8 @@ CHANGES = (
 _REPEATED = {"Australia/Lord_Howe": 30}
 
 
-def histories(runs: int) -> st.SearchStrategy[History]:
-    """Return a strategy for histories of at most ``runs`` runs."""
+def histories(most: int, runs: st.SearchStrategy[Run] = RUNS) -> st.SearchStrategy[History]:
+    """Return a strategy for histories of at most this many runs."""
     return st.builds(
         _history,
         st.sampled_from(CHANGES),
@@ -134,7 +139,8 @@ def histories(runs: int) -> st.SearchStrategy[History]:
         rejects=_RARELY,
         stops_on_ambiguity=_RARELY,
         constant=_RARELY,
-        runs=st.lists(RUNS, min_size=1, max_size=runs).map(tuple),
+        block=st.sampled_from([64, 100, 200, 65_536]),
+        runs=st.lists(runs, min_size=1, max_size=most).map(tuple),
     )
 
 
@@ -148,5 +154,23 @@ def _history(change: tuple[str, str], minutes: int, ahead: int, **others: Any) -
 
 
 HISTORIES = histories(6)
+#: Files that grow over many runs, most of which settle all of their rows.
+GROWING_HISTORIES = histories(
+    12,
+    st.builds(
+        Run,
+        grow=st.integers(0, 12),
+        corrected=st.sampled_from([()] * 12 + [(1,), (4,), (9,)]),
+        form=st.sampled_from(["growing"] * 6 + ["parted"] * 3 + ["overlapping", "rolling"]),
+        place=st.integers(1, 12),
+        until=st.sampled_from([0] * 9 + [1]),
+        sends_late=_RARELY,
+        faults=st.sampled_from([()] * 5 + [((2, "reset after storing"),)]),
+        end=st.sampled_from([None] * 5 + [*get_args(End)]),
+        at=st.integers(0, 120),
+        random_seed=st.integers(0, 2**16),
+        after=st.sampled_from([None] * 12 + [*get_args(After)]),
+    ),
+)
 #: For real processes, which are slow.
 SHORT_HISTORIES = histories(3)

@@ -87,6 +87,8 @@ class Machine(Protocol):
     unreported: int
     #: The number of requests that failed.
     faults: int
+    #: The number of checks that went on after a settled part.
+    settled: int
     #: The instants (ms) that the collector refuses permanently.
     rejected: set[int]
 
@@ -192,18 +194,26 @@ class Context:
 class Simulated:
     """A `Machine` in memory."""
 
+    #: True if each run has ``--full-check``.
+    is_full = False
+    #: A part of the paths of files whose changes are not steps of a run.
+    uncounted: str | None = None
+
     def __init__(self, history: History, folder: Path) -> None:
         self.clock = Clock(1_700_000_000.0)
         self.unreported = 0
         self.faults = 0
+        self.settled = 0
+        self.outputs: list[RunOutput | None] = []
         self.rejected: set[int] = set()
         self.collector = Collector(
             self.clock, tells=history.tells, quotes=history.quotes, rejects=self.rejected
         )
         self._zone = history.zone
+        self._block = history.block
         self._state, self._backup = folder / "state", folder / "backup"
         self._state.mkdir(mode=0o700)
-        self._disk = Disk(self._state, self.step)
+        self._disk = Disk(self._state, self.step, self.uncounted)
         self._boots = 1
         self._run = Run()
         self._steps = 0
@@ -240,6 +250,7 @@ class Simulated:
                 if hasattr(module, "time"):
                     stack.enter_context(mock.patch.object(module, "time", self.clock))
             stack.enter_context(mock.patch.object(ledger_format, "boot_id", self.boot_id))
+            stack.enter_context(mock.patch.object(swarm.csv.file, "BLOCK_BYTES", self._block))
             stack.enter_context(
                 mock.patch.object(
                     swarm.collector.retry, "backoff", lambda attempt: min(2.0**attempt, 60.0)
@@ -296,10 +307,10 @@ class Simulated:
         self.collector.begin_run(number, faults)
         try:
             with self._patched():
-                return self._sent(attempt)
+                self.outputs.append(self._sent(attempt))
         except Killed:
             self._end_killed_run(attempt.run)
-            return None
+            self.outputs.append(None)
         finally:
             self.faults += self.collector.failed
             self.collector.begin_run(number, {})
@@ -307,6 +318,7 @@ class Simulated:
             # Delayed packets arrive within the time to settle.
             self.clock.sleep(3.0)
             self.collector.arrive()
+        return self.outputs[-1]
 
     def _task(self, meter: Meter, upload: Upload) -> Task:
         return Task(
@@ -327,7 +339,13 @@ class Simulated:
         )
         task = self._task(meter, upload)
         ledger = None if upload.restart else task.ledger
-        checked = check(CheckTask(meter, Window(upload.since, upload.until), ledger=ledger), None)
+        window = Window(upload.since, upload.until)
+        check_task = CheckTask(meter, window, ledger=ledger, is_full=self.is_full)
+        checked = check(check_task, None)
+        whole = check(replace(check_task, is_full=True), None)
+        if replace(checked, settled=None, state=None) != replace(whole, state=None):
+            raise AssertionError(f"the check after the settled part: {checked}, of all: {whole}")
+        self.settled += checked.settled is not None
         task = replace(task, checked=checked)
         problem = files_problem(checked)
         if problem is not None:
@@ -343,14 +361,16 @@ class Simulated:
         meter = meter_report(task.meter, task.checked, result)
         report = Report("", "", 0.0, 0.0, 0.0, (meter,))
         status_read = read_status_offline(task, None)  # type: ignore[arg-type]
+        whole = replace(task, checked=replace(task.checked, settled=None))
+        if status_read != read_status_offline(whole, None):  # type: ignore[arg-type]
+            raise AssertionError(f"the status after the settled part: {status_read}")
         names = ("acknowledged", "waiting", "rejected", "filtered")
         status = {name: getattr(status_read, name) for name in names}
         told = RunOutput(report.exit_code, meter.state, meter.counts, status=status)
         if (problem := meter.problem) is None:
             return told
-        return replace(
-            told, kind=problem.kind, problem_code=problem.exit_code, message=problem.message
-        )
+        message = problem.message.replace(str(self._state.parent), "FOLDER")
+        return replace(told, kind=problem.kind, problem_code=problem.exit_code, message=message)
 
     def _end_killed_run(self, run: Run) -> None:
         self._disk.abandon()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +56,7 @@ class Figures:
     power_cuts: int = 0
     interruptions: int = 0
     faults: int = 0
+    settled: int = 0
     packets: int = 0
     reported_twice: int = 0
     refused: int = 0
@@ -77,6 +79,30 @@ def play(history: History, machine: Callable[[History, Path], Machine] = Simulat
         folder = Path(name)
         with closing(machine(history, folder)) as place:
             return World(history, place, folder).play()
+
+
+class _Compared(Simulated):
+    uncounted = ".settled"
+
+
+class _Full(_Compared):
+    is_full = True
+
+
+def compare(history: History) -> Figures:
+    """Play a history with and without ``--full-check``; raise `Wrong` if anything differs."""
+    machines: list[Simulated] = []
+
+    def machine(kind: type[Simulated], history: History, folder: Path) -> Simulated:
+        machines.append(kind(history, folder))
+        return machines[-1]
+
+    figures = [play(history, partial(machine, kind)) for kind in (_Compared, _Full)]
+    for what in ("outputs", "stored"):
+        quick, full = (getattr(each, what) for each in machines)
+        if quick != full:
+            raise Wrong(f"{what}: {quick}, with --full-check: {full}")
+    return figures[0]
 
 
 def _are_equal(one: Stored, other: Stored) -> bool:
@@ -129,6 +155,7 @@ class World:
         self._judge_end()
         self.figures.packets = len(self.machine.stored)
         self.figures.faults = self.machine.faults
+        self.figures.settled = self.machine.settled
         return self.figures
 
     def _prepare(self, run: Run) -> None:

@@ -60,6 +60,7 @@ class Real:
     def __init__(self, history: History, folder: Path) -> None:
         self.unreported = 0
         self.faults = 0
+        self.settled = 0
         self.rejected: set[int] = set()
         self._history = history
         self._workspace = Workspace(folder, is_measured=False)

@@ -43,6 +43,12 @@ def test_every_reading_arrives_once_in_order(seed: int) -> None:
     _play("--histories", "500", "--seed", str(seed))
 
 
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_what_is_settled_is_told_as_if_it_was_read(seed: int) -> None:
+    """Files that grow give the same output with and without ``--full-check``."""
+    _play("--compare", "--histories", "300", "--seed", str(seed))
+
+
 @pytest.mark.parametrize("seed", [11, 12, 13, 14])
 def test_the_same_with_real_processes_and_sockets(seed: int) -> None:
     """The command over sockets and files, killed by signals, gives the same results."""

@@ -6,7 +6,7 @@ file, and records it.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -72,15 +72,18 @@ class Recorder:
     """Recorder of the rows of one file in repeated hours: ``runs``, in the order of the file.
 
     ``is_open`` is True if the last row was one of them; ``first`` and ``last`` are the wall times
-    of the file's first row and its last.
+    of the file's first row and its last. The arguments are those of the rows before, which do not
+    end in a repeated hour.
     """
 
-    def __init__(self) -> None:
-        self.runs: list[Run] = []
+    def __init__(
+        self, runs: Sequence[Run] = (), first: int | None = None, last: int | None = None
+    ) -> None:
+        self.runs = list(runs)
         self.is_open = False
-        self.first: int | None = None
-        self.last: int | None = None
-        self._in_second_pass: set[int] = set()
+        self.first = first
+        self.last = last
+        self._in_second_pass = {run.hour.start for run in runs if 1 in run.folds}
 
     def fold(self, line: int, wall: int, hour: Hour) -> int:
         """Record a row and return its provisional fold: a step back begins the second pass."""

@@ -28,6 +28,7 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "keep_going": [("on", True), ("off", False)],
     "restart": [("yes", True)],
     "adopt": [("no", False)],
+    "full_check": [("yes", True)],
     "late": [("send", "send"), ("REPORT", "report")],
     "processes": [("1", 1), (" 12 ", 12)],
     "connections": [("999999999", 999_999_999)],
@@ -52,6 +53,7 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "keep_going": [("", "yes or no")],
     "restart": [("now", "yes or no")],
     "adopt": [("all", "yes or no")],
+    "full_check": [("all", "yes or no")],
     "late": [("drop", "report or send")],
     "processes": [("0", WHOLE), ("-1", WHOLE), ("1.5", WHOLE), ("٣", WHOLE)],
     "connections": [("many", WHOLE), ("1" * 10, WHOLE)],
@@ -104,7 +106,11 @@ def test_every_option_has_its_field() -> None:
     """Each field of `Upload` except the meters is an option; some are only flags."""
     names = {field.name for field in fields(Upload)}
     assert BY_KEY.keys() == names - {"meters"}
-    assert FLAG_ONLY == {"meter", "restart", "adopt"} == {"meter", *BY_KEY} - PARSERS.keys()
+    assert (
+        FLAG_ONLY
+        == {"meter", "restart", "adopt", "full_check"}
+        == {"meter", *BY_KEY} - PARSERS.keys()
+    )
 
 
 def test_told_defaults_are_true() -> None:

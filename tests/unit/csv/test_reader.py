@@ -523,7 +523,7 @@ def test_a_file_that_changes_during_the_check_is_a_problem(
     """The second reading, in order of time, detects another file."""
 
     def scan(
-        file: CsvFile, rules: CsvRules, index: int, pace: IntervalTracker | None
+        file: CsvFile, rules: CsvRules, index: int, pace: IntervalTracker | None, _: object
     ) -> csv_scan.FileScan:
         found = csv_scan.scan_file(file, rules, index, pace)
         _replaced(file.path)

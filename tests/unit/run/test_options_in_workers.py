@@ -23,6 +23,7 @@ VALUES = {
     "late": "send",
     "restart": "yes",
     "adopt": "yes",
+    "full_check": "yes",
     "dry_run": "yes",
     "connections": "3",
     "processes": "1",
