@@ -12,10 +12,9 @@ from swarm.config.settings import Meter
 from swarm.csv.file import CsvFile, NotSettledError
 from swarm.csv.gaps import IntervalTracker
 from swarm.csv.numbers import POWER_AND_ENERGY
-from swarm.csv.problems import Kind, Problem, Problems
-from swarm.csv.quality import Inspection, Quality, cumulative_registers, quality
+from swarm.csv.problems import Kind, Problems
+from swarm.csv.quality import Inspection, cumulative_registers, quality
 from swarm.csv.reader import (
-    CheckedFile,
     Dropped,
     MeterReader,
     SettledPart,
@@ -23,6 +22,7 @@ from swarm.csv.reader import (
     is_strict,
     pads,
 )
+from swarm.csv.result import CheckResult
 from swarm.csv.rows import Batch, Row
 from swarm.csv.scan import FileScan, common_columns, first_and_last, scan_file, scan_rest
 from swarm.csv.sent_folds import Ask, decide_folds, misfit_notices
@@ -34,53 +34,6 @@ from swarm.csv.zones import check as zone_check
 from swarm.csv.zones.fit import Trace
 from swarm.errors import FileChangedError
 from swarm.text import pluralize
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The result of a check: counts, period and problems, and the facts that sending relies on.
-
-    ``rows`` is the number of lines with data, and of the padding packet; ``filtered`` of those that
-    are not sent. ``ends`` are the first and the last row that are sent. ``is_padded`` is False if
-    the padding packet of the meter's rules is not sent, as the stream has begun without it.
-    ``quality`` is there for sound files, if it was asked for. ``settled`` is the part that was not
-    read again; ``state`` is a pickled `CheckState`, from which the next check can go on.
-    """
-
-    meter: str
-    registers: tuple[str, ...] = ()
-    checked_files: tuple[CheckedFile, ...] = ()
-    rows: int = 0
-    filtered: int = 0
-    ends: tuple[Row, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    problem_count: int = 0
-    notices: tuple[str, ...] = ()
-    is_padded: bool = True
-    quality: Quality | None = None
-    settled: SettledPart | None = None
-    state: bytes | None = None
-
-    @property
-    def is_sound(self) -> bool:
-        """True if the meter's files have no problem and may be sent."""
-        return not self.problem_count
-
-    @property
-    def packets(self) -> int:
-        """The number of packets that the rows make."""
-        return self.rows - self.filtered
-
-    def with_problems(self, by_file: Sequence[Problems]) -> "CheckResult":
-        """Return the result with these problems of its files.
-
-        ``by_file`` has the problems of each file, in the order of the files.
-        """
-        return replace(
-            self,
-            problems=tuple(problem for problems in by_file for problem in problems.found),
-            problem_count=sum(problems.count for problems in by_file),
-        )
 
 
 @dataclass(frozen=True)
