@@ -90,12 +90,62 @@ def digest(measurements: str) -> int:
     It does not depend on how a value is written: ``1.5`` and ``1.50`` have the same digest, so that
     a file exported again with padded decimals does not count as changed.
     """
+    return _hashed("", [_canonical(measurements)])[0]
+
+
+def digests(registers: Sequence[str], rows: Sequence[str]) -> list[int]:
+    """Return the `digest` of each row's `body`; ``rows`` are cells as for `body`."""
+    if len(registers) > 1:
+        return _hashed("", [_canonical_body(registers, cells) for cells in rows])
+    start = body(registers, "")
+    numbers = [
+        cell
+        if cell[-1:] != "0" and _is_plain(cell)
+        else _canonical_body(registers, cell).removeprefix(start)
+        for cell in rows
+    ]
+    return _hashed(start, numbers)
+
+
+def _hashed(start: str, texts: Sequence[str]) -> list[int]:
+    """Return a 64-bit digest of each text, after the same start."""
+    hashed = []
+    copy = blake2b(start.encode(), digest_size=8).copy
+    for text in texts:
+        hasher = copy()
+        hasher.update(text.encode())
+        hashed.append(hasher.digest())
+    return list(struct.unpack(f"<{len(hashed)}Q", b"".join(hashed)))
+
+
+def _is_plain(cells: str) -> bool:
+    """Return True if no number has an exponent in the form that is digested."""
+    return "e" not in cells and "E" not in cells and len(cells) <= _LARGEST_EXPONENT
+
+
+def _canonical_body(registers: Sequence[str], cells: str) -> str:
+    """Return the `body` of a row in the one form that is digested."""
+    if not _is_plain(cells):
+        return _canonical(body(registers, cells))
+    numbers = [_unpadded(cell) if cell[-1:] == "0" else cell for cell in cells.split(",")]
+    return body(registers, ",".join(numbers))
+
+
+def _unpadded(number: str) -> str:
+    """Return a plain number without zeros at the end of its decimals, and without a sign if 0."""
+    if "." in number:
+        number = number.rstrip("0").rstrip(".")
+    return number if number.strip("-0") else "0"
+
+
+def _canonical(measurements: str) -> str:
+    """Return a `body` in the one form that is digested."""
     if _NOT_CANONICAL.search(measurements):
-        measurements = _NUMBER_IN_BODY.sub(_canonical, measurements)
-    return int.from_bytes(blake2b(measurements.encode(), digest_size=8).digest(), "little")
+        return _NUMBER_IN_BODY.sub(_canonical_number, measurements)
+    return measurements
 
 
-def _canonical(match: re.Match[str]) -> str:
+def _canonical_number(match: re.Match[str]) -> str:
     """Return a number in the one form that is digested."""
     value = Decimal(match[0])
     if value == 0:

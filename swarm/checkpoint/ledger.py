@@ -13,14 +13,21 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import partial
 from itertools import chain, pairwise
+from operator import lt
 from pathlib import Path
 
 from swarm.checkpoint import doubts
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
-from swarm.checkpoint.ledger_format import Baseline, InFlight, LedgerEntry, Note, Origin
+from swarm.checkpoint.ledger_format import (
+    Baseline,
+    Columns,
+    InFlight,
+    LedgerEntry,
+    Note,
+    Origin,
+)
 from swarm.checkpoint.settled import LedgerSummary
 from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
@@ -156,7 +163,7 @@ class Ledger:
         The rows in ``acknowledged`` (instant, digest) are appended to its records.
         """
         added = ((*row, ACKNOWLEDGED) for row in acknowledged)
-        rows = enumerate(chain(self._read_entries(0, self._count), added))
+        rows = enumerate(chain(_entries(self._columns(0, self._count)), added))
         with closing(self._file):
             file = LedgerFile.create(
                 self.path,
@@ -280,23 +287,27 @@ class Ledger:
 
     def appended(self, known: LedgerSummary) -> Iterator[LedgerEntry]:
         """Yield the records after those of a summary, in the order in which they were written."""
-        return self._read_entries(known.records, self._count)
+        return _entries(self._columns(known.records, self._count))
 
-    def entries(self, after: int | None = None) -> Iterator[LedgerEntry]:
-        """Yield the records up to the last `freeze`, in order of time.
+    def runs(self, after: int | None = None) -> list[Iterator[Columns]]:
+        """Return the records up to the last `freeze` as runs, each in order of time, in parts.
 
         With ``after``, an instant in ms, only those of later instants. The ledger is frozen when it
-        is opened, and after `settle`. Rows sent late form separate runs after the others; the runs
-        are merged. Of two records of the same instant, the first written comes first.
+        is opened, and after `settle`. Rows sent late form separate runs after the others.
         """
         starts = (start for start in self._run_starts if start < self._frozen_count)
         bounds = [0, *starts, self._frozen_count]
-        runs = [
-            self._read_entries(self._after(after, start, end), end)
-            for start, end in pairwise(bounds)
+        return [
+            self._columns(self._after(after, start, end), end) for start, end in pairwise(bounds)
         ]
-        merged = heapq.merge(*runs, key=lambda entry: entry.instant)
-        yield from merged if len(runs) > 1 else runs[0]
+
+    def entries(self) -> Iterator[LedgerEntry]:
+        """Yield the records of `runs` one by one, in order of time.
+
+        Of two records of the same instant, the first written comes first.
+        """
+        runs = [_entries(run) for run in self.runs()]
+        return heapq.merge(*runs, key=lambda entry: entry.instant)
 
     def _after(self, instant: int | None, start: int, end: int) -> int:
         """Return the first number from ``start`` to ``end`` of a record after an instant.
@@ -305,16 +316,14 @@ class Ledger:
         """
         if instant is None:
             return start
-        return bisect_right(
-            range(end), instant, start, end, key=lambda number: self._entry(number).instant
-        )
+        return bisect_right(range(end), instant, start, end, key=self._instant)
 
-    def _entry(self, number: int) -> LedgerEntry:
-        return fmt.entry(self._file.records(number, number + 1), 0)
+    def _instant(self, number: int) -> int:
+        return fmt.columns(self._file.records(number, number + 1)).instants[0]
 
-    def _read_entries(self, start: int, end: int) -> Iterator[LedgerEntry]:
+    def _columns(self, start: int, end: int) -> Iterator[Columns]:
         for number in range(start, end, _CHUNK):
-            yield from _entries(self._file.records(number, min(number + _CHUNK, end)))
+            yield fmt.columns(self._file.records(number, min(number + _CHUNK, end)))
 
     def _write_in_flight(self, *, is_clean: bool = False) -> None:
         boot = fmt.boot_id()
@@ -369,14 +378,37 @@ class Ledger:
         """
         for number in range(self._count, whole, _CHUNK):
             self._scheduler.yield_control()
-            data = self._file.records(number, min(number + _CHUNK, whole))
-            for offset in range(0, len(data), fmt.RECORD_BYTES):
-                if not fmt.is_record(self._count, data[offset : offset + fmt.RECORD_BYTES]):
-                    if synced is None or self._count < synced:
-                        what = f"record {self._count + 1} of {whole} has a wrong checksum"
-                        raise fmt.damaged(self.path, what)
-                    return
-                self._count_in(fmt.entry(data, offset))
+            end = min(number + _CHUNK, whole)
+            data = self._file.records(number, end)
+            intact = fmt.intact(number, data)
+            self._count_all(fmt.columns(data[: intact * fmt.RECORD_BYTES]))
+            if self._count < end:
+                if synced is None or self._count < synced:
+                    what = f"record {self._count + 1} of {whole} has a wrong checksum"
+                    raise fmt.damaged(self.path, what)
+                return
+
+    def _count_all(self, records: Columns) -> None:
+        """Count records, as `_count_in` counts one."""
+        instants, digests, kinds = records
+        before = instants if self._last_instant is None else [self._last_instant, *instants]
+        if not all(map(lt, before, before[1:])):
+            numbers = range(
+                self._count + len(instants) - len(before) + 1, self._count + len(instants)
+            )
+            steps = zip(numbers, pairwise(before), strict=True)
+            self._run_starts += [number for number, (one, other) in steps if other <= one]
+        self._last_instant = before[-1] if before else None
+        self._count += len(instants)
+        acknowledged = instants
+        if kinds.count(ACKNOWLEDGED) < len(kinds):
+            pairs = zip(instants, kinds, strict=True)
+            acknowledged = [instant for instant, kind in pairs if kind == ACKNOWLEDGED]
+        if acknowledged:
+            last = kinds.rfind(ACKNOWLEDGED)
+            self.last_acknowledged = LedgerEntry(instants[last], digests[last], ACKNOWLEDGED)
+            newest = max(acknowledged)
+            self.newest = newest if self.newest is None else max(newest, self.newest)
 
     def _count_in(self, entry: LedgerEntry) -> None:
         if self._last_instant is not None and entry.instant <= self._last_instant:
@@ -399,39 +431,9 @@ def count_records(path: Path, start: int) -> Counter[int]:
         if ledger_file is not None:
             with closing(ledger_file):
                 whole, _ = ledger_file.size()
-                return Counter(entry.kind for entry in _entries(ledger_file.records(start, whole)))
+                return Counter(fmt.columns(ledger_file.records(start, whole)).kinds)
     return Counter()
 
 
-def _entries(data: bytes) -> Iterator[LedgerEntry]:
-    return map(partial(fmt.entry, data), range(0, len(data), fmt.RECORD_BYTES))
-
-
-class LedgerCursor:
-    """A cursor over a ledger's entries, which is read in step with rows in order of time.
-
-    ``has_other`` is True if the last row looked up is recorded with other values.
-    """
-
-    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
-        self.has_other = False
-        self._entries = iter(entries)
-        self._head = next(self._entries, None)
-
-    def lookup(self, instant: int, digest: int) -> int | None:
-        """Return the kind of a row's record; None if it has no record.
-
-        If several values were acknowledged at this instant, the last ones count. They take
-        precedence over rejected ones.
-        """
-        acknowledged: int | None = None
-        rejected: int | None = None
-        while (head := self._head) is not None and head.instant <= instant:
-            if head.instant == instant:
-                if head.kind == ACKNOWLEDGED:
-                    acknowledged = head.digest
-                elif head.digest == digest:
-                    rejected = head.kind
-            self._head = next(self._entries, None)
-        self.has_other = acknowledged is not None and acknowledged != digest
-        return ACKNOWLEDGED if acknowledged == digest else rejected
+def _entries(run: Iterable[Columns]) -> Iterator[LedgerEntry]:
+    return chain.from_iterable(records.entries() for records in run)

@@ -229,7 +229,7 @@ class Snapshot(LedgerFile):
         """Return the size as `LedgerFile.size`; wait for a last record that is being written."""
         whole, is_torn = super().size()
         for _ in range(_RETRIES):
-            if not whole or fmt.is_record(whole - 1, self.records(whole - 1, whole)):
+            if not whole or fmt.intact(whole - 1, self.records(whole - 1, whole)):
                 break
             time.sleep(_RETRY_PAUSE)
         return whole, is_torn

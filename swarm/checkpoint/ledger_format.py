@@ -16,7 +16,7 @@ no notes: its records begin at byte 128, and its in-flight block names the packe
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import cache
 from hashlib import blake2b
@@ -44,6 +44,13 @@ NOTE_BYTES = _NOTE.size + _CRC.size
 #: Notes in the ring. A new note must not overwrite one whose record may not be synced yet.
 RING = 2048
 RECORD_BYTES = _RECORD.size + _CRC.size
+#: A record has three words: instant, digest, and the kind with the checksum.
+_WORD_BYTES = 8
+_RECORD_WORDS = RECORD_BYTES // _WORD_BYTES
+#: Offset of the kind's lowest byte; the others are zero.
+_KIND_AT = 2 * _WORD_BYTES
+#: The CRC-32 of data that end with their own CRC-32, whatever the data and the seed.
+_RESIDUE = 0x2144DF1C
 #: Offset of the first record, by version.
 RECORDS_AT = {1: IN_FLIGHT_AT + IN_FLIGHT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 
@@ -54,6 +61,18 @@ class LedgerEntry(NamedTuple):
     instant: int
     digest: int
     kind: int
+
+
+class Columns(NamedTuple):
+    """Consecutive records as columns: instants (ms), digests, and kinds, each in a byte."""
+
+    instants: list[int]
+    digests: list[int]
+    kinds: bytes
+
+    def entries(self) -> Iterator[LedgerEntry]:
+        """Yield the records one by one."""
+        return map(LedgerEntry._make, zip(*self, strict=True))
 
 
 class Note(NamedTuple):
@@ -210,14 +229,25 @@ def record(number: int, instant: int, digest: int, kind: int) -> bytes:
     return _with_checksum(_RECORD.pack(instant, digest, kind), number + 1)
 
 
-def is_record(number: int, data: bytes) -> bool:
-    """Return True if the data are of the record with this number."""
-    return _has_checksum(data, number + 1)
+def intact(number: int, data: bytes) -> int:
+    """Return how many records at the beginning of the data are intact.
+
+    ``number`` is that of the first one.
+    """
+    ends = range(RECORD_BYTES, len(data) + 1, RECORD_BYTES)
+    records = [data[end - RECORD_BYTES : end] for end in ends]
+    residues = list(map(crc32, records, range(number + 1, number + 1 + len(ends))))
+    if residues.count(_RESIDUE) == len(ends):
+        return len(ends)
+    return next(index for index, residue in enumerate(residues) if residue != _RESIDUE)
 
 
-def entry(data: bytes, offset: int) -> LedgerEntry:
-    """Return the entry of the record at an offset in bytes."""
-    return LedgerEntry._make(_RECORD.unpack_from(data, offset))
+def columns(data: bytes) -> Columns:
+    """Return the content of whole records."""
+    words = len(data) // _WORD_BYTES
+    instants = struct.unpack(f"<{words}q", data)[::_RECORD_WORDS]
+    digests = struct.unpack(f"<{words}Q", data)[1::_RECORD_WORDS]
+    return Columns(list(instants), list(digests), data[_KIND_AT::RECORD_BYTES])
 
 
 def damaged(path: Path, what: str) -> StateError:

@@ -13,11 +13,12 @@ from swarm.csv.gaps import Gap
 from swarm.csv.quality import Quality
 from swarm.csv.reader import MeterReader, SettledPart, Window
 from swarm.csv.result import CheckResult
-from swarm.csv.rows import Row
+from swarm.csv.rows import Batch, Row
 from swarm.csv.sent_folds import SentRows
 from swarm.csv.settled import CheckState, load_state
 
 __all__ = [
+    "Batch",
     "CheckResult",
     "CheckState",
     "Gap",

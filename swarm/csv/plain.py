@@ -22,11 +22,15 @@ _PLAIN = {
 }
 
 
+#: Date, clock time and cells of a row.
+PlainRow = tuple[str, str, str]
+
+
 class Plain(NamedTuple):
-    """The rows of a plain block, each as date, clock time and cells, and the registers in them."""
+    """The rows of a plain block, and the registers in them."""
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, str, str]]
+    rows: list[PlainRow]
 
 
 class PlainBlocks:

@@ -41,7 +41,7 @@ class Inspection:
     def through(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield the rows unchanged while inspecting them."""
         while chunk := list(islice(rows, _CHUNK)):
-            self.tracker.follow(Batch([row.instant for row in chunk], chunk.copy))
+            self.tracker.follow(Batch(chunk))
             self.resets.follow(chunk)
             yield from chunk
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -11,12 +12,16 @@ from swarm.csv.file import BEGIN, NOTHING, Block, Fingerprint, Place, VerifiedFi
 from swarm.csv.folds.occurrences import Replay
 from swarm.csv.numbers import are_equal, power_and_energy
 from swarm.csv.problems import Problems
-from swarm.csv.rows import Row, RowReader
+from swarm.csv.rows import Batch, Row, RowReader
 from swarm.csv.sort import Source, by_instant, merged
 from swarm.csv.timestamps import Shift, local_zone
 from swarm.csv.zones.check import repeat_hint
+from swarm.errors import SwarmError
 from swarm.scheduler import THREADS, Scheduler
 from swarm.text import quoted
+
+#: The number of rows in a batch, if it is not a block.
+_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,15 @@ class MeterReader:
         rows = self._merged()
         return self.sent(rows if is_strict(self._checked_files) else self._single(rows))
 
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows of `rows` in batches: a batch for each block, if they are sent as read."""
+        if self._moves or self._rules.power_from_energy or not is_strict(self._checked_files):
+            yield from _batched(self.rows())
+            return
+        for _, _, index in sorted(self._files_to_read()):
+            with self._reading(index) as batches:
+                yield from batches
+
     def find_conflicts(self, *, repeated_hours: bool) -> list[Problems]:
         """Return each file's conflicts; with ``repeated_hours`` also those in such hours.
 
@@ -147,12 +161,17 @@ class MeterReader:
 
     def sent(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield the rows as they are sent; ``rows`` are in strictly increasing time."""
-        if pads(self._rules) or not (self._window.is_open and self._shift.is_none):
+        if self._moves:
             rows = self._moved(rows)
         minutes = self._rules.power_from_energy
         if minutes:
             rows = (row._replace(cells=power_and_energy(row.cells, minutes)) for row in rows)
         return rows
+
+    @property
+    def _moves(self) -> bool:
+        """True if rows are left out, moved or added to those of the files."""
+        return pads(self._rules) or not (self._window.is_open and self._shift.is_none)
 
     def watch(self) -> None:
         """Raise `FileChangedError` if a file in use has changed since the check."""
@@ -161,7 +180,17 @@ class MeterReader:
 
     def _merged(self) -> Iterator[Row]:
         """Return the rows of all files in order of time."""
-        sources = []
+        return merged(
+            Source(first, last, partial(self._read, index))
+            for first, last, index in self._files_to_read()
+        )
+
+    def _files_to_read(self) -> list[tuple[int, int, int]]:
+        """Return the first instant, the last one and the index of each file with rows to read.
+
+        Files of which all rows are settled are compared only.
+        """
+        found = []
         for index, file in enumerate(self._checked_files):
             if file.first is None or file.last is None:
                 continue
@@ -171,11 +200,12 @@ class MeterReader:
             if self._settled and index < self._settled.file:
                 VerifiedFile(self._meter.files[index], file.fingerprint).compare()
             else:
-                sources.append(Source(first, file.last, partial(self._read, index)))
-        return merged(sources)
+                found.append((first, file.last, index))
+        return found
 
-    def _read(self, index: int) -> Iterator[Row]:
-        """Yield one file's rows in order of time."""
+    @contextmanager
+    def _reading(self, index: int) -> Iterator[Iterator[Batch]]:
+        """Return the batches of one file, in its order."""
         checked_file = self._checked_files[index]
         begin = BEGIN
         if self._settled and index == self._settled.file:
@@ -184,18 +214,24 @@ class MeterReader:
         file = VerifiedFile(path, fingerprint, self._scheduler, begin)
         reader = RowReader(self._rules, Problems(""), index, Replay(checked_file.folds))
 
-        def rows_of(block: Block) -> list[Row]:
+        def batch_of(block: Block) -> Batch:
             self._scheduler.yield_control()
-            return reader.read(block).rows()
+            return reader.read(block)
 
-        rows: Iterator[Row] = chain.from_iterable(map(rows_of, file.blocks()))
         self._open.add(file)
         try:
-            if not checked_file.in_order:
-                rows = by_instant(rows, self._scheduler.run_in_thread)
-            yield from rows
+            yield map(batch_of, file.blocks())
         finally:
             self._open.discard(file)
+
+    def _read(self, index: int) -> Iterator[Row]:
+        """Yield one file's rows in order of time."""
+        with self._reading(index) as batches:
+            rows = chain.from_iterable(batch.rows() for batch in batches)
+            if self._checked_files[index].in_order:
+                yield from rows
+            else:
+                yield from by_instant(rows, self._scheduler.run_in_thread)
 
     def _single(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield one row of each instant; the others are repeats or conflicts."""
@@ -261,6 +297,23 @@ class MeterReader:
                 yield Row(*moment, row.cells, row.file, row.line, row.text)
             else:
                 self.dropped.outside += 1
+
+
+def _batched(rows: Iterator[Row]) -> Iterator[Batch]:
+    """Yield rows in batches; an error comes after the rows before it."""
+    while True:
+        batch: list[Row] = []
+        failure: SwarmError | None = None
+        try:
+            batch.extend(islice(rows, _BATCH))
+        except SwarmError as error:
+            failure = error
+        if batch:
+            yield Batch(batch)
+        if failure is not None:
+            raise failure
+        if len(batch) < _BATCH:
+            return
 
 
 _ADVICE = "set duplicates = first or last to choose"

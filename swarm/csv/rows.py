@@ -1,16 +1,15 @@
 """Blocks of a CSV -> rows: the rules of "The CSV" in docs/reference.md for single rows."""
 
-from collections.abc import Callable
 from operator import add
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader
-from swarm.csv.days import NoSingleOffset
+from swarm.csv.days import NoSingleOffset, Offsets
 from swarm.csv.file import Block
 from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
-from swarm.csv.plain import Plain, PlainBlocks
+from swarm.csv.plain import Plain, PlainBlocks, PlainRow
 from swarm.csv.problems import Problems
 from swarm.csv.timestamps import TimestampReader
 from swarm.csv.values import ValueReader, kept
@@ -35,11 +34,55 @@ class Row(NamedTuple):
     text: str
 
 
-class Batch(NamedTuple):
-    """A block's rows: their instants, and a function that makes the rows."""
+class Batch:
+    """Rows of a file, in its order; ``instants`` are their instants (ms)."""
 
-    instants: list[int]
-    rows: Callable[[], list[Row]]
+    def __init__(self, rows: list[Row]) -> None:
+        self.instants = [row.instant for row in rows]
+        self._rows = rows
+
+    def cells(self) -> list[str]:
+        """Return the cells of each row."""
+        return [row.cells for row in self._rows]
+
+    def row(self, index: int) -> Row:
+        """Return one of the rows, counted from 0."""
+        return self._rows[index]
+
+    def rows(self) -> list[Row]:
+        """Return the rows."""
+        return self._rows
+
+
+class _PlainBatch(Batch):
+    """The rows of a plain block: they are made when they are asked for."""
+
+    def __init__(
+        self, instants: list[int], rows: list[PlainRow], offsets: Offsets, file: int, line: int
+    ) -> None:
+        self.instants = instants
+        self._plain = rows
+        self._offsets = offsets
+        self._file = file
+        self._line = line
+
+    def cells(self) -> list[str]:
+        return [cells for _, _, cells in self._plain]
+
+    def row(self, index: int) -> Row:
+        (row,) = self._made(index, index + 1)
+        return row
+
+    def rows(self) -> list[Row]:
+        return self._made(0, len(self.instants))
+
+    def _made(self, start: int, end: int) -> list[Row]:
+        make, offsets, file = Row._make, self._offsets, self._file
+        rows = zip(self.instants[start:end], self._plain[start:end], strict=True)
+        return [
+            make((instant, offsets[date], cells, file, line, f"{date} {clock},{cells}"))
+            for line, (instant, (date, clock, cells)) in enumerate(rows, self._line + start)
+        ]
 
 
 class RowReader:
@@ -87,7 +130,7 @@ class RowReader:
                 row = self._line(line, raw.removesuffix(b"\r"))
                 if row is not None:
                     rows.append(row)
-        return Batch([row.instant for row in rows], lambda: rows)
+        return Batch(rows)
 
     def _read_plain(self, first: int, plain: Plain) -> Batch:
         """Return the rows of a plain block; ``first`` is its first line."""
@@ -106,21 +149,11 @@ class RowReader:
                 if moment is not None:
                     rows.append(Row(*moment, cells, file, line, f"{date} {clock},{cells}"))
                     self._record_values(cells)
-            return Batch([row.instant for row in rows], lambda: rows)
+            return Batch(rows)
         if instants:
             ends = (offsets[plain.rows[index][0]] for index in (0, -1))
             self._hours.note_outside(*map(add, (instants[0], instants[-1]), ends))
-
-        def plain_rows() -> list[Row]:
-            make = Row._make
-            return [
-                make((instant, offsets[date], cells, file, line, f"{date} {clock},{cells}"))
-                for line, (instant, (date, clock, cells)) in enumerate(
-                    zip(instants, plain.rows, strict=True), first
-                )
-            ]
-
-        return Batch(instants, plain_rows)
+        return _PlainBatch(instants, plain.rows, offsets, file, first)
 
     def _line(self, line: int, raw: bytes) -> Row | None:
         """Return the row of one line, or add all problems of the line."""

@@ -250,7 +250,7 @@ class _Order:
             steps=known.steps,
             steps_back=known.steps_back,
             start=list(known.start),
-            newest=None if end is None else Batch([end.instant], lambda: [end]),
+            newest=None if end is None else Batch([end]),
             previous=None if end is None else end.instant,
         )
 

@@ -69,21 +69,28 @@ def _sent_rows(
     bounds = sorted(bound for period in periods for bound in period)
     # Damage of the ledger is reported by the upload.
     with suppress(StateError), _ledger(path, stream, known) as ledger:
-        # The oldest, and all that can be in a period or after it. Rows that an earlier run may have
-        # sent keep their fold as well.
-        rows = (
-            chain(islice(ledger.entries(), 1), ledger.entries(after=bounds[0] - 1), ledger.in_doubt)
-            if ledger
-            else ()
-        )
-        for instant, row_digest, *_ in rows:
-            if newest is None or instant > newest:
-                newest = instant
-            if oldest is None or instant < oldest:
-                oldest = instant
-            if bisect_right(bounds, instant) % 2:
-                found.setdefault(instant, set()).add(row_digest)
+        for instants, digests in _recorded(ledger, bounds[0] - 1) if ledger else ():
+            first, last = min(instants), max(instants)
+            oldest = first if oldest is None else min(first, oldest)
+            newest = last if newest is None else max(last, newest)
+            before = bisect_right(bounds, first)
+            if before % 2 or bisect_right(bounds, last) > before:
+                for instant, row_digest in zip(instants, digests, strict=True):
+                    if bisect_right(bounds, instant) % 2:
+                        found.setdefault(instant, set()).add(row_digest)
     return SentRows(found, oldest, newest)
+
+
+def _recorded(ledger: Ledger, after: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Yield instants (ms) and digests of a ledger's oldest row, and of all after an instant."""
+    for oldest in islice(ledger.entries(), 1):
+        yield [oldest.instant], [oldest.digest]
+    for records in chain.from_iterable(ledger.runs(after)):
+        yield records.instants, records.digests
+    # Rows that an earlier run may have sent keep their fold as well.
+    if ledger.in_doubt:
+        instants, digests, *_ = zip(*ledger.in_doubt, strict=True)
+        yield instants, digests
 
 
 def _has_begun(

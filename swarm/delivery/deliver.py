@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 
-from swarm.checkpoint.ledger import REJECTED, Ledger, LedgerCursor
+from swarm.checkpoint.cursor import LedgerCursor
+from swarm.checkpoint.ledger import REJECTED, Ledger
 from swarm.checkpoint.ledger_format import Origin
 from swarm.checkpoint.rejects import Rejects
 from swarm.collector.client import LastPacketReply, Outcome
@@ -29,7 +30,7 @@ from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Ver
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
 from swarm.delivery.settled import known_records, store_settled
 from swarm.delivery.settlement import Settlement
-from swarm.delivery.task import LOCKED, RowItem, Task
+from swarm.delivery.task import LOCKED, ItemBatch, RowItem, Task
 from swarm.errors import ExitCode, FileChangedError, StateError
 from swarm.packet import packet
 from swarm.text import pluralize
@@ -128,12 +129,12 @@ class _Delivery:
         with a part of them would be wrong.
         """
         self.is_new = True
-        found = verify.check_before_first(self.task, self.exchange, self._all_items)
+        found = verify.check_before_first(self.task, self.exchange, self._all_batches)
         if found.notice:
             self.notices.append(found.notice)
         adopted: Iterable[tuple[int, int]] = ()
         if found.last is not None and self.upload.adopt:
-            adopted = verify.rows_until(found.last, self._all_items(), LedgerCursor(()))
+            adopted = verify.rows_until(found.last, self._all_batches(), LedgerCursor(()))
         ledger = Ledger.create(
             self.task.ledger,
             self.task.meter.id,
@@ -197,13 +198,13 @@ class _Delivery:
                 ledger.set_baseline(verify.baseline(reply.last))
             return False
         last = reply.last
-        row = verify.missing_last_packet(self.task, ledger, last, head, self._all_items)
+        row = verify.missing_last_packet(self.task, ledger, last, head, self._all_batches)
         if last is None or row is None:
             return False
         if not self.upload.adopt:
             raise verify.fallen_behind(self.task, row)
         before = ledger.count
-        adopted = verify.rows_until(last, self._all_items(), LedgerCursor(ledger.entries()))
+        adopted = verify.rows_until(last, self._all_batches(), LedgerCursor(ledger.runs()))
         self.ledger = ledger.rewritten(adopted)
         self._report_adopted(self.ledger.count - before)
         self._publish_base()
@@ -221,11 +222,11 @@ class _Delivery:
         self.tally.resumed = settled.packets if settled else 0
         self.tally.rejected = self.tally.late = 0
         self.resume = Resume(self.ledger, self.tally, self.upload.late, self.task.settled_until)
-        return self.resume.to_send(self.task.items(self.reader))
+        return self.resume.to_send(self.task.batches(self.reader))
 
-    def _all_items(self) -> Iterator[RowItem]:
+    def _all_batches(self) -> Iterator[ItemBatch]:
         """Begin to read all rows, also those outside of the window: the collector may hold them."""
-        return self.task.items(self.task.reader(Window(), self.scheduler))
+        return self.task.batches(self.task.reader(Window(), self.scheduler))
 
     def _packets(self, items: Iterator[RowItem]) -> Iterator[tuple[RowItem, bytes]]:
         for item in items:

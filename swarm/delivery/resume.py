@@ -1,20 +1,15 @@
 """Finds the rows of a stream that need a packet, by reading rows and ledger in step."""
 
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import groupby, islice
 from typing import Literal
 
-from swarm.checkpoint.ledger import (
-    ACKNOWLEDGED,
-    MOST_NOTES,
-    REJECTED,
-    SYNC_SECONDS,
-    Ledger,
-    LedgerCursor,
-)
+from swarm.checkpoint.cursor import ALTERED, LedgerCursor
+from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger
 from swarm.delivery.result import Tally
-from swarm.delivery.task import RowItem
+from swarm.delivery.task import ItemBatch, RowItem
 from swarm.delivery.verify import Expected
 from swarm.errors import FileChangedError
 from swarm.text import pluralize
@@ -52,26 +47,26 @@ class Resume:
         self._newest: RowItem | None = None
         self._last: RowItem | None = None
 
-    def to_send(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
-        """Yield the rows that need a packet; ``items`` are all others in order of time."""
-        cursor = LedgerCursor(self.ledger.entries(self._settled_until))
+    def to_send(self, batches: Iterable[ItemBatch]) -> Iterator[RowItem]:
+        """Yield the rows that need a packet; ``batches`` have all others in order of time."""
+        cursor = LedgerCursor(self.ledger.runs(self._settled_until))
         newest = None if self._sends_late else self.ledger.newest_at_open
-        for item in items:
-            kind = cursor.lookup(item.instant, item.digest)
-            if kind == ACKNOWLEDGED:
-                self._tally.resumed += 1
-                self._remember(item)
-                if (item.instant, item.digest, ACKNOWLEDGED) == self.ledger.last_acknowledged:
-                    self._last = item
-            elif kind == REJECTED:
-                self._tally.rejected += 1
-            elif newest is None or item.instant > newest:
-                yield item
-            else:
-                self._tally.late += 1
-                self.altered += cursor.has_other
-                if len(self.late) < _LISTED_LATE_ROWS:
-                    self.late.append(item)
+        for batch in batches:
+            # The rows before this one are late if they are not settled.
+            first_new = 0 if newest is None else bisect_right(batch.instants, newest)
+            end = 0
+            for kind, group in groupby(cursor.lookup(batch.instants, batch.digests)):
+                start, end = end, end + sum(1 for _ in group)
+                if kind == ACKNOWLEDGED:
+                    self._resume(batch, start, end)
+                elif kind == REJECTED:
+                    self._tally.rejected += end - start
+                else:
+                    for index in range(start, end):
+                        if index >= first_new:
+                            yield batch.item(index)
+                        else:
+                            self._add_late(batch, index, is_altered=kind == ALTERED)
 
     def may_be_stored(self, item: RowItem) -> bool:
         """Return True if an earlier run may have sent a row."""
@@ -80,7 +75,9 @@ class Resume:
     def acknowledged(self, item: RowItem) -> None:
         """Record a row that the collector acknowledged."""
         self.ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-        self._remember(item)
+        self.ledger.unresolved.discard((item.instant, item.digest))
+        if self._newest is None or item.instant >= self._newest.instant:
+            self._newest = item
         self._last = item
 
     def expected(self) -> Expected:
@@ -94,11 +91,26 @@ class Resume:
             expected[last.instant] = self._last
         return expected
 
-    def _remember(self, item: RowItem) -> None:
-        """Remember an acknowledged row; it is no longer in doubt."""
-        self.ledger.unresolved.discard((item.instant, item.digest))
-        if self._newest is None or item.instant >= self._newest.instant:
-            self._newest = item
+    def _resume(self, batch: ItemBatch, start: int, end: int) -> None:
+        """Count and remember acknowledged rows, from ``start`` to ``end`` - 1 of a batch."""
+        self._tally.resumed += end - start
+        if self.ledger.unresolved:
+            self.ledger.unresolved.difference_update(
+                zip(batch.instants[start:end], batch.digests[start:end], strict=True)
+            )
+        if self._newest is None or batch.instants[end - 1] >= self._newest.instant:
+            self._newest = batch.item(end - 1)
+        last = self.ledger.last_acknowledged
+        if last is not None:
+            index = bisect_left(batch.instants, last.instant, start, end)
+            if index < end and (batch.instants[index], batch.digests[index]) == last[:2]:
+                self._last = batch.item(index)
+
+    def _add_late(self, batch: ItemBatch, index: int, *, is_altered: bool) -> None:
+        self._tally.late += 1
+        self.altered += is_altered
+        if len(self.late) < _LISTED_LATE_ROWS:
+            self.late.append(batch.item(index))
 
 
 def changed_series(altered: int, resumed: int, outcome: str) -> str | None:

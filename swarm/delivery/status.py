@@ -3,13 +3,14 @@
 Nothing is written and nothing is locked: a run that sends the stream can continue meanwhile.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
+from swarm.checkpoint.cursor import ALTERED, UNKNOWN, LedgerCursor
+from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.collector.retry import ANSWERED, RetryBudget, Verdict, backoff
 from swarm.delivery.context import (
     CollectorDown,
@@ -107,7 +108,7 @@ def _count(
     if ledger is None:
         counts = Counter(waiting=task.checked.packets)
     else:
-        counts = Counter(_kinds(task, ledger, scheduler))
+        counts = _kinds(task, ledger, scheduler)
         if task.checked.settled:
             counts["acknowledged"] += task.checked.settled.packets
     message = changed_series(counts["altered"], counts["acknowledged"], "an upload sends nothing")
@@ -122,23 +123,24 @@ def _count(
     )
 
 
-def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Iterator[str]:
-    """Yield what each row after the settled part is for an upload, in order of time.
+def _kinds(task: Task, ledger: Ledger, scheduler: Scheduler) -> Counter[str]:
+    """Return the number of rows after the settled part of each kind for an upload.
 
     A late row that was sent with other values is ``altered``.
     """
-    cursor = LedgerCursor(ledger.entries(task.settled_until))
+    kinds: Counter[str] = Counter()
+    cursor = LedgerCursor(ledger.runs(task.settled_until))
     newest = None if task.upload.late == "send" else ledger.newest
-    for item in task.items(task.unsettled_reader(scheduler)):
-        kind = cursor.lookup(item.instant, item.digest)
-        if kind == ACKNOWLEDGED:
-            yield "acknowledged"
-        elif kind == REJECTED:
-            yield "rejected"
-        elif newest is None or item.instant > newest:
-            yield "waiting"
-        else:
-            yield "altered" if cursor.has_other else "late"
+    for batch in task.batches(task.unsettled_reader(scheduler)):
+        found = cursor.lookup(batch.instants, batch.digests)
+        first_new = 0 if newest is None else bisect_right(batch.instants, newest)
+        late, new = Counter(found[:first_new]), Counter(found[first_new:])
+        kinds["acknowledged"] += late[ACKNOWLEDGED] + new[ACKNOWLEDGED]
+        kinds["rejected"] += late[REJECTED] + new[REJECTED]
+        kinds["waiting"] += new[UNKNOWN] + new[ALTERED]
+        kinds["late"] += late[UNKNOWN]
+        kinds["altered"] += late[ALTERED]
+    return kinds
 
 
 def _newest(task: Task, ledger: Ledger) -> str | None:

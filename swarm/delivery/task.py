@@ -12,11 +12,11 @@ from swarm.collector.transport.base import Access
 from swarm.config.options import Upload
 from swarm.config.settings import Credentials, Meter, Settings
 from swarm.config.urls import with_route
-from swarm.csv import CheckResult, MeterReader, Row, Window
+from swarm.csv import Batch, CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import RowPlace, StreamProblem
 from swarm.delivery.settled import newest_sent
 from swarm.errors import ExitCode
-from swarm.packet import Mark, body, digest, mark, same_measurements
+from swarm.packet import Mark, body, digests, mark, same_measurements
 from swarm.scheduler import THREADS, Scheduler
 
 LOCKED = StreamProblem("locked", "another run is sending this stream", ExitCode.LOCKED)
@@ -94,10 +94,10 @@ class Task:
         settled = self.checked.settled
         return newest_sent(self.meter, settled) if settled else None
 
-    def items(self, reader: MeterReader) -> "Iterator[RowItem]":
-        """Yield the packets of a reader's rows; raises `FileChangedError` while reading."""
+    def batches(self, reader: MeterReader) -> "Iterator[ItemBatch]":
+        """Yield a reader's rows in batches; raises `FileChangedError` while reading."""
         registers, files = self.checked.registers, self.meter.files
-        return (RowItem(row, registers, files) for row in reader.rows())
+        return (ItemBatch(batch, registers, files) for batch in reader.batches())
 
     @property
     def ledger(self) -> Path:
@@ -139,9 +139,11 @@ class RowItem(Item):
 
     __slots__ = ("digest", "files", "registers", "row")
 
-    def __init__(self, row: Row, registers: tuple[str, ...], files: tuple[Path, ...]) -> None:
+    def __init__(
+        self, row: Row, row_digest: int, registers: tuple[str, ...], files: tuple[Path, ...]
+    ) -> None:
         super().__init__(row.instant, body(registers, row.cells))
-        self.digest = digest(self.body)
+        self.digest = row_digest
         self.row = row
         self.registers = registers
         self.files = files
@@ -155,6 +157,25 @@ class RowItem(Item):
     def place(self) -> RowPlace:
         """The row's place in its file."""
         return RowPlace(str(self.files[self.row.file]), self.row.line)
+
+
+class ItemBatch:
+    """Rows in order of time: their instants (ms), their digests in the ledger, and their packets.
+
+    A packet is made when it is asked for.
+    """
+
+    def __init__(self, batch: Batch, registers: tuple[str, ...], files: tuple[Path, ...]) -> None:
+        self.instants = batch.instants
+        self.digests = digests(registers, batch.cells())
+        self._batch = batch
+        self._registers = registers
+        self._files = files
+
+    def item(self, index: int) -> RowItem:
+        """Return the packet of one of the rows, counted from 0."""
+        row, row_digest = self._batch.row(index), self.digests[index]
+        return RowItem(row, row_digest, self._registers, self._files)
 
 
 def is_noted(note: Note, last: LastPacket) -> bool:

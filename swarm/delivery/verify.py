@@ -1,17 +1,19 @@
 """The questions at both ends of a stream: what the collector held before, what it holds now."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger, LedgerCursor
+from swarm.checkpoint.cursor import ALTERED, UNKNOWN, LedgerCursor
+from swarm.checkpoint.ledger import ACKNOWLEDGED, Ledger
 from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacket
 from swarm.collector.retry import Verdict
 from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem, Verified
-from swarm.delivery.task import Item, RowItem, Task, is_noted
+from swarm.delivery.task import Item, ItemBatch, RowItem, Task, is_noted
 from swarm.errors import ExitCode
 from swarm.packet import marked
 
@@ -20,7 +22,7 @@ from swarm.packet import marked
 Expected = dict[int, Item | None]
 
 #: Begins a pass over all rows of a meter's files, in order of time.
-Rows = Callable[[], Iterable[RowItem]]
+Rows = Callable[[], Iterable[ItemBatch]]
 
 _TRIES = 3
 _FIRST_WAIT = 0.5
@@ -52,7 +54,7 @@ def check_before_first(task: Task, exchange: Exchange, rows: Rows) -> CollectorS
     reply = exchange.ask_last_packet()
     if reply.is_known:
         last = reply.last
-        head = None if last is None or task.upload.adopt else next(iter(rows()), None)
+        head = None if last is None or task.upload.adopt else _first(rows())
         if last is not None and head is not None and head.instant <= last.instant:
             message = (
                 f"there is no checkpoint in {task.state}, but the collector holds packets of this "
@@ -112,7 +114,7 @@ def missing_last_packet(
     )
     if is_known and head.instant > last.instant:
         return None
-    row = next((row for row in rows() if row.instant >= last.instant), None)
+    row = _first(rows(), last.instant)
     if row is None or row.instant != last.instant:
         return None
     return row if not is_known or _has_older_values(ledger, row, last) else None
@@ -144,15 +146,26 @@ def fallen_behind(task: Task, row: RowItem) -> StreamEnded:
     return StreamEnded(StreamProblem("no checkpoint", message, ExitCode.DATA).at(row.place))
 
 
+def _first(batches: Iterable[ItemBatch], instant: int | None = None) -> RowItem | None:
+    """Return the first row, or the first one that is not older than an instant (ms)."""
+    for batch in batches:
+        index = 0 if instant is None else bisect_left(batch.instants, instant)
+        if index < len(batch.instants):
+            return batch.item(index)
+    return None
+
+
 def rows_until(
-    last: LastPacket, rows: Iterable[RowItem], cursor: LedgerCursor
+    last: LastPacket, batches: Iterable[ItemBatch], cursor: LedgerCursor
 ) -> Iterator[tuple[int, int]]:
     """Yield instant and digest of the rows up to the last packet that are not recorded yet."""
-    for row in rows:
-        if row.instant > last.instant:
-            return
-        if cursor.lookup(row.instant, row.digest) is None:
-            yield row.instant, row.digest
+    for batch in batches:
+        kinds = cursor.lookup(batch.instants, batch.digests)
+        for instant, digest, kind in zip(batch.instants, batch.digests, kinds, strict=True):
+            if instant > last.instant:
+                return
+            if kind in {UNKNOWN, ALTERED}:
+                yield instant, digest
 
 
 def verify(exchange: Exchange, expected: Expected) -> Verified:

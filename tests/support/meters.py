@@ -42,6 +42,12 @@ def sent(*files: Path, window: Window | None = None, **rules: Any) -> list[Row]:
     found = check_files(meter, window or Window())
     assert [str(problem) for problem in found.problems] == []
     rows = list(MeterReader(meter, found.checked_files, window or Window()).rows())
+    batches = list(MeterReader(meter, found.checked_files, window or Window()).batches())
+    assert [row for batch in batches for row in batch.rows()] == rows
+    for batch in batches:
+        assert batch.instants == [row.instant for row in batch.rows()]
+        assert batch.cells() == [row.cells for row in batch.rows()]
+        assert [batch.row(index) for index in range(len(batch.instants))] == batch.rows()
     assert found.ends == ((rows[0], rows[-1]) if rows else ())
     assert found.rows - found.filtered == len(rows)
     return rows

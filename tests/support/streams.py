@@ -2,7 +2,8 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -11,11 +12,11 @@ from swarm.collector.client import CollectorClient, LastPacket, LastPacketReply,
 from swarm.collector.retry import Verdict, verdict_of
 from swarm.collector.transport.base import Access
 from swarm.config.options import Upload
-from swarm.csv import Row, Window
+from swarm.csv import MeterReader, Row, Window
 from swarm.delivery.context import Context
 from swarm.delivery.result import Tally
-from swarm.delivery.task import RowItem, Task
-from swarm.packet import VALUE, instant_of, timestamp
+from swarm.delivery.task import ItemBatch, RowItem, Task
+from swarm.packet import VALUE, body, digest, instant_of, timestamp
 from swarm.scheduler import THREADS
 from tests.simulation.collector import Clock
 from tests.support.meters import looked_at, meter_of, written
@@ -27,7 +28,32 @@ STREAM = "m"
 def item(minute: int, value: str = "1.5", line: int = 1) -> RowItem:
     """Return the row of a single-value file at a minute of the epoch."""
     row = Row(minute * MINUTE, 0, value, 0, line, f"{minute},{value}")
-    return RowItem(row, (VALUE,), (Path("m.csv"),))
+    return packet_of(row, (VALUE,), (Path("m.csv"),))
+
+
+def packet_of(row: Row, registers: tuple[str, ...], files: tuple[Path, ...]) -> RowItem:
+    """Return the packet of a row."""
+    return RowItem(row, digest(body(registers, row.cells)), registers, files)
+
+
+class Items(ItemBatch):
+    """A batch of these rows."""
+
+    def __init__(self, items: Iterable[RowItem]) -> None:
+        self.items = list(items)
+        self.instants = [each.instant for each in self.items]
+        self.digests = [each.digest for each in self.items]
+
+    def item(self, index: int) -> RowItem:
+        """Return the row itself."""
+        return self.items[index]
+
+
+def batches(items: Iterable[RowItem], size: int = 2) -> Iterator[ItemBatch]:
+    """Yield rows in batches, read when they are asked for."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield Items(batch)
 
 
 def last_packet(of: RowItem, **fields: object) -> LastPacket:
@@ -233,7 +259,13 @@ def task_of(
 
 def items_of(task: Task) -> list[RowItem]:
     """Return all rows of a task's files."""
-    return list(task.items(task.reader(Window())))
+    return list(items_from(task, task.reader(Window())))
+
+
+def items_from(task: Task, reader: MeterReader) -> Iterator[RowItem]:
+    """Yield the rows of a task's files that a reader reads."""
+    for batch in task.batches(reader):
+        yield from map(batch.item, range(len(batch.instants)))
 
 
 def record(ledger: Ledger, *items: RowItem, kind: int = ACKNOWLEDGED) -> None:

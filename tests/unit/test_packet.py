@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.csv.numbers import number, scaled
 from swarm.packet import (
@@ -12,6 +14,7 @@ from swarm.packet import (
     UNITS,
     body,
     digest,
+    digests,
     instant_of,
     packet,
     same_measurements,
@@ -155,6 +158,44 @@ def test_one_value_has_one_digest_however_it_is_written(one: str, other: str) ->
 def test_other_values_have_other_digests(one: str, other: str) -> None:
     """That holds even if the doubles are the same."""
     assert digest(body(("value",), one)) != digest(body(("value",), other))
+
+
+@pytest.mark.parametrize(
+    ("registers", "cells", "expected"),
+    [
+        (("value",), "12.25", 6729071578637899632),
+        (("value",), "12.250", 6729071578637899632),
+        (("aP_1", "c_1"), "1.50,-0", 7992818862634297770),
+    ],
+)
+def test_digests_stay_as_they_are(registers: tuple[str, ...], cells: str, expected: int) -> None:
+    """Ledgers contain them."""
+    assert expected == digest(body(registers, cells))
+
+
+_DECIMALS = st.text("015", min_size=1, max_size=4).map(".{}".format)
+_TINY = st.integers(398, 402).map(lambda zeros: f".{'0' * zeros}10")
+_NUMBERS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "-"]),
+    st.sampled_from([0, 1, 10, 123]),
+    st.one_of(st.just(""), _DECIMALS, _TINY),
+    st.sampled_from(["", "", "", "e3", "E-2"]),
+)
+
+
+@given(st.lists(_NUMBERS))
+def test_the_digests_of_rows_are_those_of_their_bodies(numbers: list[str]) -> None:
+    """Single values are hashed after the common beginning of their bodies."""
+    assert [digest(body(("value",), each)) for each in numbers] == digests(("value",), numbers)
+
+
+@given(st.lists(st.tuples(*[st.one_of(st.just(""), _NUMBERS)] * 3)))
+def test_the_digests_of_rows_of_several_values(rows: list[tuple[str, ...]]) -> None:
+    """Values may be missing."""
+    cells = [",".join(row) for row in rows]
+    registers = ("aP_1", "c_1", "v_12")
+    assert [digest(body(registers, each)) for each in cells] == digests(registers, cells)
 
 
 def test_a_value_in_another_register_has_another_digest() -> None:

@@ -26,6 +26,7 @@ from swarm.checkpoint.ledger import (
     Ledger,
     count_records,
 )
+from swarm.checkpoint.ledger_file import LedgerFile
 from swarm.checkpoint.ledger_format import Baseline, LedgerEntry, Note, Origin
 from swarm.errors import StateError
 from tests.support.jobs import Polite
@@ -731,6 +732,55 @@ def test_a_ledger_that_cannot_be_opened(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(StateError, match="is not a regular file"):
         opened(path)
+
+
+# Records are read in parts
+
+_ENTRIES = st.lists(
+    st.builds(
+        LedgerEntry,
+        st.integers(-3, 9),
+        st.integers(0, 2**64 - 1),
+        st.sampled_from([ACKNOWLEDGED, ACKNOWLEDGED, REJECTED]),
+    ),
+    max_size=12,
+)
+
+
+@given(_ENTRIES, st.integers(0, 12), st.integers(1, 5))
+def test_records_in_any_order_are_read_in_parts_of_any_size(
+    entries: list[LedgerEntry], damaged: int, part: int
+) -> None:
+    """After a power cut those before the first damaged one; without one none may be damaged."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("swarm.checkpoint.ledger._CHUNK", part)
+        path = Path(folder) / "m.ledger"
+        records = (fmt.record(number, *row) for number, row in enumerate(entries))
+        file = LedgerFile.create(path, "m", records=records)
+        file.write_in_flight(fmt.InFlight(-1, 0, 0, BOOT, is_clean=False))
+        file.close()
+        check_read(opened(path), entries)
+        if damaged < len(entries):
+            data = bytearray(path.read_bytes())
+            data[fmt.RECORDS_AT[fmt.VERSION] + damaged * fmt.RECORD_BYTES] ^= 1
+            path.write_bytes(data)
+        patch.setattr(fmt, "boot_id", lambda: NEXT_BOOT)
+        check_read(opened(path), entries[:damaged])
+
+
+def check_read(ledger: Ledger, entries: list[LedgerEntry]) -> None:
+    """Check what was read of a ledger with these records, and close it."""
+    acknowledged = [row for row in entries if row.kind == ACKNOWLEDGED]
+    assert len(entries) == ledger.count
+    assert max((row.instant for row in acknowledged), default=None) == ledger.newest
+    assert (acknowledged[-1] if acknowledged else None) == ledger.last_acknowledged
+    assert sorted(entries, key=lambda row: row.instant) == list(ledger.entries())
+    runs = [[row for records in run for row in records.entries()] for run in ledger.runs()]
+    assert entries == list(chain(*runs))
+    for run in runs:
+        instants = [row.instant for row in run]
+        assert sorted(set(instants)) == instants
+    crash(ledger)
 
 
 # All together

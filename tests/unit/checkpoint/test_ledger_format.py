@@ -49,20 +49,35 @@ def test_a_slot_is_read_as_written(in_flight: fmt.InFlight) -> None:
     assert (fmt.IN_FLIGHT_BYTES, (in_flight, None)) == (len(data), fmt.read_in_flight(PATH, data))
 
 
-@given(st.integers(0, 2**40), INT64, UINT64, st.integers(0, 2**32 - 1))
-def test_a_record_is_read_as_written(number: int, instant: int, digest: int, kind: int) -> None:
+RECORDS = st.lists(st.tuples(INT64, UINT64, st.integers(0, 255)), max_size=6)
+
+
+@given(st.integers(0, 2**40), RECORDS)
+def test_records_are_read_as_written(first: int, rows: list[tuple[int, int, int]]) -> None:
     """Every record is read as written, under its own number only."""
-    data = fmt.record(number, instant, digest, kind)
-    assert fmt.LedgerEntry(instant, digest, kind) == fmt.entry(data, 0)
-    assert fmt.is_record(number, data)
-    assert not fmt.is_record(number + 1, data)
+    data = b"".join(fmt.record(number, *row) for number, row in enumerate(rows, first))
+    assert rows == list(fmt.columns(data).entries())
+    assert len(rows) == fmt.intact(first, data)
+    assert 0 == fmt.intact(first + 1, data)
+
+
+@given(st.integers(0, 1000), RECORDS, st.integers(0, 143), st.integers(1, 255))
+def test_records_are_intact_up_to_a_damaged_byte(
+    first: int, rows: list[tuple[int, int, int]], place: int, bits: int
+) -> None:
+    """The records before it are; so they are before an end that is missing."""
+    data = bytearray(b"".join(fmt.record(first + n, *row) for n, row in enumerate(rows)))
+    assert min(place // 24, len(rows)) == fmt.intact(first, bytes(data[:place]))
+    if place < len(data):
+        data[place] ^= bits
+        assert place // 24 == fmt.intact(first, bytes(data))
 
 
 @given(st.binary(min_size=24, max_size=24), st.integers(0, 1000))
 def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> None:
     """Arbitrary bytes, zeros included, are no record."""
-    assert not fmt.is_record(number, data)
-    assert not fmt.is_record(number, bytes(24))
+    assert 0 == fmt.intact(number, data)
+    assert 0 == fmt.intact(number, bytes(24))
 
 
 def test_a_header_names_its_stream() -> None:

@@ -19,7 +19,7 @@ DAY = 24 * HOUR
 def batch(instants: list[int]) -> Batch:
     """Return rows at some instants, with an offset of one hour."""
     rows = [Row(instant, HOUR, "1", 0, 1, "") for instant in instants]
-    return Batch(instants, rows.copy)
+    return Batch(rows)
 
 
 def followed(instants: list[int], size: int = 7, interval: float | None = None) -> IntervalTracker:

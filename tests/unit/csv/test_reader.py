@@ -4,7 +4,7 @@ import gzip
 import os
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -501,6 +501,27 @@ def test_control_is_yielded_with_every_block(tmp_path: Path) -> None:
         blocks = path.stat().st_size / BLOCK_BYTES
         assert (1 if step > 0 else blocks) <= polite.breaths <= blocks + 1
         assert polite.asides == (step < 0)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_all_rows_before_a_change_of_a_file_are_in_batches(backward: bool, tmp_path: Path) -> None:
+    """Also if they are sorted, and no batch is full."""
+    first = written(tmp_path / "a.csv", "".join(lines(700)[:: -1 if backward else 1]))
+    second = written(tmp_path / "b.csv", "".join(lines(5, 700)))
+    meter = meter_of(first, second)
+    reader = MeterReader(meter, check_files(meter, Window()).checked_files, Window())
+    _altered(second)
+    expected = until_changed(reader.rows())
+    assert len(expected) >= 699
+    assert expected == until_changed(row for batch in reader.batches() for row in batch.rows())
+
+
+def until_changed(rows: Iterator[Row]) -> list[Row]:
+    """Return the rows that come before the error of a changed file."""
+    found: list[Row] = []
+    with pytest.raises(FileChangedError):
+        found.extend(rows)
+    return found
 
 
 def test_rows_that_are_appended_wait(tmp_path: Path) -> None:

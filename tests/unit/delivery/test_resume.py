@@ -1,18 +1,24 @@
 """The rows that need a packet: file and ledger in step, late and changed rows, notes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import Literal, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from swarm.checkpoint.cursor import ALTERED
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, Ledger
 from swarm.delivery.result import Tally
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
 from swarm.delivery.task import RowItem
 from swarm.errors import FileChangedError
 from tests.simulation.collector import Clock
-from tests.support.streams import STREAM, item, kill, record, reopened
+from tests.support.streams import STREAM, batches, item, kill, record, reopened
+from tests.unit.checkpoint.test_cursor import RowCursor
 
 Late = Literal["report", "send"]
 
@@ -48,7 +54,7 @@ def counts(tally: Tally) -> tuple[int, int, int]:
 def test_all_rows_of_a_new_stream_are_sent(ledger: Ledger) -> None:
     """Nothing is recorded, so nothing is late."""
     resume, tally = resume_of(ledger)
-    assert [3, 4, 5] == minutes(resume.to_send(map(item, (3, 4, 5))))
+    assert [3, 4, 5] == minutes(resume.to_send(batches(map(item, (3, 4, 5)))))
     assert ((0, 0, 0), []) == (counts(tally), resume.late)
 
 
@@ -56,7 +62,7 @@ def test_acknowledged_and_rejected_rows_are_not_sent_again(path: Path) -> None:
     """Each is counted as what it is; the rows after them are sent."""
     ledger = recorded(path, item(0), item(1), rejected=(item(2),))
     resume, tally = resume_of(ledger)
-    assert [3, 4] == minutes(resume.to_send(map(item, range(5))))
+    assert [3, 4] == minutes(resume.to_send(batches(map(item, range(5)))))
     assert (2, 1, 0) == counts(tally)
     ledger.close()
 
@@ -65,7 +71,7 @@ def test_a_row_in_another_spelling_is_the_same_row(path: Path) -> None:
     """An export that pads its decimals changes nothing."""
     ledger = recorded(path, item(0, "1.50"))
     resume, tally = resume_of(ledger)
-    assert [] == minutes(resume.to_send([item(0, "1.5")]))
+    assert [] == minutes(resume.to_send(batches([item(0, "1.5")])))
     assert (1, 0, 0) == counts(tally)
     ledger.close()
 
@@ -77,7 +83,7 @@ def test_a_row_that_is_older_than_the_last_acknowledged_is_late(
     """It was never sent: it is reported, or sent if that was asked for."""
     ledger = recorded(path, item(0), item(2), item(3))
     resume, tally = resume_of(ledger, late)
-    assert expected == minutes(resume.to_send(map(item, range(5))))
+    assert expected == minutes(resume.to_send(batches(map(item, range(5)))))
     was_reported = late == "report"
     assert (3, 0, int(was_reported)) == counts(tally)
     assert [60_000] * was_reported == [each.instant for each in resume.late]
@@ -90,7 +96,7 @@ def test_the_row_of_the_last_acknowledged_instant_is_late_with_other_values(path
     ledger = recorded(path, item(0), item(1))
     resume, tally = resume_of(ledger)
     changed = item(1, "2.5")
-    assert [2] == minutes(resume.to_send([item(0), changed, item(2)]))
+    assert [2] == minutes(resume.to_send(batches([item(0), changed, item(2)])))
     assert ((1, 0, 1), [changed], 1) == (counts(tally), resume.late, resume.altered)
     ledger.close()
 
@@ -99,7 +105,7 @@ def test_a_changed_row_is_sent_where_late_rows_are(path: Path) -> None:
     """It is sent with its new values; then neither late nor altered is counted."""
     ledger = recorded(path, item(0), item(1))
     resume, tally = resume_of(ledger, "send")
-    (found,) = resume.to_send([item(0, "2.5"), item(1)])
+    (found,) = resume.to_send(batches([item(0, "2.5"), item(1)]))
     assert '"value":2.5' == found.body
     assert ((1, 0, 0), 0) == (counts(tally), resume.altered)
     ledger.close()
@@ -109,7 +115,7 @@ def test_a_rejected_row_makes_no_other_late(path: Path) -> None:
     """Only acknowledged rows do: what is between the two is sent."""
     ledger = recorded(path, item(0), rejected=(item(5),))
     resume, tally = resume_of(ledger)
-    assert [3, 6] == minutes(resume.to_send(map(item, (0, 3, 5, 6))))
+    assert [3, 6] == minutes(resume.to_send(batches(map(item, (0, 3, 5, 6)))))
     assert (1, 1, 0) == counts(tally)
     ledger.close()
 
@@ -118,7 +124,7 @@ def test_a_rejected_row_with_other_values_is_sent(path: Path) -> None:
     """It was corrected; it is not late, since nothing newer was acknowledged."""
     ledger = recorded(path, item(0), rejected=(item(1),))
     resume, tally = resume_of(ledger)
-    assert [1] == minutes(resume.to_send([item(0), item(1, "9")]))
+    assert [1] == minutes(resume.to_send(batches([item(0), item(1, "9")])))
     assert ((1, 0, 0), 0) == (counts(tally), resume.altered)
     ledger.close()
 
@@ -128,7 +134,7 @@ def test_of_the_values_of_an_instant_those_sent_last_count(path: Path) -> None:
     ledger = recorded(path, item(0, "1"), item(1), item(0, "2"))
     for value, expected in (("1", (1, 0, 1)), ("2", (2, 0, 0))):
         resume, tally = resume_of(ledger)
-        assert [] == minutes(resume.to_send([item(0, value), item(1)]))
+        assert [] == minutes(resume.to_send(batches([item(0, value), item(1)])))
         assert expected == counts(tally)
         assert expected[2] == resume.altered
     ledger.close()
@@ -139,15 +145,15 @@ def test_of_many_late_rows_the_first_are_listed(path: Path) -> None:
     ledger = recorded(path, *map(item, range(0, 60, 2)))
     resume, tally = resume_of(ledger)
     rows = (item(minute, "1.5" if minute % 2 else "7", line=minute + 1) for minute in range(60))
-    assert [59] == minutes(resume.to_send(rows))
+    assert [59] == minutes(resume.to_send(batches(rows)))
     assert ((0, 0, 59), 30) == (counts(tally), resume.altered)
     places = [each.place for each in resume.late]
     assert [("m.csv", line) for line in range(1, 21)] == places
     ledger.close()
 
 
-def test_rows_are_read_one_at_a_time(ledger: Ledger) -> None:
-    """No row is read before it is asked for: files may be larger than memory."""
+def test_rows_are_read_a_batch_at_a_time(ledger: Ledger) -> None:
+    """No batch is read before a row of it is asked for: files may be larger than memory."""
     read: list[int] = []
 
     def rows() -> Iterator[RowItem]:
@@ -156,16 +162,16 @@ def test_rows_are_read_one_at_a_time(ledger: Ledger) -> None:
             yield item(minute)
 
     resume, _ = resume_of(ledger)
-    unsent = resume.to_send(rows())
+    unsent = resume.to_send(batches(rows()))
     next(unsent)
-    assert [0] == read
+    assert [0, 1] == read
 
 
 def test_an_acknowledged_row_is_recorded(path: Path) -> None:
     """The next run resumes it."""
     ledger = Ledger.create(path, STREAM)
     resume, _ = resume_of(ledger)
-    for each in noted_before_sending(ledger, resume.to_send([item(0), item(1)])):
+    for each in noted_before_sending(ledger, resume.to_send(batches([item(0), item(1)]))):
         ledger.mark_in_flight()
         resume.acknowledged(each)
     ledger.close()
@@ -174,7 +180,7 @@ def test_an_acknowledged_row_is_recorded(path: Path) -> None:
         ledger.entries()
     )
     resume, tally = resume_of(ledger)
-    assert [] == minutes(resume.to_send([item(0), item(1)]))
+    assert [] == minutes(resume.to_send(batches([item(0), item(1)])))
     assert (2, 0, 0) == counts(tally)
     ledger.close()
 
@@ -216,7 +222,7 @@ def test_a_row_that_is_recorded_is_not_in_doubt(path: Path) -> None:
     ledger = reopened(path)
     resume, tally = resume_of(ledger)
     assert resume.may_be_stored(item(0))
-    assert [1] == minutes(resume.to_send([item(0), item(1)]))
+    assert [1] == minutes(resume.to_send(batches([item(0), item(1)])))
     assert [False, True] == [resume.may_be_stored(item(0)), resume.may_be_stored(item(1))]
     assert (1, 0, 0) == counts(tally)
     ledger.close()
@@ -228,7 +234,7 @@ def test_a_row_that_is_recorded_is_not_in_doubt(path: Path) -> None:
 def test_an_empty_ledger_expects_nothing(ledger: Ledger) -> None:
     """There is nothing to compare with."""
     resume, _ = resume_of(ledger)
-    assert [0] == minutes(resume.to_send([item(0)]))
+    assert [0] == minutes(resume.to_send(batches([item(0)])))
     assert {} == resume.expected()
 
 
@@ -237,7 +243,7 @@ def test_the_newest_resumed_row_is_expected(path: Path) -> None:
     ledger = recorded(path, item(0), item(1))
     resume, _ = resume_of(ledger)
     rows = [item(0), item(1), item(2)]
-    assert [2] == minutes(resume.to_send(rows))
+    assert [2] == minutes(resume.to_send(batches(rows)))
     assert {rows[1].instant: rows[1]} == resume.expected()
     ledger.close()
 
@@ -246,7 +252,7 @@ def test_the_row_sent_last_is_expected(path: Path) -> None:
     """Once a new row is acknowledged, it is both the newest and the last."""
     ledger = recorded(path, item(0))
     resume, _ = resume_of(ledger)
-    (new,) = noted_before_sending(ledger, resume.to_send([item(0), item(1)]))
+    (new,) = noted_before_sending(ledger, resume.to_send(batches([item(0), item(1)])))
     ledger.mark_in_flight()
     resume.acknowledged(new)
     assert {new.instant: new} == resume.expected()
@@ -259,7 +265,7 @@ def test_after_a_late_row_two_packets_are_expected(path: Path, is_resumed: bool)
     ledger = recorded(path, item(0), item(2), *[item(1)] * is_resumed)
     resume, _ = resume_of(ledger, "send")
     rows = [item(0), item(1), item(2)]
-    for late in noted_before_sending(ledger, resume.to_send(rows)):
+    for late in noted_before_sending(ledger, resume.to_send(batches(rows))):
         ledger.mark_in_flight()
         resume.acknowledged(late)
     assert {rows[1].instant: rows[1], rows[2].instant: rows[2]} == resume.expected()
@@ -273,7 +279,7 @@ def test_a_row_that_the_files_have_no_more_is_expected_by_its_instant(
     """It was cut off, or has other values now: only its instant is known."""
     ledger = recorded(path, item(0), item(1))
     resume, _ = resume_of(ledger)
-    assert [] == minutes(resume.to_send(rows))
+    assert [] == minutes(resume.to_send(batches(rows)))
     assert {item(1).instant: None} == resume.expected()
     ledger.close()
 
@@ -283,7 +289,7 @@ def test_of_two_packets_the_newest_may_be_missing_from_the_files(path: Path) -> 
     ledger = recorded(path, item(0), item(2), item(1))
     resume, _ = resume_of(ledger)
     rows = [item(0), item(1)]
-    assert [] == minutes(resume.to_send(rows))
+    assert [] == minutes(resume.to_send(batches(rows)))
     assert {item(2).instant: None, rows[1].instant: rows[1]} == resume.expected()
     ledger.close()
 
@@ -297,6 +303,130 @@ def test_the_newest_row_of_this_run_is_expected_with_its_values(ledger: Ledger) 
         ledger.mark_in_flight()
         resume.acknowledged(each)
     assert {newest.instant: newest, last.instant: last} == resume.expected()
+
+
+# Against one row after the other
+
+
+class RowByRow:
+    """The rules of `Resume`, for one row after the other."""
+
+    def __init__(self, ledger: Ledger, tally: Tally, late: Late) -> None:
+        self.ledger = ledger
+        self.late: list[RowItem] = []
+        self.altered = 0
+        self._newest: RowItem | None = None
+        self._last: RowItem | None = None
+        self._tally = tally
+        self._sends_late = late == "send"
+
+    def to_send(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
+        """Yield the rows that need a packet."""
+        cursor = RowCursor([list(self.ledger.entries())])
+        newest = None if self._sends_late else self.ledger.newest_at_open
+        for each in items:
+            kind = cursor.lookup(each.instant, each.digest)
+            if kind == ACKNOWLEDGED:
+                self._tally.resumed += 1
+                self._remember(each)
+                if (each.instant, each.digest, ACKNOWLEDGED) == self.ledger.last_acknowledged:
+                    self._last = each
+            elif kind == REJECTED:
+                self._tally.rejected += 1
+            elif newest is None or each.instant > newest:
+                yield each
+            else:
+                self._tally.late += 1
+                self.altered += kind == ALTERED
+                if len(self.late) < 20:
+                    self.late.append(each)
+
+    def acknowledged(self, each: RowItem) -> None:
+        """Record a row."""
+        self.ledger.record(each.instant, each.digest, ACKNOWLEDGED)
+        self._remember(each)
+        self._last = each
+
+    def _remember(self, each: RowItem) -> None:
+        self.ledger.unresolved.discard((each.instant, each.digest))
+        if self._newest is None or each.instant >= self._newest.instant:
+            self._newest = each
+
+
+class Case(NamedTuple):
+    """A ledger's rows (minute, value, kind) and those in doubt, and the rows of a file.
+
+    With ``is_again`` the file has all of the ledger's rows.
+    """
+
+    settled: list[tuple[int, str, int]]
+    doubtful: list[tuple[int, str]]
+    rows: dict[int, str]
+    is_again: bool
+    is_sending: bool
+    late: Late
+
+    @property
+    def items(self) -> list[RowItem]:
+        """The rows of the file in order of time."""
+        again = {minute: value for minute, value, _ in self.settled} if self.is_again else {}
+        return [item(*row) for row in sorted({**self.rows, **again}.items())]
+
+
+_MINUTES = st.integers(0, 9)
+_VALUES = st.sampled_from("12")
+_CASES = st.builds(
+    Case,
+    settled=st.lists(
+        st.tuples(_MINUTES, _VALUES, st.sampled_from([ACKNOWLEDGED] * 3 + [REJECTED])), max_size=8
+    ),
+    doubtful=st.lists(st.tuples(_MINUTES, _VALUES), max_size=3),
+    rows=st.dictionaries(_MINUTES, _VALUES),
+    is_again=st.booleans(),
+    is_sending=st.booleans(),
+    late=st.sampled_from(["report", "send"]),
+)
+
+
+@given(_CASES, st.integers(1, 7))
+def test_batches_are_resumed_as_row_by_row(case: Case, size: int) -> None:
+    """The same rows are sent, and at each of them everything that is counted is the same."""
+    assert history(case, 0) == history(case, size)
+
+
+def history(case: Case, size: int) -> list[object]:
+    """Return what a run has counted at each row that it sends, and at the end.
+
+    It reads batches of this size, or row by row.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "c" / "m.ledger"
+        ledger = Ledger.create(path, STREAM)
+        for minute, value, kind in case.settled:
+            record(ledger, item(minute, value), kind=kind)
+        ledger.close()
+        ledger = reopened(path)
+        ledger.unresolved = {(each.instant, each.digest) for each in starmap(item, case.doubtful)}
+        tally = Tally()
+        resume: Resume | RowByRow
+        if size:
+            resume = Resume(ledger, tally, case.late)
+            unsent = resume.to_send(batches(case.items, size))
+        else:
+            resume = RowByRow(ledger, tally, case.late)
+            unsent = resume.to_send(case.items)
+        seen: list[object] = []
+        for each in unsent:
+            seen.append((each.note, tally.copy(), resume.altered, len(resume.late)))
+            if case.is_sending:
+                ledger.note([each.note])
+                ledger.mark_in_flight()
+                resume.acknowledged(each)
+        ends = resume._newest, resume._last
+        seen += [each and each.note for each in (*resume.late, *ends)]
+        seen += [tally, resume.altered, ledger.unresolved]
+        kill(ledger)
+    return seen
 
 
 # Changed series

@@ -24,7 +24,14 @@ from swarm.delivery.settled import store_settled
 from swarm.delivery.task import Task
 from tests.simulation.collector import Clock
 from tests.support.meters import aged, meter_of, written
-from tests.support.streams import STREAM, ScriptedCollector, StreamContext, items_of, task_of
+from tests.support.streams import (
+    STREAM,
+    ScriptedCollector,
+    StreamContext,
+    items_from,
+    items_of,
+    task_of,
+)
 from tests.support.workspace import rows
 
 LINES = rows(40)
@@ -398,7 +405,7 @@ def test_a_check_tells_the_same_with_and_without_the_cache(
         checked, whole = stream.check(), stream.check(is_full=True)
         assert without_state(checked) == without_state(whole)
         task = replace(stream.task, checked=checked)
-        rest = [item.row for item in task.items(task.unsettled_reader())]
+        rest = [item.row for item in items_from(task, task.unsettled_reader())]
         rest_of_all = [item.row for item in items_of(replace(task, checked=whole))]
         assert rest == rest_of_all[packets_of(checked) :]
         if checked.problems:

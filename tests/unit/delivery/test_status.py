@@ -10,9 +10,9 @@ import pytest
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.config.load import load
 from swarm.config.options import Upload
-from swarm.csv import MeterReader, Window, check_files
+from swarm.csv import Window, check_files
 from swarm.delivery.status import StreamStatus, read_status, read_status_offline
-from swarm.delivery.task import RowItem, Task, make_tasks
+from swarm.delivery.task import Task, make_tasks
 from swarm.errors import StateError
 from swarm.run.context import WorkerConfig, WorkerContext
 from swarm.run.shared import SharedState
@@ -26,6 +26,7 @@ from tests.support.collector import (
     redirect,
 )
 from tests.support.spawned import spawned, write_ledger
+from tests.support.streams import items_of
 from tests.support.workspace import Workspace, rows
 
 LINES = rows(8)
@@ -43,18 +44,11 @@ def task(workspace: Workspace, lines: list[str] = LINES, url: str = NOWHERE, **m
     return found
 
 
-def items(found: Task) -> list[RowItem]:
-    """Return what is sent of a stream."""
-    files = found.meter.files
-    reader = MeterReader(found.meter, found.checked.checked_files, Window())
-    return [RowItem(row, found.checked.registers, files) for row in reader.rows()]
-
-
 def send(found: Task, *numbers: int, kind: int = ACKNOWLEDGED) -> None:
     """Record rows of a stream, as a run that ends orderly does."""
     ledger = Ledger.open(found.ledger, "m") or Ledger.create(found.ledger, "m")
     for number in numbers:
-        item = items(found)[number]
+        item = items_of(found)[number]
         ledger.note([item.note])
         ledger.mark_in_flight()
         ledger.record(item.instant, item.digest, kind)

@@ -17,7 +17,15 @@ from swarm.delivery.task import (
     number_credentials,
 )
 from swarm.packet import REGISTERS
-from tests.support.streams import item, items_of, last_packet, stored_at, task_of
+from tests.support.streams import (
+    item,
+    items_from,
+    items_of,
+    last_packet,
+    packet_of,
+    stored_at,
+    task_of,
+)
 from tests.support.workspace import rows
 
 _TWO_REGISTERS = ("aP_1", "c_1")
@@ -27,7 +35,7 @@ _NOON = 43_200_000
 def electric(cells: str, registers: tuple[str, ...] = _TWO_REGISTERS) -> RowItem:
     """Return a row of an electricity meter."""
     row = Row(_NOON, 0, cells, 1, 7, cells)
-    return RowItem(row, registers, (Path("a.csv"), Path("b.csv")))
+    return packet_of(row, registers, (Path("a.csv"), Path("b.csv")))
 
 
 # The collector's copy
@@ -178,7 +186,7 @@ def test_rows_come_in_order_of_time_with_their_places(tmp_path: Path) -> None:
     )
     path = str(tmp_path / "m.csv")
     assert [(path, line) for line in (1, 2, 3, 4)] == [each.place for each in items_of(task)]
-    sent = task.items(task.reader(task.window))
+    sent = items_from(task, task.reader(task.window))
     assert [(path, 3), (path, 4)] == [each.place for each in sent]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, LedgerCursor
+from swarm.checkpoint.cursor import LedgerCursor
+from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger
 from swarm.checkpoint.ledger_format import Baseline, Origin
 from swarm.collector.client import LastPacket, LastPacketReply
 from swarm.collector.transport.base import Access
@@ -14,7 +15,7 @@ from swarm.config.options import RetryPolicy
 from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
-from swarm.delivery.task import RowItem, Target, Task
+from swarm.delivery.task import ItemBatch, RowItem, Target, Task
 from swarm.delivery.verify import (
     CollectorState,
     Expected,
@@ -31,8 +32,10 @@ from tests.simulation.collector import Clock
 from tests.support.streams import (
     MINUTE,
     STREAM,
+    Items,
     ScriptedCollector,
     StreamContext,
+    batches,
     holds,
     item,
     items_of,
@@ -72,11 +75,11 @@ class Rows:
         self.items = list(items)
         self.read = 0
 
-    def __call__(self) -> Iterator[RowItem]:
-        """Begin a pass over all rows."""
+    def __call__(self) -> Iterator[ItemBatch]:
+        """Begin a pass over all rows, each in a batch of its own."""
         for each in self.items:
             self.read += 1
-            yield each
+            yield Items([each])
 
 
 def ended(function: Callable[..., object], *arguments: object) -> StreamProblem:
@@ -396,10 +399,10 @@ def test_a_stream_whose_checkpoint_has_fallen_behind_ends(tmp_path: Path) -> Non
 
 
 def adopted(
-    items: Iterable[RowItem], last: LastPacket, ledger: Ledger | None = None
+    items: Iterable[ItemBatch], last: LastPacket, ledger: Ledger | None = None
 ) -> list[tuple[int, int]]:
     """Return the rows that are taken as acknowledged."""
-    return list(rows_until(last, items, LedgerCursor(ledger.entries() if ledger else ())))
+    return list(rows_until(last, items, LedgerCursor(ledger.runs() if ledger else ())))
 
 
 def test_all_rows_up_to_the_collectors_last_packet_are_adopted() -> None:
@@ -418,7 +421,7 @@ def test_recorded_rows_are_not_adopted_once_more(ledger: Ledger) -> None:
     record(ledger, item(0), item(1, "77"))
     record(ledger, item(2), kind=REJECTED)
     ledger.freeze()
-    taken = adopted(map(item, range(6)), last_packet(item(3)), ledger)
+    taken = adopted(batches(map(item, range(6))), last_packet(item(3)), ledger)
     assert [(item(minute).instant, item(minute).digest) for minute in (1, 3)] == taken
 
 

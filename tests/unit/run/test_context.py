@@ -19,6 +19,7 @@ from swarm.run.context import WorkerConfig, WorkerContext
 from swarm.run.shared import SharedState
 from swarm.scheduler import Threads
 from tests.support.collector import Collector, Reply
+from tests.support.streams import items_of
 from tests.support.workspace import Workspace, rows
 
 
@@ -132,7 +133,7 @@ def test_a_stream_that_skips_what_was_sent_hears_that_it_is_to_stop(
         Access("u", "p"),
         0,
     )
-    sent = [(item.instant, item.digest) for item in task.items(task.reader(Window()))]
+    sent = [(item.instant, item.digest) for item in items_of(task)]
     Ledger.create(task.ledger, "m", acknowledged=sent).close()
     worker.slots.expect()
     result = deliver(task, worker)
