@@ -123,6 +123,10 @@ class Sender:
         """Give the session back."""
         self._config.sessions.release(client)
 
+    def is_slot_recalled(self) -> bool:
+        """Return False: the number of slots does not change."""
+        return False
+
     def wait_for_turn(self, _credential: int) -> None:
         """Wait if the last exchange did not reach the collector.
 

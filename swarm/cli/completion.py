@@ -84,5 +84,6 @@ def meters(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 def words(metavar: str, incomplete: str) -> list[CompletionItem]:
     """Return the values that begin with the word, of an option such as ``report|send``."""
-    found = metavar.split("|") if "|" in metavar else []
+    # A word in capitals, such as N, stands for a value.
+    found = [word for word in metavar.split("|") if not word.isupper()] if "|" in metavar else []
     return [CompletionItem(word) for word in found if word.startswith(incomplete)]

@@ -92,6 +92,10 @@ class SilentProgress:
             for line in result.traceback.splitlines():
                 LOG.debug("%s", line)
 
+    def connections(self, text: str) -> None:
+        """Log how many streams are sent at the same time."""
+        LOG.info("%s", text)
+
     def notice(self, text: str) -> None:
         """Show a notice."""
         LOG.log(NOTICE, "notice: %s", text)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ def as_json(report: Report) -> str:
         "finished": finished,
         "seconds": round(report.seconds, 3),
         "exit_code": report.exit_code,
+        "connections": asdict(report.connections),
         "totals": report.totals,
         "meters": [_as_dict(meter) for meter in report.meters],
     }
@@ -76,6 +78,8 @@ def closing(report: Report) -> Iterator[str]:
             f"{rate:,.{0 if rate >= 10 else 1}f} per second; "
             f"{format_duration(report.seconds)} in all"
         )
+        if report.connections.mode == "auto":
+            yield str(report.connections)
     elif report.exit_code == 0 and totals["resumed"]:
         yield f"Nothing new: {pluralize(totals['resumed'], 'row')} acknowledged in earlier runs"
     elif report.exit_code == 0:

@@ -42,6 +42,18 @@ _BY_STATUS = {
 _BY_HUNDRED = {2: Verdict.ACKNOWLEDGED, 3: Verdict.REDIRECTED, 4: Verdict.REJECTED}
 
 
+#: Answers of a collector, or of what is in front of it, that can't keep up with the requests.
+_CONGESTED = frozenset({408, 425, 429, 502, 503, 504})
+
+
+def is_congestion(verdict: Verdict, status: int | None) -> bool:
+    """Return True if an outcome is a sign of too many requests at the same time.
+
+    A request that was sent and got no answer counts too: it timed out, or was reset.
+    """
+    return status in _CONGESTED or (status is None and verdict is Verdict.UNSETTLED)
+
+
 def verdict_of(status: int) -> Verdict:
     """Return the verdict that an HTTP status means for the packet."""
     by_hundred = _BY_HUNDRED.get(status // 100, Verdict.UNSETTLED)

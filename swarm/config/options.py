@@ -7,6 +7,7 @@ from swarm.config.parsers import (
     Parser,
     boolean,
     count,
+    count_or_auto,
     duration,
     give_up_after,
     level,
@@ -156,8 +157,12 @@ class Upload(RetryPolicy):
     dry_run: bool = _switch(
         "Check, then print the first and last packet of each meter; no network, no state.", PREVIEW
     )
-    connections: int = _option(
-        32, count, "N", "Streams sent at the same time, over all processes.", SPEED
+    connections: int | Literal["auto"] = _option(
+        "auto",
+        count_or_auto,
+        "N|auto",
+        "Streams sent at the same time, over all processes; auto: as many as pay, at most 256.",
+        SPEED,
     )
     processes: int | None = _option(
         None,

@@ -24,6 +24,7 @@ _FALSE = frozenset({"0", "no", "false", "off"})
 INVALID: Final = object()
 
 FOREVER: Final = float("inf")
+AUTO: Final = "auto"
 
 
 def duration(text: str) -> float:
@@ -69,6 +70,16 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
         raise ValueError("a whole number of at least 1")
     return int(text)
+
+
+def count_or_auto(text: str) -> int | str:
+    """Return a whole number of at least 1, or ``auto``."""
+    if text.strip().lower() == AUTO:
+        return AUTO
+    try:
+        return count(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {AUTO}") from None
 
 
 def whole(text: str) -> int:

@@ -61,6 +61,9 @@ class ExchangeContext(Protocol):
     def release_slot(self, client: CollectorClient) -> None:
         """Release the slot with its client, for this or another stream."""
 
+    def is_slot_recalled(self) -> bool:
+        """Return True if the stream must release its slot before its next packet."""
+
     def wait_for_turn(self, credential: int) -> None:
         """Wait for the rate limit and the end of an outage.
 

@@ -35,6 +35,9 @@ class Exchange:
 
     def wait_until_allowed(self) -> None:
         """Return when a request may be sent: the collector is reachable, a slot is free."""
+        if self._context.is_slot_recalled():
+            self.release_slot()
+            self._acquire_client()
         self._context.wait_for_turn(self._target.credential)
         self._acquire_client()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.client import CollectorClient, Outcome
-from swarm.collector.retry import Verdict, backoff
+from swarm.collector.retry import Verdict, backoff, is_congestion
 from swarm.collector.transport import scheduler
 from swarm.collector.transport.base import Access
 from swarm.config.options import Upload
@@ -33,13 +33,15 @@ _LONGEST_NAP = 1.0
 class WorkerConfig:
     """The settings of a worker process, sent to it once; ``number`` counts the run's workers.
 
-    ``upload.transport`` is the HTTP engine, ``slots`` the number of connection slots.
+    ``upload.transport`` is the HTTP engine, ``slots`` the number of connection slots at first. A
+    process that is to have several streams at a time is pinned to one core.
     """
 
     shared: SharedState
     slots: int
     upload: Upload
     number: int = 0
+    is_pinned: bool = False
 
 
 class WorkerContext:
@@ -67,6 +69,10 @@ class WorkerContext:
     def acquire_slot(self, access: Access) -> CollectorClient:
         """Wait for a connection slot and return a client in it."""
         return self.slots.acquire(access, self.raise_if_stopped)
+
+    def is_slot_recalled(self) -> bool:
+        """Return True if there are fewer slots now, and this stream must release its own."""
+        return bool(self.slots.recalled) and self.slots.is_recalled()
 
     def release_slot(self, client: CollectorClient) -> None:
         """Release the slot with its client."""
@@ -133,10 +139,13 @@ class WorkerContext:
             if credential not in self._accepted:
                 self._accepted.add(credential)
                 self._shared.accept_credential(credential)
-        elif outcome.verdict is Verdict.UNREACHABLE:
+            return
+        if outcome.verdict is Verdict.UNREACHABLE:
             self._shared.record_unreachable(backoff(self._shared.failures), outcome.detail)
         elif outcome.status is not None:
             self._shared.record_answer()
+        if is_congestion(outcome.verdict, outcome.status):
+            self._shared.count_congested()
 
     def is_outage(self, retry_for: float) -> bool:
         """Return True if no stream got an answer for this many seconds."""

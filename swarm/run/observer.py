@@ -25,6 +25,9 @@ class Observer(Protocol):
         The calls come also if none has changed, and while files are checked.
         """
 
+    def connections(self, text: str) -> None:
+        """Note how many streams are sent at the same time, and why no more."""
+
     def ended(self, result: StreamResult) -> None:
         """Note that a stream has ended."""
 

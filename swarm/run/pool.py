@@ -47,6 +47,7 @@ class _WorkerHandle:
 
     process: SpawnProcess
     pipe: Connection
+    slots: int
     free: int
     jobs: dict[int, Job] = field(default_factory=dict)
 
@@ -54,10 +55,11 @@ class _WorkerHandle:
         """Return how many jobs like this one the worker can begin now."""
         return self.free if job.needs_slot else 1 - len(self.jobs)
 
-    def send(self, message: Job | str | None) -> None:
+    def send(self, message: Job | str | int | None) -> None:
         """Send a message; if the worker has ended, its sentinel says so.
 
-        None ends an idle worker; after "stop" it sends no more packets.
+        None ends an idle worker; after "stop" it sends no more packets; a number is that of its
+        connection slots.
         """
         try:
             self.pipe.send(message)
@@ -68,14 +70,23 @@ class _WorkerHandle:
 class Pool:
     """A pool of spawned worker processes; use it as a context manager.
 
-    ``slots`` are the connection slots of all ``processes`` together.
+    ``slots`` are the connection slots of all ``processes`` together, ``most_slots`` those that
+    there may be later, after `resize`.
     """
 
-    def __init__(self, shared: SharedState, upload: Upload, processes: int, slots: int) -> None:
+    def __init__(
+        self,
+        shared: SharedState,
+        upload: Upload,
+        processes: int,
+        slots: int,
+        most_slots: int | None = None,
+    ) -> None:
         self._shared = shared
         self._upload = upload
         self._processes = processes
         self._slots = slots
+        self.most_slots = most_slots or slots
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_WorkerHandle] = []
         self._tallies: dict[str, Tally] = {}
@@ -117,6 +128,11 @@ class Pool:
         for worker in self._workers:
             worker.send("stop")
 
+    def resize(self, slots: int) -> None:
+        """Change the number of connection slots; streams release theirs before a packet."""
+        self._slots = slots
+        self._share_out()
+
     def run(
         self,
         function: str,
@@ -147,15 +163,26 @@ class Pool:
 
     def _spawn(self) -> None:
         ours, theirs = self._context.Pipe()
-        index = len(self._workers)
-        slots = max(self._slots // self._processes + (index < self._slots % self._processes), 1)
-        config = WorkerConfig(self._shared, slots, self._upload, self._spawned)
+        index, processes = len(self._workers), self._processes
+        slots = self._slots // processes + (index < self._slots % processes)
+        is_pinned = self.most_slots > processes
+        config = WorkerConfig(self._shared, slots, self._upload, self._spawned, is_pinned)
         self._spawned += 1
         process = self._context.Process(target=main, args=(theirs, config), daemon=True)
         with _signals_blocked(), _existing_folder():
             process.start()
         theirs.close()
-        self._workers.append(_WorkerHandle(process, ours, slots))
+        self._workers.append(_WorkerHandle(process, ours, slots, slots))
+
+    def _share_out(self) -> None:
+        """Share the slots between the workers; one with streams has at least one."""
+        count = len(self._workers)
+        for index, worker in enumerate(self._workers):
+            slots = self._slots // count + (index < self._slots % count)
+            slots = max(slots, 1) if worker.jobs else slots
+            if slots != worker.slots:
+                worker.slots = slots
+                worker.send(slots)
 
     def _hand_out(self, waiting: deque[Job]) -> None:
         while waiting and not self.is_stopping:
@@ -187,6 +214,7 @@ class Pool:
                 yield number, FailedJob(f"its worker process was {how}", tally)
             worker.pipe.close()
             worker.process.close()
+            self._share_out()
 
     def _receive(self, worker: _WorkerHandle) -> Iterator[tuple[int, Any]]:
         try:

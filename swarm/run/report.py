@@ -1,10 +1,11 @@
 """The report of a run as plain data; "What is printed" in docs/reference.md describes it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
 from swarm.errors import PRECEDENCE, ExitCode
+from swarm.text import pluralize
 
 _COUNTS = (
     "rows",
@@ -52,6 +53,21 @@ class MeterReport:
 
 
 @dataclass(frozen=True)
+class ConnectionUse:
+    """The number of streams that were sent at the same time, ``most``, and the reason for it."""
+
+    mode: Literal["auto", "fixed"]
+    most: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{pluralize(self.most, 'connection')}: {self.why}"
+
+
+NOT_USED = ConnectionUse("fixed", 0, "nothing was sent")
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of a run of ``seconds``; ``started`` and ``finished`` are in Unix seconds."""
 
@@ -63,6 +79,7 @@ class Report:
     meters: tuple[MeterReport, ...]
     signal: int | None = None
     notes: tuple[str, ...] = field(default=())
+    connections: ConnectionUse = NOT_USED
 
     @property
     def exit_code(self) -> ExitCode:

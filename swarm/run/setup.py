@@ -8,8 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from swarm.collector.transport.base import Engine
+from swarm.config.parsers import AUTO
 from swarm.config.settings import Settings
 from swarm.delivery.task import number_credentials
+from swarm.run.concurrency import MOST, first_number
 from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.slots import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
@@ -26,25 +28,27 @@ def open_pool(
     ``engine`` is the HTTP engine of the workers; the default loads nothing if nothing is sent.
     """
     upload = settings.upload
+    is_auto = upload.connections == AUTO
+    connections = MOST if upload.connections == AUTO else upload.connections
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    most = min(upload.processes or cores, len(settings.meters), upload.connections)
-    processes = max(most, 1)
-    _raise_descriptor_limit(upload.connections)
+    processes = max(min(upload.processes or cores, len(settings.meters), connections), 1)
+    _raise_descriptor_limit(connections)
     shared = SharedState.create(len(number_credentials(settings.meters)))
     try:
-        slots = _slots(upload.connections, processes)
-        with Pool(shared, replace(upload, transport=engine), processes, slots) as pool:
+        most = _slots(connections, processes, is_auto=is_auto)
+        slots = min(first_number(upload.rate_limit), most) if is_auto else most
+        with Pool(shared, replace(upload, transport=engine), processes, slots, most) as pool:
             yield pool, shared
     finally:
         shared.close()
 
 
-def _slots(connections: int, processes: int) -> int:
-    """Return the number of connection slots: fewer if the system allows few open files."""
+def _slots(connections: int, processes: int, *, is_auto: bool) -> int:
+    """Return the most connection slots: fewer if the system allows few open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes
-    if connections > most:
+    if connections > most and not is_auto:
         logging.getLogger("swarm").warning(
             "warning: connections: %d are more than the limit of %d open files per process allows: "
             "reduced to %d; raise the limit with ulimit -n",

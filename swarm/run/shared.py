@@ -25,8 +25,8 @@ from swarm.open_files import has_too_many, way_out
 
 _STOP, _GATE = 0, 1
 # Doubles, counted from the start of the mapping.
-_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE = range(1, 6)
-_DOUBLES_LENGTH = 48
+_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE, _CONGESTED = range(1, 7)
+_DOUBLES_LENGTH = 56
 _DETAIL, _DETAIL_LENGTH = 64, 448
 # Two bytes for each set of credentials: a write of one must not undo the other.
 _CREDENTIALS = _DETAIL + _DETAIL_LENGTH
@@ -159,6 +159,16 @@ class SharedState:
             moment = max(self._get(_NEXT_REQUEST) or now, now - _CATCH_UP)
             self._put(_NEXT_REQUEST, moment + 1 / rate)
             return moment - now
+
+    def count_congested(self) -> None:
+        """Count an answer that asks for fewer requests, or a request that was lost."""
+        with self._locked():
+            self._put(_CONGESTED, self._get(_CONGESTED) + 1)
+
+    @property
+    def congested(self) -> int:
+        """The number of such answers and requests since the start of the run."""
+        return int(self._get(_CONGESTED))
 
     def accept_credential(self, credential: int) -> None:
         """Record that the collector acknowledged a packet under a credential."""

@@ -17,7 +17,9 @@ MOST_WAITING = 256
 #: A stream that was begun has a socket, a ledger and its CSV open, also while it waits.
 DESCRIPTORS_A_STREAM = 3
 _SPARE_DESCRIPTORS = 64
-_NAP = 0.05
+#: The time (s) between two looks whether a stream that waits for a slot must stop: at first, and
+#: for those that wait for long.
+_NAP, _LONGEST_NAP = 0.05, 0.5
 
 
 class ConnectionSlots:
@@ -26,6 +28,10 @@ class ConnectionSlots:
     A client stays open in its slot for the next stream with the same credentials: there are never
     more open connections than slots. ``report_free`` is called with each change in the number of
     slots that further streams could have.
+
+    If `resize` leaves fewer slots than streams hold, those that began last must release theirs
+    before their next packet: the parent begins the longest streams first, and they are to end
+    first. ``recalled`` has the numbers of these streams.
     """
 
     def __init__(
@@ -35,6 +41,8 @@ class ConnectionSlots:
         report_free: Callable[[int], None],
         scheduler: Scheduler = THREADS,
     ) -> None:
+        self.recalled: frozenset[int] = frozenset()
+        self._count = count
         self._most_streams = count + _room_to_wait(count)
         self._engine = engine
         self._scheduler = scheduler
@@ -42,7 +50,10 @@ class ConnectionSlots:
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._idle: deque[CollectorClient] = deque()
-        self._has_begun = ContextVar("has_begun", default=False)
+        #: The number of a job's stream, counted from 1 as they begin; 0 before it has had a slot.
+        self._number = ContextVar("number", default=0)
+        self._begun = 0
+        self._holders: set[int] = set()
         self._free = count
         self._reported = count
         self._streams = 0
@@ -67,9 +78,34 @@ class ConnectionSlots:
         """
         with self._lock:
             self._streams -= 1
-            if not self._has_begun.get():
+            if not self._number.get():
                 self._expected -= 1
             self._balance()
+
+    def resize(self, count: int) -> None:
+        """Change the number of slots; streams that have none to lose take theirs at once."""
+        with self._lock:
+            self._free += count - self._count
+            self._count = count
+            self._most_streams = count + _room_to_wait(count)
+            self._recall()
+            for _ in range(min(self._free, len(self._waiting))):
+                self._waiting.popleft().set()
+            surplus = [self._idle.popleft() for _ in range(len(self._idle) - max(self._free, 0))]
+            self._balance()
+        for client in surplus:
+            # The handles of the curl engine belong to the loop's thread.
+            self._scheduler.call_soon(client.close)
+
+    def is_recalled(self) -> bool:
+        """Return True if this job's stream must release its slot before its next packet."""
+        return self._number.get() in self.recalled
+
+    def _recall(self) -> None:
+        """Choose the streams that must release their slots: as many as there are too few."""
+        if self._free < 0 or self.recalled:
+            last_begun = sorted(self._holders, reverse=True)
+            self.recalled = frozenset(last_begun[: max(-self._free, 0)])
 
     def acquire(self, access: Access, check: Callable[[], None]) -> CollectorClient:
         """Wait for a slot and return a client in it; ``check``, called meanwhile, may raise."""
@@ -81,14 +117,16 @@ class ConnectionSlots:
             raise
 
     def _take(self, check: Callable[[], None]) -> None:
-        returns = self._has_begun.get()
+        returns = self._number.get() > 0
         with self._lock:
             self._returning += returns
             self._balance()
+        nap = _NAP
         try:
             check()
             while not self._try_take(turn := self._scheduler.event(), returns):
-                turn.wait(_NAP)
+                turn.wait(nap)
+                nap = min(2 * nap, _LONGEST_NAP)
                 # Leave the queue; a waiter that was woken has left it already.
                 with self._lock, suppress(ValueError):
                     self._waiting.remove(turn)
@@ -101,22 +139,33 @@ class ConnectionSlots:
     def _try_take(self, turn: Event, returns: bool) -> bool:
         """Take a slot if one is free; if not, the event is set when one may be."""
         with self._lock:
-            if not self._free:
+            if self._free <= 0:
                 self._waiting.append(turn)
                 return False
             self._free -= 1
-            self._expected -= not returns
-            self._has_begun.set(True)
+            if not returns:
+                self._expected -= 1
+                self._begun += 1
+                self._number.set(self._begun)
+            self._holders.add(self._number.get())
             return True
 
     def release(self, *client: CollectorClient) -> None:
         """Release a slot with its client, if it has one."""
+        surplus: tuple[CollectorClient, ...] = ()
         with self._lock:
-            self._idle.extend(client)
+            if self._free >= 0:
+                self._idle.extend(client)
+            else:
+                surplus = client
             self._free += 1
-            if self._waiting:
+            self._holders.discard(self._number.get())
+            self._recall()
+            if self._waiting and self._free > 0:
                 self._waiting.popleft().set()
             self._balance()
+        for each in surplus:
+            each.close()
 
     def _balance(self) -> None:
         """Report how many more streams would find a slot here, if that has changed."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from swarm.checkpoint.paths import check_folder
 from swarm.collector.transport import available
+from swarm.config.parsers import AUTO
 from swarm.config.settings import Settings
 from swarm.delivery.result import StreamProblem
 from swarm.delivery.status import StreamStatus, as_sent
@@ -20,6 +21,8 @@ from swarm.run.stop import stoppable
 _LOG = logging.getLogger(__name__)
 #: The longest time (s) that an unreachable collector is tried: a person waits for the result.
 _LONGEST_TRY = 5.0
+#: The number of connections with ``auto``: a question for each stream is too little to measure.
+_CONNECTIONS = 32
 
 
 def status(
@@ -44,6 +47,8 @@ def status(
         if stop.end is None:
             shared.restart_clock()
             tasks = make_tasks(settings, checked)
+            if settings.upload.connections == AUTO:
+                pool.resize(min(_CONNECTIONS, pool.most_slots))
             for each in run_read_only(pool, function, tasks, observer, stop, need_slots=asks):
                 found[each.id] = each
         signal = stop.signal

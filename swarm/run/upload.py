@@ -23,9 +23,10 @@ from swarm.delivery.task import LOCKED, Task, files_problem, make_tasks
 from swarm.errors import ExitCode, StateError
 from swarm.packet import body, packet, timestamp
 from swarm.run.check import check_all, make_check_tasks
+from swarm.run.connections import Connections
 from swarm.run.observer import Observer
 from swarm.run.pool import FailedJob, Pool
-from swarm.run.report import MeterReport, Report
+from swarm.run.report import NOT_USED, MeterReport, Report
 from swarm.run.setup import open_pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import RunEnd, Stop, interruption, stoppable
@@ -82,6 +83,7 @@ class _Run:
         self.notes: list[str] = []
         self.locks: list[StreamLocks] = []
         self.lost_locks: StreamProblem | None = None
+        self.connections: Connections | None = None
 
     def run(self) -> Report:
         """Do the upload and return its report."""
@@ -103,6 +105,7 @@ class _Run:
             meters=meters,
             signal=self.stop.signal,
             notes=(*self._closing_notes(meters), *self.notes),
+            connections=self.connections.use if self.connections else NOT_USED,
         )
 
     def _lock(self, stack: ExitStack) -> set[str]:
@@ -147,6 +150,9 @@ class _Run:
             if self.settings.upload.restart:
                 restart_checkpoints(tasks, sandbox)
             shared.restart_clock()
+            self.connections = Connections(
+                self.settings.upload, pool, shared, len(tasks), self.observer
+            )
             tick = partial(self._tick, pool, sandbox)
             for number, result in pool.run("swarm.delivery.deliver:deliver", tasks, tick):
                 ended = _lost(tasks[number], result) if isinstance(result, FailedJob) else result
@@ -158,6 +164,8 @@ class _Run:
     def _tick(self, pool: Pool, sandbox: Sandbox | None, changed: Mapping[str, Tally]) -> None:
         """Show progress, and end the run early if it has to."""
         self.observer.tallies(changed)
+        if self.connections:
+            self.connections.tick(changed)
         if self.lost_locks is None and not self._has_its_locks():
             self.observer.stopping("the state folder was removed or replaced")
             pool.stop()
@@ -180,6 +188,8 @@ class _Run:
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
+        if self.connections:
+            self.connections.ended(result)
         for notice in result.notices:
             self.observer.notice(notice)
         self.observer.ended(result)

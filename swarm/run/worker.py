@@ -55,6 +55,8 @@ class _Worker:
                 os._exit(0)
             if message == "stop":
                 self._context.stopping.set()
+            elif isinstance(message, int):
+                self._context.slots.resize(message)
             elif message.needs_slot:
                 self._context.slots.expect()
                 self._context.scheduler.spawn(self._run, message)
@@ -124,7 +126,7 @@ def main(pipe: Connection, config: WorkerConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.excepthook = _end_process
-    if config.slots > 1:
+    if config.is_pinned:
         # Offset by the parent's PID, so that concurrent runs do not pin to the same cores.
         keep_to_one_core(os.getppid() + config.number)
     _Worker(pipe, config).serve()

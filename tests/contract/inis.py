@@ -465,5 +465,5 @@ EVERY_PROBLEM = (
     ),
     "13: [meter:gaz]: no such meter under [meters]; did you mean 'gas'?",
     "14: [meter:gaz] skip_rows: found 'x', expected a whole number such as 0 or 1",
-    "16: [upload] connections: found '0', expected a whole number of at least 1",
+    "16: [upload] connections: found '0', expected a whole number of at least 1, or auto",
 )

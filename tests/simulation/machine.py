@@ -132,6 +132,7 @@ class Context:
         self._machine = machine
         self._down_since: float | None = None
         self._failures = 0
+        self._turns = 0
 
     def acquire_slot(self, access: Access) -> CollectorClient:
         """Return a client with a session to the simulated collector."""
@@ -144,6 +145,11 @@ class Context:
     def release_slot(self, client: CollectorClient) -> None:
         """Close the session."""
         client.close()
+
+    def is_slot_recalled(self) -> bool:
+        """Return True before every fifth packet: the number of slots may change at any time."""
+        self._turns += 1
+        return self._turns % 5 == 0
 
     def wait_for_turn(self, credential: int) -> None:
         """Wait while the collector is down."""

@@ -2,7 +2,7 @@
 
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
 from swarm.errors import ExitCode
-from swarm.run.report import MeterReport, Report
+from swarm.run.report import ConnectionUse, MeterReport, Report
 
 #: The counts that add up to the rows.
 PARTS = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
@@ -33,5 +33,13 @@ def meter(
 def report(*meters: MeterReport, signal: int | None = None, notes: tuple[str, ...] = ()) -> Report:
     """Return the report of a run of 2.5 s."""
     return Report(
-        "c.ini", "https://c", 1_700_000_000.0, 1_700_000_002.5, 2.5, meters, signal, notes
+        config="c.ini",
+        collector="https://c",
+        started=1_700_000_000.0,
+        finished=1_700_000_002.5,
+        seconds=2.5,
+        meters=meters,
+        signal=signal,
+        notes=notes,
+        connections=ConnectionUse("auto", len(meters), "one for each stream"),
     )

@@ -196,6 +196,10 @@ class StreamContext:
         """Take the slot back."""
         self.has_slot = False
 
+    def is_slot_recalled(self) -> bool:
+        """Return False: this stream has the only slot."""
+        return False
+
     def wait_for_turn(self, _: int) -> None:
         """Raise the next error, if there is one."""
         error = self._turns.popleft() if self._turns else None

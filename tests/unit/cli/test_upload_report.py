@@ -25,6 +25,7 @@ def test_the_json_is_as_promised() -> None:
         "finished": "2023-11-14T22:13:22.500+00:00",
         "seconds": 2.5,
         "exit_code": 5,
+        "connections": {"mode": "auto", "most": 2, "why": "one for each stream"},
     } == {key: document[key] for key in document if key not in ("totals", "meters")}
     counts = ("rows", *PARTS, "retries", "possible_duplicates")
     assert {
@@ -52,6 +53,7 @@ def test_the_table_of_one_meter() -> None:
         "gas    done     10    10  yes",
         "",
         "10 packets sent in 2.0 s, 5.0 per second; 2.5 s in all",
+        "1 connection: one for each stream",
     ] == as_table(report(meter())).splitlines()
 
 

@@ -31,7 +31,7 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "full_check": [("yes", True)],
     "late": [("send", "send"), ("REPORT", "report")],
     "processes": [("1", 1), (" 12 ", 12)],
-    "connections": [("999999999", 999_999_999)],
+    "connections": [("999999999", 999_999_999), ("Auto", "auto")],
     "rate_limit": [("100", 100.0), ("0.5", 0.5)],
     "timeout": [("90s", 90.0), ("1h30m", 1.5 * HOUR), ("0.25s", 0.25), ("1d", 24 * HOUR)],
     "retry_for": [("15m", 900.0), ("0s", 0.0), ("Forever", float("inf"))],
@@ -56,7 +56,7 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "full_check": [("all", "yes or no")],
     "late": [("drop", "report or send")],
     "processes": [("0", WHOLE), ("-1", WHOLE), ("1.5", WHOLE), ("٣", WHOLE)],
-    "connections": [("many", WHOLE), ("1" * 10, WHOLE)],
+    "connections": [("many", f"{WHOLE}, or auto"), ("1" * 10, f"{WHOLE}, or auto")],
     "rate_limit": [("0", RATE), ("-1", RATE), ("nan", RATE), ("9" * 400, RATE)],
     "timeout": [
         ("30", DURATION),
