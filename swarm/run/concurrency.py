@@ -28,8 +28,8 @@ _AT_RATE_LIMIT = 0.95
 #: If a number of connections is doubled, the least growth of the rate that makes up for it, and the
 #: growth that needs no second look.
 _LEAST_GAIN, _CLEAR_GAIN = 0.1, 0.5
-#: The shortest time (s) of a measurement, and that of one that is not clear.
-_SHORT, _LONG = 1.0, 3.0
+#: The shortest time (s) of a measurement, and that of the second one if the first is not clear.
+_SHORT, _LONG = 1.0, 2.0
 #: Turns of each connection in a measurement.
 _SHORT_TURNS, _LONG_TURNS = 2, 4
 #: The time (s) that new connections get to begin: at least, and at most. Connecting, TLS, the
@@ -45,7 +45,7 @@ _DECREASE = 0.7
 #: The time (s) after a decrease before the numbers below the collector's limit are tried.
 _PAUSE = 2.0
 #: The time (s) before more is tried again: it doubles each time that this brings nothing.
-_HOLD, _LONGEST_HOLD = 20.0, 320.0
+_HOLD, _LONGEST_HOLD = 60.0, 480.0
 
 
 class Reason(Enum):
@@ -102,6 +102,7 @@ class Concurrency:
         #: The time from which a measurement may begin, and its beginning.
         self._settled_at: float | None = None
         self._begin: Measurement | None = None
+        self._is_second = False
         #: The measurement at which more connections were opened last.
         self._opened: Measurement | None = None
 
@@ -131,7 +132,7 @@ class Concurrency:
         """Begin the next measurement once the connections have begun to send."""
         if seconds is None:
             seconds = _SETTLE_TURNS * self.number / self._rate if self._rate else 0.0
-        self._begin = None
+        self._begin, self._is_second = None, False
         self._settled_at = now.time + min(max(seconds, _SETTLE_LEAST), _SETTLE_MOST)
 
     def _open_more(self, now: Measurement) -> None:
@@ -159,18 +160,22 @@ class Concurrency:
         if seconds < _SHORT or count < _SHORT_TURNS * self.limit:
             return
         rate, self._rate_limit = count / seconds, now.rate_limit
-        is_long = seconds >= _LONG and count >= _LONG_TURNS * self.limit
+        if self._is_second and (seconds < _LONG or count < _LONG_TURNS * self.limit):
+            return
         gain = rate / self._rate - 1 if self._rate else math.inf
         step = self.limit / self.number - 1
         if now.rate_limit is not None and rate >= _AT_RATE_LIMIT * now.rate_limit:
             self.number, self._rate = self.limit, rate
             self._keep(now, Reason.RATE)
-        elif not step or gain >= _CLEAR_GAIN * step or (is_long and gain >= _LEAST_GAIN * step):
+        elif not step or gain >= (_LEAST_GAIN if self._is_second else _CLEAR_GAIN) * step:
             if step:
                 self._hold, self.reason = _HOLD, Reason.GROWING
             self.number, self._rate = self.limit, rate
             self._try_more(now)
-        elif is_long:
+        elif not self._is_second:
+            # What the new streams cost at their beginning may be a part of the first measurement.
+            self._begin, self._is_second = now, True
+        else:
             if gain >= _LEAST_GAIN * step / 3:
                 # The best number may lie between both.
                 self.number = (self.number + self.limit) // 2

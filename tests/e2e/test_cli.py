@@ -534,7 +534,8 @@ def test_the_log_file_tells_the_run(workspace: Workspace, with_notices: Path) ->
     assert (6, 6) == (text.count("NOTICE notice: "), text.count(": done, 60 sent, 1 filtered"))
     lines = [line.partition("] ")[2] for line in text.splitlines()]
     assert f"INFO swarm {VERSION}: {with_notices}" == lines[0]
-    assert ("INFO exit 0", True) == (lines[-1], lines[-2].startswith("INFO 360 packets sent in"))
+    assert ("INFO exit 0", True) == (lines[-1], lines[-3].startswith("INFO 360 packets sent in"))
+    assert "INFO 6 connections: one for each stream" == lines[-2]
     assert workspace.run(with_notices, "--dry-run").code == 0
     assert text == (workspace.folder / "swarm.log").read_text()
     assert workspace.run("check", with_notices).code == 0

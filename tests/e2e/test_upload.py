@@ -403,6 +403,7 @@ def test_the_report_says_when(workspace: Workspace, collector: Collector) -> Non
         "finished",
         "seconds",
         "exit_code",
+        "connections",
         "totals",
         "meters",
     ]

@@ -39,7 +39,7 @@ class Line:
     down: tuple[float, float] = (math.inf, math.inf)
     _free_at: list[float] = field(default_factory=list)
     _line_free: float = 0.0
-    _tokens: float = 0.0
+    _tokens: float = math.inf
     _refilled: float = 0.0
     _turn: float = 0.0
 
@@ -122,7 +122,6 @@ def play(
 
     tick = 0.0
     while tick <= seconds:
-        begin(tick)
         while events and events[0][0] <= tick:
             now, stream, what = heapq.heappop(events)
             if what == "waited":
@@ -137,6 +136,7 @@ def play(
                 wait = rng.random() * min(60.0, 0.5 * 2.0 ** attempts[stream])
                 heapq.heappush(events, (now + wait, stream, "waited"))
             begin(now)
+        begin(tick)
         history.settled.append(settled)
         history.limits.append(limit)
         at(tick, line)

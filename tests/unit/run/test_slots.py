@@ -90,6 +90,10 @@ class Stream:
         assert link is not None
         self._thread.submit(self._places.release, link).result(_SECONDS)
 
+    def is_recalled(self) -> bool:
+        """Return True if it must give its place back."""
+        return self._thread.submit(self._places.is_recalled).result(_SECONDS)
+
     def done(self) -> None:
         """End, with or without a place taken ever."""
         if self.link:
@@ -338,3 +342,81 @@ def test_the_books_are_always_right(count: int, steps: list[tuple[str, int, bool
             stream.done()
         assert count == parent.free
         assert sessions.most <= count
+
+
+def test_more_slots_are_reported_and_fewer_are_waited_for(sessions: Sessions) -> None:
+    """With fewer slots, the streams that began last are asked for theirs, and wait for one."""
+    parent = Parent(1)
+    parent.places.resize(3)
+    assert parent.free == 3
+    streams = [parent.stream() for _ in range(3)]
+    for stream in streams:
+        stream.enter()
+    parent.places.resize(1)
+    assert [False, True, True] == [stream.is_recalled() for stream in streams]
+    for stream in streams[1:]:
+        stream.leave()
+    assert (0, 1) == (parent.free, sessions.open)
+    back = streams[1].entering()
+    assert not streams[0].is_recalled()
+    streams[0].done()
+    back.result(_SECONDS)
+    parent.places.resize(2)
+    assert parent.free == 1
+    streams[1].done()
+    streams[2].done()
+    assert parent.free == 2
+
+
+def test_idle_connections_are_closed_with_their_slots(sessions: Sessions) -> None:
+    """There are never more open connections than slots, also after these have become fewer."""
+    parent = Parent(3)
+    streams = [parent.stream() for _ in range(3)]
+    for stream in streams:
+        stream.enter()
+    for stream in streams:
+        stream.done()
+    assert sessions.open == 3
+    parent.places.resize(1)
+    deadline = time.monotonic() + _SECONDS
+    while sessions.open > 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert (1, 1) == (sessions.open, parent.free)
+
+
+_SIZES = st.lists(
+    st.tuples(st.sampled_from("ebldr"), st.integers(0, 9), st.booleans()), max_size=40
+)
+
+
+@given(steps=_SIZES)
+def test_the_books_are_right_whatever_the_size(steps: list[tuple[str, int, bool]]) -> None:
+    """While slots come and go: as many streams are asked for theirs as there are too many."""
+    sessions = Sessions()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("swarm.collector.client.open_session", sessions)
+        parent, count = Parent(2), 2
+        fresh: list[Stream] = []
+        away: list[Stream] = []
+        inside: list[Stream] = []
+        for step, pick, is_other in steps:
+            if step == "e" and parent.free:
+                fresh.append(parent.stream(OTHER if is_other else ACME))
+            elif step == "b" and len(inside) < count and fresh + away:
+                source = away if is_other and away else fresh or away
+                inside.append(source.pop(pick % len(source)))
+                inside[-1].enter()
+            elif step == "l" and inside:
+                away.append(inside.pop(pick % len(inside)))
+                away[-1].leave()
+            elif step == "d" and (source := [inside, away, fresh][pick % 3]):
+                source.pop().done()
+            elif step == "r":
+                count = pick % 5
+                parent.places.resize(count)
+            assert max(count - len(inside) - len(fresh), 0) == parent.free
+            recalled = [stream for stream in inside if stream.is_recalled()]
+            assert max(len(inside) - count, 0) == len(recalled)
+        for stream in (*fresh, *away, *inside):
+            stream.done()
+        assert count == parent.free
