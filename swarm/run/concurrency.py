@@ -39,7 +39,7 @@ _SETTLE_LEAST, _SETTLE_MOST, _SETTLE_TURNS = 0.3, 3.0, 5
 _BUSY = 0.9
 #: The collector is held to ask for less if this part of its answers does, and this many do.
 _CONGESTED, _FEWEST = 0.02, 3
-#: Between measurements, the answers looked at: many, or those of the last minute (s).
+#: The answers looked at for that: many, or those of the last minute (s).
 _MANY, _LONGEST_WATCH = 100, 60.0
 _DECREASE = 0.7
 #: The time (s) after a decrease before the numbers below the collector's limit are tried.
@@ -102,6 +102,8 @@ class Concurrency:
         #: The time from which a measurement may begin, and its beginning.
         self._settled_at: float | None = None
         self._begin: Measurement | None = None
+        #: The beginning of the answers that are looked at for congestion.
+        self._watched: Measurement | None = None
         self._is_second = False
         #: The measurement at which more connections were opened last.
         self._opened: Measurement | None = None
@@ -111,7 +113,7 @@ class Concurrency:
         start = self._start = self._start or now
         if now.is_down:
             # An outage says nothing about the number.
-            self._settled_at = self._begin = self._opened = None
+            self._settled_at = self._begin = self._watched = self._opened = None
         elif self._settled_at is None:
             if now.settled or now.congested:
                 self._settle(now, now.time - start.time)
@@ -122,9 +124,8 @@ class Concurrency:
         elif self._begin is None:
             if now.time >= self._settled_at:
                 self._begin = now
-        elif now.time < self._hold_until and now.rate_limit == self._rate_limit:
-            self._watch(now, self._begin)
-        else:
+                self._watched = self._watched or now
+        elif now.time >= self._hold_until or now.rate_limit != self._rate_limit:
             self._measure(now, self._begin)
         return self.limit
 
@@ -132,7 +133,7 @@ class Concurrency:
         """Begin the next measurement once the connections have begun to send."""
         if seconds is None:
             seconds = _SETTLE_TURNS * self.number / self._rate if self._rate else 0.0
-        self._begin, self._is_second = None, False
+        self._begin, self._watched, self._is_second = None, None, False
         self._settled_at = now.time + min(max(seconds, _SETTLE_LEAST), _SETTLE_MOST)
 
     def _open_more(self, now: Measurement) -> None:
@@ -144,17 +145,12 @@ class Concurrency:
             self._opened = now
             self._settle(now)
 
-    def _watch(self, now: Measurement, begin: Measurement) -> None:
-        """Look at the answers of the last seconds while the number is kept."""
-        seconds, answers = now.time - begin.time, _answers(now, begin)
-        if seconds > _LONGEST_WATCH or (seconds > _LONG and answers > _MANY):
-            self._begin = now
-
     def _measure(self, now: Measurement, begin: Measurement) -> None:
         """Measure the rate of the present limit, then decide."""
         if now.streams < _BUSY * self.limit:
             # Connections are idle: the rate says nothing about their number.
-            self._settle(now)
+            self._begin, self._is_second = None, False
+            self._settled_at = now.time + _SETTLE_LEAST
             return
         seconds, count = now.time - begin.time, now.settled - begin.settled
         if seconds < _SHORT or count < _SHORT_TURNS * self.limit:
@@ -214,11 +210,17 @@ class Concurrency:
 
     def _is_congested(self, now: Measurement) -> bool:
         """Return True if many of the latest answers ask for less."""
-        begin = self._begin or self._opened
+        begin = self._watched or self._opened
         if begin is None:
             return False
         congested = now.congested - begin.congested
-        return congested >= max(_FEWEST, _CONGESTED * _answers(now, begin))
+        answers = now.settled - begin.settled + congested
+        if congested >= max(_FEWEST, _CONGESTED * answers):
+            return True
+        seconds = now.time - begin.time
+        if seconds > _LONGEST_WATCH or (seconds > _LONG and answers > _MANY):
+            self._watched = self._watched and now
+        return False
 
     def _give_way(self, now: Measurement) -> None:
         """Leave a limit that is too much for the collector."""
@@ -237,7 +239,3 @@ def first_number(rate_limit: float | None) -> int:
     if rate_limit is None:
         return FIRST
     return min(FIRST, max(math.ceil(rate_limit / _REQUESTS_A_CONNECTION), 1))
-
-
-def _answers(now: Measurement, begin: Measurement) -> int:
-    return now.settled - begin.settled + now.congested - begin.congested
