@@ -31,7 +31,7 @@ _LEAST_GAIN, _CLEAR_GAIN = 0.1, 0.5
 #: The shortest time (s) of a measurement, and that of the second one if the first is not clear.
 _SHORT, _LONG = 1.0, 2.0
 #: Turns of each connection in a measurement.
-_SHORT_TURNS, _LONG_TURNS = 2, 4
+_TURNS = 2
 #: The time (s) that new connections get to begin: at least, and at most. Connecting, TLS, the
 #: question before the first packet and the packet itself take five turns.
 _SETTLE_LEAST, _SETTLE_MOST, _SETTLE_TURNS = 0.3, 3.0, 5
@@ -153,10 +153,10 @@ class Concurrency:
             self._settled_at = now.time + _SETTLE_LEAST
             return
         seconds, count = now.time - begin.time, now.settled - begin.settled
-        if seconds < _SHORT or count < _SHORT_TURNS * self.limit:
+        if seconds < _SHORT or count < _TURNS * self.limit:
             return
         rate, self._rate_limit = count / seconds, now.rate_limit
-        if self._is_second and (seconds < _LONG or count < _LONG_TURNS * self.limit):
+        if self._is_second and seconds < _LONG:
             return
         gain = rate / self._rate - 1 if self._rate else math.inf
         step = self.limit / self.number - 1

@@ -15,6 +15,7 @@ from swarm.collector.retry import (
     RetryBudget,
     Verdict,
     backoff,
+    is_congestion,
     retry_after,
     verdict_of,
 )
@@ -269,3 +270,20 @@ def test_a_budget_without_end(clock: FakeClock) -> None:
         clock.now += budget.next_wait(None) + 1e6
     assert BACKOFF_MOST == budget.next_wait(None)
     assert not budget.is_used_up()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "expected"),
+    [
+        (Verdict.THROTTLED, 429, True),
+        (Verdict.UNSETTLED, 503, True),
+        (Verdict.UNSETTLED, None, True),
+        (Verdict.UNSETTLED, 500, False),
+        (Verdict.UNREACHABLE, None, False),
+        (Verdict.REJECTED, 400, False),
+        (Verdict.ACKNOWLEDGED, 200, False),
+    ],
+)
+def test_what_asks_for_fewer_requests(verdict: Verdict, status: int | None, expected: bool) -> None:
+    """Throttling, overload and lost requests ask for fewer; a bug or an outage does not."""
+    assert expected == is_congestion(verdict, status)

@@ -79,3 +79,19 @@ def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> 
     board.close()
     assert "its worker process was ended with 1" == lost.message
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_slots_of_a_pool_grow_during_a_run() -> None:
+    """A worker without slots gets some later, and then has jobs; those with jobs keep one."""
+    board = SharedState.create(1)
+    with Pool(board, Upload(transport="requests"), 2, 1, 4) as pool:
+        steps = iter([4, 1, 2])
+        results = dict(
+            pool.run(
+                "tests.support.spawned:answer",
+                list(range(40)),
+                lambda _: pool.resize(next(steps, 2)),
+            )
+        )
+    board.close()
+    assert {number: 2 * number for number in range(40)} == results

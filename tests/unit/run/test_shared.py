@@ -220,3 +220,12 @@ def test_no_room_for_the_board_is_a_state_error(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(StateError, match="TMPDIR") as caught:
         SharedState.create(1)
     assert caught.value.exit_code == 7
+
+
+def test_congestion_is_counted() -> None:
+    """Answers that ask for fewer requests are counted for the whole run."""
+    board = SharedState.create(1)
+    board.count_congested()
+    board.count_congested()
+    assert board.congested == 2
+    board.close()
