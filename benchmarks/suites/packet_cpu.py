@@ -147,7 +147,8 @@ def _nginx(folder: Path) -> Iterator[dict[str, str]]:
     try:
         nginx._await(process, ports["https"], folder)
         yield {
-            scheme: f"{scheme}://localhost:{port}/now/unifiedjson/" for scheme, port in ports.items()
+            scheme: f"{scheme}://localhost:{port}/now/unifiedjson/"
+            for scheme, port in ports.items()
         }
     finally:
         nginx._stop(process)
@@ -185,18 +186,22 @@ def multi(task: dict[str, Any]) -> None:
             _, active = curl.socket_action(number, is_in | is_out)
             ended |= active < running
         if ended:
-            _, done, failed = curl.info_read()
-            if failed:
-                sys.exit(f"failed: {failed}")
-            for handle in done:
-                if handle.getinfo(pycurl.RESPONSE_CODE) != 200:
-                    sys.exit("not answered with 200")
-                curl.remove_handle(handle)
-                running -= 1
-                if left > 0:
-                    left -= 1
-                    running += 1
-                    curl.add_handle(handle)
+            done = _ended(curl)
+            again = done[:left]
+            left -= len(again)
+            running -= len(done) - len(again)
+            for handle in again:
+                curl.add_handle(handle)
+
+
+def _ended(curl: pycurl.CurlMulti) -> list[pycurl.Curl]:
+    """Remove and return the handles whose transfers have ended; each was answered with 200."""
+    _, done, failed = curl.info_read()
+    if failed or any(handle.getinfo(pycurl.RESPONSE_CODE) != 200 for handle in done):
+        sys.exit(f"not answered with 200: {failed}")
+    for handle in done:
+        curl.remove_handle(handle)
+    return list(done)
 
 
 def _handle(task: dict[str, Any]) -> pycurl.Curl:
@@ -217,7 +222,9 @@ def _handle(task: dict[str, Any]) -> pycurl.Curl:
     return handle
 
 
-def session(task: dict[str, Any], begin: Callable[[int], Callable[[int], None]] | None = None) -> None:
+def session(
+    task: dict[str, Any], begin: Callable[[int], Callable[[int], None]] | None = None
+) -> None:
     """Send from jobs of the loop through sessions; ``begin`` returns what a stream does besides."""
     from swarm.collector.transport.curl import CurlSession
     from swarm.collector.transport.loop import Loop

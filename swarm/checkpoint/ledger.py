@@ -211,8 +211,8 @@ class Ledger:
         """
         number = self._count
         self._mark = sends_next and self._noted > number + 1
-        mark = fmt.mark(number + 1, is_sent=self._mark)
-        self._file.write_record(number, fmt.record(number, instant, digest, kind) + mark)
+        data = fmt.record_and_mark(number, instant, digest, kind, is_sent=self._mark)
+        self._file.write_record(number, data)
         self._is_in_flight = False
         self._count_in(LedgerEntry(instant, digest, kind))
         if (

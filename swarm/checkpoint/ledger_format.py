@@ -42,6 +42,7 @@ _NOTE = struct.Struct("<qQQI")
 _RECORD = struct.Struct("<qQI")
 _CRC = struct.Struct("<I")
 _CHECKED_RECORD = struct.Struct("<qQII")
+_RECORD_AND_MARK = struct.Struct("<qQII4sI")
 _CHECKED_MARK = struct.Struct("<4sI")
 #: The content of a mark: the row may be in flight, or it is not.
 _SENT, _IDLE = b"SENT", b"IDLE"
@@ -221,6 +222,20 @@ def record(number: int, instant: int, digest: int, kind: int) -> bytes:
     """Return the bytes of a record; ``number`` counts from 0."""
     data = _RECORD.pack(instant, digest, kind)
     return _CHECKED_RECORD.pack(instant, digest, kind, crc32(data, number + 1 & 0xFFFFFFFF))
+
+
+def record_and_mark(number: int, instant: int, digest: int, kind: int, *, is_sent: bool) -> bytes:
+    """Return the bytes of a record, and of the mark of the row after it."""
+    seed = number + 1 & 0xFFFFFFFF
+    content = _SENT if is_sent else _IDLE
+    return _RECORD_AND_MARK.pack(
+        instant,
+        digest,
+        kind,
+        crc32(_RECORD.pack(instant, digest, kind), seed),
+        content,
+        crc32(content, seed + 1 & 0xFFFFFFFF),
+    )
 
 
 def mark(number: int, *, is_sent: bool) -> bytes:

@@ -70,9 +70,9 @@ class Resume:
         """Return True if an earlier run may have sent a row."""
         return (item.instant, item.digest) in self.ledger.unresolved
 
-    def acknowledged(self, item: RowItem) -> None:
-        """Record a row that the collector acknowledged."""
-        self.ledger.record(item.instant, item.digest, ACKNOWLEDGED)
+    def acknowledged(self, item: RowItem, *, sends_next: bool = False) -> None:
+        """Record a row that the collector acknowledged; ``sends_next`` as for `Ledger.record`."""
+        self.ledger.record(item.instant, item.digest, ACKNOWLEDGED, sends_next=sends_next)
         self._remember(item)
         self._last = item
 
@@ -89,7 +89,8 @@ class Resume:
 
     def _remember(self, item: RowItem) -> None:
         """Remember an acknowledged row; it is no longer in doubt."""
-        self.ledger.unresolved.discard((item.instant, item.digest))
+        if self.ledger.unresolved:
+            self.ledger.unresolved.discard((item.instant, item.digest))
         if self._newest is None or item.instant >= self._newest.instant:
             self._newest = item
 

@@ -508,9 +508,12 @@ def test_a_record_and_the_mark_of_the_next_row_are_one_write(
     ledger.mark_in_flight()
     writes: list[int] = []
     real = os.pwrite
-    monkeypatch.setattr(
-        os, "pwrite", lambda fd, data, at: (writes.append(at), real(fd, data, at))[1]
-    )
+
+    def counted(fd: int, data: bytes, at: int) -> int:
+        writes.append(at)
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", counted)
     ledger.record(*entry(1), sends_next=sends_next)
     assert ([entry(1)], [note(2)] * sends_next, None) == inspect(path)
     ledger.mark_in_flight()
