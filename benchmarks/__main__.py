@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import machine, results
 from benchmarks.harness.session import LOG, Plan, Session
 from benchmarks.results import Missing, NotMeasured, Result
-from benchmarks.suites import bars, checking, ledger, memory, rates, start
+from benchmarks.suites import bars, checking, ledger, memory, packet_cpu, rates, start
 from swarm.text import pluralize
 
 MEASURES: dict[str, Callable[[Session], list[Result]]] = {
@@ -31,6 +31,7 @@ MEASURES: dict[str, Callable[[Session], list[Result]]] = {
     "start": start.start,
     "bars": bars.bars,
     "ledger": ledger.ledger,
+    "packet-cpu": packet_cpu.packet_cpu,
 }
 
 

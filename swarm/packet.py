@@ -167,17 +167,23 @@ def timestamp(instant: int, offset: int) -> str:
     """
     minutes = int(offset / _MINUTE_MS)
     day, rest = divmod(instant + minutes * _MINUTE_MS, DAY_MS)
-    seconds, milliseconds = divmod(rest, 1000)
-    hours, seconds = divmod(seconds, 3600)
-    return (
-        f"{_date(day)}T{hours:02}:{seconds // 60:02}:{seconds % 60:02}.{milliseconds:03}"
-        f"{_offset(minutes)}"
-    )
+    minute, milliseconds = divmod(rest, _MINUTE_MS)
+    return f"{_date(day)}{_clock(minute)}{_seconds(milliseconds)}{_offset(minutes)}"
 
 
 @lru_cache(maxsize=64)
 def _date(day: int) -> str:
     return naive_of(day * DAY_MS).date().isoformat()
+
+
+@lru_cache(maxsize=1440)
+def _clock(minute: int) -> str:
+    return f"T{minute // 60:02}:{minute % 60:02}:"
+
+
+@lru_cache(maxsize=64)
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds // 1000:02}.{milliseconds % 1000:03}"
 
 
 @lru_cache(maxsize=64)

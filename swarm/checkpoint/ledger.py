@@ -1,8 +1,9 @@
 """An append-only ledger of a stream's acknowledged and rejected rows, written row by row.
 
-Rows are noted, durably and in batches, before the first of them is sent. The in-flight block is
-written before a packet is sent, and a record after its answer. These are plain writes: the page
-cache keeps them if the process is killed. Records are synced every `SYNC_RECORDS` records, every
+Rows are noted, durably and in batches, before the first of them is sent. A mark that the next row
+is in flight is written before its packet is sent, and a record after its answer; the record of one
+row and the mark of the next are one write. These are plain writes: the page cache keeps them if the
+process is killed. Records are synced every `SYNC_RECORDS` records, every
 `SYNC_SECONDS`, with each batch of notes, and at the end. A power cut may lose records that were
 not synced; the notes show which rows these may be (``in_doubt``).
 """
@@ -81,8 +82,9 @@ class Ledger:
         self._run_starts: list[int] = []
         self._synced = 0
         self._sync_due = self._clock() + SYNC_SECONDS
-        #: The record number of the packet in flight; without one, of the last record.
-        self._in_flight = -1
+        self._is_in_flight = False
+        #: The mark in the file, whether the next row may be in flight; None if there is no mark.
+        self._mark: bool | None = None
         self._noted = 0
         self._has_noted = False
         self._stored_unresolved: frozenset[doubts.RowKey] = frozenset()
@@ -195,11 +197,16 @@ class Ledger:
         """
         if self._noted + len(rows) - fmt.RING > self._synced:
             self.sync()
-        self._file.write_notes(self._noted, rows)
+        before = self._noted
+        self._file.write_notes(before, rows)
         self._noted += len(rows)
         self._has_noted = True
-        self._write_in_flight()
+        # Until the notes are on the disk, none of these rows may count as sent.
+        self._write_in_flight(before - 1)
         self.sync()
+        if self._mark is None:
+            self._write_mark(is_sent=self._is_in_flight)
+        self._write_in_flight(self._noted - 1)
 
     def mark_in_flight(self) -> None:
         """Mark the next noted row as about to be sent.
@@ -208,26 +215,36 @@ class Ledger:
         """
         if self._noted <= self._count:
             raise RuntimeError("a row that was not noted may not be sent")
-        self._in_flight = self._count
-        self._write_in_flight()
+        self._is_in_flight = True
+        if not self._mark:
+            self._write_mark(is_sent=True)
 
     def clear_in_flight(self) -> None:
         """Clear the mark: the packet is known not to be stored.
 
         Raises `StateError` if it can't be written.
         """
-        self._in_flight = self._count - 1
-        self._write_in_flight()
+        self._is_in_flight = False
+        if self._mark:
+            self._write_mark(is_sent=False)
 
-    def record(self, instant: int, digest: int, kind: int) -> None:
+    def record(self, instant: int, digest: int, kind: int, *, sends_next: bool = False) -> None:
         """Append a settled row; sync at once if it was rejected, else when a sync is due.
 
+        With ``sends_next`` the next row, if it was noted, is marked as in flight in the same write.
         Raises `StateError` if it can't be written, for example on a full disk.
         """
-        self._file.write_record(self._count, fmt.record(self._count, instant, digest, kind))
+        number = self._count
+        self._mark = sends_next and self._noted > number + 1
+        data = fmt.record_and_mark(number, instant, digest, kind, is_sent=self._mark)
+        self._file.write_record(number, data)
+        self._is_in_flight = False
         self._count_in(LedgerEntry(instant, digest, kind))
-        is_due = self._count - self._synced >= SYNC_RECORDS or self._clock() >= self._sync_due
-        if is_due or kind == REJECTED:
+        if (
+            self._count - self._synced >= SYNC_RECORDS
+            or self._clock() >= self._sync_due
+            or kind == REJECTED
+        ):
             self.sync()
 
     def settle(self, stored: int, doubtful: Iterable[Note] = ()) -> None:
@@ -236,13 +253,16 @@ class Ledger:
         Rows in ``doubtful`` may be stored all the same: they are added to ``unresolved``.
         """
         for note in self.in_doubt[:stored]:
-            self.record(note.instant, note.digest, ACKNOWLEDGED)
+            # Without a mark: it would say that the rows after this one are not in doubt.
+            entry = LedgerEntry(note.instant, note.digest, ACKNOWLEDGED)
+            self._file.write_record(self._count, fmt.record(self._count, *entry))
+            self._count_in(entry)
         self.unresolved |= {(note.instant, note.digest) for note in doubtful}
         self._store_unresolved()
         self.in_doubt = ()
-        self._in_flight = self._count - 1
         self._noted = self._count
-        self._write_in_flight()
+        self._write_mark(is_sent=False)
+        self._write_in_flight(self._count - 1)
         self.sync()
         self.freeze()
 
@@ -267,10 +287,10 @@ class Ledger:
             self._store_unresolved()
             if self.in_doubt or not (self._has_noted or self._count > self._opened_count):
                 return
-            if self._in_flight < self._count:
-                self._in_flight = self._count - 1
+            if not self._is_in_flight:
                 self._noted = self._count
-                self._write_in_flight(is_clean=True)
+                self._write_in_flight(self._count - 1, is_clean=True)
+                self._file.remove_mark(self._count)
             self.sync()
         finally:
             self._file.close()
@@ -325,11 +345,13 @@ class Ledger:
         for number in range(start, end, _CHUNK):
             yield fmt.columns(self._file.records(number, min(number + _CHUNK, end)))
 
-    def _write_in_flight(self, *, is_clean: bool = False) -> None:
+    def _write_mark(self, *, is_sent: bool) -> None:
+        self._file.write_mark(self._count, is_sent=is_sent)
+        self._mark = is_sent
+
+    def _write_in_flight(self, number: int, *, is_clean: bool = False) -> None:
         boot = fmt.boot_id()
-        self._file.write_in_flight(
-            InFlight(self._in_flight, self._noted, self._synced, boot, is_clean)
-        )
+        self._file.write_in_flight(InFlight(number, self._noted, self._synced, boot, is_clean))
 
     def _store_unresolved(self) -> None:
         if self.unresolved != self._stored_unresolved:
@@ -357,15 +379,18 @@ class Ledger:
         # After a killed run, later records may be in the page cache only.
         self._synced = self._count if last.is_clean else min(last.synced, self._count)
         self.freeze()
-        # After a power cut the in-flight block may be older than the last packet sent. The notes
-        # are not: they were synced before.
-        end = last.number + 1 if last.is_clean or is_same_boot else max(last.noted, last.number + 1)
+        begun = end = last.number + 1
+        if not (last.is_clean or is_same_boot):
+            # After a power cut the in-flight block and the mark may be older than the last packet
+            # sent. The notes are not: they were synced before.
+            end = max(last.noted, begun)
+        elif not last.is_clean and (mark := self._file.mark(self._count)) is not None:
+            begun = end = self._count + mark
         self.in_doubt = self._file.notes(self._count, end)
-        missing = last.number + 1 - self._count
+        missing = begun - self._count
         if missing > len(self.in_doubt):
-            what = f"the last {missing} of {last.number + 1} records are missing"
+            what = f"the last {missing} of {begun} records are missing"
             raise fmt.damaged(self.path, what)
-        self._in_flight = self._count - 1
         self._noted = self._count
         self.unresolved = doubts.load(self.path)
         self._stored_unresolved = frozenset(self.unresolved)

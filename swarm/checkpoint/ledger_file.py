@@ -166,7 +166,7 @@ class LedgerFile:
         with state_errors(self.path):
             size = os.fstat(self._fd).st_size - self._record_at(0)
         whole, part = divmod(max(size, 0), fmt.RECORD_BYTES)
-        return whole, part > 0
+        return whole, part > 0 and (part != fmt.MARK_BYTES or self.mark(whole) is None)
 
     def records(self, start: int, end: int) -> bytes:
         """Return the bytes of the records ``start`` to ``end`` - 1."""
@@ -180,8 +180,21 @@ class LedgerFile:
         return digest.hexdigest()
 
     def write_record(self, number: int, data: bytes) -> None:
-        """Write a record."""
-        _write(self.path, self._fd, data, self._record_at(number))
+        """Write a record, or a record and the mark that follows it."""
+        _write(self.path, self._fd, data, fmt.RECORDS_AT[fmt.VERSION] + number * fmt.RECORD_BYTES)
+
+    def mark(self, number: int) -> bool | None:
+        """Return True if the mark says that this row may be in flight; None if there is no mark."""
+        return fmt.read_mark(number, self._read(fmt.MARK_BYTES, self._record_at(number)))
+
+    def write_mark(self, number: int, *, is_sent: bool) -> None:
+        """Write the mark after the last record: whether the row with this number is in flight."""
+        _write(self.path, self._fd, fmt.mark(number, is_sent=is_sent), self._record_at(number))
+
+    def remove_mark(self, number: int) -> None:
+        """Remove the mark in place of the record with this number."""
+        with state_errors(self.path):
+            os.ftruncate(self._fd, self._record_at(number))
 
     def cut(self, count: int) -> None:
         """Keep the first ``count`` records, durably, so that new data can't mix with a torn end."""
@@ -239,7 +252,7 @@ class Snapshot(LedgerFile):
 
 
 def _write(path: Path, fd: int, data: bytes, offset: int) -> None:
-    # Called twice per packet: the context manager `state_errors` would cost as much as the write.
+    # Called for each packet: the context manager `state_errors` would cost as much as the write.
     try:
         written = os.pwrite(fd, data, offset)
     except OSError as error:

@@ -9,10 +9,16 @@ All numbers are little-endian::
     notes      from byte 4096: a ring of 2048 notes of 32 bytes each: the rows that are sent next
     records    24 bytes each: instant (ms), digest of the measurements, kind, CRC-32 seeded with the
                record's number
+    mark       8 bytes after the last record: whether the next noted row may be in flight, CRC-32
+               seeded as that of its record; missing after a clean end
 
 A note has the content of the record with its number, and what identifies the packet in an answer of
 the collector: the digest of its measurements as doubles, and a mask of its registers. Version 1 has
 no notes: its records begin at byte 128, and its in-flight block names the packet in flight.
+
+While a run sends, the in-flight block names the last noted row, and the mark says which of these
+rows may really be in flight. It is written together with the record before it, in one write. If
+there is no mark, as in ledgers of earlier versions, the in-flight block counts.
 """
 
 import struct
@@ -35,6 +41,11 @@ _IN_FLIGHT = {1: struct.Struct("<qqQdQ16sB3x"), 2: struct.Struct("<qQQ16sB19x")}
 _NOTE = struct.Struct("<qQQI")
 _RECORD = struct.Struct("<qQI")
 _CRC = struct.Struct("<I")
+_CHECKED_RECORD = struct.Struct("<qQII")
+_RECORD_AND_MARK = struct.Struct("<qQII4sI")
+_CHECKED_MARK = struct.Struct("<4sI")
+#: The content of a mark: the row may be in flight, or it is not.
+_SENT, _IDLE = b"SENT", b"IDLE"
 
 HEADER_BYTES = _HEADER.size + _BASELINE.size + _CRC.size
 IN_FLIGHT_AT = HEADER_BYTES
@@ -51,6 +62,7 @@ _RECORD_WORDS = RECORD_BYTES // _WORD_BYTES
 _KIND_AT = 2 * _WORD_BYTES
 #: The CRC-32 of data that end with their own CRC-32, whatever the data and the seed.
 _RESIDUE = 0x2144DF1C
+MARK_BYTES = _CHECKED_MARK.size
 #: Offset of the first record, by version.
 RECORDS_AT = {1: IN_FLIGHT_AT + IN_FLIGHT_BYTES, 2: NOTES_AT + RING * NOTE_BYTES}
 
@@ -127,9 +139,10 @@ class Header(NamedTuple):
 class InFlight(NamedTuple):
     """The in-flight block: the point that the stream's last run reached; records count from 0.
 
-    ``number`` is the record number of the packet in flight; without one, of the last record (-1 if
-    there is none). All rows before ``noted`` have a note or a record. ``synced`` records were on
-    the disk. ``is_clean`` is True if the run closed the ledger with nothing in flight.
+    ``number`` is the highest record number of a packet that may be in flight, if no mark says more;
+    without one, of the last record (-1 if there is none). All rows before ``noted`` have a note or
+    a record. ``synced`` records were on the disk. ``is_clean`` is True if the run closed the ledger
+    with nothing in flight.
     """
 
     number: int
@@ -226,7 +239,36 @@ def read_note(number: int, data: bytes) -> Note | None:
 
 def record(number: int, instant: int, digest: int, kind: int) -> bytes:
     """Return the bytes of a record; ``number`` counts from 0."""
-    return _with_checksum(_RECORD.pack(instant, digest, kind), number + 1)
+    data = _RECORD.pack(instant, digest, kind)
+    return _CHECKED_RECORD.pack(instant, digest, kind, crc32(data, number + 1 & 0xFFFFFFFF))
+
+
+def record_and_mark(number: int, instant: int, digest: int, kind: int, *, is_sent: bool) -> bytes:
+    """Return the bytes of a record, and of the mark of the row after it."""
+    seed = number + 1 & 0xFFFFFFFF
+    content = _SENT if is_sent else _IDLE
+    return _RECORD_AND_MARK.pack(
+        instant,
+        digest,
+        kind,
+        crc32(_RECORD.pack(instant, digest, kind), seed),
+        content,
+        crc32(content, seed + 1 & 0xFFFFFFFF),
+    )
+
+
+def mark(number: int, *, is_sent: bool) -> bytes:
+    """Return the bytes of the mark in place of the record with this number."""
+    content = _SENT if is_sent else _IDLE
+    return _CHECKED_MARK.pack(content, crc32(content, number + 1 & 0xFFFFFFFF))
+
+
+def read_mark(number: int, data: bytes) -> bool | None:
+    """Return True if the row with this number may be in flight; None if the data are no mark."""
+    for is_sent in (True, False):
+        if data == mark(number, is_sent=is_sent):
+            return is_sent
+    return None
 
 
 def intact(number: int, data: bytes) -> int:

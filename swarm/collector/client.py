@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -31,6 +32,12 @@ class Outcome(NamedTuple):
     detail: str = ""
     status: int | None = None
     wait: float | None = None
+
+
+@cache
+def _acknowledged(status: int) -> Outcome:
+    """Return the outcome of an acknowledged packet."""
+    return Outcome(Verdict.ACKNOWLEDGED, status=status)
 
 
 class LastPacket(NamedTuple):
@@ -77,7 +84,7 @@ class CollectorClient:
         except TransportFault as fault:
             return Outcome(_VERDICTS[type(fault)], str(fault))
         if 200 <= answer.status < 300:
-            return Outcome(Verdict.ACKNOWLEDGED, status=answer.status)
+            return _acknowledged(answer.status)
         return self._outcome(answer)
 
     def last_packet(self, url: str, stream: str) -> LastPacketReply:

@@ -258,34 +258,37 @@ class _Delivery:
 
     def _send(self, item: RowItem, data: bytes) -> None:
         """Send the packet of one row until it is known whether it was stored."""
-        ledger, budget = self.ledger, RetryBudget(self.upload.retry_for)
-        is_again = self.resume.may_be_stored(item)
+        ledger, exchange, tally = self.ledger, self.exchange, self.tally
+        is_again = bool(ledger.unresolved) and self.resume.may_be_stored(item)
+        budget: RetryBudget | None = None
         while True:
-            self.exchange.wait_until_allowed()
+            exchange.wait_until_allowed()
             ledger.mark_in_flight()
             # Counted before the packet is sent: if the run ends here, nothing else records it.
-            self.tally.possible_duplicates += is_again
-            began = time.monotonic()
-            outcome = self.exchange.post(data)
+            tally.possible_duplicates += is_again
+            first = tally.first or time.monotonic()
+            outcome = exchange.post(data)
+            if outcome.verdict is Verdict.ACKNOWLEDGED:
+                break
             ended = time.monotonic()
-            is_stored = outcome.verdict is Verdict.ACKNOWLEDGED
+            budget = budget or RetryBudget(self.upload.retry_for)
             if outcome.verdict is Verdict.UNSETTLED:
                 is_again = False
-                is_stored = self.settlement.reconcile(item, outcome, ended, budget)
-            elif not is_stored:
+                if self.settlement.reconcile(item, outcome, ended, budget):
+                    break
+            else:
                 ledger.clear_in_flight()
-                self.tally.possible_duplicates -= is_again
+                tally.possible_duplicates -= is_again
                 if outcome.verdict is Verdict.REJECTED:
                     return self._rejected(item, outcome)
-                self.exchange.recover(outcome, budget, item.place)
-            if is_stored:
-                self.resume.acknowledged(item)
-                self.tally.sent += 1
-                self.tally.first = self.tally.first or began
-                self.tally.last = time.monotonic()
-                self.rejected_in_a_row = 0
-                return None
-            self.tally.retries += 1
+                exchange.recover(outcome, budget, item.place)
+            tally.retries += 1
+        # With a rate limit, the next row waits: it is marked when it is about to be sent.
+        self.resume.acknowledged(item, sends_next=self.upload.rate_limit is None)
+        tally.sent += 1
+        tally.first, tally.last = first, time.monotonic()
+        self.rejected_in_a_row = 0
+        return None
 
     def _rejected(self, item: RowItem, outcome: Outcome) -> None:
         """Stop the stream, to try the row again next time, or keep the row aside and continue."""

@@ -39,11 +39,13 @@ class Exchange:
             self.release_slot()
             self._acquire_client()
         self._context.wait_for_turn(self._target.credential)
-        self._acquire_client()
+        if self._client is None:
+            self._acquire_client()
 
     def post(self, packet: bytes) -> Outcome:
         """Post one packet, once; the caller has called `wait_until_allowed` before."""
-        outcome = self._acquire_client().post(self._target.url, packet)
+        client = self._client or self._acquire_client()
+        outcome = client.post(self._target.url, packet)
         self._context.record_outcome(outcome, self._target.credential)
         if outcome.verdict is Verdict.ACKNOWLEDGED:
             self._renewed = None

@@ -72,10 +72,11 @@ class Resume:
         """Return True if an earlier run may have sent a row."""
         return (item.instant, item.digest) in self.ledger.unresolved
 
-    def acknowledged(self, item: RowItem) -> None:
-        """Record a row that the collector acknowledged."""
-        self.ledger.record(item.instant, item.digest, ACKNOWLEDGED)
-        self.ledger.unresolved.discard((item.instant, item.digest))
+    def acknowledged(self, item: RowItem, *, sends_next: bool = False) -> None:
+        """Record a row that the collector acknowledged; ``sends_next`` as for `Ledger.record`."""
+        self.ledger.record(item.instant, item.digest, ACKNOWLEDGED, sends_next=sends_next)
+        if self.ledger.unresolved:
+            self.ledger.unresolved.discard((item.instant, item.digest))
         if self._newest is None or item.instant >= self._newest.instant:
             self._newest = item
         self._last = item

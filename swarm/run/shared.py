@@ -83,7 +83,7 @@ class SharedState:
     def is_blocked(self, credential: int) -> bool:
         """Return True if no packet may be sent under a credential now."""
         facts = self._map
-        return bool(facts[_STOP] or facts[_GATE] or facts[_mark(credential, _REFUSED)])
+        return bool(facts[_STOP] or facts[_GATE] or facts[_CREDENTIALS + 2 * credential + _REFUSED])
 
     def restart_clock(self) -> None:
         """Count the time without an answer from now."""
@@ -94,7 +94,7 @@ class SharedState:
 
         The gate opens, and the backoff begins again at the next failure.
         """
-        self._put(_LAST_ANSWER, time.monotonic())
+        self._doubles[_LAST_ANSWER] = time.monotonic()
         if self._map[_GATE]:
             with self._locked():
                 self._map[_GATE] = 0

@@ -8,6 +8,7 @@ say which and why.
 import os
 import re
 import select
+from functools import cache
 
 import certifi
 
@@ -63,6 +64,7 @@ class CurlSession:
         #: The method (True for POST) and the URL that the handle is set to.
         self._target: tuple[bool, str] | None = None
         self._packet = b""
+        self._size = -1
         self._sent = 0
         self._head: list[bytes] = []
         self._body = bytearray()
@@ -79,7 +81,9 @@ class CurlSession:
         if self._target != (True, url):
             self._set_target(url, is_post=True)
         self._packet = packet
-        self._curl.setopt(pycurl.POSTFIELDSIZE, len(packet))
+        if len(packet) != self._size:
+            self._size = len(packet)
+            self._curl.setopt(pycurl.POSTFIELDSIZE, self._size)
         return self._exchange(url)
 
     def get(self, url: str) -> Answer:
@@ -156,7 +160,7 @@ class CurlSession:
 
     def _read_packet(self, size: int) -> bytes:
         start = self._sent
-        chunk = self._packet[start : start + size]
+        chunk = self._packet[start : start + size]  # for nearly all packets the object itself
         self._sent = start + len(chunk)
         return chunk
 
@@ -177,12 +181,14 @@ class CurlSession:
         except pycurl.error as error:
             code, text = (*error.args, "")[:2]
         finally:
-            self._idle.watch(self._curl.getinfo(pycurl.ACTIVESOCKET))
+            number = self._curl.getinfo(pycurl.ACTIVESOCKET)
+            if number != self._idle.number:
+                self._idle.watch(number)
         if not code and self._head and self._head[-1] in _BLANK_LINES:
             # The fast path of nearly all packets: the header need not be parsed.
             status = self._curl.getinfo(pycurl.RESPONSE_CODE)
             if 200 <= status < 300:
-                return Answer(status, bytes(self._body))
+                return Answer(status, bytes(self._body)) if self._body else _empty(status)
         found = _FINAL_HEADER.search(b"".join(self._head))
         if found is None:
             raise self._fault(url, code, text)
@@ -222,18 +228,25 @@ class _IdleSocket:
 
     def __init__(self) -> None:
         self._poll = select.poll() if hasattr(select, "poll") else None  # not on Windows
-        self._number = -1
+        #: The descriptor of the socket; -1 for none.
+        self.number = -1
 
     def watch(self, number: int) -> None:
         """Watch the socket with this descriptor from now on; -1 for none."""
-        if self._poll is None or number == self._number:
+        if self._poll is None:
             return
-        if self._number >= 0:
-            self._poll.unregister(self._number)
+        if self.number >= 0:
+            self._poll.unregister(self.number)
         if number >= 0:
             self._poll.register(number, select.POLLIN)
-        self._number = number
+        self.number = number
 
     def ended(self) -> bool:
         """Return True if the socket is readable: without a request that means it was closed."""
-        return self._number >= 0 and self._poll is not None and bool(self._poll.poll(0))
+        return self.number >= 0 and self._poll is not None and bool(self._poll.poll(0))
+
+
+@cache
+def _empty(status: int) -> Answer:
+    """Return an answer without a body."""
+    return Answer(status)

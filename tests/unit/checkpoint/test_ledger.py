@@ -89,6 +89,12 @@ def opened(path: Path) -> Ledger:
     return ledger
 
 
+def end_of_records(path: Path) -> int:
+    """Return the offset after the last whole record."""
+    start, size = fmt.RECORDS_AT[fmt.VERSION], path.stat().st_size
+    return size - (size - start) % fmt.RECORD_BYTES
+
+
 def inspect(path: Path) -> tuple[list[LedgerEntry], list[Note], str | None]:
     """Return what a later run finds, without changing the file."""
     copy = path.with_name("copy.ledger")
@@ -281,7 +287,7 @@ def test_a_missing_end_is_a_question(path: Path, lost: int, is_clean: bool) -> N
         ledger.close()
     else:
         crash(ledger)
-    os.truncate(path, path.stat().st_size - lost * fmt.RECORD_BYTES)
+    os.truncate(path, end_of_records(path) - lost * fmt.RECORD_BYTES)
     entries, in_doubt, notice = inspect(path)
     assert ([entry(number) for number in range(1, 6 - lost)], None) == (entries, notice)
     assert [note(number) for number in range(6 - lost, 6)] == in_doubt
@@ -473,7 +479,7 @@ def test_a_torn_end_is_cut_off(path: Path, power_cut: Callable[[], None]) -> Non
     send(ledger, 1, 2)
     crash(ledger)
     power_cut()
-    whole = path.read_bytes()
+    whole = path.read_bytes()[: end_of_records(path)]
     for end in (whole[-24:-3], bytes(24), bytes(4096)):
         path.write_bytes(whole[:-24] + end)
         again = opened(path)
@@ -488,9 +494,102 @@ def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
     ledger = Ledger.create(path, "m")
     send(ledger, 1, 2)
     crash(ledger)
-    os.truncate(path, path.stat().st_size - 5)
+    os.truncate(path, end_of_records(path) - 5)
     entries, in_doubt, notice = inspect(path)
     assert ([entry(1)], [note(2)], True) == (entries, in_doubt, notice is not None)
+
+
+@pytest.mark.parametrize("sends_next", [True, False])
+def test_a_record_and_the_mark_of_the_next_row_are_one_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch, sends_next: bool
+) -> None:
+    """A row that is sent next is marked with the record before it, and no other row is."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(number) for number in range(1, 4)])
+    ledger.mark_in_flight()
+    writes: list[int] = []
+    real = os.pwrite
+
+    def counted(fd: int, data: bytes, at: int) -> int:
+        writes.append(at)
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", counted)
+    ledger.record(*entry(1), sends_next=sends_next)
+    assert ([entry(1)], [note(2)] * sends_next, None) == inspect(path)
+    ledger.mark_in_flight()
+    assert (1 if sends_next else 2) == len(writes)
+    assert ([entry(1)], [note(2)], None) == inspect(path)
+
+
+def test_a_row_that_was_only_marked_is_not_in_doubt_after_a_clean_end(path: Path) -> None:
+    """The mark of a row whose packet was not sent ends with the run; the last row marks none."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2)])
+    ledger.mark_in_flight()
+    ledger.record(*entry(1), sends_next=True)
+    ledger.close()
+    assert ([entry(1)], [], None) == inspect(path)
+    assert end_of_records(path) == path.stat().st_size
+    ledger = opened(path)
+    begin(ledger, 2)
+    ledger.record(*entry(2), sends_next=True)
+    crash(ledger)
+    assert ([entry(1), entry(2)], [], None) == inspect(path)
+
+
+def test_no_row_is_in_doubt_before_the_first_one_is_sent(path: Path) -> None:
+    """Rows that were noted by a killed run are not in doubt if it sent none of them."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2)])
+    crash(ledger)
+    assert ([], [], None) == inspect(path)
+
+
+@pytest.mark.parametrize("lost", range(1, fmt.MARK_BYTES + 1))
+def test_without_a_whole_mark_all_noted_rows_are_in_doubt(path: Path, lost: int) -> None:
+    """A process can be killed within a write: a mark that is torn or missing excludes no row.
+
+    A swarm that does not know the mark sees the same rows in doubt.
+    """
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2), note(3)])
+    ledger.mark_in_flight()
+    ledger.record(*entry(1), sends_next=True)
+    crash(ledger)
+    assert ([entry(1)], [note(2)], None) == inspect(path)
+    os.truncate(path, path.stat().st_size - lost)
+    entries, in_doubt, notice = inspect(path)
+    assert ([entry(1)], [note(2), note(3)]) == (entries, in_doubt)
+    assert (lost < fmt.MARK_BYTES) == (notice is not None)
+
+
+def test_a_settlement_that_is_killed_asks_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If several rows are in doubt, none is settled before all records of the answer are there."""
+    ledger = Ledger.create(path, "m")
+    ledger.note([note(1), note(2), note(3)])
+    ledger.mark_in_flight()
+    crash(ledger)
+    os.truncate(path, path.stat().st_size - fmt.MARK_BYTES)
+    again = opened(path)
+    assert (note(1), note(2), note(3)) == again.in_doubt
+    real = os.pwrite
+    left = iter([True])
+
+    def killed(fd: int, data: bytes, at: int) -> int:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", killed)
+    with pytest.raises(KeyboardInterrupt):
+        again.settle(3)
+    monkeypatch.undo()
+    monkeypatch.setattr(fmt, "boot_id", lambda: BOOT)
+    crash(again)
+    assert ([entry(1)], [note(2), note(3)], None) == inspect(path)
 
 
 # Damage
@@ -498,7 +597,7 @@ def test_part_of_a_record_is_cut_off_without_a_power_cut(path: Path) -> None:
 
 @contextmanager
 def ledger_file(*, is_clean: bool) -> Iterator[Path]:
-    """Write a ledger of six rows, of which at least five are synced."""
+    """Write a ledger of six rows, of which at least five are synced; without a mark at its end."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "m.ledger"
         ledger = Ledger.create(path, "m")
@@ -510,6 +609,7 @@ def ledger_file(*, is_clean: bool) -> Iterator[Path]:
             ledger.close()
         else:
             crash(ledger)
+            os.truncate(path, end_of_records(path))
         yield path
 
 
@@ -697,11 +797,11 @@ def test_no_room_for_a_record(path: Path, room: int, detail: str) -> None:
     ledger = Ledger.create(path, "m")
     send(ledger, 1)
     begin(ledger, 2)
-    with file_limit(path.stat().st_size + room), pytest.raises(StateError, match=detail):
+    with file_limit(end_of_records(path) + room), pytest.raises(StateError, match=detail):
         ledger.record(*entry(2))
     ledger.close()
     entries, in_doubt, notice = inspect(path)
-    assert ([entry(1)], [note(2)], room > 0) == (entries, in_doubt, notice is not None)
+    assert ([entry(1)], [note(2)], room > fmt.MARK_BYTES) == (entries, in_doubt, notice is not None)
 
 
 def test_a_disk_that_fails_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

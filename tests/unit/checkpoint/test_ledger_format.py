@@ -73,6 +73,15 @@ def test_records_are_intact_up_to_a_damaged_byte(
         assert place // 24 == fmt.intact(first, bytes(data))
 
 
+@given(st.integers(0, 2**40), st.booleans())
+def test_a_mark_is_read_as_written(number: int, is_sent: bool) -> None:
+    """Every mark is read as written, under its own number only."""
+    data = fmt.mark(number, is_sent=is_sent)
+    assert (fmt.MARK_BYTES, is_sent) == (len(data), fmt.read_mark(number, data))
+    assert fmt.read_mark(number + 1, data) is None
+    assert fmt.read_mark(number, bytes(fmt.MARK_BYTES)) is None
+
+
 @given(st.binary(min_size=24, max_size=24), st.integers(0, 1000))
 def test_what_is_no_record_is_not_taken_for_one(data: bytes, number: int) -> None:
     """Arbitrary bytes, zeros included, are no record."""
