@@ -25,6 +25,10 @@ class Finished:
     cpu: float
     out: str
 
+    def __str__(self) -> str:
+        """Return the times as short text."""
+        return f"{self.seconds:.2f} s, {self.cpu:.2f} s of CPU"
+
     @property
     def report(self) -> dict[str, Any]:
         """The JSON that the command printed."""

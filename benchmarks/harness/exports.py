@@ -74,6 +74,7 @@ class Exports:
     def first_run(self, version: Version) -> commands.Finished:
         """Send all rows, without a checkpoint."""
         shutil.rmtree(self._folder / _state(version), ignore_errors=True)
+        self._answer(is_known=False)
         return self._upload(version, sent=self.rows * len(self._files))
 
     def adopt(self, version: Version) -> None:

@@ -84,7 +84,7 @@ def _results(
 ) -> list[Result | Missing]:
     if session.plan.is_quick:
         line = _shorten(line, session.plan.seconds)
-    folder = session.make_folder(f"connections-{line.name.replace(' ', '-')}")
+    folder = session.make_folder(f"connections-{line.delay_ms}")
     url = collector.url("https", delay_ms=line.delay_ms, logs=True)
     rows = Series(round(line.most_rate * line.auto.end / _STREAMS) + 5)
     job = write_job(folder, url, rows, streams=_STREAMS, ca=collector.ca)
@@ -120,7 +120,7 @@ def _send(
     job: Job, collector: Nginx, value: str, period: Period, within: Sequence[str]
 ) -> tuple[float, int]:
     """Return the packets a second of a period, and the TLS handshakes of the run."""
-    if value == AUTO and not THIS.has_option(f"|{AUTO}"):
+    if value == AUTO and not THIS.has_option(f"--connections N|{AUTO}"):
         raise NotMeasured(f"there is no --connections {AUTO}")
     shutil.rmtree(job.folder / "state", ignore_errors=True)
     collector.clear_packets()

@@ -77,7 +77,7 @@ class _Growth:
 def rows(session: Session) -> list[Result]:
     """Measure a file that grows, and an export of the last rows of a stream that grows."""
     growth, results = _Growth(), []
-    for size in _ROWS:
+    for size in _sizes(session, _ROWS):
         results += _rows(session, growth, session.plan.size(size), _ROW_BARS.get(size))
     kinds = ("check", "first request", "nothing new", "one row new")
     title, window = "A file that grows", session.plan.size(_WINDOW)
@@ -124,8 +124,9 @@ def many_rows(session: Session) -> list[Result]:
 def meters(session: Session) -> list[Result]:
     """Measure many meters of ten rows."""
     growth, results = _Growth(), []
-    for size in _METERS:
-        results += _meters(session, growth, session.plan.size(size), is_most=size == _METERS[-1])
+    sizes = _sizes(session, _METERS)
+    for size in sizes:
+        results += _meters(session, growth, session.plan.size(size), is_most=size == sizes[-1])
     curves = growth.curves(session, ("check", "first run", "nothing new"))
     title = "Meters of ten rows"
     session.pictures.append(Picture("meters", title, "meters", "seconds", curves))
@@ -164,9 +165,9 @@ def streams(session: Session) -> list[Result]:
         delay: f"HTTPS, {f'{delay} ms a request' if delay else 'no latency'}" for delay in _GUESSES
     }
     for delay, (one, most) in _GUESSES.items():
-        for number in _STREAMS:
+        for number in _sizes(session, _STREAMS):
             url = session.nginx.url("https", delay_ms=delay)
-            packets = min(one * number, most) * session.plan.seconds / 2
+            packets = min(one * number, most) * session.plan.seconds
             folder = session.make_folder(f"streams-{delay}-{number}")
             series = Series(max(round(packets / number), 5))
             job = write_job(folder, url, series, streams=number, ca=session.nginx.ca)
@@ -176,6 +177,11 @@ def streams(session: Session) -> list[Result]:
     title = "Streams that are sent at the same time"
     session.pictures.append(Picture("streams", title, "streams", "packets a second", curves))
     return growth.results
+
+
+def _sizes(session: Session, sizes: Sequence[int]) -> Sequence[int]:
+    """Return the sizes to measure: the first two in a quick run."""
+    return sizes[:2] if session.plan.is_quick else sizes
 
 
 def _rate(job: Job, version: Version) -> float:
