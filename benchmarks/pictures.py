@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT = 720, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 46, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 62, 50
 _STYLE = """\
   <style>
     svg { font: 13px system-ui, sans-serif; }
@@ -38,13 +38,13 @@ Point = tuple[float, float]
 class Curve:
     """Points in order of x, and where the curve bends.
 
-    ``is_other`` marks the curve of the version that is compared.
+    ``other`` is the name of the version, if it is not this one.
     """
 
     name: str
     points: Sequence[Point]
     bend: float | None = None
-    is_other: bool = False
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Picture:
         yield _STYLE
         yield f'  <rect class="page" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
         yield _text(_LEFT, 26, self.title, style="title")
+        yield _text(_LEFT, _TOP - 12, self.y, style="small")
         for tick in across.ticks():
             x = across.place(tick)
             yield f'  <path class="grid" d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>'
@@ -84,9 +85,10 @@ class Picture:
             yield f'  <path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
             yield _text(_LEFT - 8, y + 4, _short(tick), anchor="end")
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
-        yield _text(middle, _HEIGHT - 12, f"{self.x} → {self.y}", anchor="middle")
-        for number, curve in enumerate(self.curves):
-            yield from _curve(curve, number, across, up)
+        yield _text(middle, _HEIGHT - 12, self.x, anchor="middle", style="small")
+        names = list(dict.fromkeys(curve.name for curve in self.curves))
+        for curve in self.curves:
+            yield from _curve(curve, names.index(curve.name), across, up)
         yield from self._names(up)
         yield "</svg>"
 
@@ -96,10 +98,12 @@ class Picture:
         for curve in sorted(self.curves, key=lambda curve: -curve.points[-1][1]):
             last = max(up.place(curve.points[-1][1]) + 4, last + _LINE_HEIGHT)
             yield _text(_WIDTH - _RIGHT + 10, last, curve.name)
+            note = curve.other
             if curve.bend is not None:
+                note = f"bends at about {_short(_round(curve.bend))}"
+            if note:
                 last += _LINE_HEIGHT - 3
-                label = f"bends at about {_short(_round(curve.bend))}"
-                yield _text(_WIDTH - _RIGHT + 10, last, label, style="small")
+                yield _text(_WIDTH - _RIGHT + 10, last, note, style="small")
 
 
 class _Axis:
@@ -149,7 +153,7 @@ def _curve(curve: Curve, number: int, across: _Axis, up: _Axis) -> Iterator[str]
     places = [(across.place(x), up.place(y)) for x, y in curve.points]
     steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     color = f"s{number % 4}"
-    yield f'  <path class="line {color}{" other" if curve.is_other else ""}" d="M{steps}"/>'
+    yield f'  <path class="line {color}{" other" if curve.other else ""}" d="M{steps}"/>'
     for x, y in places:
         yield f'  <circle class="dot {color}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
     if curve.bend is not None and across.low <= curve.bend <= across.high:

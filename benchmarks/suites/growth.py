@@ -30,6 +30,7 @@ _ROW_BARS = {1_000_000: at_most(0.5), 10_000_000: at_most(1.5)}
 _ENOUGH_ROWS = 1_000_000
 _WINDOW = 10_000
 _METERS = (100, 1000, 5000)
+_ROWS_OF_A_METER = 10
 _STREAMS = (1, 4, 16, 64, 256, 1000, 2000)
 #: Packets a second for the sizes of the uploads: of one stream, and the most.
 _GUESSES = {0: (8000, 35_000), 20: (45, 15_000)}
@@ -63,12 +64,9 @@ class _Growth:
         """Return the curves of some kinds of runs."""
         other = session.other.name if session.other else ""
         return [
-            Curve(
-                f"{kind}, {other}" if is_other else kind,
-                points,
-                None if is_other else self._bend(points),
-                is_other,
-            )
+            Curve(kind, points, other=other)
+            if is_other
+            else Curve(kind, points, self._bend(points))
             for (kind, is_other), points in self._points.items()
             if kind in kinds
         ]
@@ -135,7 +133,7 @@ def meters(session: Session) -> list[Result]:
 
 def _meters(session: Session, growth: _Growth, size: int, *, is_most: bool) -> list[Result]:
     folder = session.make_folder(f"meters-{size}")
-    exports = Exports(folder, session.nginx, rows=10, meters=size)
+    exports = Exports(folder, session.nginx, rows=_ROWS_OF_A_METER, meters=size)
     run = partial(compare, session, most_seconds=_MOST_SECONDS)
     growth.add("check", size, "meter", run(exports.check))
     growth.add("first run", size, "meter", _seconds(run(exports.first_run)))
