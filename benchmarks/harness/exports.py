@@ -4,6 +4,8 @@ import shutil
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -74,12 +76,10 @@ class Exports:
     def first_run(self, version: Version) -> commands.Finished:
         """Send all rows, without a checkpoint."""
         shutil.rmtree(self._folder / _state(version), ignore_errors=True)
-        self._answer(is_known=False)
         return self._upload(version, sent=self.rows * len(self._files))
 
     def adopt(self, version: Version) -> None:
         """Take all rows for acknowledged, as if an earlier run had sent them."""
-        self._answer(is_known=True)
         self._upload(version, "--adopt")
 
     def settle(self, version: Version) -> None:
@@ -91,18 +91,15 @@ class Exports:
         self, version: Version, *, setting: commands.Setting = commands.PLAIN
     ) -> commands.Finished:
         """Run where all rows were sent."""
-        self._answer(is_known=True)
         return self._upload(version, setting=setting)
 
     def full_way(self, version: Version) -> commands.Finished:
         """Run where all rows were sent, and check and compare all of them again."""
-        self._answer(is_known=True)
         has_option = version.has_option("--full-check")
         return self._upload(version, *(["--full-check"] if has_option else []))
 
     def one_row_new(self, version: Version) -> commands.Finished:
         """Run where one row was appended to the first file since this version's last run."""
-        self._answer(is_known=False)
         last = self._next(version)
         if last >= self._begin + self.rows:
             with (self._folder / self._files[0]).open("a", encoding="ascii") as file:
@@ -118,7 +115,6 @@ class Exports:
 
     def rolled(self, version: Version) -> commands.Finished:
         """Run where the file lost its first row and has a new one since this version's last run."""
-        self._answer(is_known=False)
         if self._next(version) >= self._begin + self.rows:
             self._begin += 1
             self._write_window()
@@ -134,14 +130,20 @@ class Exports:
         rows = range(self._begin, self._begin + self.rows)
         data.write(self._folder / self._files[0], map(self._series.line, rows))
 
-    def _answer(self, *, is_known: bool) -> None:
-        """Let the collector return the last row of the files, or 405."""
+    @contextmanager
+    def _last_packets(self) -> Iterator[None]:
+        """Let the collector return the last row of the files for each meter."""
         moment, value = self._series.line(self._begin + self.rows - 1).strip().split(",")
-        for number in range(len(self._files)):
-            name = stream(number)
-            instant = moment.replace(" ", "T")
-            packet = f'{{"id":"{name}","tsISO8601":"{instant}.000+00:00","value":{value}}}'
-            self._nginx.set_last(name, packet.encode("ascii") if is_known else None)
+        instant = f"{moment.replace(' ', 'T')}.000+00:00"
+        names = [stream(number) for number in range(len(self._files))]
+        for name in names:
+            packet = f'{{"id":"{name}","tsISO8601":"{instant}","value":{value}}}'
+            self._nginx.set_last(name, packet.encode("ascii"))
+        try:
+            yield
+        finally:
+            for name in names:
+                self._nginx.set_last(name, None)
 
     def _ini(self, version: Version, url: str) -> Path:
         state = _state(version)
@@ -158,7 +160,9 @@ class Exports:
     ) -> commands.Finished:
         ini = self._ini(version, self._nginx.url("http"))
         command = ["upload", str(ini), "--json", *_QUIET, *options]
-        finished = version.run(command, self._folder, setting=setting)
+        # Where rows are sent, nginx does not know the last one.
+        with nullcontext() if sent else self._last_packets():
+            finished = version.run(command, self._folder, setting=setting)
         totals = finished.report["totals"]
         if totals["sent"] != sent or totals["sent"] + totals["resumed"] != totals["rows"]:
             raise NotMeasured(
