@@ -27,6 +27,7 @@ _TRIAL_SECONDS = 2.0
 _MOST_TRIALS = 4
 _NEAR_ENOUGH = 1.3
 _FEWEST_ROWS = 10
+_MANY_STREAMS = 256
 _OPTIONS = ("--progress", "none", "--transport")
 _CURL = (*_OPTIONS, "curl")
 
@@ -149,10 +150,12 @@ def sized_job(
 ) -> Job:
     """Return a job that takes about as long as the plan says, estimated with shorter jobs.
 
-    Short runs are slower than long ones, as their streams have to start; hence several trials.
+    Short runs are slower than long ones, as their streams have to start; hence several trials, and
+    longer runs for very many streams.
     """
-    wanted, ca = session.plan.seconds, session.nginx.ca
-    packets = _FIRST_GUESS * min(_TRIAL_SECONDS, wanted)
+    wanted = session.plan.seconds * max(streams / _MANY_STREAMS, 1)
+    ca = session.nginx.ca
+    packets = _FIRST_GUESS * min(_TRIAL_SECONDS, session.plan.seconds)
     for _ in range(1 if session.plan.is_quick else _MOST_TRIALS):
         job = _job(folder, url, streams, packets, ca)
         rate = job.send(*_OPTIONS, transport).rate
