@@ -7,6 +7,7 @@ from pathlib import Path
 
 _BEGIN, _END = "<!-- results -->", "<!-- /results -->"
 
+COUNT = "{:,.0f}"
 RATE = "{:,.0f} /s"
 SECONDS = "{:.2f} s"
 MICROSECONDS = "{:.1f} µs"
@@ -43,12 +44,16 @@ def at_most(limit: float) -> Bar:
 
 @dataclass(frozen=True)
 class Result:
-    """A row of the table: the value of each run, and the format of such a value."""
+    """A row of the table: the value of each run, and the format of such a value.
+
+    ``other`` are the values of the version that is compared; empty if not measured.
+    """
 
     name: str
     values: Sequence[float]
     form: str
     bar: Bar | None = None
+    other: Sequence[float] = ()
 
     def cells(self) -> list[str]:
         """Return the cells of the row."""
@@ -59,7 +64,8 @@ class Result:
             bar = f"{'≤' if self.bar.at_most else '≥'} {self.form.format(self.bar.limit)}"
             met = "yes" if self.bar.is_met(median) else "**no**"
         span = f"{low} to {high}" if len(self.values) > 1 else ""
-        return [self.name, self.form.format(median), span, str(len(self.values)), bar, met]
+        other = self.form.format(statistics.median(self.other)) if self.other else ""
+        return [self.name, self.form.format(median), span, str(len(self.values)), other, bar, met]
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,18 @@ class Missing:
 
     def cells(self) -> list[str]:
         """Return the cells of the row."""
-        return [self.name, f"not measured: {self.why}", "", "", "", ""]
+        return [self.name, f"not measured: {self.why}", "", "", "", "", ""]
 
 
-def markdown(heading: Iterable[str], rows: Iterable[Result | Missing]) -> str:
-    """Return the lines of the heading and the table."""
-    titles = ["measure", "median", "range", "runs", "bar", "met"]
-    lines = [titles, ["---", "---:", "---:", "---:", "---:", "---"], *(row.cells() for row in rows)]
+def markdown(
+    heading: Iterable[str], rows: Iterable[Result | Missing], other: str | None = None
+) -> str:
+    """Return the lines of the heading and the table; ``other`` is the version that is compared."""
+    titles = ["measure", "median", "range", "runs", other or "", "bar", "met"]
+    dashes = ["---", "---:", "---:", "---:", "---:", "---:", "---"]
+    lines = [titles, dashes, *(row.cells() for row in rows)]
+    if other is None:
+        lines = [[*cells[:4], *cells[5:]] for cells in lines]
     table = [f"| {' | '.join(cells)} |" for cells in lines]
     return "\n".join([*(f"* {line}" for line in heading), "", *table, ""])
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.harness.bare import PASSWORD, USER
 from swarm import Agent, Config, SimpleMeasurement
 
 _START = datetime(2000, 1, 1, tzinfo=UTC)
@@ -19,13 +18,15 @@ class AgentOptions:
     """The load: ``rows`` measurements for each of ``streams``, with a sender for each stream."""
 
     url: str
+    username: str
+    password: str
     streams: int
     rows: int
 
 
 def run(options: AgentOptions) -> dict[str, float]:
     """Send; return the seconds from the first `send` to the last answer, and the CPU seconds."""
-    config = Config(options.url, USER, PASSWORD)
+    config = Config(options.url, options.username, options.password)
     # Created before the clock starts, as that is the work of the user, not of the library.
     measurements = list(_measurements(options))
     with Agent(maximum_parallel_senders=options.streams) as agent:

@@ -4,9 +4,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 from benchmarks.results import NotMeasured
 
 ROOT = Path(__file__).parents[2]
-SWARM = (sys.executable, "-m", "swarm")
 _TICK_SECONDS = 0.1
 
 
@@ -27,6 +25,10 @@ class Finished:
     cpu: float
     out: str
 
+    def __str__(self) -> str:
+        """Return the times as short text."""
+        return f"{self.seconds:.2f} s, {self.cpu:.2f} s of CPU"
+
     @property
     def report(self) -> dict[str, Any]:
         """The JSON that the command printed."""
@@ -34,34 +36,55 @@ class Finished:
         return report
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a command runs.
+
+    ``stderr`` is a descriptor to use instead of a file; ``watch`` is called ten times a second with
+    the ID of the command's process session; ``within`` is a command that runs it, for example in a
+    network namespace; ``expected`` are the exit codes that are no failure.
+    """
+
+    stderr: int | None = None
+    watch: Callable[[int], None] | None = None
+    within: Sequence[str] = ()
+    expected: Sequence[int] = (0,)
+
+
+PLAIN = Setting()
+
+
 def run(
-    command: Sequence[str],
-    folder: Path,
-    *,
-    stderr: int | None = None,
-    watch: Callable[[int], None] | None = None,
+    command: Sequence[str], folder: Path, *, setting: Setting = PLAIN, root: Path = ROOT
 ) -> Finished:
     """Run a command in ``folder`` until it ends; raise `NotMeasured` if it fails.
 
-    ``stderr`` is a descriptor to use instead of a file; ``watch`` is called ten times a second with
-    the ID of the command's process session.
+    ``root`` is the checkout whose swarm it imports.
     """
     out, err = folder / "stdout.txt", folder / "stderr.txt"
     with out.open("wb") as out_file, err.open("wb") as err_file:
         started = time.monotonic()
-        process = start(command, folder, out_file.fileno(), stderr or err_file.fileno())
+        process = start(
+            [*setting.within, *command],
+            folder,
+            out_file.fileno(),
+            setting.stderr or err_file.fileno(),
+            root=root,
+        )
         try:
-            status, cpu = _wait(process.pid, watch)
+            status, cpu = _wait(process.pid, setting.watch)
             seconds = time.monotonic() - started
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
             end(process)
-    if process.returncode:
+    if process.returncode not in setting.expected:
         raise NotMeasured(_failure(command, process.returncode, err))
     return Finished(seconds, cpu, out.read_text("utf-8"))
 
 
-def start(command: Sequence[str], folder: Path, out: int, err: int) -> "subprocess.Popen[bytes]":
+def start(
+    command: Sequence[str], folder: Path, out: int, err: int, *, root: Path = ROOT
+) -> "subprocess.Popen[bytes]":
     """Start a command as the leader of a new process session, which `end` kills as a whole."""
     return subprocess.Popen(
         command,
@@ -69,9 +92,19 @@ def start(command: Sequence[str], folder: Path, out: int, err: int) -> "subproce
         stdout=out,
         stderr=err,
         cwd=folder,
-        env=_environment(os.environ),
+        env=environment(root),
         start_new_session=True,
     )
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Return the environment for the swarm of a checkout, without its variables and proxies."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SWARM_") and not name.lower().endswith("_proxy")
+    }
+    return kept | {"PYTHONPATH": str(root), "TERM": "xterm-256color"}
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
@@ -91,16 +124,6 @@ def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, float]:
             watch(pid)
             time.sleep(_TICK_SECONDS)
     return status, usage.ru_utime + usage.ru_stime
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without swarm's variables and without proxies."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith("SWARM_") and not name.lower().endswith("_proxy")
-    }
-    return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
 
 
 def _failure(command: Sequence[str], code: int, err: Path) -> str:

@@ -31,15 +31,16 @@ class Series:
 
     def in_order(self) -> Iterator[str]:
         """Yield the lines in order of time."""
-        return map(self._line, range(self.rows))
+        return map(self.line, range(self.rows))
 
     def shuffled(self) -> Iterator[str]:
         """Yield the lines in random order."""
         numbers = array("I", range(self.rows))
         random.Random(_SEED).shuffle(numbers)
-        return map(self._line, numbers)
+        return map(self.line, numbers)
 
-    def _line(self, number: int) -> str:
+    def line(self, number: int) -> str:
+        """Return one line; the first has the number 0."""
         hour, step = divmod(number, self._an_hour)
         return f"{self._hours[hour]}{self._clock[step]}{self._cells[number % _DISTINCT]}\n"
 

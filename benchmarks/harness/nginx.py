@@ -1,7 +1,8 @@
-"""A collector with the least possible overhead: nginx on the loopback interface.
+"""A collector with the least possible overhead: nginx, on the loopback interface or elsewhere.
 
-It accepts every packet: at once under ``now/``, after 20 ms under ``later/``. It can't return the
-last packet of a stream: a GET is answered with 405, and swarm reports ``unknown``.
+It accepts every packet, over HTTP and over HTTPS (TLS 1.3, with a CA made for the run), at once or
+after a delay. It stores nothing: it answers a GET with the last packet that `Nginx.set_last` gave
+it, or with 405, and swarm reports ``unknown``.
 """
 
 import os
@@ -12,13 +13,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+import trustme
 
 from benchmarks.harness import commands
 from benchmarks.results import NotMeasured
 
+LOOPBACK = "127.0.0.1"
+DELAYS_MS = (20, 80)
 _ECHO = "ngx_http_echo_module.so"
 _START_SECONDS = 10.0
 _CONFIG = """\
@@ -39,60 +45,114 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    map $connection_requests $is_first {{ 1 1; default 0; }}
+    map $request_method $is_packet {{ POST 1; default 0; }}
+    log_format handshakes $ssl_protocol;
+    log_format packets $msec;
     server {{
-        listen 127.0.0.1:{port} backlog=1024;
-        location /now/ {{
-            if ($request_method = GET) {{ return 405; }}
-            return 200;
-        }}
-        {later}
+        listen {address}:{http} backlog=4096;
+        listen {address}:{https} ssl backlog=4096;
+        ssl_certificate {folder}/server.pem;
+        ssl_certificate_key {folder}/server.pem;
+        ssl_protocols TLSv1.3;
+        access_log {folder}/handshakes.log handshakes if=$is_first;
+        error_page 404 =405 /none;
+        location /none {{ return 405; }}
+        location /last/ {{ internal; root {folder}; default_type application/json; }}
+        {locations}
     }}
 }}
 """
-_LATER = """location /later/ {
-            if ($request_method = GET) { return 405; }
-            echo_read_request_body;
-            echo_sleep 0.02;
-            echo stored;
-        }"""
+_AT_ONCE = "return 200;"
+_DELAYED = "echo_read_request_body; echo_sleep {seconds}; echo stored;"
+_LOCATION = """
+        location /{name}/ {{
+            if ($request_method = GET) {{ rewrite ^ /last/$arg_stream last; }}
+            {log}
+            {answer}
+        }}"""
+_LOG_PACKETS = "access_log {folder}/packets.log packets buffer=64k flush=1s if=$is_packet;"
 
 
+@dataclass(frozen=True)
 class Nginx:
-    """A running nginx."""
+    """A running nginx; ``ca`` is the file of the CA that signed its certificate."""
 
-    def __init__(self, port: int, *, has_echo: bool) -> None:
-        self._base = f"http://127.0.0.1:{port}"
-        self._has_echo = has_echo
+    folder: Path
+    address: str
+    ports: dict[str, int]
+    has_echo: bool
 
     @property
     def immediate(self) -> str:
         """The URL that answers at once."""
-        return f"{self._base}/now/unifiedjson/"
+        return self.url("http")
 
     @property
     def delayed(self) -> str:
         """The URL that answers after 20 ms."""
-        if not self._has_echo:
+        return self.url("http", delay_ms=20)
+
+    @property
+    def ca(self) -> Path:
+        """The file of the CA that signed its certificate."""
+        return self.folder / "ca.pem"
+
+    def url(self, scheme: str, *, delay_ms: int = 0, logs: bool = False) -> str:
+        """Return the URL that answers after a delay, one of `DELAYS_MS` or 0.
+
+        With ``logs``, `packet_times` has the time of each answer.
+        """
+        if delay_ms and not self.has_echo:
             raise NotMeasured(
                 f"nginx has no {_ECHO}; on Debian: apt-get install libnginx-mod-http-echo"
             )
-        return f"{self._base}/later/unifiedjson/"
+        name = _location_name(delay_ms, logs=logs)
+        return f"{scheme}://{self.address}:{self.ports[scheme]}/{name}/unifiedjson/"
+
+    def set_last(self, stream: str, packet: bytes | None) -> None:
+        """Set the answer to a GET for a stream; None is 405."""
+        path = self.folder / "last" / stream
+        if packet is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(packet)
+
+    def count_handshakes(self) -> int:
+        """Return the number of TLS connections so far that made a request."""
+        return (self.folder / "handshakes.log").read_bytes().count(b"TLSv1.3\n")
+
+    def clear_packets(self) -> None:
+        """Forget the times of all packets."""
+        time.sleep(1.1)  # the longest time that nginx keeps a line in its buffer
+        os.truncate(self.folder / "packets.log", 0)
+
+    def packet_times(self) -> list[float]:
+        """Return the times of the packets (s), in order, since they were cleared."""
+        time.sleep(1.1)
+        return sorted(map(float, (self.folder / "packets.log").read_bytes().split()))
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Nginx]:
-    """Run nginx with all its files in ``folder``, on a free port."""
+def running(folder: Path, address: str = LOOPBACK, within: Sequence[str] = ()) -> Iterator[Nginx]:
+    """Run nginx with all its files in ``folder``, on free ports of an address.
+
+    ``within`` is the command that runs it, if the address is one of a network namespace.
+    """
     program = _program()
-    folder.mkdir()
-    echo, port = _echo(program), _free_port()
+    for each in (folder, folder / "last"):
+        each.mkdir()
+    _write_certificate(folder, address)
+    echo = _echo(program)
+    ports = {"http": _free_port(), "https": _free_port()}
     config = folder / "nginx.conf"
-    config.write_text(_config(folder, port, echo), encoding="utf-8")
+    config.write_text(_config(folder, address, ports, echo), encoding="utf-8")
     command = [program, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
     with (folder / "output.log").open("wb") as output:
-        process = commands.start(command, folder, output.fileno(), output.fileno())
+        process = commands.start([*within, *command], folder, output.fileno(), output.fileno())
     try:
-        _await(process, port, folder)
-        yield Nginx(port, has_echo=echo is not None)
+        _await(process, folder)
+        yield Nginx(folder, address, ports, has_echo=echo is not None)
     finally:
         _stop(process)
 
@@ -123,31 +183,54 @@ def _echo(program: str) -> Path | None:
     return path if path.exists() else None
 
 
-def _config(folder: Path, port: int, echo: Path | None) -> str:
-    connections = 2048
+def _write_certificate(folder: Path, address: str) -> None:
+    """Write the files of a new CA and of a certificate for an address, with its key."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert(address)
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+
+
+def _config(folder: Path, address: str, ports: dict[str, int], echo: Path | None) -> str:
+    connections = 8192
+    delays = (0, *DELAYS_MS) if echo else (0,)
     return _CONFIG.format(
         load=f"load_module {echo};" if echo else "",
         user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
         folder=folder,
+        address=address,
         workers=len(os.sched_getaffinity(0)),
         connections=connections,
         files=2 * connections,
-        port=port,
-        later=_LATER if echo else "",
+        **ports,
+        locations="".join(
+            _LOCATION.format(
+                name=_location_name(delay_ms, logs=logs),
+                log=_LOG_PACKETS.format(folder=folder) if logs else "",
+                answer=_DELAYED.format(seconds=delay_ms / 1000) if delay_ms else _AT_ONCE,
+            )
+            for delay_ms in delays
+            for logs in (False, True)
+        ),
     )
 
 
+def _location_name(delay_ms: int, *, logs: bool) -> str:
+    return f"after-{delay_ms}-ms{'-logged' if logs else ''}"
+
+
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((LOOPBACK, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
-    """Wait until nginx accepts connections."""
+def _await(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """Wait until nginx accepts connections: it writes its ID when its sockets listen."""
     until = time.monotonic() + _START_SECONDS
+    pid = folder / "nginx.pid"
     while process.poll() is None and time.monotonic() < until:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        if pid.exists() and pid.read_text().strip():
             return
         time.sleep(0.02)
     logs = (folder / name for name in ("error.log", "output.log"))

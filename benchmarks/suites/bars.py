@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
+from benchmarks.harness.commands import Setting
 from benchmarks.harness.session import Session, Throughput, ratios, side_by_side
 from benchmarks.harness.uploads import Job
 from benchmarks.results import MICROSECONDS, PERCENT, Result, at_most
@@ -37,7 +38,9 @@ def bars(session: Session) -> list[Result]:
 
 def _send(job: Job, progress: str) -> Throughput:
     with _terminal() as stderr:
-        return job.send("--progress", progress, "--transport", "curl", stderr=stderr)
+        return job.send(
+            "--progress", progress, "--transport", "curl", setting=Setting(stderr=stderr)
+        )
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import commands, data
-from benchmarks.harness.commands import SWARM
+from benchmarks.harness import data
 from benchmarks.harness.data import Series
-from benchmarks.harness.session import Session, ratios, side_by_side
+from benchmarks.harness.session import Session, compare, ratios, side_by_side
 from benchmarks.harness.uploads import write_job
+from benchmarks.harness.versions import THIS, Version
 from benchmarks.machine import cores
 from benchmarks.results import MICROSECONDS, SECONDS, TIMES, NotMeasured, Result, at_least
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules, Meter
@@ -39,21 +39,20 @@ def many_files(session: Session) -> list[Result]:
     series = Series(session.plan.size(1_000_000), zone=_ZONE)
     folder = session.make_folder("many-files")
     ini = write_job(folder, "http://127.0.0.1:9/", series, streams=_FILES, zone=_ZONE).ini
-    two, one = side_by_side(
-        session.plan.pairs, partial(_check, ini, folder, 2), partial(_check, ini, folder, 1)
-    )
+    runs = compare(session, partial(_check, ini, folder, 2), partial(_check, ini, folder, 1, THIS))
+    two, (one,) = runs.this, runs.baselines
     shutil.rmtree(folder)
     name = f"check, {_FILES} files of {series.rows:,} rows"
     return [
         Result(f"{name}: one process", one, SECONDS),
-        Result(f"{name}: two processes", two, SECONDS),
+        Result(f"{name}: two processes", two, SECONDS, other=runs.other),
         Result(f"{name}: two against one", ratios(one, two), TIMES, at_least(1.7)),
     ]
 
 
-def _check(ini: Path, folder: Path, processes: int) -> float:
-    command = [*SWARM, "check", str(ini), "--progress", "none", "--processes", str(processes)]
-    return commands.run(command, folder).seconds
+def _check(ini: Path, folder: Path, processes: int, version: Version) -> float:
+    command = ["check", str(ini), "--progress", "none", "--processes", str(processes)]
+    return version.run(command, folder).seconds
 
 
 def _against_plain(

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import commands
-from benchmarks.harness.commands import SWARM
+from benchmarks.harness.commands import Setting
 from benchmarks.harness.data import Series
 from benchmarks.harness.session import LOG, Session
 from benchmarks.harness.uploads import Job, write_job
+from benchmarks.harness.versions import THIS, Version
 from benchmarks.results import MEGABYTES, PERCENT, NotMeasured, Result, at_most
 from swarm.text import pluralize
 
@@ -44,7 +44,7 @@ class Kind:
     rows: int
     streams: int
     url: str
-    run: Callable[[Job, Peak], object]
+    run: Callable[[Job, Version, Peak], object]
 
 
 def dry_run(session: Session) -> list[Result]:
@@ -59,13 +59,14 @@ def upload(session: Session) -> list[Result]:
     )
 
 
-def _dry(job: Job, peak: Peak) -> object:
-    command = [*SWARM, "upload", str(job.ini), "--dry-run", "--progress", "none"]
-    return commands.run(command, job.folder, watch=peak.watch)
+def _dry(job: Job, version: Version, peak: Peak) -> object:
+    command = ["upload", str(job.ini), "--dry-run", "--progress", "none"]
+    return version.run(command, job.folder, setting=Setting(watch=peak.watch))
 
 
-def _send(job: Job, peak: Peak) -> object:
-    return job.send("--progress", "none", "--transport", "curl", watch=peak.watch)
+def _send(job: Job, version: Version, peak: Peak) -> object:
+    options = ("--progress", "none", "--transport", "curl")
+    return job.send(*options, version=version, setting=Setting(watch=peak.watch))
 
 
 def _results(session: Session, kind: Kind) -> list[Result]:
@@ -76,24 +77,30 @@ def _results(session: Session, kind: Kind) -> list[Result]:
     results = []
     for shuffled in (False, True):
         name = f"memory, {kind.name}, rows {'shuffled' if shuffled else 'in order'}"
-        peaks = []
-        for rows in (small, 10 * small):
-            peaks.append(_peak(session, kind, rows, shuffled=shuffled) / 1e6)
+        few, many = (_peaks(session, kind, rows, shuffled=shuffled) for rows in (small, 10 * small))
+        for rows, peaks in ((small, few), (10 * small, many)):
             label = f"{name}: {rows:,} in {pluralize(kind.streams, 'stream')}"
-            results.append(Result(label, peaks[-1:], MEGABYTES, at_most(_MOST_MEGABYTES)))
-        growth = [(peaks[1] / peaks[0] - 1) * 100]
-        results.append(Result(f"{name}: ten times as many", growth, PERCENT, at_most(_MOST_GROWTH)))
+            bar = at_most(_MOST_MEGABYTES)
+            results.append(Result(label, peaks[:1], MEGABYTES, bar, peaks[1:]))
+        growth = [(more / less - 1) * 100 for less, more in zip(few, many, strict=True)]
+        label = f"{name}: ten times as many"
+        results.append(Result(label, growth[:1], PERCENT, at_most(_MOST_GROWTH), growth[1:]))
     return results
 
 
-def _peak(session: Session, kind: Kind, rows: int, *, shuffled: bool) -> int:
-    """Return the peak of one run (bytes); its files are large, and are removed afterwards."""
-    folder, peak = session.make_folder("memory"), Peak()
+def _peaks(session: Session, kind: Kind, rows: int, *, shuffled: bool) -> list[float]:
+    """Return the peak (MB) of one run of each version; the large files are removed afterwards."""
+    folder = session.make_folder("memory")
     series = Series(rows // kind.streams, minutes=_MINUTES)
-    kind.run(write_job(folder, kind.url, series, streams=kind.streams, shuffled=shuffled), peak)
+    job = write_job(folder, kind.url, series, streams=kind.streams, shuffled=shuffled)
+    peaks = []
+    for version in filter(None, (THIS, session.other)):
+        peak = Peak()
+        kind.run(job, version, peak)
+        LOG.info("  %s rows, shuffled %s: %.1f MB", f"{rows:,}", shuffled, peak.bytes / 1e6)
+        peaks.append(peak.bytes / 1e6)
     shutil.rmtree(folder)
-    LOG.info("  %s rows, shuffled %s: %.1f MB", f"{rows:,}", shuffled, peak.bytes / 1e6)
-    return peak.bytes
+    return peaks
 
 
 def _members(session: int) -> Iterator[Path]:

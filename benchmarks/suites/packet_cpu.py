@@ -10,19 +10,16 @@ import os
 import resource
 import select
 import shutil
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pycurl
-import trustme
 
-from benchmarks.harness import commands, nginx
+from benchmarks.harness import commands
 from benchmarks.harness.bare import PACKET, PASSWORD, USER
 from benchmarks.harness.data import Series
 from benchmarks.harness.session import Session, Throughput, ratios, side_by_side
@@ -43,47 +40,21 @@ _LAYERS = {
     "ledger": "+ ledger",
     "swarm": "all of swarm",
 }
-_CONFIG = """\
-{user}
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-worker_processes auto;
-events {{ worker_connections 2048; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    keepalive_timeout 1h;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{http} backlog=1024;
-        listen 127.0.0.1:{https} ssl backlog=1024;
-        ssl_certificate {folder}/server.pem;
-        ssl_certificate_key {folder}/server.pem;
-        if ($request_method = GET) {{ return 405; }}
-        return 200;
-    }}
-}}
-"""
 
 
 def packet_cpu(session: Session) -> list[Result]:
     """Measure the layers side by side."""
     folder, plan, results = session.make_folder("packet-cpu"), session.plan, []
     packets = round(_RATE * plan.seconds / _STREAMS) * _STREAMS
-    with _nginx(folder / "nginx") as urls:
-        for scheme, url in urls.items():
-            place = folder / scheme
-            place.mkdir()
-            task = {"url": url, "ca": str(folder / "nginx" / "ca.pem"), "packets": packets}
-            runs = side_by_side(
-                plan.pairs, *(partial(_run, place, {**task, "layer": layer}) for layer in _LAYERS)
-            )
-            results += _results(scheme, dict(zip(_LAYERS, runs, strict=True)))
+    for scheme in _BARS:
+        place = folder / scheme
+        place.mkdir()
+        nginx = session.nginx
+        task = {"url": nginx.url(scheme), "ca": str(nginx.ca), "packets": packets}
+        runs = side_by_side(
+            plan.pairs, *(partial(_run, place, {**task, "layer": layer}) for layer in _LAYERS)
+        )
+        results += _results(scheme, dict(zip(_LAYERS, runs, strict=True)))
     return results
 
 
@@ -123,35 +94,6 @@ def _write_job(folder: Path, task: dict[str, Any]) -> None:
     job = write_job(folder, task["url"], series, streams=_STREAMS)
     text = job.ini.read_text("utf-8").replace("[swarm]", f"[swarm]\nca_bundle = {task['ca']}", 1)
     job.ini.write_text(text, "utf-8")
-
-
-@contextmanager
-def _nginx(folder: Path) -> Iterator[dict[str, str]]:
-    """Run an nginx that answers at once; yield its URLs by scheme."""
-    folder.mkdir()
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "server.pem")
-    )
-    ports = {}
-    for scheme in ("http", "https"):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            ports[scheme] = listener.getsockname()[1]
-    config = folder / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""
-    config.write_text(_CONFIG.format(user=user, folder=folder, **ports), "utf-8")
-    command = [nginx._program(), "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]
-    with (folder / "output.log").open("wb") as output:
-        process = commands.start(command, folder, output.fileno(), output.fileno())
-    try:
-        nginx._await(process, ports["https"], folder)
-        yield {
-            scheme: f"{scheme}://localhost:{port}/now/unifiedjson/"
-            for scheme, port in ports.items()
-        }
-    finally:
-        nginx._stop(process)
 
 
 # The layers, each in a process of its own

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: their tools, and a short run of each suite."""
