@@ -21,6 +21,7 @@ import pycurl
 
 from benchmarks.harness import commands
 from benchmarks.harness.bare import PACKET, PASSWORD, USER
+from benchmarks.harness.bare import curl as curl_handle
 from benchmarks.harness.data import Series
 from benchmarks.harness.session import Session, Throughput, ratios, side_by_side
 from benchmarks.harness.uploads import write_job
@@ -83,17 +84,11 @@ def _run(folder: Path, task: dict[str, Any]) -> Throughput:
     """Run one layer in a process of its own."""
     if task["layer"] == "swarm":
         shutil.rmtree(folder / "state", ignore_errors=True)
-        _write_job(folder, task)
+        series = Series(task["packets"] // _STREAMS)
+        write_job(folder, task["url"], series, streams=_STREAMS, ca=Path(task["ca"]))
     command = [sys.executable, "-m", "benchmarks.suites.packet_cpu", json.dumps(task)]
     found = commands.run(command, folder).report
     return Throughput(found["rate"], found["cpu"] / task["packets"])
-
-
-def _write_job(folder: Path, task: dict[str, Any]) -> None:
-    series = Series(task["packets"] // _STREAMS)
-    job = write_job(folder, task["url"], series, streams=_STREAMS)
-    text = job.ini.read_text("utf-8").replace("[swarm]", f"[swarm]\nca_bundle = {task['ca']}", 1)
-    job.ini.write_text(text, "utf-8")
 
 
 # The layers, each in a process of its own
@@ -101,7 +96,7 @@ def _write_job(folder: Path, task: dict[str, Any]) -> None:
 
 def multi(task: dict[str, Any]) -> None:
     """Send with libcurl's multi interface, one packet again and again, and nothing else."""
-    handles = [_handle(task) for _ in range(_STREAMS)]
+    handles = [curl_handle(task["url"], task["ca"]) for _ in range(_STREAMS)]
     left = task["packets"] - len(handles)
     curl, poll = pycurl.CurlMulti(), select.poll()
     events = {pycurl.POLL_IN: select.POLLIN, pycurl.POLL_OUT: select.POLLOUT}
@@ -144,24 +139,6 @@ def _ended(curl: pycurl.CurlMulti) -> list[pycurl.Curl]:
     for handle in done:
         curl.remove_handle(handle)
     return list(done)
-
-
-def _handle(task: dict[str, Any]) -> pycurl.Curl:
-    handle = pycurl.Curl()
-    for option, value in (
-        (pycurl.URL, task["url"]),
-        (pycurl.NOSIGNAL, 1),
-        (pycurl.PROXY, ""),
-        (pycurl.CAINFO, task["ca"]),
-        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-        (pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC),
-        (pycurl.USERPWD, f"{USER}:{PASSWORD}"),
-        (pycurl.HTTPHEADER, ["Content-Type: application/json"]),
-        (pycurl.WRITEFUNCTION, lambda _: None),
-        (pycurl.POSTFIELDS, PACKET),
-    ):
-        handle.setopt(option, value)
-    return handle
 
 
 def session(
