@@ -22,9 +22,11 @@ there is no mark, as in ledgers of earlier versions, the in-flight block counts.
 """
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -55,11 +57,10 @@ NOTE_BYTES = _NOTE.size + _CRC.size
 #: Notes in the ring. A new note must not overwrite one whose record may not be synced yet.
 RING = 2048
 RECORD_BYTES = _RECORD.size + _CRC.size
-#: A record has three words: instant, digest, and the kind with the checksum.
-_WORD_BYTES = 8
-_RECORD_WORDS = RECORD_BYTES // _WORD_BYTES
+#: A record has three words of 8 bytes: instant, digest, and the kind with the checksum.
+_RECORD_WORDS = 3
 #: Offset of the kind's lowest byte; the others are zero.
-_KIND_AT = 2 * _WORD_BYTES
+_KIND_AT = 16
 #: The CRC-32 of data that end with their own CRC-32, whatever the data and the seed.
 _RESIDUE = 0x2144DF1C
 MARK_BYTES = _CHECKED_MARK.size
@@ -276,20 +277,31 @@ def intact(number: int, data: bytes) -> int:
 
     ``number`` is that of the first one.
     """
-    ends = range(RECORD_BYTES, len(data) + 1, RECORD_BYTES)
-    records = [data[end - RECORD_BYTES : end] for end in ends]
-    residues = list(map(crc32, records, range(number + 1, number + 1 + len(ends))))
-    if residues.count(_RESIDUE) == len(ends):
-        return len(ends)
+    count = len(data) // RECORD_BYTES
+    records = _split_records(count).unpack_from(data)
+    residues = list(map(crc32, records, range(number + 1, number + 1 + count)))
+    if residues.count(_RESIDUE) == count:
+        return count
     return next(index for index, residue in enumerate(residues) if residue != _RESIDUE)
 
 
 def columns(data: bytes) -> Columns:
     """Return the content of whole records."""
-    words = len(data) // _WORD_BYTES
-    instants = struct.unpack(f"<{words}q", data)[::_RECORD_WORDS]
-    digests = struct.unpack(f"<{words}Q", data)[1::_RECORD_WORDS]
-    return Columns(list(instants), list(digests), data[_KIND_AT::RECORD_BYTES])
+    instants, digests = array("q", data), array("Q", data)
+    if sys.byteorder == "big":
+        instants.byteswap()
+        digests.byteswap()
+    return Columns(
+        instants[::_RECORD_WORDS].tolist(),
+        digests[1::_RECORD_WORDS].tolist(),
+        data[_KIND_AT::RECORD_BYTES],
+    )
+
+
+@lru_cache(maxsize=2)
+def _split_records(count: int) -> struct.Struct:
+    """Return the format of so many records, each as its bytes."""
+    return struct.Struct(f"{RECORD_BYTES}s" * count)
 
 
 def damaged(path: Path, what: str) -> StateError:
