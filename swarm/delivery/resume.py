@@ -67,6 +67,8 @@ class Resume:
                             yield batch.item(index)
                         else:
                             self._add_late(batch, index, is_altered=kind == ALTERED)
+            # Only one batch is in memory when the next one is read.
+            del batch
 
     def may_be_stored(self, item: RowItem) -> bool:
         """Return True if an earlier run may have sent a row."""

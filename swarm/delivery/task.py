@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,7 +98,9 @@ class Task:
     def batches(self, reader: MeterReader) -> "Iterator[ItemBatch]":
         """Yield a reader's rows in batches; raises `FileChangedError` while reading."""
         registers, files = self.checked.registers, self.meter.files
-        return (ItemBatch(batch, registers, files) for batch in reader.batches())
+        make = partial(ItemBatch, registers=registers, files=files)
+        # Unlike a generator, this keeps no batch while the next one is read.
+        return map(make, reader.batches())
 
     @property
     def ledger(self) -> Path:
