@@ -217,4 +217,4 @@ def test_a_run_ends_with_its_ledger_on_the_disk(workspace: Workspace, collector:
     inode = str(ledger(workspace).stat().st_ino)
     calls = [name for name, file in map(str.split, log.read_text().splitlines()) if file == inode]
     assert "fsync" == calls[-1]
-    assert (True, True) == (calls.count("pwrite") > 2 * len(LINES), calls.count("fsync") <= 4)
+    assert (True, True) == (calls.count("pwrite") > len(LINES), calls.count("fsync") <= 4)
