@@ -35,11 +35,12 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
     stop: Stop,
     *,
     need_slots: bool = False,
+    sizes: Sequence[int] | None = None,
 ) -> Iterator[Any]:
     """Yield the results of jobs that only read, each of a task with a ``meter``, as they come.
 
-    A request to stop ends the jobs and the pool: there is nothing to save. Raises what a job
-    raised.
+    ``sizes`` as in `Pool.run`. A request to stop ends the jobs and the pool: there is nothing to
+    save. Raises what a job raised.
     """
 
     def tick(changed: Mapping[str, Tally]) -> None:
@@ -51,7 +52,8 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
     try:
         for is_retry in (False, True):
             killed = []
-            for number, result in pool.run(function, waiting, tick, need_slots=need_slots):
+            jobs = pool.run(function, waiting, tick, need_slots=need_slots, sizes=sizes)
+            for number, result in jobs:
                 if not isinstance(result, FailedJob):
                     yield result
                     continue
@@ -61,7 +63,7 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
                 if is_retry:
                     raise WorkerLostError(message)
                 killed.append(waiting[number])
-            waiting = killed
+            waiting, sizes = killed, None
     except _StoppedError:
         _LOG.warning("stopping: %s; nothing was sent", stop.end and stop.end.why)
         pool.kill()
