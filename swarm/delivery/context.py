@@ -99,8 +99,11 @@ class Context(ExchangeContext, Protocol):
     def unlock_stream(self, task: Task) -> None:
         """Unlock the stream."""
 
+    def follow_tally(self, task: Task, tally: Tally) -> None:
+        """Report a stream's tally to the parent soon after each change, until it is unlocked."""
+
     def publish_tally(self, task: Task, tally: Tally) -> None:
-        """Report a stream's tally to the parent now, and whenever it changes."""
+        """Report a stream's tally to the parent now."""
 
 
 def unauthorized(username: str) -> str:
