@@ -1,6 +1,5 @@
 """Jobs of a pool that only read; each is tried once more if its worker process was killed."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,9 +7,7 @@ from swarm.delivery.result import Tally
 from swarm.errors import ExitCode, SwarmError
 from swarm.run.observer import Observer
 from swarm.run.pool import FailedJob, Pool
-from swarm.run.stop import Stop
-
-_LOG = logging.getLogger(__name__)
+from swarm.run.stop import Stop, warn_of_end
 
 
 class JobFailedError(SwarmError):
@@ -65,5 +62,5 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
                 killed.append(waiting[number])
             waiting, sizes = killed, None
     except _StoppedError:
-        _LOG.warning("stopping: %s; nothing was sent", stop.end and stop.end.why)
+        warn_of_end(stop)
         pool.kill()

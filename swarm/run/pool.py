@@ -139,6 +139,11 @@ class Pool:
         self._slots = slots
         self._share_out()
 
+    def start(self, jobs: int) -> None:
+        """Start the processes for this many jobs; they get ready while this one goes on."""
+        while len(self._workers) < min(self._processes, jobs):
+            self._spawn()
+
     def run(
         self,
         function: str,
@@ -159,8 +164,7 @@ class Pool:
             Job(number, function, task, need_slots) for number, task in enumerate(tasks)
         )
         next_tick = 0.0
-        while len(self._workers) < min(self._processes, len(waiting)):
-            self._spawn()
+        self.start(len(waiting))
         while True:
             self._hand_out(waiting, sizes)
             is_busy = any(worker.jobs for worker in self._workers)
