@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from importlib import metadata
 
 _DISTRIBUTION = "wattics-swarm"
 
@@ -12,6 +11,8 @@ def install(extra: str) -> str:
 
     It names these packages, because swarm itself may not come from a package index.
     """
+    from importlib import metadata
+
     try:
         requirements = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:  # swarm runs from a checkout

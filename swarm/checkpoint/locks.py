@@ -12,6 +12,7 @@ and at intervals while it is held.
 
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from swarm.checkpoint.paths import digest_of
@@ -39,24 +40,40 @@ class StreamLocks:
 
         Raise `StateError` if the file can't be locked, or is no longer the one that others lock.
         """
+        return stream in self.take_all([stream])
+
+    def take_all(self, streams: Iterable[str]) -> set[str]:
+        """Lock many streams as `take` does; return those that no other process holds."""
         import fcntl
 
+        streams = list(streams)
         with self._mutex:
             while True:
-                try:
-                    fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(stream))
-                except (BlockingIOError, PermissionError):
-                    return False
-                except OSError as error:
-                    raise self._error(error) from None
+                taken = set()
+                for stream in streams:
+                    try:
+                        fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(stream))
+                    except (BlockingIOError, PermissionError):
+                        continue
+                    except OSError as error:
+                        raise self._error(error) from None
+                    taken.add(stream)
                 if self._is_in_place():
-                    self._held.add(stream)
-                    return True
+                    self._held |= taken
+                    return taken
                 if self._held:
                     raise self._gone()
                 # This process holds no lock yet, so it can change to the file that is there now.
                 os.close(self._fd)
                 self._fd = self._open()
+
+    def release_all(self) -> None:
+        """Release the locks on all streams."""
+        import fcntl
+
+        with self._mutex:
+            self._held.clear()
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def release(self, stream: str) -> None:
         """Release the lock on a stream.

@@ -6,6 +6,7 @@ are not followed.
 """
 
 import os
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
@@ -39,12 +40,18 @@ def ledger_path(state: Path, collector: str, stream: str) -> Path:
     name = file_name(stream)
     if stream != stream.lower() and len(name) <= _LONGEST_NAME:
         name = f"{name}~{digest_of(stream).hex()}"
-    return state / "checkpoints" / collector / f"{name}.ledger"
+    return _folder(state, "checkpoints", collector) / f"{name}.ledger"
 
 
 def rejects_path(state: Path, collector: str, stream: str) -> Path:
     """Return the path of a stream's rejects file."""
-    return state / "rejects" / collector / f"{file_name(stream)}.csv"
+    return _folder(state, "rejects", collector) / f"{file_name(stream)}.csv"
+
+
+@cache
+def _folder(state: Path, kind: str, collector: str) -> Path:
+    """Return a collector's folder; there may be thousands of paths in it."""
+    return state / kind / collector
 
 
 def runs_lock(state: Path, collector: str) -> Path:

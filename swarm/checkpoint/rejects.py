@@ -14,7 +14,11 @@ class Rejects:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log = path.with_name(f"{path.stem}.log.jsonl")
+
+    @property
+    def log(self) -> Path:
+        """The path of the log."""
+        return self.path.with_name(f"{self.path.stem}.log.jsonl")
 
     def add(self, file: str, line: int, text: str, status: int | None, reason: str) -> None:
         """Store a row and the reason for its rejection; both are synced when this returns.

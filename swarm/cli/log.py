@@ -84,9 +84,10 @@ def set_up(verbose: int = 0, *, quiet: bool = False, file: Path | None = None) -
         handler.close()
     logging.addLevelName(NOTICE, "NOTICE")
     level = _LEVELS[min(verbose, 2)]
-    SCREEN.setLevel(logging.ERROR if quiet else level)
+    shown = logging.ERROR if quiet else level
+    SCREEN.setLevel(shown)
     # The log file needs INFO, whatever stderr shows.
-    LOG.setLevel(min(level, logging.INFO))
+    LOG.setLevel(min(level, logging.INFO) if file else shown)
     LOG.addHandler(SCREEN)
     if file is not None:
         try:

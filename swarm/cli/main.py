@@ -9,6 +9,7 @@ import stat
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from swarm.errors import ExitCode, StateError
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
@@ -111,7 +112,7 @@ def upload(config: Path, **given: Any) -> int:
     for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
         LOG.info("%s", line)
     render = upload_report.as_json if settings.upload.json else upload_report.as_table
-    _print_report(settings, render(report), report.exit_code)
+    _print_report(settings, partial(render, report), report.exit_code)
     return report.exit_code
 
 
@@ -162,11 +163,10 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
 
     results, exit_code = _check_files(settings, settings.log_file, with_quality=True)
     rate = rate or settings.upload.rate_limit
+    render = partial(check_report.as_table, results, rate)
     if settings.upload.json:
-        report = check_report.as_json(settings, results, rate)
-    else:
-        report = check_report.as_table(results, rate)
-    _print_report(settings, report, exit_code)
+        render = partial(check_report.as_json, settings, results, rate)
+    _print_report(settings, render, exit_code)
     return exit_code
 
 
@@ -196,7 +196,7 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
         LOG.error("%s", line)
     render = status_report.as_json if settings.upload.json else status_report.as_table
     exit_code = status_report.exit_code(statuses)
-    _print_report(settings, render(statuses), exit_code)
+    _print_report(settings, partial(render, statuses), exit_code)
     return exit_code
 
 
@@ -221,10 +221,10 @@ def _show_progress(
         progress.close()
 
 
-def _print_report(settings: "Settings", report: str, exit_code: int) -> None:
+def _print_report(settings: "Settings", render: "Callable[[], str]", exit_code: int) -> None:
     """Print the report of a run; ``--quiet`` leaves out the table of a run that went well."""
     if settings.upload.json or exit_code or not settings.upload.quiet:
-        _print(report)
+        _print(render())
 
 
 def _print(text: str | bytes) -> None:

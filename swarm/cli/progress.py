@@ -85,9 +85,10 @@ class SilentProgress:
         self._stalls.end(result.id)
         if result.id in self.rows:
             self._count(result.id, result.tally)
-        counts = [f"{getattr(result.tally, name)} {name.replace('_', ' ')}" for name in _ROWS]
-        parts = [result.state, *(count for count in counts if not count.startswith("0 "))]
-        LOG.info("%s: %s, verified: %s", result.id, ", ".join(parts), result.verified)
+        if LOG.isEnabledFor(logging.INFO):
+            counts = [f"{getattr(result.tally, name)} {name.replace('_', ' ')}" for name in _ROWS]
+            parts = [result.state, *(count for count in counts if not count.startswith("0 "))]
+            LOG.info("%s: %s, verified: %s", result.id, ", ".join(parts), result.verified)
         if result.traceback:
             for line in result.traceback.splitlines():
                 LOG.debug("%s", line)

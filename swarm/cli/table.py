@@ -45,14 +45,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int
     others are numbers and aligned right.
     """
     cells = [[printable(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        parts = []
-        for index, (cell, columns) in enumerate(zip(row, widths, strict=True)):
-            blanks = " " * (columns - width(cell))
-            is_text = index in left or index == len(row) - 1
-            parts.append(cell + blanks if is_text else blanks + cell)
-        lines.append("  ".join(parts).rstrip())
+    padded, widths = [], []
+    for index, column in enumerate(zip(*cells, strict=True)):
+        needed = list(map(width, column))
+        widths.append(max(needed))
+        is_text = index in left or index == len(head) - 1
+        blanks = [" " * (widths[-1] - columns) for columns in needed]
+        pairs = zip(column, blanks, strict=True) if is_text else zip(blanks, column, strict=True)
+        padded.append([first + second for first, second in pairs])
+    lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
     lines.insert(1, "  ".join("-" * columns for columns in widths))
     return lines

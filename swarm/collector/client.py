@@ -14,6 +14,7 @@ from swarm.collector.transport.base import Access, Answer, Engine
 from swarm.errors import TransportFault, Unanswered, Unreachable, Untrusted
 from swarm.packet import instant_of
 from swarm.scheduler import THREADS, Scheduler
+from swarm.text import printable
 
 #: Limit for text of the collector in a message, in characters.
 LONGEST_DETAIL = 500
@@ -117,7 +118,7 @@ class CollectorClient:
         text = answer.body.decode("utf-8", "replace").strip()
         credentials = self.access.authorization.partition(" ")[2]
         text = mask_secrets(text, [self.access.password, credentials])
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:LONGEST_DETAIL])
+        text = printable(text[:LONGEST_DETAIL])
         detail = f"HTTP {answer.status}" + (f": {text[:LONGEST_DETAIL]}" if text else "")
         wait = retry_after(answer.retry_after, time.time())
         return Outcome(verdict_of(answer.status), detail, answer.status, wait)

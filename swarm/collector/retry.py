@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 BACKOFF_FIRST = 0.5
 BACKOFF_MOST = 60.0
@@ -76,6 +75,8 @@ def retry_after(text: str | None, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return min(float(text), RETRY_AFTER_MOST)
+    from email.utils import parsedate_to_datetime
+
     try:
         date = parsedate_to_datetime(text)
         # An HTTP date is in UTC also if it names no zone, as in the asctime form.

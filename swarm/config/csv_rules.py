@@ -112,6 +112,7 @@ def timestamp_format(text: str) -> str:
     return text
 
 
+@cache
 def _parse_probe(format_: str) -> datetime | None:
     """Write the probe with a format and return what the format reads; None if it can't."""
     with warnings.catch_warnings():
@@ -171,7 +172,7 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
         yield "decimal", "the same as the delimiter; set delimiter = ; for example"
     if values.get("pad_first") is True and not values.get("shift"):
         yield "pad_first", _NO_SHIFT
-    if invalid.isdisjoint({"columns", "power_from_energy"}):
+    if _fixes_columns(values) and invalid.isdisjoint({"columns", "power_from_energy"}):
         base_units = _base_units(values)
         is_energy = "power_from_energy" in values
         if is_energy and list(base_units) != [VALUE]:
@@ -186,13 +187,19 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
 def build(values: Values) -> CsvRules:
     """Return the rules of values without conflicts."""
     given = {option: value for option, value in values.items() if option not in {"route", "unit"}}
-    if "power_from_energy" in values or "unit" in values:
-        # Fix the columns, so that the file must have those that the values were checked against.
+    scale: tuple[tuple[str, int], ...] = ()
+    if _fixes_columns(values):
+        # So that the file must have those that the values were checked against.
         given["columns"] = _columns(values)
-    powers = dict(UNITS[name] for name in values.get("unit", ()))
-    base_units = _base_units(values).items()
-    scale = tuple((register, powers[base]) for register, base in base_units if powers.get(base))
+        powers = dict(UNITS[name] for name in values.get("unit", ()))
+        base_units = _base_units(values).items()
+        scale = tuple((register, powers[base]) for register, base in base_units if powers.get(base))
     return CsvRules(**{"timezone": None, **given}, utc=values.get("route") == "utc", scale=scale)
+
+
+def _fixes_columns(values: Values) -> bool:
+    """Return True if values say what the columns hold."""
+    return "power_from_energy" in values or "unit" in values
 
 
 def _columns(values: Values) -> tuple[str, ...]:

@@ -94,8 +94,11 @@ class Document:
         values may span several lines.
         """
         parsed: dict[str, Any] = {}
+        given = self.sections.get(section)
+        if not given:
+            return parsed
         for option, parse in parsers.items():
-            if not self.entry(section, option):
+            if self.key(section, option) not in given:
                 continue
             parsed[option] = INVALID
             text = self.text(section, option, is_list=option in lists)

@@ -20,22 +20,32 @@ def load(document: Document, sets: CredentialSets, chosen: tuple[str, ...]) -> l
         document.report(METERS, None, "no meter; add a line such as gas-meter-01 = gas.csv")
         # Report missing credentials now, rather than in the next run.
         sets.of("", needed=False)
-    names = Names(meters)
-    for name, section in document.named("meter").items() if meters else ():
-        if name not in meters:
-            hint = suggestion(names.closest(name))
+    sections = document.named("meter") if meters else {}
+    unknown = [name for name in sections if name not in meters]
+    if unknown:
+        names = Names(meters)
+        for name in unknown:
+            section, hint = sections[name], suggestion(names.closest(name))
             document.report(section, None, f"no such meter under [{METERS}]{hint}")
             document.values(section, csv_rules.PARSERS, csv_rules.LISTS)
     common = document.values("swarm", csv_rules.PARSERS, csv_rules.LISTS)
-    found = []
+    # One object for meters with the same rules: there may be thousands.
+    common_rules: CsvRules | None = None
+    shared: dict[CsvRules, CsvRules] = {}
+    folder, found = document.folder, []
     for name in meters:
         own = document.values(f"meter:{name}", csv_rules.PARSERS, csv_rules.LISTS)
         lines = (document.text(METERS, name, is_list=True) or "").split("\n")
-        files = [file for line in lines if line for file in matching(line, document.folder)]
+        files = [file for line in lines if line for file in matching(line, folder)]
+        rules = None if own else common_rules
+        rules = rules or _rules(document, name, common | own)
+        if rules is not None:
+            rules = shared.setdefault(rules, rules)
+            common_rules = common_rules if own else rules
         meter = Meter(
             id=name,
             files=tuple(dict.fromkeys(files)),
-            rules=_rules(document, name, common | own),
+            rules=rules or CsvRules(timezone=None),
             credentials=sets.of(name, needed=is_chosen(name, chosen)),
             route=(common | own).get("route"),
         )
@@ -43,7 +53,8 @@ def load(document: Document, sets: CredentialSets, chosen: tuple[str, ...]) -> l
     return found
 
 
-def _rules(document: Document, meter: str, values: dict[str, Any]) -> CsvRules:
+def _rules(document: Document, meter: str, values: dict[str, Any]) -> CsvRules | None:
+    """Return the rules of a meter; report conflicts between their values, and return None."""
     section = f"meter:{meter}"
     conflicts = list(csv_rules.conflicts(values))
     for option, problem in conflicts:
@@ -53,5 +64,5 @@ def _rules(document: Document, meter: str, values: dict[str, Any]) -> CsvRules:
             place = section if document.entry(section, option) else "swarm"
             document.report(place, option, problem)
     if conflicts or INVALID in values.values():
-        return CsvRules(timezone=None)
+        return None
     return csv_rules.build(values)

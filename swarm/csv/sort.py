@@ -1,27 +1,31 @@
 """Rows -> rows in order of time, in constant memory."""
 
 import heapq
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.csv.rows import Row
 from swarm.errors import StateError
 from swarm.scheduler import THREADS
+
+if TYPE_CHECKING:
+    import sqlite3
 
 # SQLite uses this twice, for the table and for its sorter, and many files may be sorted at once.
 _CACHE_KIB = 512
 
 
 def by_instant(
-    rows: Iterable[Row], run_in_thread: Callable[..., sqlite3.Cursor] = THREADS.run_in_thread
+    rows: Iterable[Row], run_in_thread: Callable[..., "sqlite3.Cursor"] = THREADS.run_in_thread
 ) -> Iterator[Row]:
     """Yield rows in order of their instants, rows of one instant in the order given.
 
     SQLite sorts them on disk, in the folder for temporary files; ``run_in_thread`` runs the sort
     (see `swarm.scheduler`). Raises `StateError` if SQLite fails.
     """
+    import sqlite3
+
     # An empty name makes a temporary database, deleted when its connection is closed. Another
     # thread than the one that runs this generator may close it.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)

@@ -1,14 +1,16 @@
 """The services that a stream needs of its process, and the ways in which a stream can end early."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from swarm.collector.client import CollectorClient, Outcome
-from swarm.collector.transport.base import Access
 from swarm.delivery.result import StreamProblem, Tally
 from swarm.delivery.task import Task
 from swarm.errors import ExitCode, SwarmError
 from swarm.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from swarm.collector.client import CollectorClient, Outcome
+    from swarm.collector.transport.base import Access
 
 INTERRUPTED: Final = "interrupted"
 
@@ -55,10 +57,10 @@ class StreamEnded(Exception):  # noqa: N818 - the end of a stream, reported in i
 class ExchangeContext(Protocol):
     """The services that exchanges with the collector need of their process."""
 
-    def acquire_slot(self, access: Access) -> CollectorClient:
+    def acquire_slot(self, access: "Access") -> "CollectorClient":
         """Wait for a connection slot and return a client in it; raises `StopRequested`."""
 
-    def release_slot(self, client: CollectorClient) -> None:
+    def release_slot(self, client: "CollectorClient") -> None:
         """Release the slot with its client, for this or another stream."""
 
     def is_slot_recalled(self) -> bool:
@@ -73,7 +75,7 @@ class ExchangeContext(Protocol):
     def sleep(self, seconds: float, credential: int) -> None:
         """Wait; raises `StopRequested` soon after the run or the credential is stopped."""
 
-    def record_outcome(self, outcome: Outcome, credential: int) -> None:
+    def record_outcome(self, outcome: "Outcome", credential: int) -> None:
         """Record what an exchange says about the collector, for all streams of the run."""
 
     def is_outage(self, retry_for: float) -> bool:
@@ -99,8 +101,11 @@ class Context(ExchangeContext, Protocol):
     def unlock_stream(self, task: Task) -> None:
         """Unlock the stream."""
 
+    def follow_tally(self, task: Task, tally: Tally) -> None:
+        """Report a stream's tally to the parent soon after each change, until it is unlocked."""
+
     def publish_tally(self, task: Task, tally: Tally) -> None:
-        """Report a stream's tally to the parent now, and whenever it changes."""
+        """Report a stream's tally to the parent now."""
 
 
 def unauthorized(username: str) -> str:

@@ -96,7 +96,7 @@ class _Delivery:
         if not self.context.lock_stream(self.task):
             return "locked", LOCKED
         try:
-            self.context.publish_tally(self.task, self.tally)
+            self.context.follow_tally(self.task, self.tally)
             ledger = self._open_ledger()
             if ledger is not None and ledger.notice:
                 self.notices.append(ledger.notice)
@@ -153,7 +153,6 @@ class _Delivery:
             settled = self.settlement.reconcile_earlier_run(ledger.in_doubt, opened)
             ledger.settle(settled.stored, settled.in_doubt)
             self.reply = settled.reply
-        self._publish_base()
         unsent = self._unsent()
         head = next(unsent, None)
         if head is not None and not self.is_new and self._catches_up(head):
@@ -165,6 +164,7 @@ class _Delivery:
             if problem is not None:
                 raise StreamEnded(problem)
             self.settlement.baseline = self.ledger.baseline
+            self._publish_base()
             noted = noted_before_sending(self.ledger, chain([head], unsent))
             for item, data in self.scheduler.prefetch(self._packets(noted)):
                 now = time.monotonic()
@@ -207,7 +207,6 @@ class _Delivery:
         adopted = verify.rows_until(last, self._all_batches(), LedgerCursor(ledger.runs()))
         self.ledger = ledger.rewritten(adopted)
         self._report_adopted(self.ledger.count - before)
-        self._publish_base()
         return True
 
     def _report_adopted(self, count: int) -> None:

@@ -51,8 +51,10 @@ def known_records(meter: Meter, path: Path) -> LedgerSummary | None:
 
 def store_settled(meter: Meter, checked: CheckResult, ledger: Ledger) -> None:
     """Store the state of a check, for the next one; all rows are acknowledged in the ledger."""
+    if checked.state is None:
+        return  # The files have a single block.
     summary = ledger.summary()
-    if checked.state is not None and summary is not None:
+    if summary is not None:
         content = SettledFile(summary, tuple(map(str, meter.files)), checked.state)
         cache.store(ledger.path, _key(meter), content)
 

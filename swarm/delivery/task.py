@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.checkpoint import paths
 from swarm.checkpoint.ledger_format import Note
-from swarm.collector.client import LastPacket
 from swarm.collector.transport.base import Access
 from swarm.config.options import Upload
 from swarm.config.settings import Credentials, Meter, Settings
@@ -19,6 +18,9 @@ from swarm.delivery.settled import newest_sent
 from swarm.errors import ExitCode
 from swarm.packet import Mark, body, digests, mark, same_measurements
 from swarm.scheduler import THREADS, Scheduler
+
+if TYPE_CHECKING:
+    from swarm.collector.client import LastPacket
 
 LOCKED = StreamProblem("locked", "another run is sending this stream", ExitCode.LOCKED)
 
@@ -132,7 +134,7 @@ class Item:
         """The place of its row; None if it does not come from a file."""
         return None
 
-    def is_same(self, last: LastPacket) -> bool:
+    def is_same(self, last: "LastPacket") -> bool:
         """Return True if the collector's last packet is this one."""
         return self.instant == last.instant and same_measurements(self.body, last.fields)
 
@@ -181,7 +183,7 @@ class ItemBatch:
         return RowItem(row, row_digest, self._registers, self._files)
 
 
-def is_noted(note: Note, last: LastPacket) -> bool:
+def is_noted(note: Note, last: "LastPacket") -> bool:
     """Return True if the collector's last packet is the noted row."""
     if note.instant != last.instant:
         return False

@@ -1,16 +1,26 @@
-"""The check of all meters on all cores, in the parent process."""
+"""The check of all meters, in the parent process: on all cores, or at once if there is little."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarm.checkpoint.paths import ledger_path
 from swarm.config.settings import Settings
 from swarm.csv import CheckResult, Window
 from swarm.delivery.check import CheckTask
-from swarm.run.jobs import run_read_only
+from swarm.delivery.check import check as check_meter
 from swarm.run.observer import Observer
-from swarm.run.pool import Pool
-from swarm.run.setup import open_pool
-from swarm.run.stop import Stop, stoppable
+from swarm.run.stop import Stop, stoppable, warn_of_end
+
+if TYPE_CHECKING:
+    from swarm.run.pool import Pool
+
+#: This many meters with so many bytes take less time than the start of a worker process.
+_FEW_METERS = 64
+_FEW_BYTES = 1024 * 1024
+#: A compressed file may have this many times its size.
+_COMPRESSION = 16
 
 
 def check(
@@ -20,9 +30,14 @@ def check(
 
     Returns the results, and the signal that ended the check early, if one did.
     """
-    with stoppable() as stop, open_pool(settings) as (pool, _):
-        tasks = make_check_tasks(settings, with_quality=with_quality)
-        return check_all(tasks, pool, observer, stop), stop.signal
+    tasks = make_check_tasks(settings, with_quality=with_quality)
+    with stoppable() as stop:
+        if _is_little(sizes := _sizes(tasks)):
+            return _collect(tasks, _check_here(tasks, stop), observer), stop.signal
+        from swarm.run.setup import open_pool
+
+        with open_pool(settings) as (pool, _):
+            return _check_in(pool, tasks, sizes, observer, stop), stop.signal
 
 
 def make_check_tasks(
@@ -39,12 +54,64 @@ def make_check_tasks(
 
 
 def check_all(
-    tasks: Sequence[CheckTask], pool: Pool, observer: Observer, stop: Stop
+    tasks: Sequence[CheckTask], pool: "Pool", observer: Observer, stop: Stop
 ) -> list[CheckResult]:
-    """Check meters in a pool; after a request to stop, the others have an empty result."""
+    """Check meters in a pool that is used further; after a request to stop, the others are empty.
+
+    If there is little to check, the pool starts meanwhile.
+    """
+    sizes = _sizes(tasks)
+    if not _is_little(sizes):
+        return _check_in(pool, tasks, sizes, observer, stop)
+    pool.start(len(tasks))
+    return _collect(tasks, _check_here(tasks, stop), observer)
+
+
+def _check_in(
+    pool: "Pool", tasks: Sequence[CheckTask], sizes: Sequence[int], observer: Observer, stop: Stop
+) -> list[CheckResult]:
+    from swarm.run.jobs import run_read_only
+
+    function = "swarm.delivery.check:check"
+    found = run_read_only(pool, function, tasks, observer, stop, sizes=sizes)
+    return _collect(tasks, found, observer)
+
+
+def _check_here(tasks: Sequence[CheckTask], stop: Stop) -> Iterator[CheckResult]:
+    """Check meters in this process; a request to stop is heard before each."""
+    for task in tasks:
+        if stop.is_due():
+            break
+        yield check_meter(task, None)
+    if stop.is_due():
+        warn_of_end(stop)
+
+
+def _collect(
+    tasks: Sequence[CheckTask], found: Iterator[CheckResult], observer: Observer
+) -> list[CheckResult]:
+    """Return a result for each task, in their order; one that was not found is empty."""
     results = {task.meter.id: CheckResult(task.meter.id) for task in tasks}
     observer.checking(len(tasks))
-    for result in run_read_only(pool, "swarm.delivery.check:check", tasks, observer, stop):
+    for result in found:
         results[result.meter] = result
         observer.checked(result)
     return list(results.values())
+
+
+def _is_little(sizes: Sequence[int]) -> bool:
+    return len(sizes) <= _FEW_METERS and sum(sizes) <= _FEW_BYTES
+
+
+def _sizes(tasks: Sequence[CheckTask]) -> list[int]:
+    """Return the bytes that each task has to read, about."""
+    return [sum(map(_size, task.meter.files)) for task in tasks]
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, 0 for one that can't be read: that takes no time."""
+    try:
+        size = os.stat(path).st_size  # noqa: PTH116 - for thousands of files
+    except OSError:
+        return 0
+    return size * _COMPRESSION if path.suffix in {".gz", ".GZ"} else size

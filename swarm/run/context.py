@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from swarm.checkpoint.locks import StreamLocks
 from swarm.collector.client import CollectorClient, Outcome
@@ -18,9 +17,6 @@ from swarm.delivery.task import Task
 from swarm.errors import StateError
 from swarm.run.shared import SharedState
 from swarm.run.slots import ConnectionSlots
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: The time (s) that a stream's lock is tried.
 _LOCK_SECONDS = 3.0
@@ -59,7 +55,7 @@ class WorkerContext:
         self.scheduler = scheduler(engine)
         self.slots = ConnectionSlots(config.slots, engine, report_free, self.scheduler)
         self._report_tallies = report_tallies
-        self._locks: dict[Path, StreamLocks] = {}
+        self._locks: dict[tuple[str, str], StreamLocks] = {}
         self._locks_mutex = threading.Lock()
         self._lost_locks: str | None = None
         self._accepted: set[int] = set()
@@ -169,13 +165,14 @@ class WorkerContext:
     def unlock_stream(self, task: Task) -> None:
         """Unlock a stream."""
         self._locks_of(task).release(task.meter.id)
+        self.tallies.pop(task.meter.id, None)
 
     def _locks_of(self, task: Task) -> StreamLocks:
+        place = task.state, task.collector
         with self._locks_mutex:
-            path = task.senders_lock
-            if path not in self._locks:
-                self._locks[path] = StreamLocks(path)
-            return self._locks[path]
+            if place not in self._locks:
+                self._locks[place] = StreamLocks(task.senders_lock)
+            return self._locks[place]
 
     def watch_locks(self) -> None:
         """Stop the run if other runs no longer see the locks of this process."""
@@ -187,7 +184,10 @@ class WorkerContext:
             self._shared.stop()
             self.stopping.set()
 
-    def publish_tally(self, task: Task, tally: Tally) -> None:
-        """Report a stream's tally to the parent now, and whenever it changes."""
+    def follow_tally(self, task: Task, tally: Tally) -> None:
+        """Report a stream's tally to the parent soon after each change, until it is unlocked."""
         self.tallies[task.meter.id] = tally
+
+    def publish_tally(self, task: Task, tally: Tally) -> None:
+        """Report a stream's tally to the parent now."""
         self._report_tallies({task.meter.id: tally.copy()})

@@ -1,6 +1,5 @@
 """Jobs of a pool that only read; each is tried once more if its worker process was killed."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,9 +7,7 @@ from swarm.delivery.result import Tally
 from swarm.errors import ExitCode, SwarmError
 from swarm.run.observer import Observer
 from swarm.run.pool import FailedJob, Pool
-from swarm.run.stop import Stop
-
-_LOG = logging.getLogger(__name__)
+from swarm.run.stop import Stop, warn_of_end
 
 
 class JobFailedError(SwarmError):
@@ -35,11 +32,12 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
     stop: Stop,
     *,
     need_slots: bool = False,
+    sizes: Sequence[int] | None = None,
 ) -> Iterator[Any]:
     """Yield the results of jobs that only read, each of a task with a ``meter``, as they come.
 
-    A request to stop ends the jobs and the pool: there is nothing to save. Raises what a job
-    raised.
+    ``sizes`` as in `Pool.run`. A request to stop ends the jobs and the pool: there is nothing to
+    save. Raises what a job raised.
     """
 
     def tick(changed: Mapping[str, Tally]) -> None:
@@ -51,7 +49,8 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
     try:
         for is_retry in (False, True):
             killed = []
-            for number, result in pool.run(function, waiting, tick, need_slots=need_slots):
+            jobs = pool.run(function, waiting, tick, need_slots=need_slots, sizes=sizes)
+            for number, result in jobs:
                 if not isinstance(result, FailedJob):
                     yield result
                     continue
@@ -61,7 +60,7 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
                 if is_retry:
                     raise WorkerLostError(message)
                 killed.append(waiting[number])
-            waiting = killed
+            waiting, sizes = killed, None
     except _StoppedError:
-        _LOG.warning("stopping: %s; nothing was sent", stop.end and stop.end.why)
+        warn_of_end(stop)
         pool.kill()

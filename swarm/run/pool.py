@@ -7,8 +7,9 @@ Here each worker has a pipe of its own: the death of one costs the jobs that it 
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -21,9 +22,14 @@ from swarm.config.options import Upload
 from swarm.delivery.result import Tally
 from swarm.run.context import WorkerConfig
 from swarm.run.shared import SharedState
-from swarm.run.worker import Job, main
+from swarm.run.worker import Job, Message, main
 
 _TICK = 0.1
+#: Small jobs that only read are handed out together: at most this many, and bytes to read.
+_MOST_TOGETHER = 128
+_BYTES_TOGETHER = 1024 * 1024
+#: Parts that these jobs are handed out in, at least, for each process.
+_PARTS = 4
 #: The time (s) that an idle worker has to end by itself.
 _SHUTDOWN_SECONDS = 2.0
 
@@ -55,7 +61,7 @@ class _WorkerHandle:
         """Return how many jobs like this one the worker can begin now."""
         return self.free if job.needs_slot else 1 - len(self.jobs)
 
-    def send(self, message: Job | str | int | None) -> None:
+    def send(self, message: list[Job] | str | int | None) -> None:
         """Send a message; if the worker has ended, its sentinel says so.
 
         None ends an idle worker; after "stop" it sends no more packets; a number is that of its
@@ -133,6 +139,11 @@ class Pool:
         self._slots = slots
         self._share_out()
 
+    def start(self, jobs: int) -> None:
+        """Start the processes for this many jobs; they get ready while this one goes on."""
+        while len(self._workers) < min(self._processes, jobs):
+            self._spawn()
+
     def run(
         self,
         function: str,
@@ -140,26 +151,33 @@ class Pool:
         tick: Callable[[Mapping[str, Tally]], None],
         *,
         need_slots: bool = True,
+        sizes: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """Yield (number of the task, result) as results come; a `LostJob` if there is none.
 
         Tasks are begun in their order as slots become free; those that need no slot, one per
-        process. ``tick`` is called about ten times a second with the tallies that have changed.
-        After `stop`, tasks that were not begun have no result.
+        process. ``sizes`` are the bytes that each of these reads: several small ones go to a
+        process together. ``tick`` is called about ten times a second with the tallies that have
+        changed, and at the end. After `stop`, tasks that were not begun have no result.
         """
         waiting = deque(
             Job(number, function, task, need_slots) for number, task in enumerate(tasks)
         )
-        while len(self._workers) < min(self._processes, len(waiting)):
-            self._spawn()
+        next_tick = 0.0
+        self.start(len(waiting))
         while True:
-            self._hand_out(waiting)
+            self._hand_out(waiting, sizes)
             is_busy = any(worker.jobs for worker in self._workers)
-            if not is_busy and (self.is_stopping or not waiting):
+            is_over = not is_busy and (self.is_stopping or not waiting)
+            if not is_over:
+                yield from self._listen()
+            now = time.monotonic()
+            if is_over or now >= next_tick:
+                next_tick = now + _TICK
+                changed, self._changed = self._changed, {}
+                tick(changed)
+            if is_over:
                 return
-            yield from self._listen()
-            changed, self._changed = self._changed, {}
-            tick(changed)
 
     def _spawn(self) -> None:
         ours, theirs = self._context.Pipe()
@@ -184,28 +202,45 @@ class Pool:
                 worker.slots = slots
                 worker.send(slots)
 
-    def _hand_out(self, waiting: deque[Job]) -> None:
+    def _hand_out(self, waiting: deque[Job], sizes: Sequence[int] | None) -> None:
+        handed: dict[int, list[Job]] = {}
         while waiting and not self.is_stopping:
             job = waiting[0]
             worker = max(self._workers, key=lambda worker: worker.room(job), default=None)
             if worker is None:
                 self._spawn()
-            elif worker.room(job) < 1:
-                return
-            else:
-                waiting.popleft()
-                worker.free -= job.needs_slot
-                worker.jobs[job.number] = job
-                worker.send(job)
+                continue
+            if worker.room(job) < 1:
+                break
+            for each in self._next_together(waiting, sizes):
+                worker.free -= each.needs_slot
+                worker.jobs[each.number] = each
+                handed.setdefault(self._workers.index(worker), []).append(each)
+        for index, jobs in handed.items():
+            self._workers[index].send(jobs)
+
+    def _next_together(self, waiting: deque[Job], sizes: Sequence[int] | None) -> list[Job]:
+        """Take the next job, or several small ones, from those that wait."""
+        jobs = [waiting.popleft()]
+        if sizes is None:
+            return jobs
+        most = min(len(sizes) // (_PARTS * self._processes), _MOST_TOGETHER)
+        left = _BYTES_TOGETHER - sizes[jobs[0].number]
+        while waiting and len(jobs) < most and (left := left - sizes[waiting[0].number]) >= 0:
+            jobs.append(waiting.popleft())
+        return jobs
 
     def _listen(self) -> Iterator[tuple[int, Any]]:
         """Wait for messages; yield results, also of workers that have ended."""
         sources = {worker.pipe: worker for worker in self._workers}
         ready = wait([*sources, *(worker.process.sentinel for worker in self._workers)], _TICK)
-        for worker in [sources[pipe] for pipe in ready if isinstance(pipe, Connection)]:
-            yield from self._receive(worker)
-        for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
-            yield from self._receive(worker)
+        for pipe in ready:
+            if isinstance(pipe, Connection):
+                yield from self._take_in(sources[pipe], _received(sources[pipe]) or ())
+        for worker in [worker for worker in self._workers if worker.process.sentinel in ready]:
+            while worker.pipe.poll() and (messages := _received(worker)) is not None:
+                yield from self._take_in(worker, messages)
+            worker.process.join()
             self._workers.remove(worker)
             code = worker.process.exitcode or 0
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
@@ -216,26 +251,33 @@ class Pool:
             worker.process.close()
             self._share_out()
 
-    def _receive(self, worker: _WorkerHandle) -> Iterator[tuple[int, Any]]:
-        try:
-            while worker.pipe.poll():
-                kind, content = worker.pipe.recv()
-                if kind == "free":
-                    worker.free += content
-                elif kind == "tallies":
-                    self._tallies.update(content)
-                    self._changed.update(content)
-                elif kind == "result":
-                    number, result = content
-                    del worker.jobs[number]
-                    yield number, result
-                else:
-                    number, error, line, trace = content
-                    del worker.jobs[number]
-                    yield number, FailedJob(line, error=error, traceback=trace)
-        except (EOFError, OSError):
-            # The worker has ended, and all its messages have been read.
-            return
+    def _take_in(
+        self, worker: _WorkerHandle, messages: Iterable[Message]
+    ) -> Iterator[tuple[int, Any]]:
+        """Take in a worker's messages; yield results."""
+        for kind, content in messages:
+            if kind == "free":
+                worker.free += content
+            elif kind == "tallies":
+                self._tallies.update(content)
+                self._changed.update(content)
+            elif kind == "result":
+                number, result = content
+                del worker.jobs[number]
+                yield number, result
+            else:
+                number, error, line, trace = content
+                del worker.jobs[number]
+                yield number, FailedJob(line, error=error, traceback=trace)
+
+
+def _received(worker: _WorkerHandle) -> list[Message] | None:
+    """Return the next messages of a worker, None if it has ended and all have been read."""
+    try:
+        messages: list[Message] = worker.pipe.recv()
+    except (EOFError, OSError):
+        return None
+    return messages
 
 
 @contextmanager

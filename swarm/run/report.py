@@ -1,6 +1,7 @@
 """The report of a run as plain data; "What is printed" in docs/reference.md describes it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
@@ -34,7 +35,7 @@ class MeterReport:
     verified: Verified = "unknown"
     problem: StreamProblem | None = None
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """The counts of the meter; ``rows`` is the sum of all counts from filtered to unsent."""
         tally = self.tally
@@ -95,7 +96,7 @@ class Report:
             codes.add(ExitCode.BUG)
         return min(codes, key=PRECEDENCE.index, default=ExitCode.OK)
 
-    @property
+    @cached_property
     def totals(self) -> dict[str, Any]:
         """The sums of the counts over all meters, and ``packets_per_second``."""
         counts = [meter.counts for meter in self.meters]

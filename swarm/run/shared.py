@@ -12,7 +12,6 @@ time may pass, and the first answer opens it.
 
 import mmap
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -48,6 +47,8 @@ class SharedState:
     @classmethod
     def create(cls, credentials: int) -> "SharedState":
         """Create the state of a run with this many sets of credentials."""
+        import tempfile
+
         try:
             with tempfile.TemporaryFile() as file:
                 # Written, not truncated: on a full disk, a page fault in a hole kills the process.

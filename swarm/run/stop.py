@@ -1,5 +1,6 @@
 """The early end of a run: a signal, the time limit, or what stops every stream."""
 
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from swarm.delivery.context import INTERRUPTED
 from swarm.delivery.result import StreamProblem
 from swarm.errors import ExitCode
+
+_LOG = logging.getLogger(__name__)
 
 
 class EndNow(BaseException):
@@ -65,6 +68,11 @@ class Stop:
         if self.end is None and self.deadline is not None and time.monotonic() >= self.deadline:
             self.end = interruption("the time of --max-duration is used up")
         return self.end is not None
+
+
+def warn_of_end(stop: Stop) -> None:
+    """Tell the user that the run ends before anything was sent."""
+    _LOG.warning("stopping: %s; nothing was sent", stop.end and stop.end.why)
 
 
 @contextmanager

@@ -118,12 +118,9 @@ class _Run:
             self.locks.append(StreamLocks(path))
             stack.callback(self.locks[-1].close)
         runs, senders = self.locks
-        free = set()
-        for meter in self.settings.meters:
-            # A worker of a run that was killed may still send a stream, and lock it.
-            if runs.take(meter.id) and senders.take(meter.id):
-                senders.release(meter.id)
-                free.add(meter.id)
+        # A worker of a run that was killed may still send a stream, and lock it.
+        free = senders.take_all(runs.take_all(meter.id for meter in self.settings.meters))
+        senders.release_all()
         return free
 
     def _check_and_send(self, free: set[str]) -> list[CheckResult]:

@@ -6,11 +6,11 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
 from typing import Any, Literal
 
 from swarm.delivery.result import Tally
@@ -26,6 +26,8 @@ REPORT_SECONDS = 0.1
 _GC_THRESHOLD = 20_000
 
 Kind = Literal["free", "tallies", "result", "crash"]
+#: What a worker tells the parent: several are sent together.
+Message = tuple[Kind, Any]
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ class _Worker:
     def __init__(self, pipe: Connection, config: WorkerConfig) -> None:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
-        self._free_changes: SimpleQueue[int] = SimpleQueue()
-        self._context = WorkerContext(config, self._free_changes.put, self._report_tallies)
+        self._outbox: deque[Message] = deque()
+        self._is_due = False
+        self._context = WorkerContext(config, self._report_free, self._report_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent says that there are no more, or has ended."""
         threading.Thread(target=self._report_periodically, daemon=True).start()
-        threading.Thread(target=self._report_free, daemon=True).start()
         while True:
             try:
                 message = self._pipe.recv()
@@ -61,38 +63,49 @@ class _Worker:
                 self._context.stopping.set()
             elif isinstance(message, int):
                 self._context.slots.resize(message)
-            elif message.needs_slot:
-                self._context.slots.expect()
-                self._context.scheduler.spawn(self._run, message)
+            elif message[0].needs_slot:
+                for job in message:
+                    self._context.slots.expect()
+                    self._context.scheduler.spawn(self._run_stream, job)
             else:
-                # A job that computes gets a thread, so that streams need not wait for it.
-                THREADS.spawn(self._run, message)
+                # Jobs that compute get a thread, so that streams need not wait for them.
+                THREADS.spawn(self._run_all, message)
 
-    def _run(self, job: Job) -> None:
+    def _run_stream(self, job: Job) -> None:
+        try:
+            self._send_soon(self._run(job))
+        finally:
+            self._context.slots.done()
+
+    def _run_all(self, jobs: list[Job]) -> None:
+        """Run jobs one after the other; send their results together, ten times a second."""
+        sent = time.monotonic()
+        for job in jobs:
+            self._outbox.append(self._run(job))
+            if time.monotonic() - sent >= REPORT_SECONDS:
+                self._send()
+                sent = time.monotonic()
+        self._send()
+
+    def _run(self, job: Job) -> Message:
+        """Run a job; return the message about its end."""
         try:
             module, _, name = job.function.partition(":")
             result = getattr(import_module(module), name)(job.task, self._context)
-            self._send("result", (job.number, result))
         except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
             if has_too_many(error):
                 own = StateError(way_out())
             line = traceback.format_exception_only(error)[-1].strip()
-            self._send("crash", (job.number, own, line, traceback.format_exc()))
-        finally:
-            if job.needs_slot:
-                self._context.slots.done()
+            return "crash", (job.number, own, line, traceback.format_exc())
+        return "result", (job.number, result)
 
-    def _report_free(self) -> None:
-        """Report changes in the number of free slots, for threads that must not wait for the pipe.
-
-        The parent may itself be writing to the pipe, and read only after that.
-        """
-        while True:
-            self._send("free", self._free_changes.get())
+    def _report_free(self, change: int) -> None:
+        self._send_soon(("free", change))
 
     def _report_tallies(self, tallies: dict[str, Tally]) -> None:
-        self._send("tallies", tallies)
+        self._outbox.append(("tallies", tallies))
+        self._send()
 
     def _report_periodically(self) -> None:
         """Report the tallies that have changed, ten times a second, and check the locks as often.
@@ -103,17 +116,41 @@ class _Worker:
         while True:
             time.sleep(REPORT_SECONDS)
             self._context.watch_locks()
-            changed = {}
-            for stream, tally in list(self._context.tallies.items()):
-                if reported.get(stream) != tally:
-                    changed[stream] = reported[stream] = tally.copy()
+            tallies = self._context.tallies.copy()
+            reported = {stream: tally for stream, tally in reported.items() if stream in tallies}
+            changed = {
+                stream: tally.copy()
+                for stream, tally in tallies.items()
+                if reported.get(stream) != tally
+            }
+            reported |= changed
             if changed:
                 self._report_tallies(changed)
 
-    def _send(self, kind: Kind, content: Any) -> None:
+    def _send_soon(self, message: Message) -> None:
+        """Have a message sent, with those that come until then; for threads that must not wait.
+
+        The parent may itself be writing to the pipe, and read only after that.
+        """
+        self._outbox.append(message)
+        if not self._is_due:
+            self._is_due = True
+            self._context.scheduler.call_soon(self._send_due)
+
+    def _send_due(self) -> None:
+        # Cleared first: a message that comes meanwhile is sent now, or makes the next call due.
+        self._is_due = False
+        self._send()
+
+    def _send(self) -> None:
+        """Send all messages, in their order."""
         try:
             with self._send_mutex:
-                self._pipe.send((kind, content))
+                messages = []
+                while self._outbox:
+                    messages.append(self._outbox.popleft())
+                if messages:
+                    self._pipe.send(messages)
         except OSError:
             os._exit(1)
 

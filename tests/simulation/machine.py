@@ -192,6 +192,10 @@ class Context:
     def unlock_stream(self, _task: Task) -> None:
         """Do nothing."""
 
+    def follow_tally(self, _task: Task, tally: Tally) -> None:
+        """Keep the tally for the end of a killed run."""
+        self.tally = tally
+
     def publish_tally(self, _task: Task, tally: Tally) -> None:
         """Keep the tally for the end of a killed run."""
         self.tally = tally

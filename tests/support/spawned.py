@@ -203,6 +203,16 @@ def length(task: str, _context: WorkerContext) -> int:
     return len(task)
 
 
+def batch(_task: int, _context: WorkerContext) -> int:
+    """Return the number of the thread, which is another one for each batch of jobs."""
+    return threading.get_native_id()
+
+
+def inverse(task: int, _context: WorkerContext) -> float:
+    """Return the inverse of a task; fail for 0."""
+    return 1 / task
+
+
 def die(_task: Any, _context: WorkerContext) -> None:
     """Kill this process."""
     os.kill(os.getpid(), signal.SIGKILL)

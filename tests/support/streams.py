@@ -234,6 +234,9 @@ class StreamContext:
         """Record the stream."""
         self.unlocked.append(task.meter.id)
 
+    def follow_tally(self, _task: Task, _tally: Tally) -> None:
+        """Do nothing: there is no parent process."""
+
     def publish_tally(self, _task: Task, _tally: Tally) -> None:
         """Do nothing: there is no parent process."""
 

@@ -84,3 +84,23 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(StateError, match="No locks available"):
         locks.take("a")
     locks.close()
+
+
+def test_many_streams_at_once(tmp_path: Path) -> None:
+    """Those that another process holds are left out; all others are held, then free again."""
+    path = tmp_path / "senders.lock"
+    streams = [f"m{number}" for number in range(200)]
+    locks = StreamLocks(path)
+    with spawned(take_locks, path, ("m7", "m9")) as other:
+        assert [True, True] == other.hear()
+        assert set(streams) - {"m7", "m9"} == locks.take_all(streams)
+        with spawned(take_locks, path, ("m0", "m199")) as third:
+            assert [False, False] == third.hear()
+        locks.release_all()
+        with spawned(take_locks, path, ("m0", "m199", "m7")) as third:
+            assert [True, True, False] == third.hear()
+    locks.take("a")
+    path.unlink()
+    with pytest.raises(StateError, match="removed or replaced"):
+        locks.take_all(["b", "c"])
+    locks.close()

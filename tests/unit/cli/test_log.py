@@ -44,6 +44,8 @@ def test_so_much_is_shown(
     set_up(verbose, quiet=quiet)
     log_all()
     assert ("", shown) == ((out := capsys.readouterr()).out, out.err.splitlines())
+    # What nobody is shown is not even put together.
+    assert ("info" in shown) == LOG.isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize(("verbose", "quiet"), [(0, False), (0, True), (2, False)])

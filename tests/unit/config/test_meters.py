@@ -123,3 +123,16 @@ def test_unknown_meter(tmp_path: Path) -> None:
         "--meter xyz: no such meter",
         "--meter w*: no such meter",
     ] == problems(tmp_path, text, {"meters": ("gas-1", "xyz", "w*", "gas*")})
+
+
+def test_meters_with_the_same_rules_share_them(tmp_path: Path) -> None:
+    """Thousands of meters cost no rules of their own; each one's own settings stay its own."""
+    text = ini_text(
+        rest="[meter:b]\nshift = 15m\n[meter:d]\nshift = 15m\n[meter:e]\ntimezone = Asia/Tokyo\n",
+        meters="\n".join(f"{name} = {name}.csv" for name in "abcdef"),
+    )
+    a, b, c, d, e, f = (meter.rules for meter in loaded(tmp_path, text).meters)
+    assert a is c is f
+    assert b is d
+    assert [0, 900, 0] == [each.shift for each in (a, b, e)]
+    assert "Asia/Tokyo" == e.timezone != a.timezone

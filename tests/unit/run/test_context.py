@@ -142,3 +142,23 @@ def test_a_stream_that_skips_what_was_sent_hears_that_it_is_to_stop(
         result.problem and result.problem.kind,
         stop.breaths,
     )
+
+
+def test_a_stream_with_nothing_new_reports_nothing_itself(
+    board: SharedState, collector: Collector, workspace: Workspace
+) -> None:
+    """Its result is enough; a stream that sends reports first how many records there are."""
+    told: list[int | None] = []
+    for count, expected in ((2, [0]), (2, []), (3, [2])):
+        told.clear()
+        meter = Meter("m", (workspace.csv("m.csv", rows(count)),), CsvRules("UTC"))
+        found, state = check_files(meter, Window()), str(workspace.state)
+        task = Task(meter, found, Upload(), collector.url, "c", state, Access("u", "p"), 0)
+        worker = WorkerContext(
+            WorkerConfig(board, 1, Upload(transport="requests")),
+            lambda _: None,
+            lambda tallies: told.append(tallies["m"].base),
+        )
+        worker.slots.expect()
+        result = deliver(task, worker)
+        assert ("done", expected, {}) == (result.state, told, worker.tallies)

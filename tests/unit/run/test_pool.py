@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+import time
 
 import pytest
 
@@ -19,6 +20,62 @@ def test_a_place_that_is_told_late_is_waited_for() -> None:
         results = dict(pool.run("tests.support.spawned:answer", [1, 2, 3], lambda _: None))
     board.close()
     assert {0: 2, 1: 4, 2: 6} == results
+
+
+def test_small_jobs_are_handed_out_together() -> None:
+    """A part of the small ones in a row, and each large one alone: every one has its result."""
+    board = SharedState.create(1)
+    large = 2 * 1024 * 1024
+    sizes = [10] * 16 + [large] + [10] * 15
+    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+        found = dict(
+            pool.run(
+                "tests.support.spawned:batch",
+                list(range(32)),
+                lambda _: None,
+                need_slots=False,
+                sizes=sizes,
+            )
+        )
+    board.close()
+    together = [list(found.values()).count(thread) for thread in dict.fromkeys(found.values())]
+    assert [8, 8, 1, 8, 7] == together
+
+
+def test_one_of_several_jobs_that_fails_costs_no_other() -> None:
+    """The jobs that were handed out with it have their results."""
+    board = SharedState.create(1)
+    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+        found = dict(
+            pool.run(
+                "tests.support.spawned:inverse",
+                [1, 2, 0, 4, *[1] * 12],
+                lambda _: None,
+                need_slots=False,
+                sizes=[10] * 16,
+            )
+        )
+    board.close()
+    assert "ZeroDivisionError: division by zero" == found[2].message
+    assert [1, 0.5, 0.25] == [found[number] for number in (0, 1, 3)]
+
+
+def test_the_tick_comes_ten_times_a_second_and_at_the_end() -> None:
+    """However many results there are, and never without the last tallies."""
+    board = SharedState.create(1)
+    ticks: list[float] = []
+    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+        start = time.monotonic()
+        for _ in pool.run(
+            "tests.support.spawned:length",
+            ["x"] * 300,
+            lambda _: ticks.append(time.monotonic()),
+            need_slots=False,
+        ):
+            pass
+        seconds = time.monotonic() - start
+    board.close()
+    assert 2 <= len(ticks) <= seconds / 0.1 + 2
 
 
 def test_parent_and_worker_never_wait_for_each_other() -> None:
