@@ -48,7 +48,8 @@ def test_a_collector_that_asks_for_fewer_gets_fewer(workspace: Workspace) -> Non
         found = _upload(workspace, collector, 1000, "--max-duration", "15s")
     assert found["mode"] == "auto"
     assert found["most"] <= 8, found
-    assert "asked for fewer" in str(found["why"])
+    # What it tries above that, later, brings nothing or is refused.
+    assert any(why in str(found["why"]) for why in ("asked for fewer", "more brought nothing"))
 
 
 @pytest.mark.parametrize("transport", ["curl", "requests"])
