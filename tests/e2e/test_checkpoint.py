@@ -210,7 +210,7 @@ for name in ("fsync", "pwrite", "ftruncate"):
 
 
 def test_a_run_ends_with_its_ledger_on_the_disk(workspace: Workspace, collector: Collector) -> None:
-    """Nothing is written to the ledger after its last fsync; a packet is one write, and no fsync."""
+    """Nothing is written to the ledger after its last fsync; a packet has one write, no fsync."""
     log = workspace.folder / "calls"
     env = workspace.first(_WATCHED_DISK.format(log=str(log)))
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", LINES)})
