@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -161,12 +162,15 @@ def _end_process(bug: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def main(pipe: Connection, config: WorkerConfig) -> None:
-    """Run a worker process."""
+def main(pipe: Connection, config: WorkerConfig, inherited: Sequence[Connection]) -> None:
+    """Run a worker process; a forked one closes the ``inherited`` ends of the parent's pipes."""
     # A terminal sends Ctrl-C to the whole process group: only the parent acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.excepthook = _end_process
+    for end in inherited:
+        end.close()
+    # What a forked process shares with its parent stays shared if no collection touches it.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     if config.is_pinned:
