@@ -7,22 +7,26 @@ Here each worker has a pipe of its own: the death of one costs the jobs that it 
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarm.config.options import Upload
 from swarm.delivery.result import Tally
 from swarm.run.context import WorkerConfig
 from swarm.run.shared import SharedState
 from swarm.run.worker import Job, Message, main
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
 
 _TICK = 0.1
 #: Small jobs that only read are handed out together: at most this many, and bytes to read.
@@ -51,7 +55,7 @@ class FailedJob:
 class _WorkerHandle:
     """One worker process, seen from the parent."""
 
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     slots: int
     free: int
@@ -74,7 +78,7 @@ class _WorkerHandle:
 
 
 class Pool:
-    """A pool of spawned worker processes; use it as a context manager.
+    """A pool of worker processes; use it as a context manager.
 
     ``slots`` are the connection slots of all ``processes`` together, ``most_slots`` those that
     there may be later, after `resize`.
@@ -93,7 +97,6 @@ class Pool:
         self._processes = processes
         self._slots = slots
         self.most_slots = most_slots or slots
-        self._context = multiprocessing.get_context("spawn")
         self._workers: list[_WorkerHandle] = []
         self._tallies: dict[str, Tally] = {}
         self._changed: dict[str, Tally] = {}
@@ -180,13 +183,22 @@ class Pool:
                 return
 
     def _spawn(self) -> None:
-        ours, theirs = self._context.Pipe()
+        context = _context()
+        is_forked = context.get_start_method() == "fork"
+        ours, theirs = context.Pipe()
         index, processes = len(self._workers), self._processes
         slots = self._slots // processes + (index < self._slots % processes)
         is_pinned = self.most_slots > processes
         config = WorkerConfig(self._shared, slots, self._upload, self._spawned, is_pinned)
         self._spawned += 1
-        process = self._context.Process(target=main, args=(theirs, config), daemon=True)
+        # A forked process must close the parent's ends: a worker ends when no process has its own.
+        inherited = [ours, *(worker.pipe for worker in self._workers)] if is_forked else []
+        process = context.Process(target=main, args=(theirs, config, inherited), daemon=True)
+        if not is_forked:
+            from multiprocessing import resource_tracker
+
+            # Its start unblocks the signals: start it before they are blocked.
+            resource_tracker.ensure_running()
         with _signals_blocked(), _existing_folder():
             process.start()
         theirs.close()
@@ -280,12 +292,21 @@ def _received(worker: _WorkerHandle) -> list[Message] | None:
     return messages
 
 
+def _context() -> "ForkContext | SpawnContext":
+    """Return the way to start a worker process.
+
+    A forked process has all modules from the start. But it is safe only if this process has no
+    other thread, which might hold a lock, and if the system's libraries allow it: not on macOS.
+    """
+    if sys.platform == "linux" and threading.active_count() == 1:
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
+
+
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
     """Block Ctrl-C for a worker, which inherits the mask, until it ignores the signals itself."""
     signals = {signal.SIGINT, signal.SIGTERM}
-    # The start of the resource tracker unblocks the signals: start it before they are blocked.
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield

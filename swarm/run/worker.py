@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,8 @@ REPORT_SECONDS = 0.1
 #: Container objects between two searches for reference cycles. Rows form none; the default would
 #: spend a twelfth of a packet's CPU time on searching them.
 _GC_THRESHOLD = 20_000
+#: The time (s) in which the messages of a worker with streams are gathered.
+_GATHER_SECONDS = 0.002
 
 Kind = Literal["free", "tallies", "result", "crash"]
 #: What a worker tells the parent: several are sent together.
@@ -45,12 +48,16 @@ class _Worker:
         self._pipe = pipe
         self._send_mutex = threading.Lock()
         self._outbox: deque[Message] = deque()
-        self._is_due = False
+        self._is_due = threading.Event()
+        self._streams = 0
+        self._streams_mutex = threading.Lock()
+        self._is_idle = threading.Event()
         self._context = WorkerContext(config, self._report_free, self._report_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent says that there are no more, or has ended."""
         threading.Thread(target=self._report_periodically, daemon=True).start()
+        threading.Thread(target=self._send_due, daemon=True).start()
         while True:
             try:
                 message = self._pipe.recv()
@@ -64,6 +71,7 @@ class _Worker:
             elif isinstance(message, int):
                 self._context.slots.resize(message)
             elif message[0].needs_slot:
+                self._count_streams(len(message))
                 for job in message:
                     self._context.slots.expect()
                     self._context.scheduler.spawn(self._run_stream, job)
@@ -73,9 +81,20 @@ class _Worker:
 
     def _run_stream(self, job: Job) -> None:
         try:
-            self._send_soon(self._run(job))
+            message = self._run(job)
+            self._outbox.append(message)
+            self._count_streams(-1)
+            self._is_due.set()
         finally:
             self._context.slots.done()
+
+    def _count_streams(self, change: int) -> None:
+        with self._streams_mutex:
+            self._streams += change
+            if self._streams:
+                self._is_idle.clear()
+            else:
+                self._is_idle.set()
 
     def _run_all(self, jobs: list[Job]) -> None:
         """Run jobs one after the other; send their results together, ten times a second."""
@@ -133,14 +152,21 @@ class _Worker:
         The parent may itself be writing to the pipe, and read only after that.
         """
         self._outbox.append(message)
-        if not self._is_due:
-            self._is_due = True
-            self._context.scheduler.call_soon(self._send_due)
+        if not self._is_due.is_set():
+            self._is_due.set()
 
     def _send_due(self) -> None:
-        # Cleared first: a message that comes meanwhile is sent now, or makes the next call due.
-        self._is_due = False
-        self._send()
+        """Send what is due, soon.
+
+        Messages are gathered for a while, but not beyond the end of all streams: each that is sent
+        wakes the parent.
+        """
+        while True:
+            self._is_due.wait()
+            self._is_idle.wait(_GATHER_SECONDS)
+            # Cleared first: a message that comes meanwhile is sent now, or is due again.
+            self._is_due.clear()
+            self._send()
 
     def _send(self) -> None:
         """Send all messages, in their order."""
@@ -161,12 +187,15 @@ def _end_process(bug: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def main(pipe: Connection, config: WorkerConfig) -> None:
-    """Run a worker process."""
+def main(pipe: Connection, config: WorkerConfig, inherited: Sequence[Connection]) -> None:
+    """Run a worker process; a forked one closes the ``inherited`` ends of the parent's pipes."""
     # A terminal sends Ctrl-C to the whole process group: only the parent acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.excepthook = _end_process
+    for end in inherited:
+        end.close()
+    # What a forked process shares with its parent stays shared if no collection touches it.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     if config.is_pinned:

@@ -191,11 +191,9 @@ def test_an_own_authority(workspace: Workspace, engine: str) -> None:
 def test_a_bug_is_one_line(workspace: Workspace, collector: Collector) -> None:
     """An exception in a worker is one line for the user (exit 1); -vv shows the traceback."""
     env = workspace.first(
-        "import sys\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import swarm.packet, swarm.delivery.deliver\n"
-        f"    def packet(*_): raise RuntimeError('{PASSWORD[:0]}oops')\n"
-        "    swarm.delivery.deliver.packet = packet\n"
+        "import swarm.delivery.deliver\n"
+        f"def packet(*_): raise RuntimeError('{PASSWORD[:0]}oops')\n"
+        "swarm.delivery.deliver.packet = packet\n"
     )
     config = workspace.ini(collector.url, {"m": workspace.csv("m.csv", rows(2))})
     done = workspace.run(config, env=env)

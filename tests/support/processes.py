@@ -7,12 +7,13 @@ from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """Return the PIDs of the workers of a process, without multiprocessing's resource tracker."""
+    """Return the PIDs of the workers of a process: forked ones have its command line."""
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except OSError:
         return []
-    return [child for child in map(int, text.split()) if b"spawn_main" in command(child)]
+    ours = command(pid)
+    return [child for child in map(int, text.split()) if command(child) == ours]
 
 
 def command(pid: int) -> bytes:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SPAWN = multiprocessing.get_context("spawn")
 _SECONDS = 30
+#: A word that a test may set before it starts a process.
+MARK = ""
 
 
 class Spawned:
@@ -196,6 +198,12 @@ def die_once(task: Any, _context: WorkerContext) -> str:
             file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
     return "looked"
+
+
+def mark(_task: int, _context: WorkerContext) -> str:
+    """Return the mark that this process knows; wait first, so that each worker gets a task."""
+    time.sleep(0.3)
+    return MARK
 
 
 def length(task: str, _context: WorkerContext) -> int:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -113,6 +115,29 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
             go(place)
         assert not multiprocessing.active_children()
     board.close()
+
+
+_PROGRAM = """
+import threading, sys
+import tests.support.spawned as jobs
+from swarm.config.options import Upload
+from swarm.run.pool import Pool
+from swarm.run.shared import SharedState
+jobs.MARK = "the parent's"
+if sys.argv[1] == "threads":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+with Pool(SharedState.create(1), Upload(transport="requests"), 2, 2) as pool:
+    print(set(dict(pool.run("tests.support.spawned:mark", [1, 2], lambda _: None)).values()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned there")
+@pytest.mark.parametrize(("process", "found"), [("alone", "the parent's"), ("threads", "")])
+def test_a_process_without_threads_forks(process: str, found: str) -> None:
+    """A forked worker has the parent's modules; beside threads a fork is not safe."""
+    command = [sys.executable, "-c", _PROGRAM, process]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{ {found}!r}\n" == done.stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
