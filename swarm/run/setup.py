@@ -11,12 +11,16 @@ from swarm.collector.transport.base import Engine
 from swarm.config.parsers import AUTO
 from swarm.config.settings import Settings
 from swarm.delivery.task import number_credentials
+from swarm.errors import StateError
+from swarm.open_files import can_open, way_out
 from swarm.run.concurrency import MOST, first_number
 from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.slots import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 
 _SPARE_DESCRIPTORS = 256
+#: A worker process that sends one stream needs this many more than this process has open.
+_FEWEST_DESCRIPTORS = 12
 
 
 @contextmanager
@@ -34,6 +38,8 @@ def open_pool(
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     processes = max(min(upload.processes or cores, len(settings.meters), connections), 1)
     _raise_descriptor_limit(connections)
+    if not can_open(_FEWEST_DESCRIPTORS):
+        raise StateError(way_out())
     shared = SharedState.create(len(number_credentials(settings.meters)))
     try:
         most = _slots(connections, processes, is_auto=is_auto)
