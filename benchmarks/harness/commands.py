@@ -38,7 +38,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a command runs.
+    """The surroundings of a command.
 
     ``stderr`` is a descriptor to use instead of a file; ``watch`` is called ten times a second with
     the ID of the command's process session; ``within`` is a command that runs it, for example in a

@@ -96,7 +96,6 @@ class CsvFile:
         self._settled = settled
         self._begin = begin
         self._digests: list[bytes] = []
-        self._size = 0
         self._status: os.stat_result | None = None
 
     def blocks(self) -> Iterator[Block]:
@@ -126,7 +125,6 @@ class CsvFile:
                 self.held_back = True
                 kept = piece[: piece.rfind(b"\n") + 1]
             if kept:
-                self._size += len(kept)
                 self._digests.append(digest_of(kept))
             yield kept
 
@@ -138,10 +136,9 @@ class CsvFile:
         """
         if self._status is None:
             return NOTHING
-        status, size, digests = self._status, self._size, tuple(self._digests)
-        if before is not None:
-            size, digests = before.start, digests[: before.number]
-        return Fingerprint(size, status.st_ino, status.st_dev, digests, status.st_mtime_ns)
+        status, end = self._status, before or self.end
+        digests = tuple(self._digests[: end.number])
+        return Fingerprint(end.start, status.st_ino, status.st_dev, digests, status.st_mtime_ns)
 
 
 def is_gzip(path: Path) -> bool:

@@ -156,7 +156,7 @@ class Pool:
         need_slots: bool = True,
         sizes: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (number of the task, result) as results come; a `LostJob` if there is none.
+        """Yield (number of the task, result) as results come; a `FailedJob` if there is none.
 
         Tasks are begun in their order as slots become free; those that need no slot, one per
         process. ``sizes`` are the bytes that each of these reads: several small ones go to a

@@ -44,7 +44,7 @@ def test_all_lines_have_as_many_cells(other: str | None) -> None:
 
 
 def test_the_table_replaces_the_one_between_the_marks(tmp_path: Path) -> None:
-    """What is before and after the marks stays."""
+    """The text before and after the marks stays."""
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
     insert("new", page)

@@ -74,7 +74,7 @@ class Line:
 
 @dataclass
 class History:
-    """What happened: packets acknowledged and connections in force at each tick."""
+    """The course of a run: packets acknowledged and connections in force at each tick."""
 
     settled: list[int] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)

@@ -55,7 +55,7 @@ def test_little_is_checked_without_a_worker(
 
 
 def test_a_signal_ends_a_check_without_a_worker(tmp_path: Path) -> None:
-    """What comes after it is not looked at, and the user is told that nothing was sent."""
+    """The files after it are not looked at, and the user is told that nothing was sent."""
     (tmp_path / "a.csv").write_text("2023-01-01 00:00:00,1\n")
     settings = loaded(tmp_path, ini_text(meters="a = a.csv\nb = a.csv\nc = a.csv"))
 

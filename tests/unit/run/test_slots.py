@@ -310,6 +310,36 @@ def test_real_sessions_connect_late(engine: str) -> None:
     assert [1] == told
 
 
+class Crowd:
+    """Streams that were begun: ``fresh`` ones without a slot yet, those ``inside`` and ``away``."""
+
+    def __init__(self, parent: Parent) -> None:
+        self.fresh: list[Stream] = []
+        self.away: list[Stream] = []
+        self.inside: list[Stream] = []
+        self._parent = parent
+
+    def act(self, step: str, pick: int, count: int, *, is_other: bool) -> None:
+        """Begin a stream, or let one of them take a slot, leave it or end, if that is possible."""
+        fresh, away, inside = self.fresh, self.away, self.inside
+        if step == "e" and self._parent.free:
+            fresh.append(self._parent.stream(OTHER if is_other else ACME))
+        elif step == "b" and len(inside) < count and fresh + away:
+            source = away if is_other and away else fresh or away
+            inside.append(source.pop(pick % len(source)))
+            inside[-1].enter()
+        elif step == "l" and inside:
+            away.append(inside.pop(pick % len(inside)))
+            away[-1].leave()
+        elif step == "d" and (source := [inside, away, fresh][pick % 3]):
+            source.pop().done()
+
+    def done(self) -> None:
+        """End all streams."""
+        for stream in (*self.fresh, *self.away, *self.inside):
+            stream.done()
+
+
 _STEPS = st.lists(st.tuples(st.sampled_from("ebld"), st.integers(0, 9), st.booleans()))
 
 
@@ -320,26 +350,14 @@ def test_the_books_are_always_right(count: int, steps: list[tuple[str, int, bool
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("swarm.collector.client.open_session", sessions)
         parent = Parent(count)
-        fresh: list[Stream] = []
-        away: list[Stream] = []
-        inside: list[Stream] = []
+        crowd = Crowd(parent)
+        fresh, inside = crowd.fresh, crowd.inside
         for step, pick, is_other in steps:
-            if step == "e" and parent.free:
-                fresh.append(parent.stream(OTHER if is_other else ACME))
-            elif step == "b" and len(inside) < count and fresh + away:
-                source = away if is_other and away else fresh or away
-                inside.append(source.pop(pick % len(source)))
-                inside[-1].enter()
-            elif step == "l" and inside:
-                away.append(inside.pop(pick % len(inside)))
-                away[-1].leave()
-            elif step == "d" and (source := [inside, away, fresh][pick % 3]):
-                source.pop().done()
+            crowd.act(step, pick, count, is_other=is_other)
             assert max(count - len(inside) - len(fresh), 0) == parent.free
             assert sessions.open <= count
             assert len(inside) <= sessions.open
-        for stream in (*fresh, *away, *inside):
-            stream.done()
+        crowd.done()
         assert count == parent.free
         assert sessions.most <= count
 
@@ -396,27 +414,16 @@ def test_the_books_are_right_whatever_the_size(steps: list[tuple[str, int, bool]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("swarm.collector.client.open_session", sessions)
         parent, count = Parent(2), 2
-        fresh: list[Stream] = []
-        away: list[Stream] = []
-        inside: list[Stream] = []
+        crowd = Crowd(parent)
+        fresh, inside = crowd.fresh, crowd.inside
         for step, pick, is_other in steps:
-            if step == "e" and parent.free:
-                fresh.append(parent.stream(OTHER if is_other else ACME))
-            elif step == "b" and len(inside) < count and fresh + away:
-                source = away if is_other and away else fresh or away
-                inside.append(source.pop(pick % len(source)))
-                inside[-1].enter()
-            elif step == "l" and inside:
-                away.append(inside.pop(pick % len(inside)))
-                away[-1].leave()
-            elif step == "d" and (source := [inside, away, fresh][pick % 3]):
-                source.pop().done()
-            elif step == "r":
+            if step == "r":
                 count = pick % 5
                 parent.places.resize(count)
+            else:
+                crowd.act(step, pick, count, is_other=is_other)
             assert max(count - len(inside) - len(fresh), 0) == parent.free
             recalled = [stream for stream in inside if stream.is_recalled()]
             assert max(len(inside) - count, 0) == len(recalled)
-        for stream in (*fresh, *away, *inside):
-            stream.done()
+        crowd.done()
         assert count == parent.free
