@@ -237,14 +237,20 @@ class Mark(NamedTuple):
         return _digest_of_doubles(doubles) == self.values
 
 
-def mark(registers: Sequence[str], cells: str) -> Mark:
-    """Return the mark of a packet; ``cells`` are as for `body`."""
+def marks(registers: Sequence[str], rows: Sequence[str]) -> list[Mark]:
+    """Return the mark of each row's packet; ``rows`` are cells as for `body`."""
     bits = _bits_in_order(tuple(registers))
-    if len(bits) == 1:
-        return Mark(_digest_of_doubles([float(cells)]), bits[0][0])
-    parts = cells.split(",")
-    present = [(bit, parts[index]) for bit, index in bits if parts[index]]
-    doubles = [float(part) for _, part in present]
+    if len(bits) > 1:
+        return [_mark(bits, cells.split(",")) for cells in rows]
+    register, count = bits[0][0], len(rows)
+    # As in `_digest_of_doubles`, but for all rows at once.
+    data = struct.pack(f"<{count}d", *[float(cells) + 0.0 for cells in rows])
+    return [Mark(value, register) for value in struct.unpack(f"<{count}Q", data)]
+
+
+def _mark(bits: Sequence[tuple[int, int]], cells: Sequence[str]) -> Mark:
+    present = [(bit, cells[index]) for bit, index in bits if cells[index]]
+    doubles = [float(cell) for _, cell in present]
     return Mark(_digest_of_doubles(doubles), sum(bit for bit, _ in present))
 
 

@@ -70,19 +70,18 @@ class _PlainBatch(Batch):
         return [cells for _, _, cells in self._plain]
 
     def row(self, index: int) -> Row:
-        (row,) = self._made(index, index + 1)
-        return row
+        date, clock, cells = self._plain[index]
+        return Row(
+            self.instants[index],
+            self._offsets[date],
+            cells,
+            self._file,
+            self._line + index,
+            f"{date} {clock},{cells}",
+        )
 
     def rows(self) -> list[Row]:
-        return self._made(0, len(self.instants))
-
-    def _made(self, start: int, end: int) -> list[Row]:
-        make, offsets, file = Row._make, self._offsets, self._file
-        rows = zip(self.instants[start:end], self._plain[start:end], strict=True)
-        return [
-            make((instant, offsets[date], cells, file, line, f"{date} {clock},{cells}"))
-            for line, (instant, (date, clock, cells)) in enumerate(rows, self._line + start)
-        ]
+        return list(map(self.row, range(len(self.instants))))
 
 
 class RowReader:

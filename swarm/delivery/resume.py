@@ -9,7 +9,7 @@ from typing import Literal
 from swarm.checkpoint.cursor import ALTERED, LedgerCursor
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger
 from swarm.delivery.result import Tally
-from swarm.delivery.task import ItemBatch, RowItem
+from swarm.delivery.task import ItemBatch, RowItem, notes_of
 from swarm.delivery.verify import Expected
 from swarm.errors import FileChangedError
 from swarm.text import pluralize
@@ -148,7 +148,7 @@ def noted_before_sending(ledger: Ledger, items: Iterator[RowItem]) -> Iterator[R
         except FileChangedError as error:
             failure = error
         if batch:
-            ledger.note([item.note for item in batch])
+            ledger.note(notes_of(batch))
             yield from batch
         if failure is not None:
             raise failure

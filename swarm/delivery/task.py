@@ -16,7 +16,7 @@ from swarm.csv import Batch, CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import RowPlace, StreamProblem
 from swarm.delivery.settled import newest_sent
 from swarm.errors import ExitCode
-from swarm.packet import Mark, body, digests, mark, same_measurements
+from swarm.packet import Mark, body, digests, marks, same_measurements
 from swarm.scheduler import THREADS, Scheduler
 
 if TYPE_CHECKING:
@@ -154,11 +154,6 @@ class RowItem(Item):
         self.files = files
 
     @property
-    def note(self) -> Note:
-        """The ledger's note of the row, written before the packet is sent."""
-        return Note(self.instant, self.digest, *mark(self.registers, self.row.cells))
-
-    @property
     def place(self) -> RowPlace:
         """The row's place in its file."""
         return RowPlace(str(self.files[self.row.file]), self.row.line)
@@ -181,6 +176,13 @@ class ItemBatch:
         """Return the packet of one of the rows, counted from 0."""
         row, row_digest = self._batch.row(index), self.digests[index]
         return RowItem(row, row_digest, self._registers, self._files)
+
+
+def notes_of(items: Sequence[RowItem]) -> list[Note]:
+    """Return the ledger's notes of rows of one stream, written before their packets are sent."""
+    found = marks(items[0].registers, [item.row.cells for item in items])
+    pairs = zip(items, found, strict=True)
+    return [Note(item.instant, item.digest, *mark) for item, mark in pairs]
 
 
 def is_noted(note: Note, last: "LastPacket") -> bool:

@@ -15,7 +15,7 @@ from swarm.config.options import Upload
 from swarm.csv import MeterReader, Row, Window
 from swarm.delivery.context import Context
 from swarm.delivery.result import Tally
-from swarm.delivery.task import ItemBatch, RowItem, Task
+from swarm.delivery.task import ItemBatch, RowItem, Task, notes_of
 from swarm.packet import VALUE, body, digest, instant_of, timestamp
 from swarm.scheduler import THREADS
 from tests.simulation.collector import Clock
@@ -278,7 +278,7 @@ def items_from(task: Task, reader: MeterReader) -> Iterator[RowItem]:
 def record(ledger: Ledger, *items: RowItem, kind: int = ACKNOWLEDGED) -> None:
     """Note, send and record rows, as a run does."""
     for each in items:
-        ledger.note([each.note])
+        ledger.note(notes_of([each]))
         ledger.mark_in_flight()
         ledger.record(each.instant, each.digest, kind)
 
@@ -286,7 +286,7 @@ def record(ledger: Ledger, *items: RowItem, kind: int = ACKNOWLEDGED) -> None:
 def kill(ledger: Ledger, *in_flight: RowItem) -> None:
     """End the process that holds a ledger; of the noted rows the first is in flight."""
     if in_flight:
-        ledger.note([each.note for each in in_flight])
+        ledger.note(notes_of(in_flight))
         ledger.mark_in_flight()
     ledger._file.close()
 

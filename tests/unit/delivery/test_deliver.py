@@ -14,7 +14,7 @@ from swarm.csv import Window
 from swarm.delivery import deliver as module
 from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.deliver import deliver
-from swarm.delivery.task import Task
+from swarm.delivery.task import Task, notes_of
 from swarm.delivery.verify import baseline
 from tests.simulation.collector import Clock
 from tests.support.streams import (
@@ -294,7 +294,7 @@ def test_a_packet_whose_fate_can_not_be_told_stops_the_stream_if_that_was_asked_
     )
     assert (("stopped", "ambiguous", 5), {"sent": 1}) == (run.ending, run.counts)
     ledger = reopened(found.ledger)
-    assert (items_of(found)[1].note,) == ledger.in_doubt
+    assert tuple(notes_of(items_of(found)[1:2])) == ledger.in_doubt
     kill(ledger)
     run = Run(found, clock, before=LINES[:2])
     assert (("done",), {"sent": 4, "resumed": 2}) == (run.ending, run.counts)

@@ -14,7 +14,7 @@ from swarm.checkpoint.cursor import ALTERED
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, Ledger
 from swarm.delivery.result import Tally
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
-from swarm.delivery.task import RowItem
+from swarm.delivery.task import RowItem, notes_of
 from swarm.errors import FileChangedError
 from tests.simulation.collector import Clock
 from tests.support.streams import STREAM, batches, item, kill, record, reopened
@@ -193,7 +193,7 @@ def doubted(path: Path, *items: RowItem) -> Ledger:
     ledger = recorded(path)
     kill(ledger, items[0])
     ledger = reopened(path)
-    ledger.settle(0, [each.note for each in items])
+    ledger.settle(0, notes_of(items))
     return ledger
 
 
@@ -204,7 +204,7 @@ def test_a_row_that_may_have_been_sent_is_in_doubt_until_it_is_acknowledged(path
     assert [True, True, False, False] == [
         resume.may_be_stored(each) for each in (item(0), item(1), item(2), item(0, "7"))
     ]
-    ledger.note([item(0).note])
+    ledger.note(notes_of([item(0)]))
     ledger.mark_in_flight()
     resume.acknowledged(item(0))
     assert [False, True] == [resume.may_be_stored(item(0)), resume.may_be_stored(item(1))]
@@ -298,7 +298,7 @@ def test_the_newest_row_of_this_run_is_expected_with_its_values(ledger: Ledger) 
     """Also where another was acknowledged after it."""
     resume, _ = resume_of(ledger)
     newest, last = item(2), item(1)
-    ledger.note([newest.note, last.note])
+    ledger.note(notes_of([newest, last]))
     for each in (newest, last):
         ledger.mark_in_flight()
         resume.acknowledged(each)
@@ -417,13 +417,13 @@ def history(case: Case, size: int) -> list[object]:
             unsent = resume.to_send(case.items)
         seen: list[object] = []
         for each in unsent:
-            seen.append((each.note, tally.copy(), resume.altered, len(resume.late)))
+            seen.append((notes_of([each]), tally.copy(), resume.altered, len(resume.late)))
             if case.is_sending:
-                ledger.note([each.note])
+                ledger.note(notes_of([each]))
                 ledger.mark_in_flight()
                 resume.acknowledged(each)
         ends = resume._newest, resume._last
-        seen += [each and each.note for each in (*resume.late, *ends)]
+        seen += [each and notes_of([each]) for each in (*resume.late, *ends)]
         seen += [tally, resume.altered, ledger.unresolved]
         kill(ledger)
     return seen
@@ -548,7 +548,7 @@ def test_rows_are_noted_durably_before_the_first_is_sent(
     kill(ledger)
     power_cut()
     ledger = reopened(path)
-    assert tuple(row.note for row in rows[:32]) == ledger.in_doubt
+    assert tuple(notes_of(rows[:32])) == ledger.in_doubt
     kill(ledger)
 
 

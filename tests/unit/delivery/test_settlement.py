@@ -21,7 +21,7 @@ from swarm.delivery.context import StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem, Tally
 from swarm.delivery.settlement import SettledRows, Settlement
-from swarm.delivery.task import RowItem, Target
+from swarm.delivery.task import RowItem, Target, notes_of
 from swarm.delivery.verify import baseline
 from tests.simulation.collector import Clock
 from tests.support.collector import Behaviour, Collector, Raw, Request
@@ -227,7 +227,7 @@ def test_an_older_packet_from_before_a_restart_says_that_nothing_was_stored(cloc
 
 # Rows that an earlier run has noted
 
-_NOTES = tuple(item(minute).note for minute in (1, 2, 3))
+_NOTES = tuple(notes_of([item(minute) for minute in (1, 2, 3)]))
 
 
 @pytest.mark.parametrize("stored", [1, 2, 3])
@@ -266,7 +266,7 @@ def test_rows_that_may_be_stored_are_doubtful(
 
 def test_late_rows_are_doubtful_by_their_own_times(clock: Clock) -> None:
     """They went out after newer ones: each is held to the last packet by itself."""
-    notes = [item(minute).note for minute in (5, 2, 4)]
+    notes = notes_of([item(minute) for minute in (5, 2, 4)])
     setting = Setting(clock, [holds(last_packet(item(4), value=7))])
     assert (notes[1], notes[2]) == setting.reconcile_earlier_run(*notes).in_doubt
     setting = Setting(clock, [holds(last_packet(item(2)))])

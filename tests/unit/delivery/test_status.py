@@ -12,7 +12,7 @@ from swarm.config.load import load
 from swarm.config.options import Upload
 from swarm.csv import Window, check_files
 from swarm.delivery.status import StreamStatus, read_status, read_status_offline
-from swarm.delivery.task import Task, make_tasks
+from swarm.delivery.task import Task, make_tasks, notes_of
 from swarm.errors import StateError
 from swarm.run.context import WorkerConfig, WorkerContext
 from swarm.run.shared import SharedState
@@ -49,7 +49,7 @@ def send(found: Task, *numbers: int, kind: int = ACKNOWLEDGED) -> None:
     ledger = Ledger.open(found.ledger, "m") or Ledger.create(found.ledger, "m")
     for number in numbers:
         item = items_of(found)[number]
-        ledger.note([item.note])
+        ledger.note(notes_of([item]))
         ledger.mark_in_flight()
         ledger.record(item.instant, item.digest, kind)
     ledger.close()

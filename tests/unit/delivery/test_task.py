@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.checkpoint.ledger_format import Note
 from swarm.config.settings import Credentials
@@ -14,6 +16,7 @@ from swarm.delivery.task import (
     RowItem,
     files_problem,
     is_noted,
+    notes_of,
     number_credentials,
 )
 from swarm.packet import REGISTERS
@@ -136,10 +139,15 @@ def test_the_registers_are_part_of_a_rows_identity() -> None:
     """The same number in another column is another measurement."""
     both = electric("1,"), electric(",1")
     assert both[0].digest != both[1].digest
-    assert both[0].note.registers != both[1].note.registers
+    assert note_of(both[0]).registers != note_of(both[1]).registers
 
 
 # Notes
+
+
+def note_of(row: RowItem) -> Note:
+    """Return the note of one row."""
+    return notes_of([row])[0]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +161,20 @@ def test_the_registers_are_part_of_a_rows_identity() -> None:
 )
 def test_a_noted_row_is_known_without_its_file(fields: dict[str, Any], is_same: bool) -> None:
     """By its instant, and its measurements as doubles."""
-    assert is_same == is_noted(item(3, "1.50").note, stored_at(item(3).instant, **fields))
-    assert not is_noted(item(3, "1.50").note, stored_at(item(4).instant, **fields))
+    assert is_same == is_noted(note_of(item(3, "1.50")), stored_at(item(3).instant, **fields))
+    assert not is_noted(note_of(item(3, "1.50")), stored_at(item(4).instant, **fields))
+
+
+@given(st.lists(st.sampled_from(["0", "-0", "-0.0", "1.50", "1e3", "1819.130", "-7"]), min_size=1))
+def test_the_notes_of_a_batch_are_those_of_its_rows(cells: list[str]) -> None:
+    """Rows are noted in batches, each with its own measurements."""
+    rows = [item(minute, cell) for minute, cell in enumerate(cells)]
+    notes = notes_of(rows)
+    assert notes == [note_of(row) for row in rows]
+    assert all(
+        is_noted(note, last_packet(row, value=float(cell)))
+        for note, row, cell in zip(notes, rows, cells, strict=True)
+    )
 
 
 def test_a_note_without_registers_is_known_by_its_instant() -> None:
@@ -172,7 +192,7 @@ def test_a_note_knows_its_row_as_the_row_does() -> None:
     there = last_packet(row)
     changed = last_packet(row, **{registers[1]: 9})
     assert [True, False] == [row.is_same(there), row.is_same(changed)]
-    assert [True, False] == [is_noted(row.note, there), is_noted(row.note, changed)]
+    assert [True, False] == [is_noted(note_of(row), there), is_noted(note_of(row), changed)]
 
 
 # Tasks

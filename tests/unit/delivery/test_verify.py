@@ -15,7 +15,7 @@ from swarm.config.options import RetryPolicy
 from swarm.delivery.context import CollectorDown, StopRequested, StreamEnded
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import StreamProblem
-from swarm.delivery.task import ItemBatch, RowItem, Target, Task
+from swarm.delivery.task import ItemBatch, RowItem, Target, Task, notes_of
 from swarm.delivery.verify import (
     CollectorState,
     Expected,
@@ -219,7 +219,7 @@ def test_the_baseline_is_the_collectors_last_packet() -> None:
     assert Baseline(Origin.HELD, 3 * MINUTE, *marked(last.fields)) == baseline(last)
     held = baseline(last).held
     assert held is not None
-    assert held[2:] == item(3).note[2:]
+    assert held[2:] == notes_of([item(3)])[0][2:]
 
 
 # A checkpoint that has fallen behind
@@ -246,7 +246,7 @@ class Checkpoint:
         """Note that an earlier run may have sent a row, and no question could settle it."""
         kill(self.ledger, row)
         self.ledger = reopened(self.path)
-        self.ledger.settle(0, [row.note])
+        self.ledger.settle(0, notes_of([row]))
 
     def changed(self, number: int, value: str = "77") -> RowItem:
         """Return a row with other values."""
