@@ -235,8 +235,8 @@ class Ledger:
         Raises `StateError` if it can't be written, for example on a full disk.
         """
         number = self._count
-        self._mark = is_sent = sends_next and self._noted > number + 1
-        data = fmt.record_and_mark(number, instant, digest, kind, is_sent=is_sent)
+        self._mark = sends_next and self._noted > number + 1
+        data = fmt.record_and_mark(number, instant, digest, kind, is_sent=self._mark)
         self._file.write_record(number, data)
         self._is_in_flight = False
         self._count_in(LedgerEntry(instant, digest, kind))
