@@ -357,6 +357,18 @@ def test_a_row_in_doubt_whose_answer_is_lost_is_counted_once(
     assert (("done",), expected) == (run.ending, run.counts)
 
 
+def test_a_row_in_doubt_is_counted_also_if_the_run_ends_before_it_is_settled(
+    task: Callable[..., Task], clock: Clock
+) -> None:
+    """It was sent again, and its answer was lost: no later run would count it."""
+    found = task()
+    doubted(found)
+    stops = [None, None, StopRequested()]
+    run = Run(found, clock, before=LINES[:1], posts=[lost(is_stored=False)], turns=stops)
+    assert {"resumed": 1, "possible_duplicates": 1} == run.counts
+    assert ["GET", "POST"] == run.collector.methods
+
+
 def test_a_row_that_an_earlier_run_may_have_sent_is_sent_and_counted(
     task: Callable[..., Task], clock: Clock
 ) -> None:
