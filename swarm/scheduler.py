@@ -50,6 +50,12 @@ class Scheduler(Protocol):
     def transfer(self, handle: "pycurl.Curl") -> None:
         """Run the transfer of a libcurl handle, as its ``perform``, while other jobs run."""
 
+    def abort(self, handle: "pycurl.Curl") -> None:
+        """End a transfer with an error, and drop what its connection has not sent; for any thread.
+
+        A transfer that runs in a thread of its own goes on.
+        """
+
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a slow function that releases the interpreter lock, while other jobs run."""
 
@@ -181,6 +187,9 @@ class Threads:
     def transfer(self, handle: "pycurl.Curl") -> None:
         """Run a transfer in this thread."""
         handle.perform()
+
+    def abort(self, handle: "pycurl.Curl") -> None:
+        """Do nothing: the transfer ends by itself."""
 
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function in this thread: other jobs have threads of their own."""

@@ -11,6 +11,8 @@ import itertools
 import math
 import os
 import select
+import socket
+import struct
 import sys
 import threading
 import time
@@ -58,11 +60,14 @@ _CURL_EVENTS = [
 class _PrefetchBuffer(Generic[_T]):
     """The buffer between a producer of items and the job that consumes them.
 
-    ``has_given`` is True if the producer has made an item since it last yielded control.
+    ``has_given`` is True if the producer has made an item since it last yielded control. It
+    ``is_idle`` while it waits for the consumer; at other times it may wait for something else, and
+    must not be woken.
     """
 
     def __init__(self) -> None:
         self.has_given = False
+        self.is_idle = False
         self.items: deque[_T] = deque()
         self.consumer: greenlet | None = None
         self.error: Exception | None = None
@@ -135,6 +140,13 @@ class Loop:
         if failure is not None:
             raise pycurl.error(*failure)
 
+    def abort(self, handle: pycurl.Curl) -> None:
+        """End a transfer, if it runs, and drop what its connection has not sent; for any thread.
+
+        The job gets a `pycurl.error`.
+        """
+        self.call_soon(self._abort, handle)
+
     def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function in a helper thread and return its result."""
         job = getcurrent()
@@ -173,7 +185,8 @@ class Loop:
             if not buffer.items:
                 break
             item = buffer.items.popleft()
-            if not buffer.items:
+            if buffer.is_idle and not buffer.items:
+                buffer.is_idle = False
                 self.call_soon(producer.switch)
             yield item
         if buffer.error is not None:
@@ -247,6 +260,7 @@ class Loop:
                 self.call_soon(buffer.consumer.switch)
                 buffer.consumer = None
             if not buffer.is_last:
+                buffer.is_idle = True
                 self._hub.switch()
 
     def _continue_transfers(self, ready: list[tuple[int, int]]) -> None:
@@ -268,6 +282,13 @@ class Loop:
         for handle, *failure in failed:
             self._multi.remove_handle(handle)
             self._transfers.pop(handle).switch(failure)
+
+    def _abort(self, handle: pycurl.Curl) -> None:
+        job = self._transfers.pop(handle, None)
+        if job is not None:
+            _drop_unsent(handle.getinfo(pycurl.ACTIVESOCKET))
+            self._multi.remove_handle(handle)
+            job.switch([pycurl.E_ABORTED_BY_CALLBACK, "the request was ended"])
 
     def _pause(self) -> int:
         """Return how long to wait for sockets (ms)."""
@@ -357,6 +378,13 @@ class _Wait:
         if not self._is_over:
             self._is_over = True
             self._job.switch()
+
+
+def _drop_unsent(number: int) -> None:
+    """Have the kernel drop what a socket has not sent when it is closed, rather than send it."""
+    if number >= 0:
+        with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _run_job(function: Callable[..., None], *arguments: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from swarm.collector.transport import _loop, open_session, scheduler
 from swarm.collector.transport.base import Access
-from swarm.collector.transport.loop import Loop
+from swarm.collector.transport.loop import _ITEMS_AT_ONCE, Loop
 from swarm.csv.rows import Row
 from swarm.csv.sort import by_instant
 from swarm.errors import Unreachable
@@ -261,6 +261,34 @@ def test_who_makes_items_may_wait(jobs: Scheduler) -> None:
             yield jobs.run_in_thread(lambda number=number: number)
 
     assert [0, 1, 2] == in_job(jobs, lambda: list(jobs.prefetch(items())))
+
+
+def test_a_producer_that_waits_is_not_woken_by_its_consumer(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in the middle of several items: the consumer takes those that are made."""
+    monkeypatch.setattr("swarm.collector.transport.loop._FEW_TRANSFERS", -1)
+    release, found = loop.event(), list[bool]()
+
+    def items() -> Iterator[int]:
+        for number in range(2 * _ITEMS_AT_ONCE):
+            if number == _ITEMS_AT_ONCE + 1:
+                release.wait(_SECONDS)
+                found.append(release.is_set())
+            yield number
+
+    def consume() -> list[int]:
+        taken = []
+        for number in loop.prefetch(items()):
+            taken.append(number)
+            if number in {_ITEMS_AT_ONCE - 1, _ITEMS_AT_ONCE}:
+                loop.event().wait(0.05)
+            if number == _ITEMS_AT_ONCE:
+                release.set()
+        return taken
+
+    assert list(range(2 * _ITEMS_AT_ONCE)) == in_job(loop, consume)
+    assert [True] == found
 
 
 def test_who_stops_early_lets_go_of_the_rest(jobs: Scheduler) -> None:
