@@ -17,8 +17,8 @@ from contextlib import closing, suppress
 from itertools import chain, pairwise
 from operator import lt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from swarm.checkpoint import doubts
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
 from swarm.checkpoint.ledger_format import (
@@ -30,8 +30,12 @@ from swarm.checkpoint.ledger_format import (
     Origin,
 )
 from swarm.checkpoint.settled import LedgerSummary
+from swarm.checkpoint.storage import LOCAL, Storage
 from swarm.errors import StateError
 from swarm.scheduler import THREADS, Scheduler
+
+if TYPE_CHECKING:
+    from swarm.checkpoint.doubts import RowKey
 
 SYNC_RECORDS = 1000
 SYNC_SECONDS = 5.0
@@ -55,17 +59,19 @@ class Ledger:
     had when the stream was restarted. ``notice`` is a message for the user, if there is one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a ledger works with
         self,
         file: LedgerFile,
         stream: str,
         clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
         known: LedgerSummary | None = None,
+        *,
+        storage: Storage = LOCAL,
     ) -> None:
         self.path = file.path
         self.in_doubt: tuple[Note, ...] = ()
-        self.unresolved: set[doubts.RowKey] = set()
+        self.unresolved: set[RowKey] = set()
         self.notice: str | None = None
         self.newest_at_open: int | None = None
         self.newest: int | None = None
@@ -75,6 +81,7 @@ class Ledger:
         self._stream = stream
         self._clock = clock or time.monotonic
         self._scheduler = scheduler
+        self._storage = storage
         self._count = 0
         self._opened_count = 0
         self._frozen_count = 0
@@ -87,7 +94,7 @@ class Ledger:
         self._mark: bool | None = None
         self._noted = 0
         self._has_noted = False
-        self._stored_unresolved: frozenset[doubts.RowKey] = frozenset()
+        self._stored_unresolved: frozenset[RowKey] = frozenset()
         self._last_instant: int | None = None
         try:
             self._load(known)
@@ -105,6 +112,7 @@ class Ledger:
         scheduler: Scheduler = THREADS,
         *,
         is_restart: bool = False,
+        storage: Storage = LOCAL,
     ) -> "Ledger":
         """Create a ledger, or replace the one at ``path``, atomically and durably.
 
@@ -114,29 +122,29 @@ class Ledger:
         rows = enumerate(acknowledged)
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
         baseline = Baseline(Origin.RESTARTED) if is_restart else fmt.NO_BASELINE
-        doubts.remove(path)
-        file = LedgerFile.create(
-            path, stream, records=records, baseline=baseline, scheduler=scheduler
-        )
-        return cls(file, stream, clock, scheduler)
+        storage.remove_doubts(path)
+        file = storage.create(path, stream, records=records, baseline=baseline, scheduler=scheduler)
+        return cls(file, stream, clock, scheduler, storage=storage)
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - as for `__init__`
         cls,
         path: Path,
         stream: str,
         clock: Callable[[], float] | None = None,
         scheduler: Scheduler = THREADS,
         known: LedgerSummary | None = None,
+        *,
+        storage: Storage = LOCAL,
     ) -> "Ledger | None":
         """Open a stream's ledger; return None if there is none, raise `StateError` on damage.
 
         ``known`` is a summary of its first records that holds: they are not read.
         """
-        file = LedgerFile.open(path)
+        file = storage.open(path)
         if file is None:
             return None
-        ledger = cls(file, stream, clock, scheduler, known)
+        ledger = cls(file, stream, clock, scheduler, known, storage=storage)
         return ledger.rewritten() if file.is_old else ledger
 
     @classmethod
@@ -167,7 +175,7 @@ class Ledger:
         added = ((*row, ACKNOWLEDGED) for row in acknowledged)
         rows = enumerate(chain(_entries(self._columns(0, self._count)), added))
         with closing(self._file):
-            file = LedgerFile.create(
+            file = self._storage.create(
                 self.path,
                 self._stream,
                 records=(fmt.record(number, *row) for number, row in rows),
@@ -175,7 +183,7 @@ class Ledger:
                 baseline=self.baseline,
                 scheduler=self._scheduler,
             )
-        return Ledger(file, self._stream, self._clock, self._scheduler)
+        return Ledger(file, self._stream, self._clock, self._scheduler, storage=self._storage)
 
     @property
     def count(self) -> int:
@@ -277,7 +285,7 @@ class Ledger:
         Other jobs of the scheduler run meanwhile. Raises `StateError` if the disk refuses.
         """
         count = self._count
-        self._scheduler.run_in_thread(self._file.sync)
+        self._file.sync(self._scheduler)
         self._synced = max(count, self._synced)
         self._sync_due = self._clock() + SYNC_SECONDS
 
@@ -355,7 +363,7 @@ class Ledger:
 
     def _store_unresolved(self) -> None:
         if self.unresolved != self._stored_unresolved:
-            doubts.store(self.path, self.unresolved)
+            self._storage.store_doubts(self.path, self.unresolved)
             self._stored_unresolved = frozenset(self.unresolved)
 
     def _load(self, known: LedgerSummary | None) -> None:
@@ -392,7 +400,7 @@ class Ledger:
             what = f"the last {missing} of {begun} records are missing"
             raise fmt.damaged(self.path, what)
         self._noted = self._count
-        self.unresolved = doubts.load(self.path)
+        self.unresolved = self._storage.load_doubts(self.path)
         self._stored_unresolved = frozenset(self.unresolved)
 
     def _check_records(self, whole: int, synced: int | None) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -62,12 +62,30 @@ class LedgerFile:
         notes: Sequence[Note] = (),
         baseline: Baseline = fmt.NO_BASELINE,
         scheduler: Scheduler = THREADS,
-    ) -> "LedgerFile":
+    ) -> Self:
         """Create a ledger, or replace the one at ``path``, atomically and durably.
 
         ``notes`` are the rows after the records that may have been sent.
         """
 
+        def write(file: Self) -> None:
+            count = 0
+            for count, record in enumerate(records, 1):
+                file.write_record(count - 1, record)
+            file.write_notes(count, notes)
+            file.write_header(stream, baseline)
+            last = count + len(notes) - 1
+            file.write_in_flight(InFlight(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
+
+        return cls._replaced(path, write, scheduler)
+
+    @classmethod
+    def replaced(cls, path: Path, content: bytes) -> Self:
+        """Create a ledger with this content, or replace the one at ``path``, as `create`."""
+        return cls._replaced(path, lambda file: file.write(content, 0), THREADS)
+
+    @classmethod
+    def _replaced(cls, path: Path, write: Callable[[Self], None], scheduler: Scheduler) -> Self:
         def sync_and_replace() -> None:
             os.fsync(fd)
             fresh.replace(path)
@@ -79,13 +97,7 @@ class LedgerFile:
             fd = open_fresh(fresh)
             try:
                 file = cls(path, fd)
-                count = 0
-                for count, record in enumerate(records, 1):
-                    file.write_record(count - 1, record)
-                file.write_notes(count, notes)
-                file.write_header(stream, baseline)
-                last = count + len(notes) - 1
-                file.write_in_flight(InFlight(last, last + 1, 0, fmt.boot_id(), is_clean=not notes))
+                write(file)
                 scheduler.run_in_thread(sync_and_replace)
             except BaseException:
                 os.close(fd)
@@ -123,7 +135,7 @@ class LedgerFile:
 
     def write_header(self, stream: str, baseline: Baseline) -> None:
         """Write the header."""
-        _write(self.path, self._fd, fmt.header(stream, baseline), 0)
+        self.write(fmt.header(stream, baseline), 0)
 
     def read_in_flight(self) -> tuple[InFlight, Note | None]:
         """Return the in-flight block, and the packet that it names in version 1."""
@@ -132,7 +144,7 @@ class LedgerFile:
 
     def write_in_flight(self, in_flight: InFlight) -> None:
         """Write the in-flight block."""
-        _write(self.path, self._fd, fmt.in_flight(in_flight), fmt.IN_FLIGHT_AT)
+        self.write(fmt.in_flight(in_flight), fmt.IN_FLIGHT_AT)
 
     def notes(self, start: int, end: int) -> tuple[Note, ...]:
         """Return the notes from ``start`` to ``end`` - 1, up to the first missing one."""
@@ -156,7 +168,7 @@ class LedgerFile:
         fitting = min(-start % fmt.RING or fmt.RING, len(notes))
         for first, part in ((start, notes[:fitting]), (start + fitting, notes[fitting:])):
             if part:
-                _write(self.path, self._fd, fmt.notes(first, part), fmt.note_at(first))
+                self.write(fmt.notes(first, part), fmt.note_at(first))
 
     def size(self) -> tuple[int, bool]:
         """Return the number of whole records, and True if a part of a record follows them.
@@ -181,7 +193,7 @@ class LedgerFile:
 
     def write_record(self, number: int, data: bytes) -> None:
         """Write a record, or a record and the mark that follows it."""
-        _write(self.path, self._fd, data, fmt.RECORDS_AT[fmt.VERSION] + number * fmt.RECORD_BYTES)
+        self.write(data, fmt.RECORDS_AT[fmt.VERSION] + number * fmt.RECORD_BYTES)
 
     def mark(self, number: int) -> bool | None:
         """Return True if the mark says that this row may be in flight; None if there is no mark."""
@@ -189,21 +201,26 @@ class LedgerFile:
 
     def write_mark(self, number: int, *, is_sent: bool) -> None:
         """Write the mark after the last record: whether the row with this number is in flight."""
-        _write(self.path, self._fd, fmt.mark(number, is_sent=is_sent), self._record_at(number))
+        self.write(fmt.mark(number, is_sent=is_sent), self._record_at(number))
 
     def remove_mark(self, number: int) -> None:
         """Remove the mark in place of the record with this number."""
-        with state_errors(self.path):
-            os.ftruncate(self._fd, self._record_at(number))
+        self.truncate(self._record_at(number))
 
     def cut(self, count: int) -> None:
         """Keep the first ``count`` records, durably, so that new data can't mix with a torn end."""
+        self.truncate(self._record_at(count))
         with state_errors(self.path):
-            os.ftruncate(self._fd, self._record_at(count))
             os.fsync(self._fd)
 
-    def sync(self) -> None:
-        """Sync the file to disk; raise `StateError` also if its path names another file now."""
+    def sync(self, scheduler: Scheduler = THREADS) -> None:
+        """Sync the file to disk; raise `StateError` also if its path names another file now.
+
+        Other jobs of the scheduler run meanwhile.
+        """
+        scheduler.run_in_thread(self._sync)
+
+    def _sync(self) -> None:
         with state_errors(self.path):
             os.fsync(self._fd)
             is_in_place = is_still_there(self._fd, self.path)
@@ -220,6 +237,30 @@ class LedgerFile:
     def _read(self, size: int, offset: int) -> bytes:
         with state_errors(self.path):
             return os.pread(self._fd, size, offset)
+
+    def content(self) -> bytes:
+        """Return the whole content of the file."""
+        with state_errors(self.path):
+            return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+
+    def write(self, data: bytes | bytearray, offset: int) -> None:
+        """Write a part of the file; raises `StateError`, also on a full disk."""
+        # Called for each packet: the context manager `state_errors` would cost as much as the
+        # write.
+        try:
+            written = os.pwrite(self._fd, data, offset)
+        except OSError as error:
+            raise _state_error(self.path, error) from None
+        if written < len(data):
+            raise StateError(
+                f"{self.path}: can't be written: the disk is full; free some space and run the "
+                "command again"
+            )
+
+    def truncate(self, size: int) -> None:
+        """Cut the file at a size, or fill it up."""
+        with state_errors(self.path):
+            os.ftruncate(self._fd, size)
 
 
 class Snapshot(LedgerFile):
@@ -249,18 +290,6 @@ class Snapshot(LedgerFile):
 
     def cut(self, count: int) -> None:
         """Do nothing: a snapshot keeps all records."""
-
-
-def _write(path: Path, fd: int, data: bytes, offset: int) -> None:
-    # Called for each packet: the context manager `state_errors` would cost as much as the write.
-    try:
-        written = os.pwrite(fd, data, offset)
-    except OSError as error:
-        raise _state_error(path, error) from None
-    if written < len(data):
-        raise StateError(
-            f"{path}: can't be written: the disk is full; free some space and run the command again"
-        )
 
 
 def _state_error(path: Path, error: OSError) -> StateError:

@@ -54,14 +54,19 @@ def _folder(state: Path, kind: str, collector: str) -> Path:
     return state / kind / collector
 
 
+def locks_folder(state: Path, collector: str) -> Path:
+    """Return the path of the folder with the locks of a collector's streams."""
+    return state / "locks" / collector
+
+
 def runs_lock(state: Path, collector: str) -> Path:
     """Return the path of the file in which runs lock streams of a collector."""
-    return state / "locks" / collector / "runs.lock"
+    return locks_folder(state, collector) / "runs.lock"
 
 
 def senders_lock(state: Path, collector: str) -> Path:
     """Return the path of the file in which worker processes lock streams of a collector."""
-    return state / "locks" / collector / "senders.lock"
+    return locks_folder(state, collector) / "senders.lock"
 
 
 def sandbox_store(state: Path) -> Path:

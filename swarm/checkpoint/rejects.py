@@ -4,9 +4,23 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from swarm.errors import StateError
 from swarm.files import make_folder, open_private, sync_folder
+
+
+class RejectedRow(NamedTuple):
+    """A rejected row: ``text`` is the content of the ``line`` in the ``file``.
+
+    ``status`` is the HTTP status of the collector's answer, ``reason`` its text.
+    """
+
+    file: str
+    line: int
+    text: str
+    status: int | None
+    reason: str
 
 
 class Rejects:

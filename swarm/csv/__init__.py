@@ -11,7 +11,7 @@ zone), `gaps`, `quality`, `skipped`, `problems`, and for dates `days` and `times
 from swarm.csv.check import check_files
 from swarm.csv.gaps import Gap
 from swarm.csv.quality import Quality
-from swarm.csv.reader import MeterReader, SettledPart, Window
+from swarm.csv.reader import MeterReader, SettledPart, Window, verified_here
 from swarm.csv.result import CheckResult
 from swarm.csv.rows import Batch, Row
 from swarm.csv.sent_folds import SentRows
@@ -30,4 +30,5 @@ __all__ = [
     "Window",
     "check_files",
     "load_state",
+    "verified_here",
 ]

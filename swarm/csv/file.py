@@ -9,7 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -217,6 +217,29 @@ def reason(error: Exception) -> str:
 
 
 _ALTERED = "rows that were checked have been altered"
+
+
+def here(path: Path, known: Fingerprint) -> Fingerprint:
+    """Return the fingerprint of a file that another computer has checked, for its copy here.
+
+    Raises `FileChangedError` if it does not have the content that was checked.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise FileChangedError(
+            f"{path}: {reason(error)}; every worker needs the files under the same paths"
+        ) from None
+    found = replace(known, inode=status.st_ino, device=status.st_dev, modified=status.st_mtime_ns)
+    try:
+        for _ in VerifiedFile(path, found).blocks():
+            pass
+    except FileChangedError:
+        raise FileChangedError(
+            f"{path}: its content is not the one that was checked: every worker needs the same "
+            "files; if the file has changed since, run the command again"
+        ) from None
+    return found
 
 
 class VerifiedFile:

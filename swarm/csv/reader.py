@@ -3,12 +3,13 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, pairwise
+from pathlib import Path
 
 from swarm.config.settings import CsvRules, Meter
-from swarm.csv.file import BEGIN, NOTHING, Block, Fingerprint, Place, VerifiedFile
+from swarm.csv.file import BEGIN, NOTHING, Block, Fingerprint, Place, VerifiedFile, here
 from swarm.csv.folds.occurrences import Replay
 from swarm.csv.numbers import are_equal, power_and_energy
 from swarm.csv.problems import Problems
@@ -42,6 +43,19 @@ class CheckedFile:
     in_order: bool = True
     strict: bool = True
     folds: Mapping[int, bytes] = field(default_factory=dict)
+
+
+def verified_here(
+    paths: Sequence[Path], checked_files: Sequence[CheckedFile]
+) -> tuple[CheckedFile, ...]:
+    """Return files that another computer has checked, as this one has them.
+
+    Raises `FileChangedError` if one does not have the content that was checked.
+    """
+    files = []
+    for path, checked in zip(paths, checked_files, strict=True):
+        files.append(replace(checked, fingerprint=here(path, checked.fingerprint)))
+    return tuple(files)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from swarm.delivery.result import StreamProblem, Tally
+from swarm.delivery.state import StreamState
 from swarm.delivery.task import Task
 from swarm.errors import ExitCode, SwarmError
 from swarm.scheduler import Scheduler
@@ -92,6 +93,10 @@ class Context(ExchangeContext, Protocol):
     def scheduler(self) -> Scheduler:
         """The scheduler that runs the streams side by side."""
 
+    @property
+    def state(self) -> StreamState:
+        """The state of streams."""
+
     def raise_if_stopped(self, credential: int) -> None:
         """Raise `StopRequested` if the run, or the streams of a credential, must stop."""
 
@@ -134,6 +139,7 @@ class StoppableScheduler:
         self.call_soon = scheduler.call_soon
         self.event = scheduler.event
         self.transfer = scheduler.transfer
+        self.abort = scheduler.abort
         self.run_in_thread = scheduler.run_in_thread
         self.prefetch = scheduler.prefetch
 

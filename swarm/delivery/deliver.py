@@ -12,7 +12,7 @@ from itertools import chain
 from swarm.checkpoint.cursor import LedgerCursor
 from swarm.checkpoint.ledger import REJECTED, Ledger
 from swarm.checkpoint.ledger_format import Origin
-from swarm.checkpoint.rejects import Rejects
+from swarm.checkpoint.rejects import RejectedRow
 from swarm.collector.client import LastPacketReply, Outcome
 from swarm.collector.retry import RetryBudget, Verdict
 from swarm.csv import Window
@@ -28,7 +28,6 @@ from swarm.delivery.context import (
 from swarm.delivery.exchange import Exchange
 from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
-from swarm.delivery.settled import known_records, store_settled
 from swarm.delivery.settlement import Settlement
 from swarm.delivery.task import LOCKED, ItemBatch, RowItem, Task
 from swarm.errors import ExitCode, FileChangedError, StateError
@@ -75,6 +74,7 @@ class _Delivery:
         self.context = context
         check = partial(context.raise_if_stopped, task.credential)
         self.scheduler = StoppableScheduler(context.scheduler, check)
+        self.state = context.state
         self.upload = task.upload
         self.tally = Tally(filtered=task.checked.filtered)
         self.notices: list[str] = []
@@ -82,7 +82,6 @@ class _Delivery:
         self.exchange = Exchange(task.target, task.upload, context, self.tally)
         self.settlement = Settlement(self.exchange, task.upload, self.tally)
         self.reader = task.unsettled_reader(self.scheduler)
-        self.rejects = Rejects(task.rejects)
         self.rejected_in_a_row = 0
         self.next_watch = 0.0
         self.ledger: Ledger
@@ -97,10 +96,11 @@ class _Delivery:
             return "locked", LOCKED
         try:
             self.context.follow_tally(self.task, self.tally)
-            ledger = self._open_ledger()
+            task = self.task
+            ledger = self.state.open_ledger(task.meter, task.checked, task.ledger, self.scheduler)
             if ledger is not None and ledger.notice:
                 self.notices.append(ledger.notice)
-            if ledger is None and (self.task.checked.ends or self.upload.adopt):
+            if ledger is None and (task.checked.ends or self.upload.adopt):
                 ledger = self._create_ledger()
             if ledger is None:
                 return "done", None
@@ -108,19 +108,13 @@ class _Delivery:
             try:
                 self._send_unsent()
                 if self._is_settled():
-                    store_settled(self.task.meter, self.task.checked, self.ledger)
+                    self.state.store_settled(self.task.meter, self.task.checked, self.ledger)
             finally:
                 self.ledger.close()
             return "done", self._shortcoming()
         finally:
             self.exchange.release_slot()
             self.context.unlock_stream(self.task)
-
-    def _open_ledger(self) -> Ledger | None:
-        """Open the ledger; the check has compared its records of the settled part."""
-        meter, path = self.task.meter, self.task.ledger
-        known = known_records(meter, path) if self.task.checked.settled else None
-        return Ledger.open(path, meter.id, scheduler=self.scheduler, known=known)
 
     def _create_ledger(self) -> Ledger:
         """Ask the collector for its last packet, then create the ledger.
@@ -135,11 +129,8 @@ class _Delivery:
         adopted: Iterable[tuple[int, int]] = ()
         if found.last is not None and self.upload.adopt:
             adopted = verify.rows_until(found.last, self._all_batches(), LedgerCursor(()))
-        ledger = Ledger.create(
-            self.task.ledger,
-            self.task.meter.id,
-            acknowledged=adopted,
-            scheduler=self.scheduler,
+        ledger = self.state.create_ledger(
+            self.task.meter.id, self.task.ledger, adopted, self.scheduler
         )
         if found.last is not None and self.upload.adopt:
             self._report_adopted(ledger.count)
@@ -245,7 +236,7 @@ class _Delivery:
         if tally.rejected:
             message = (
                 f"{pluralize(tally.rejected, 'row')} rejected by the collector, kept in "
-                f"{self.rejects.path}"
+                f"{self.task.rejects}"
             )
             return StreamProblem("rejected", message, ExitCode.DATA)
         if self.resume.late:
@@ -297,8 +288,10 @@ class _Delivery:
             self.tally.rejected += 1
             message = f"rejected by the collector: {detail}"
         else:
-            file = item.place.file
-            self.scheduler.run_in_thread(self.rejects.add, file, row.line, row.text, status, detail)
+            rejected = RejectedRow(item.place.file, row.line, row.text, status, detail)
+            self.scheduler.run_in_thread(
+                self.state.add_reject, self.task.meter.id, self.task.rejects, rejected
+            )
             self.ledger.record(item.instant, item.digest, REJECTED)
             # After the record, in this order: a reader meanwhile must not count the row twice.
             self.tally.base = self.ledger.count - self.tally.sent

@@ -209,14 +209,6 @@ def make_tasks(
     tasks = []
     for meter in settings.meters:
         if meter.id in checked:
-            credentials = meter.credentials or Credentials("", "", "")
-            access = Access(
-                username=credentials.username,
-                password=credentials.password,
-                timeout=settings.upload.timeout,
-                ca_bundle=settings.ca_bundle,
-                proxy=settings.proxy,
-            )
             task = Task(
                 meter=meter,
                 checked=checked[meter.id],
@@ -224,11 +216,29 @@ def make_tasks(
                 url=with_route(url or settings.url or "", meter.route),
                 collector=settings.collector,
                 state=str(settings.state),
-                access=access,
+                access=_access(settings, meter),
                 credential=numbers[_credential_name(meter)],
             )
             tasks.append(task)
     return sorted(tasks, key=lambda task: -task.checked.packets)
+
+
+def accesses(settings: Settings) -> tuple[Access, ...]:
+    """Return the access of each set of credentials, by its number."""
+    numbers = number_credentials(settings.meters)
+    found = {numbers[_credential_name(meter)]: meter for meter in settings.meters}
+    return tuple(_access(settings, found[number]) for number in sorted(found))
+
+
+def _access(settings: Settings, meter: Meter) -> Access:
+    credentials = meter.credentials or Credentials("", "", "")
+    return Access(
+        username=credentials.username,
+        password=credentials.password,
+        timeout=settings.upload.timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
 
 
 def _credential_name(meter: Meter) -> str:

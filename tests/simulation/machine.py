@@ -31,6 +31,7 @@ from swarm.delivery.check import CheckTask, check
 from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.deliver import deliver
 from swarm.delivery.result import StreamResult, Tally
+from swarm.delivery.state import LOCAL
 from swarm.delivery.status import read_status_offline
 from swarm.delivery.task import Task, files_problem
 from swarm.errors import StateError
@@ -127,6 +128,7 @@ class Context:
 
     def __init__(self, machine: "Simulated") -> None:
         self.scheduler = THREADS
+        self.state = LOCAL
         self.is_halted = False
         self.tally: Tally | None = None
         self._machine = machine

@@ -15,6 +15,7 @@ from swarm.config.options import Upload
 from swarm.csv import MeterReader, Row, Window
 from swarm.delivery.context import Context
 from swarm.delivery.result import Tally
+from swarm.delivery.state import LOCAL
 from swarm.delivery.task import ItemBatch, RowItem, Task, notes_of
 from swarm.packet import VALUE, body, digest, instant_of, timestamp
 from swarm.scheduler import THREADS
@@ -170,6 +171,7 @@ class StreamContext:
     """
 
     scheduler = THREADS
+    state = LOCAL
 
     def __init__(
         self,
