@@ -15,6 +15,7 @@ from swarm.run.stop import Stop, stoppable, warn_of_end
 
 if TYPE_CHECKING:
     from swarm.run.pool import Pool
+    from swarm.run.setup import OpenPool
 
 #: This many meters with so many bytes take less time than the start of a worker process.
 _FEW_METERS = 64
@@ -24,19 +25,26 @@ _COMPRESSION = 16
 
 
 def check(
-    settings: Settings, observer: Observer, *, with_quality: bool = False
+    settings: Settings,
+    observer: Observer,
+    open_pool: "OpenPool | None" = None,
+    *,
+    with_quality: bool = False,
 ) -> tuple[list[CheckResult], int | None]:
-    """Check every meter's files, without network and checkpoints.
+    """Check every meter's files, without the collector and checkpoints.
 
-    Returns the results, and the signal that ended the check early, if one did.
+    ``open_pool`` brings workers of a cluster. Returns the results, and the signal that ended the
+    check early, if one did.
     """
     tasks = make_check_tasks(settings, with_quality=with_quality)
     with stoppable() as stop:
-        if _is_little(sizes := _sizes(tasks)):
+        sizes = _sizes(tasks)
+        if open_pool is None and _is_little(sizes):
             return _collect(tasks, _check_here(tasks, stop), observer), stop.signal
-        from swarm.run.setup import open_pool
+        from swarm.run import setup
 
-        with open_pool(settings) as (pool, _):
+        open_workers = open_pool or setup.open_pool
+        with open_workers(settings, "requests", observer.notice, sends=False) as (pool, _):
             return _check_in(pool, tasks, sizes, observer, stop), stop.signal
 
 
@@ -61,7 +69,7 @@ def check_all(
     If there is little to check, the pool starts meanwhile.
     """
     sizes = _sizes(tasks)
-    if not _is_little(sizes):
+    if not (pool.is_local and _is_little(sizes)):
         return _check_in(pool, tasks, sizes, observer, stop)
     pool.start(len(tasks))
     return _collect(tasks, _check_here(tasks, stop), observer)

@@ -13,10 +13,12 @@ from swarm.collector.transport.base import Access
 from swarm.config.options import Upload
 from swarm.delivery.context import CollectorDown, StopRequested
 from swarm.delivery.result import Tally
+from swarm.delivery.state import LOCAL, StreamState
 from swarm.delivery.task import Task
 from swarm.errors import StateError
 from swarm.run.shared import SharedState
 from swarm.run.slots import ConnectionSlots
+from swarm.scheduler import Scheduler
 
 #: The time (s) that a stream's lock is tried.
 _LOCK_SECONDS = 3.0
@@ -48,11 +50,16 @@ class WorkerContext:
         config: WorkerConfig,
         report_free: Callable[[int], None],
         report_tallies: Callable[[dict[str, Tally]], None],
+        loop: Scheduler | None = None,
+        state: StreamState = LOCAL,
     ) -> None:
+        self.state = state
+        #: The requests a second of this process; None without a limit.
+        self.rate_limit = config.upload.rate_limit
         self._upload = config.upload
         self._shared = config.shared
         engine = config.upload.transport
-        self.scheduler = scheduler(engine)
+        self.scheduler = loop or scheduler(engine)
         self.slots = ConnectionSlots(config.slots, engine, report_free, self.scheduler)
         self._report_tallies = report_tallies
         self._locks: dict[tuple[str, str], StreamLocks] = {}
@@ -76,7 +83,7 @@ class WorkerContext:
 
     def wait_for_turn(self, credential: int) -> None:
         """Return when a request may be sent: the collector is reachable, the rate allows it."""
-        shared, rate = self._shared, self._upload.rate_limit
+        shared, rate = self._shared, self.rate_limit
         if rate is None and not shared.is_blocked(credential):
             return
         self.raise_if_stopped(credential)

@@ -42,6 +42,8 @@ def run_read_only(  # noqa: PLR0913 - a pool's job, and who follows it
 
     def tick(changed: Mapping[str, Tally]) -> None:
         observer.tallies(changed)
+        if pool.failure:
+            raise WorkerLostError(f"{pool.failure}; nothing was sent")
         if stop.is_due():
             raise _StoppedError
 

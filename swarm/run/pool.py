@@ -1,32 +1,21 @@
-"""The pool of worker processes: the parent's side of a run.
+"""The pool of workers: the parent's side of a run.
 
 `multiprocessing.Pool` hangs if a worker is killed, and `ProcessPoolExecutor` gives up all workers.
-Here each worker has a pipe of its own: the death of one costs the jobs that it was running.
+Here each worker has a pipe of its own: the death of one costs the jobs that it was running. Workers
+are processes of this computer (`swarm.run.processes`), or of a cluster, whose jobs move to others.
 """
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
-from swarm.config.options import Upload
 from swarm.delivery.result import Tally
-from swarm.run.context import WorkerConfig
+from swarm.run.report import ClusterUse
 from swarm.run.shared import SharedState
-from swarm.run.worker import Job, Message, main
-
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkContext, SpawnContext
+from swarm.run.worker import Job, Message
 
 _TICK = 0.1
 #: Small jobs that only read are handed out together: at most this many, and bytes to read.
@@ -36,6 +25,53 @@ _BYTES_TOGETHER = 1024 * 1024
 _PARTS = 4
 #: The time (s) that an idle worker has to end by itself.
 _SHUTDOWN_SECONDS = 2.0
+#: A job that has lost so many workers is not handed out again: it may be the reason.
+_MOST_LOST = 3
+
+
+class Ended(NamedTuple):
+    """The end of a worker: ``how``, for a message, and whether its jobs move to other workers."""
+
+    how: str
+    moves: bool
+
+
+class Link(Protocol):
+    """The parent's side of one worker: ``sentinel`` is ready once the worker has ended."""
+
+    pipe: Connection
+    sentinel: Connection | int
+
+    def join(self, seconds: float) -> None:
+        """Wait (s) for the end of an idle worker that was asked to end."""
+
+    def kill(self) -> None:
+        """End the worker at once, and release what belongs to the link."""
+
+    def ended(self) -> Ended:
+        """Return how a worker has ended, and release what belongs to the link."""
+
+
+class Provider(Protocol):
+    """Brings workers to a pool; there are at most ``most`` at a time, if that is known."""
+
+    @property
+    def most(self) -> int:
+        """The number of workers that there may be."""
+
+    @property
+    def is_local(self) -> bool:
+        """True if the workers are processes of this computer, which share its memory."""
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why there will be no more workers, if there is one."""
+
+    def use(self, moved: int) -> ClusterUse | None:
+        """Return what was used of a cluster, None without one; ``moved`` streams have moved."""
+
+    def provide(self, wanted: int, present: int) -> Iterator[Link]:
+        """Yield new workers; ``wanted`` are there jobs for, ``present`` are there already."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +88,12 @@ class FailedJob:
 
 
 @dataclass
-class _WorkerHandle:
-    """One worker process, seen from the parent."""
+class _Worker:
+    """One worker of the pool: its slots, those of them that are free, and its jobs."""
 
-    process: BaseProcess
-    pipe: Connection
-    slots: int
-    free: int
+    link: Link
+    slots: int = 0
+    free: int = 0
     jobs: dict[int, Job] = field(default_factory=dict)
 
     def room(self, job: Job) -> int:
@@ -72,36 +107,49 @@ class _WorkerHandle:
         connection slots.
         """
         try:
-            self.pipe.send(message)
+            self.link.pipe.send(message)
         except OSError:
             return
 
 
 class Pool:
-    """A pool of worker processes; use it as a context manager.
+    """A pool of workers; use it as a context manager.
 
-    ``slots`` are the connection slots of all ``processes`` together, ``most_slots`` those that
-    there may be later, after `resize`.
+    ``slots`` are the connection slots of all workers together, ``most_slots`` those that there may
+    be later, after `resize`.
     """
 
     def __init__(
-        self,
-        shared: SharedState,
-        upload: Upload,
-        processes: int,
-        slots: int,
-        most_slots: int | None = None,
+        self, shared: SharedState, provider: Provider, slots: int, most_slots: int | None = None
     ) -> None:
         self._shared = shared
-        self._upload = upload
-        self._processes = processes
+        self._provider = provider
         self._slots = slots
         self.most_slots = most_slots or slots
-        self._workers: list[_WorkerHandle] = []
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Job] = deque()
+        self._lost: Counter[int] = Counter()
         self._tallies: dict[str, Tally] = {}
+        #: The last tallies of lost workers, for each stream that has moved.
+        self.earlier: dict[str, list[Tally]] = {}
         self._changed: dict[str, Tally] = {}
-        self._spawned = 0
         self.is_stopping = False
+        #: The number of streams that have moved to another worker.
+        self.moved = 0
+
+    @property
+    def is_local(self) -> bool:
+        """True if the workers are processes of this computer."""
+        return self._provider.is_local
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why there are no workers any more, if there is one."""
+        return self._provider.failure
+
+    def cluster_use(self) -> ClusterUse | None:
+        """Return what was used of a cluster; None without one."""
+        return self._provider.use(self.moved)
 
     def __enter__(self) -> "Pool":
         return self
@@ -112,20 +160,15 @@ class Pool:
                 for worker in self._workers:
                     worker.send(None)
                 for worker in self._workers:
-                    worker.process.join(_SHUTDOWN_SECONDS)
+                    worker.link.join(_SHUTDOWN_SECONDS)
         finally:
             self.kill()
 
     def kill(self) -> None:
         """Kill all workers; what they sent is in their checkpoints, or can be settled."""
-        for worker in self._workers:
-            worker.process.kill()
         while self._workers:
             # Removed first: if a signal interrupts this, the next call continues with the rest.
-            worker = self._workers.pop()
-            worker.process.join()
-            worker.pipe.close()
-            worker.process.close()
+            self._workers.pop().link.kill()
 
     def stop(self) -> None:
         """Send no new packets and begin no more jobs; packets under way are finished.
@@ -143,9 +186,11 @@ class Pool:
         self._share_out()
 
     def start(self, jobs: int) -> None:
-        """Start the processes for this many jobs; they get ready while this one goes on."""
-        while len(self._workers) < min(self._processes, jobs):
-            self._spawn()
+        """Start workers for this many jobs; they get ready while this process goes on."""
+        links = list(self._provider.provide(jobs, len(self._workers)))
+        self._workers += map(_Worker, links)
+        if links:
+            self._share_out()
 
     def run(
         self,
@@ -159,17 +204,19 @@ class Pool:
         """Yield (number of the task, result) as results come; a `FailedJob` if there is none.
 
         Tasks are begun in their order as slots become free; those that need no slot, one per
-        process. ``sizes`` are the bytes that each of these reads: several small ones go to a
-        process together. ``tick`` is called about ten times a second with the tallies that have
+        worker. ``sizes`` are the bytes that each of these reads: several small ones go to a
+        worker together. ``tick`` is called about ten times a second with the tallies that have
         changed, and at the end. After `stop`, tasks that were not begun have no result.
         """
-        waiting = deque(
-            Job(number, function, task, need_slots) for number, task in enumerate(tasks)
-        )
+        jobs = (Job(number, function, task, need_slots) for number, task in enumerate(tasks))
+        self._waiting = waiting = deque(jobs)
+        self._lost.clear()
         next_tick = 0.0
         self.start(len(waiting))
         while True:
-            self._hand_out(waiting, sizes)
+            self._hand_out(sizes)
+            if self.failure:
+                yield from self._fail(self.failure)
             is_busy = any(worker.jobs for worker in self._workers)
             is_over = not is_busy and (self.is_stopping or not waiting)
             if not is_over:
@@ -182,28 +229,6 @@ class Pool:
             if is_over:
                 return
 
-    def _spawn(self) -> None:
-        context = _context()
-        is_forked = context.get_start_method() == "fork"
-        ours, theirs = context.Pipe()
-        index, processes = len(self._workers), self._processes
-        slots = self._slots // processes + (index < self._slots % processes)
-        is_pinned = self.most_slots > processes
-        config = WorkerConfig(self._shared, slots, self._upload, self._spawned, is_pinned)
-        self._spawned += 1
-        # A forked process must close the parent's ends: a worker ends when no process has its own.
-        inherited = [ours, *(worker.pipe for worker in self._workers)] if is_forked else []
-        process = context.Process(target=main, args=(theirs, config, inherited), daemon=True)
-        if not is_forked:
-            from multiprocessing import resource_tracker
-
-            # Its start unblocks the signals: start it before they are blocked.
-            resource_tracker.ensure_running()
-        with _signals_blocked(), _existing_folder():
-            process.start()
-        theirs.close()
-        self._workers.append(_WorkerHandle(process, ours, slots, slots))
-
     def _share_out(self) -> None:
         """Share the slots between the workers; one with streams has at least one."""
         count = len(self._workers)
@@ -214,15 +239,13 @@ class Pool:
                 worker.slots = slots
                 worker.send(slots)
 
-    def _hand_out(self, waiting: deque[Job], sizes: Sequence[int] | None) -> None:
-        handed: dict[int, list[Job]] = {}
+    def _hand_out(self, sizes: Sequence[int] | None) -> None:
+        waiting, handed = self._waiting, dict[int, list[Job]]()
+        self.start(1 if waiting and not self.is_stopping else 0)
         while waiting and not self.is_stopping:
             job = waiting[0]
             worker = max(self._workers, key=lambda worker: worker.room(job), default=None)
-            if worker is None:
-                self._spawn()
-                continue
-            if worker.room(job) < 1:
+            if worker is None or worker.room(job) < 1:
                 break
             for each in self._next_together(waiting, sizes):
                 worker.free -= each.needs_slot
@@ -236,7 +259,7 @@ class Pool:
         jobs = [waiting.popleft()]
         if sizes is None:
             return jobs
-        most = min(len(sizes) // (_PARTS * self._processes), _MOST_TOGETHER)
+        most = min(len(sizes) // (_PARTS * self._provider.most), _MOST_TOGETHER)
         left = _BYTES_TOGETHER - sizes[jobs[0].number]
         while waiting and len(jobs) < most and (left := left - sizes[waiting[0].number]) >= 0:
             jobs.append(waiting.popleft())
@@ -244,28 +267,45 @@ class Pool:
 
     def _listen(self) -> Iterator[tuple[int, Any]]:
         """Wait for messages; yield results, also of workers that have ended."""
-        sources = {worker.pipe: worker for worker in self._workers}
-        ready = wait([*sources, *(worker.process.sentinel for worker in self._workers)], _TICK)
+        sources = {worker.link.pipe: worker for worker in self._workers}
+        ready = wait([*sources, *(worker.link.sentinel for worker in self._workers)], _TICK)
         for pipe in ready:
-            if isinstance(pipe, Connection):
+            if isinstance(pipe, Connection) and pipe in sources:
                 yield from self._take_in(sources[pipe], _received(sources[pipe]) or ())
-        for worker in [worker for worker in self._workers if worker.process.sentinel in ready]:
-            while worker.pipe.poll() and (messages := _received(worker)) is not None:
+        for worker in [worker for worker in self._workers if worker.link.sentinel in ready]:
+            while worker.link.pipe.poll() and (messages := _received(worker)) is not None:
                 yield from self._take_in(worker, messages)
-            worker.process.join()
             self._workers.remove(worker)
-            code = worker.process.exitcode or 0
-            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-            for number, job in worker.jobs.items():
-                tally = self._tallies.get(getattr(getattr(job.task, "meter", None), "id", ""))
-                yield number, FailedJob(f"its worker process was {how}", tally)
-            worker.pipe.close()
-            worker.process.close()
+            yield from self._give_up(worker, worker.link.ended())
             self._share_out()
 
-    def _take_in(
-        self, worker: _WorkerHandle, messages: Iterable[Message]
-    ) -> Iterator[tuple[int, Any]]:
+    def _fail(self, why: str) -> Iterator[tuple[int, FailedJob]]:
+        """Yield that all jobs have failed: there are no workers any more."""
+        self.is_stopping = True
+        begun = [job for job in self._waiting if self._lost[job.number]]
+        self._waiting.clear()
+        for job in (*begun, *(job for worker in self._workers for job in worker.jobs.values())):
+            yield job.number, FailedJob(why, self._tallies.get(job.stream))
+        for worker in self._workers:
+            worker.jobs.clear()
+
+    def _give_up(self, worker: _Worker, ended: Ended) -> Iterator[tuple[int, FailedJob]]:
+        """Hand the jobs of a worker that has ended to others, or yield that they have failed."""
+        moved = []
+        for number, job in worker.jobs.items():
+            self._lost[number] += 1
+            tally = self._tallies.get(job.stream)
+            moves = ended.moves and self._lost[number] < _MOST_LOST
+            if moves and not (self.is_stopping or self.failure):
+                moved.append(job)
+                self.moved += job.needs_slot
+                if tally is not None:
+                    self.earlier.setdefault(job.stream, []).append(tally)
+            else:
+                yield number, FailedJob(ended.how, tally)
+        self._waiting.extendleft(reversed(moved))
+
+    def _take_in(self, worker: _Worker, messages: Iterable[Message]) -> Iterator[tuple[int, Any]]:
         """Take in a worker's messages; yield results."""
         for kind, content in messages:
             if kind == "free":
@@ -283,49 +323,10 @@ class Pool:
                 yield number, FailedJob(line, error=error, traceback=trace)
 
 
-def _received(worker: _WorkerHandle) -> list[Message] | None:
+def _received(worker: _Worker) -> list[Message] | None:
     """Return the next messages of a worker, None if it has ended and all have been read."""
     try:
-        messages: list[Message] = worker.pipe.recv()
+        messages: list[Message] = worker.link.pipe.recv()
     except (EOFError, OSError):
         return None
     return messages
-
-
-def _context() -> "ForkContext | SpawnContext":
-    """Return the way to start a worker process.
-
-    A forked process has all modules from the start. But it is safe only if this process has no
-    other thread, which might hold a lock, and if the system's libraries allow it: not on macOS.
-    """
-    if sys.platform == "linux" and threading.active_count() == 1:
-        return multiprocessing.get_context("fork")
-    return multiprocessing.get_context("spawn")
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block Ctrl-C for a worker, which inherits the mask, until it ignores the signals itself."""
-    signals = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _existing_folder() -> Iterator[None]:
-    """Change to a folder that exists: multiprocessing fails if the current one was removed."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        here = os.open(".", os.O_RDONLY)
-        os.chdir("/")
-        try:
-            yield
-        finally:
-            os.chdir(here)
-            os.close(here)
-    else:
-        yield

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from swarm.delivery.result import State, StreamProblem, Tally, Verified
 from swarm.errors import PRECEDENCE, ExitCode
@@ -65,6 +65,22 @@ class ConnectionUse:
         return f"{pluralize(self.most, 'connection')}: {self.why}"
 
 
+class ClusterUse(NamedTuple):
+    """The cluster of a run: hosts and workers that were used, workers lost, streams that moved."""
+
+    scheduler: str
+    hosts: int
+    workers: int
+    lost: int
+    moved: int
+
+    def __str__(self) -> str:
+        text = f"{pluralize(self.workers, 'worker')} on {pluralize(self.hosts, 'host')}"
+        if self.lost:
+            text += f", {self.lost} of them lost; {pluralize(self.moved, 'stream')} moved"
+        return f"{text}, scheduler {self.scheduler}"
+
+
 NOT_USED = ConnectionUse("fixed", 0, "nothing was sent")
 
 
@@ -81,6 +97,7 @@ class Report:
     signal: int | None = None
     notes: tuple[str, ...] = field(default=())
     connections: ConnectionUse = NOT_USED
+    cluster: ClusterUse | None = None
 
     @property
     def exit_code(self) -> ExitCode:

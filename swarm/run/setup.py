@@ -3,9 +3,10 @@
 import logging
 import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from typing import Protocol
 
 from swarm.collector.transport.base import Engine
 from swarm.config.parsers import AUTO
@@ -15,6 +16,7 @@ from swarm.errors import StateError
 from swarm.open_files import can_open, way_out
 from swarm.run.concurrency import MOST, first_number
 from swarm.run.pool import Pool
+from swarm.run.processes import Processes
 from swarm.run.shared import SharedState
 from swarm.run.slots import DESCRIPTORS_A_STREAM, MOST_WAITING, streams_in
 
@@ -23,13 +25,29 @@ _SPARE_DESCRIPTORS = 256
 _FEWEST_DESCRIPTORS = 12
 
 
+class OpenPool(Protocol):
+    """A function that opens the pool of a run."""
+
+    def __call__(
+        self, settings: Settings, engine: Engine, notify: Callable[[str], None], *, sends: bool
+    ) -> AbstractContextManager[tuple[Pool, SharedState]]:
+        """Open a run's pool and its shared state; ``notify`` gets notices about the workers.
+
+        ``engine`` is the HTTP engine of the workers. Without ``sends`` no packet is sent.
+        """
+
+
 @contextmanager
 def open_pool(
-    settings: Settings, engine: Engine = "requests"
+    settings: Settings,
+    engine: Engine = "requests",
+    notify: Callable[[str], None] = print,
+    *,
+    sends: bool = False,
 ) -> Iterator[tuple[Pool, SharedState]]:
-    """Open a run's pool and its shared state; no worker process is left when the block ends.
+    """Open a pool of processes of this computer; none is left when the block ends.
 
-    ``engine`` is the HTTP engine of the workers; the default loads nothing if nothing is sent.
+    The default ``engine`` loads nothing if nothing is sent. Otherwise as `OpenPool`.
     """
     upload = settings.upload
     is_auto = upload.connections == AUTO
@@ -37,20 +55,22 @@ def open_pool(
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     processes = max(min(upload.processes or cores, len(settings.meters), connections), 1)
-    _raise_descriptor_limit(connections)
+    raise_descriptor_limit(connections)
     if not can_open(_FEWEST_DESCRIPTORS):
         raise StateError(way_out())
     shared = SharedState.create(len(number_credentials(settings.meters)))
     try:
-        most = _slots(connections, processes, is_auto=is_auto)
+        most = limited(connections, processes, is_auto=is_auto)
         slots = min(first_number(upload.rate_limit), most) if is_auto else most
-        with Pool(shared, replace(upload, transport=engine), processes, slots, most) as pool:
+        with_engine = replace(upload, transport=engine)
+        provider = Processes(shared, with_engine, processes, is_pinned=most > processes)
+        with Pool(shared, provider, slots, most) as pool:
             yield pool, shared
     finally:
         shared.close()
 
 
-def _slots(connections: int, processes: int, *, is_auto: bool) -> int:
+def limited(connections: int, processes: int, *, is_auto: bool) -> int:
     """Return the most connection slots: fewer if the system allows few open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes
@@ -63,8 +83,8 @@ def _slots(connections: int, processes: int, *, is_auto: bool) -> int:
     return min(connections, most)
 
 
-def _raise_descriptor_limit(connections: int) -> None:
-    """Raise the limit of open files for this process and the workers, which inherit it."""
+def raise_descriptor_limit(connections: int = MOST) -> None:
+    """Raise the limit of open files for this process and its workers, which inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS_A_STREAM * (connections + MOST_WAITING) + _SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:

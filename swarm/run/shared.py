@@ -101,6 +101,12 @@ class SharedState:
                 self._map[_GATE] = 0
                 self._put(_FAILURES, 0.0)
 
+    def record_earlier_answer(self, seconds: float) -> None:
+        """Record an answer that came some time (s) ago, to a process of another computer."""
+        moment = time.monotonic() - seconds
+        if moment > self._get(_LAST_ANSWER):
+            self._put(_LAST_ANSWER, moment)
+
     def seconds_without_answer(self) -> float:
         """Return the time (s) since the last answer to any stream."""
         return time.monotonic() - self._get(_LAST_ANSWER)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from swarm.checkpoint import paths
+from swarm.checkpoint import grants, paths
 from swarm.checkpoint.ledger import ACKNOWLEDGED, REJECTED, Ledger, count_records
 from swarm.checkpoint.ledger_file import remove
 from swarm.checkpoint.locks import StreamLocks
@@ -26,13 +26,15 @@ from swarm.run.check import check_all, make_check_tasks
 from swarm.run.connections import Connections
 from swarm.run.observer import Observer
 from swarm.run.pool import FailedJob, Pool
-from swarm.run.report import NOT_USED, MeterReport, Report
-from swarm.run.setup import open_pool
+from swarm.run.report import NOT_USED, ClusterUse, MeterReport, Report
+from swarm.run.setup import OpenPool, open_pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import RunEnd, Stop, interruption, stoppable
 from swarm.text import pluralize
 
 _LOG = logging.getLogger(__name__)
+#: The time (s) between two looks at whether the run must end.
+_NAP = 0.1
 
 
 class Sandbox(Protocol):
@@ -55,11 +57,17 @@ OpenSandbox = Callable[[Settings, Callable[[str], None]], AbstractContextManager
 
 
 def upload(
-    settings: Settings, observer: Observer, open_sandbox: OpenSandbox | None = None
+    settings: Settings,
+    observer: Observer,
+    open_sandbox: OpenSandbox | None = None,
+    open_pool: OpenPool = open_pool,
 ) -> Report:
-    """Check every file, then send what is new; ``open_sandbox`` brings a collector for the run."""
+    """Check every file, then send what is new.
+
+    ``open_sandbox`` brings a collector for the run, ``open_pool`` the workers.
+    """
     with stoppable(settings.upload.max_duration) as stop:
-        return _Run(settings, observer, stop, open_sandbox).run()
+        return _Run(settings, observer, stop, open_sandbox, open_pool).run()
 
 
 def packet_of(checked: CheckResult, row: Row) -> bytes:
@@ -74,11 +82,14 @@ class _Run:
         observer: Observer,
         stop: Stop,
         open_sandbox: OpenSandbox | None,
+        open_pool: OpenPool,
     ) -> None:
         self.settings = settings
         self.observer = observer
         self.stop = stop
         self.open_sandbox = open_sandbox
+        self.open_pool = open_pool
+        self.cluster: ClusterUse | None = None
         self.results: dict[str, StreamResult] = {}
         self.notes: list[str] = []
         self.locks: list[StreamLocks] = []
@@ -106,6 +117,7 @@ class _Run:
             signal=self.stop.signal,
             notes=(*self._closing_notes(meters), *self.notes),
             connections=self.connections.use if self.connections else NOT_USED,
+            cluster=self.cluster,
         )
 
     def _lock(self, stack: ExitStack) -> set[str]:
@@ -128,14 +140,33 @@ class _Run:
         for meter in self.settings.meters:
             if meter.id not in free:
                 self._end(StreamResult(meter.id, "locked", problem=LOCKED))
-        with open_pool(self.settings, available(upload.transport)) as (pool, shared):
+        engine = available(upload.transport)
+        opened = self.open_pool(self.settings, engine, self.observer.notice, sends=True)
+        with opened as (pool, shared):
             tasks = make_check_tasks(self.settings, resumes=not upload.restart)
             checked = check_all(tasks, pool, self.observer, self.stop)
             sound = {each.meter: each for each in checked if each.is_sound and each.meter in free}
             may_send = upload.keep_going or all(each.is_sound for each in checked)
-            if sound and may_send and self.stop.end is None and self._has_its_locks():
+            if sound and may_send and self._await_leases() and self._has_its_locks():
                 self._send(pool, shared, sound)
+            self.cluster = pool.cluster_use()
         return checked
+
+    def _await_leases(self) -> bool:
+        """Wait until the workers of runs that were killed send no more; return False to stop."""
+        folder = paths.locks_folder(self.settings.state, self.settings.collector)
+        for path, left in grants.unexpired(folder):
+            if left > 0:
+                self.observer.notice(
+                    f"workers of a run that was killed may still send: waiting for {left:.0f} s"
+                )
+            end = grants.boottime() + left
+            while grants.boottime() < end and not self.stop.is_due():
+                time.sleep(_NAP)
+            if self.stop.is_due():
+                return False
+            path.unlink(missing_ok=True)
+        return not self.stop.is_due()
 
     def _send(self, pool: Pool, shared: SharedState, sound: Mapping[str, CheckResult]) -> None:
         opened: AbstractContextManager[Sandbox | None] = nullcontext()
@@ -153,10 +184,13 @@ class _Run:
             tick = partial(self._tick, pool, sandbox)
             for number, result in pool.run("swarm.delivery.deliver:deliver", tasks, tick):
                 ended = _lost(tasks[number], result) if isinstance(result, FailedJob) else result
+                ended = _with_earlier(tasks[number], ended, pool.earlier.get(ended.id, ()))
                 self._end(ended)
                 if ended.stops_run and ended.problem and self.stop.end is None:
                     self.stop.request(RunEnd(ended.problem.message, ended.problem))
                     pool.stop()
+            if pool.failure:
+                self.stop.request(interruption(pool.failure))
 
     def _tick(self, pool: Pool, sandbox: Sandbox | None, changed: Mapping[str, Tally]) -> None:
         """Show progress, and end the run early if it has to."""
@@ -266,6 +300,29 @@ def restart_checkpoints(tasks: Sequence[Task], sandbox: Sandbox | None) -> None:
         sandbox.forget([task.meter.id for task in tasks])
     for task in tasks:
         Ledger.create(task.ledger, task.meter.id, is_restart=True).close()
+
+
+def _with_earlier(task: Task, result: StreamResult, earlier: Sequence[Tally]) -> StreamResult:
+    """Return the result of a stream with the counts of ``earlier`` workers of the run, now lost.
+
+    The last worker has found their rows acknowledged, but this run has sent them.
+    """
+    bases = [tally.base for tally in earlier if tally.base is not None]
+    if not bases:
+        return result
+    tally = result.tally
+    sent = count_records(task.ledger, bases[0])[ACKNOWLEDGED]
+    starts = [each.first for each in (*earlier, tally) if each.first is not None]
+    counted = replace(
+        tally,
+        sent=sent,
+        resumed=tally.resumed + tally.sent - sent,
+        retries=tally.retries + sum(each.retries for each in earlier),
+        possible_duplicates=tally.possible_duplicates
+        + sum(each.possible_duplicates for each in earlier),
+        first=min(starts, default=None),
+    )
+    return replace(result, tally=counted)
 
 
 def _lost(task: Task, lost: FailedJob) -> StreamResult:

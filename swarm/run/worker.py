@@ -7,12 +7,13 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from swarm.delivery.result import Tally
 from swarm.errors import StateError, SwarmError
@@ -24,7 +25,7 @@ from swarm.scheduler import THREADS
 REPORT_SECONDS = 0.1
 #: Container objects between two searches for reference cycles. Rows form none; the default would
 #: spend a twelfth of a packet's CPU time on searching them.
-_GC_THRESHOLD = 20_000
+GC_THRESHOLD = 20_000
 #: The time (s) in which the messages of a worker with streams are gathered.
 _GATHER_SECONDS = 0.002
 
@@ -42,17 +43,45 @@ class Job:
     task: Any
     needs_slot: bool
 
+    @property
+    def stream(self) -> str:
+        """The ID of the task's stream, empty if it has none."""
+        stream: str = getattr(getattr(self.task, "meter", None), "id", "")
+        return stream
 
-class _Worker:
-    def __init__(self, pipe: Connection, config: WorkerConfig) -> None:
+
+class Pipe(Protocol):
+    """The worker's end of the pipe to the parent; both methods raise `OSError` at its end."""
+
+    def recv(self) -> Any:
+        """Wait for a message and return it: jobs, "stop", a number of slots, None at the end."""
+
+    def send(self, messages: list[Message], /) -> None:
+        """Send messages."""
+
+
+#: Returns the context of a worker's streams; the functions report free slots and tallies.
+MakeContext = Callable[[Callable[[int], None], Callable[[dict[str, Tally]], None]], WorkerContext]
+
+
+class Worker:
+    """Runs jobs for the parent: streams side by side, and one after the other what only reads.
+
+    ``end`` is called with 0 when the parent needs the worker no more, and with 1 when it is gone.
+    ``streams`` is the number of those that have not ended.
+    """
+
+    def __init__(self, pipe: Pipe, make_context: MakeContext, end: Callable[[int], None]) -> None:
         self._pipe = pipe
+        self._end = end
+        self._has_ended = threading.Event()
         self._send_mutex = threading.Lock()
         self._outbox: deque[Message] = deque()
         self._is_due = threading.Event()
-        self._streams = 0
+        self.streams = 0
         self._streams_mutex = threading.Lock()
         self._is_idle = threading.Event()
-        self._context = WorkerContext(config, self._report_free, self._report_tallies)
+        self.context = make_context(self._report_free, self._report_tallies)
 
     def serve(self) -> None:
         """Take jobs until the parent says that there are no more, or has ended."""
@@ -63,21 +92,26 @@ class _Worker:
                 message = self._pipe.recv()
             except (EOFError, OSError):
                 # The parent has ended: no thread may send anything more.
-                os._exit(1)
+                return self._finish(1)
             if message is None:
-                os._exit(0)
+                return self._finish(0)
             if message == "stop":
-                self._context.stopping.set()
+                self.context.stopping.set()
             elif isinstance(message, int):
-                self._context.slots.resize(message)
+                self.context.slots.resize(message)
             elif message[0].needs_slot:
                 self._count_streams(len(message))
                 for job in message:
-                    self._context.slots.expect()
-                    self._context.scheduler.spawn(self._run_stream, job)
+                    self.context.slots.expect()
+                    self.context.scheduler.spawn(self._run_stream, job)
             else:
                 # Jobs that compute get a thread, so that streams need not wait for them.
                 THREADS.spawn(self._run_all, message)
+
+    def _finish(self, code: int) -> None:
+        self._has_ended.set()
+        self._is_due.set()
+        self._end(code)
 
     def _run_stream(self, job: Job) -> None:
         try:
@@ -86,12 +120,12 @@ class _Worker:
             self._count_streams(-1)
             self._is_due.set()
         finally:
-            self._context.slots.done()
+            self.context.slots.done()
 
     def _count_streams(self, change: int) -> None:
         with self._streams_mutex:
-            self._streams += change
-            if self._streams:
+            self.streams += change
+            if self.streams:
                 self._is_idle.clear()
             else:
                 self._is_idle.set()
@@ -110,7 +144,7 @@ class _Worker:
         """Run a job; return the message about its end."""
         try:
             module, _, name = job.function.partition(":")
-            result = getattr(import_module(module), name)(job.task, self._context)
+            result = getattr(import_module(module), name)(job.task, self.context)
         except BaseException as error:
             own = error if isinstance(error, SwarmError) else None
             if has_too_many(error):
@@ -132,10 +166,9 @@ class _Worker:
         The parent checks its own locks as well, but may be stopped, or wait for a terminal.
         """
         reported: dict[str, Tally] = {}
-        while True:
-            time.sleep(REPORT_SECONDS)
-            self._context.watch_locks()
-            tallies = self._context.tallies.copy()
+        while not self._has_ended.wait(REPORT_SECONDS):
+            self.context.watch_locks()
+            tallies = self.context.tallies.copy()
             reported = {stream: tally for stream, tally in reported.items() if stream in tallies}
             changed = {
                 stream: tally.copy()
@@ -161,7 +194,7 @@ class _Worker:
         Messages are gathered for a while, but not beyond the end of all streams: each that is sent
         wakes the parent.
         """
-        while True:
+        while not self._has_ended.is_set():
             self._is_due.wait()
             self._is_idle.wait(_GATHER_SECONDS)
             # Cleared first: a message that comes meanwhile is sent now, or is due again.
@@ -178,7 +211,7 @@ class _Worker:
                 if messages:
                     self._pipe.send(messages)
         except OSError:
-            os._exit(1)
+            self._finish(1)
 
 
 def _end_process(bug: threading.ExceptHookArgs) -> None:
@@ -197,11 +230,11 @@ def main(pipe: Connection, config: WorkerConfig, inherited: Sequence[Connection]
         end.close()
     # What a forked process shares with its parent stays shared if no collection touches it.
     gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    gc.set_threshold(GC_THRESHOLD)
     if config.is_pinned:
         # Offset by the parent's PID, so that concurrent runs do not pin to the same cores.
         keep_to_one_core(os.getppid() + config.number)
-    _Worker(pipe, config).serve()
+    Worker(pipe, partial(WorkerContext, config), os._exit).serve()
 
 
 def keep_to_one_core(number: int) -> None:

@@ -12,10 +12,10 @@ from swarm.config.options import Upload
 from swarm.csv import CheckResult
 from swarm.run.check import check
 from swarm.run.jobs import WorkerLostError, run_read_only
-from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import Stop
 from tests.support.ini import ini_text, loaded
+from tests.support.pools import local_pool
 
 _SPAWNED = "tests.support.spawned"
 
@@ -26,7 +26,7 @@ def test_a_look_whose_worker_was_killed_is_taken_again(tmp_path: Path) -> None:
         SimpleNamespace(meter=SimpleNamespace(id=name), mark=str(tmp_path / name)) for name in "ab"
     ]
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="requests"), 2, 2) as pool:
+    with local_pool(board, Upload(transport="requests"), 2, 2) as pool:
         found = list(run_read_only(pool, f"{_SPAWNED}:die_once", tasks, SilentProgress(), Stop()))
         with pytest.raises(WorkerLostError, match=r"a: not finished: .*SIGKILL") as caught:
             list(

@@ -27,6 +27,8 @@ VALUES = {
     "dry_run": "yes",
     "connections": "3",
     "processes": "1",
+    "cluster": "none",
+    "share": "1/1",
     "rate_limit": "7",
     "transport": "requests",
     "keep_going": "yes",
@@ -68,5 +70,8 @@ def attributes() -> Iterator[str]:
 
 
 def test_every_option_is_read() -> None:
-    """No option is without effect: code outside of swarm/config reads each of them."""
-    assert {field.name for field in fields(Upload)} - {"meters"} <= set(attributes())
+    """No option is without effect: code outside of swarm/config reads each of them.
+
+    ``meters`` and ``share`` choose the meters of the settings.
+    """
+    assert {field.name for field in fields(Upload)} - {"meters", "share"} <= set(attributes())

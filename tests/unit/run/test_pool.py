@@ -10,15 +10,15 @@ import time
 import pytest
 
 from swarm.config.options import Upload
-from swarm.run.pool import Pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import EndNow
+from tests.support.pools import local_pool
 
 
 def test_a_place_that_is_told_late_is_waited_for() -> None:
     """Tasks wait for the word that a place is free, also when nothing is in hand."""
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+    with local_pool(board, Upload(transport="requests"), 1, 1) as pool:
         results = dict(pool.run("tests.support.spawned:answer", [1, 2, 3], lambda _: None))
     board.close()
     assert {0: 2, 1: 4, 2: 6} == results
@@ -29,7 +29,7 @@ def test_small_jobs_are_handed_out_together() -> None:
     board = SharedState.create(1)
     large = 2 * 1024 * 1024
     sizes = [10] * 16 + [large] + [10] * 15
-    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+    with local_pool(board, Upload(transport="requests"), 1, 1) as pool:
         found = dict(
             pool.run(
                 "tests.support.spawned:batch",
@@ -47,7 +47,7 @@ def test_small_jobs_are_handed_out_together() -> None:
 def test_one_of_several_jobs_that_fails_costs_no_other() -> None:
     """The jobs that were handed out with it have their results."""
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+    with local_pool(board, Upload(transport="requests"), 1, 1) as pool:
         found = dict(
             pool.run(
                 "tests.support.spawned:inverse",
@@ -66,7 +66,7 @@ def test_the_tick_comes_ten_times_a_second_and_at_the_end() -> None:
     """However many results there are, and never without the last tallies."""
     board = SharedState.create(1)
     ticks: list[float] = []
-    with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+    with local_pool(board, Upload(transport="requests"), 1, 1) as pool:
         start = time.monotonic()
         for _ in pool.run(
             "tests.support.spawned:length",
@@ -89,7 +89,7 @@ def test_parent_and_worker_never_wait_for_each_other() -> None:
     def run() -> None:
         results.update(pool.run("tests.support.spawned:length", tasks, lambda _: None))
 
-    with Pool(board, Upload(transport="requests"), 1, 300) as pool:
+    with local_pool(board, Upload(transport="requests"), 1, 300) as pool:
         runner = threading.Thread(target=run, daemon=True)
         runner.start()
         runner.join(30)
@@ -105,12 +105,12 @@ def test_a_second_signal_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> No
         raise EndNow(2)
 
     def go(place: str) -> None:
-        with Pool(board, Upload(transport="requests"), 1, 1) as pool:
+        with local_pool(board, Upload(transport="requests"), 1, 1) as pool:
             assert {0: 1} == dict(pool.run("tests.support.spawned:length", ["x"], lambda _: None))
             monkeypatch.setattr(place, signalled)
 
     board = SharedState.create(1)
-    for place in ("swarm.run.pool._WorkerHandle.send", "multiprocessing.process.BaseProcess.join"):
+    for place in ("swarm.run.pool._Worker.send", "multiprocessing.process.BaseProcess.join"):
         with pytest.raises(EndNow):
             go(place)
         assert not multiprocessing.active_children()
@@ -121,12 +121,12 @@ _PROGRAM = """
 import threading, sys
 import tests.support.spawned as jobs
 from swarm.config.options import Upload
-from swarm.run.pool import Pool
+from tests.support.pools import local_pool
 from swarm.run.shared import SharedState
 jobs.MARK = "the parent's"
 if sys.argv[1] == "threads":
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-with Pool(SharedState.create(1), Upload(transport="requests"), 2, 2) as pool:
+with local_pool(SharedState.create(1), Upload(transport="requests"), 2, 2) as pool:
     print(set(dict(pool.run("tests.support.spawned:mark", [1, 2], lambda _: None)).values()))
 """
 
@@ -145,7 +145,7 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
     """The threads of a worker share a core; the parent has all that it had."""
     ours = os.sched_getaffinity(0)
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="requests"), 2, 4) as pool:
+    with local_pool(board, Upload(transport="requests"), 2, 4) as pool:
         found = dict(pool.run("tests.support.spawned:cores", [1, 2, 3, 4], lambda _: None))
     board.close()
     assert {1} == set(map(len, found.values()))
@@ -156,7 +156,7 @@ def test_each_worker_keeps_to_a_core_of_its_own() -> None:
 def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
     """A bug in it is told, and nobody waits for ever."""
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="curl"), 1, 2) as pool:
+    with local_pool(board, Upload(transport="curl"), 1, 2) as pool:
         (lost,) = dict(pool.run("tests.support.spawned:break_loop", [1], lambda _: None)).values()
     board.close()
     assert "its worker process was ended with 1" == lost.message
@@ -166,7 +166,7 @@ def test_a_worker_whose_loop_dies_is_gone(capfd: pytest.CaptureFixture[str]) -> 
 def test_slots_of_a_pool_grow_during_a_run() -> None:
     """A worker without slots gets some later, and then has jobs; those with jobs keep one."""
     board = SharedState.create(1)
-    with Pool(board, Upload(transport="requests"), 2, 1, 4) as pool:
+    with local_pool(board, Upload(transport="requests"), 2, 1, 4) as pool:
         steps = iter([4, 1, 2])
         results = dict(
             pool.run(

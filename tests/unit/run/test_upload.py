@@ -19,6 +19,7 @@ from swarm.delivery.task import Task
 from swarm.errors import ExitCode, StateError
 from swarm.run import upload
 from swarm.run.pool import FailedJob
+from swarm.run.setup import open_pool
 from swarm.run.stop import Stop
 from swarm.run.upload import meter_report, packet_of, restart_checkpoints
 from tests.support.meters import looked_at, meter_of, written
@@ -220,7 +221,7 @@ def test_meters_with_problems_hold_back_the_others(
     """The note says how many there are, and how to send the rest."""
     meters = [meter(f"a{n}", state="invalid") for n in range(bad)]
     meters += [meter(f"b{n}", state="not started") for n in range(others)]
-    run = upload._Run(settings(), SilentProgress(), Stop(), None)
+    run = upload._Run(settings(), SilentProgress(), Stop(), None, open_pool)
     assert expected == list(run._closing_notes(meters))
 
 
