@@ -19,7 +19,7 @@ from click.core import ParameterSource
 from swarm.cli.completion import Commands, meters
 from swarm.cli.options import GroupedCommand, Parsed, options
 from swarm.config.options import BY_KEY
-from swarm.errors import ExitCode, StateError
+from swarm.errors import ExitCode, SettingsError, StateError
 from swarm.version import VERSION
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
     from swarm.csv import CheckResult
+    from swarm.run.setup import OpenPool
 
 #: \b keeps click from wrapping the lines below it.
 _ABOUT = """Send meter readings from CSV files to the Wattics collector.
@@ -105,8 +106,9 @@ def upload(config: Path, **given: Any) -> int:
     from swarm.run.rehearsal import opened
     from swarm.run.upload import upload as run_upload
 
+    opens = _open_pool(settings)
     with _show_progress(settings, settings.log_file) as observer:
-        report = run_upload(settings, observer, opened if settings.sandbox else None)
+        report = run_upload(settings, observer, opened if settings.sandbox else None, **opens)
     for line in upload_report.problem_lines(report.meters):
         LOG.error("%s", line)
     for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
@@ -135,7 +137,9 @@ def _check_files(
     from swarm.run.check import check as run_check
 
     with _show_progress(settings, log_file) as observer:
-        results, signal = run_check(settings, observer, with_quality=with_quality)
+        results, signal = run_check(
+            settings, observer, with_quality=with_quality, **_open_pool(settings)
+        )
     if signal is not None:
         raise click.exceptions.Exit(128 + signal)
     return results, 0 if all(result.is_sound for result in results) else ExitCode.DATA
@@ -144,7 +148,8 @@ def _check_files(
 @click.command(cls=GroupedCommand, context_settings=_CONTEXT, epilog=_FORMS)
 @click.argument("config", type=_FILE)
 @_METER
-@options("since", "until", "processes", "progress", "json", "quiet", "verbose")
+@options("since", "until", "processes", "cluster", "share")
+@options("progress", "json", "quiet", "verbose")
 @click.option(
     "--rate",
     type=Parsed(replace(BY_KEY["rate_limit"], key="rate")),
@@ -198,6 +203,24 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
     exit_code = status_report.exit_code(statuses)
     _print_report(settings, partial(render, statuses), exit_code)
     return exit_code
+
+
+def _open_pool(settings: "Settings") -> "dict[str, OpenPool]":
+    """Return what opens the pool of a run, if that is not one of processes of this computer.
+
+    Raises `SettingsError` if the packages for a cluster are missing.
+    """
+    if settings.cluster is None or settings.upload.dry_run:
+        return {}
+    try:
+        from swarm.cluster.open import open_pool
+    except ImportError as error:
+        from swarm.extras import install
+
+        raise SettingsError(
+            f"--cluster: a package is missing ({error}); run: {install('cluster')}"
+        ) from None
+    return {"open_pool": open_pool}
 
 
 @contextmanager

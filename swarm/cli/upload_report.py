@@ -28,6 +28,7 @@ def as_json(report: Report) -> str:
         "seconds": round(report.seconds, 3),
         "exit_code": report.exit_code,
         "connections": asdict(report.connections),
+        **({"cluster": report.cluster._asdict()} if report.cluster else {}),
         "totals": report.totals,
         "meters": [_as_dict(meter) for meter in report.meters],
     }
@@ -84,6 +85,8 @@ def closing(report: Report) -> Iterator[str]:
         yield f"Nothing new: {pluralize(totals['resumed'], 'row')} acknowledged in earlier runs"
     elif report.exit_code == 0:
         yield "Nothing to send"
+    if report.cluster:
+        yield str(report.cluster)
     # The collector is asked only about meters that have acknowledged rows.
     unverified = sum(
         meter.state == "done"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from swarm.config import credentials, ini, legacy, meters
+from swarm.config import cluster, credentials, ini, legacy, meters
 from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
 from swarm.config.options import PARSERS, SECTION, Upload
@@ -34,6 +34,7 @@ SCHEMA: Schema = {
     "credentials": credentials.OPTIONS,
     "credentials:": credentials.OPTIONS,
     "upload": tuple(PARSERS),
+    cluster.SECTION: cluster.OPTIONS,
     METERS: None,
     "meter:": meters.OPTIONS,
 }
@@ -74,8 +75,14 @@ def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Setti
             hint = suggestion(closest(name, names))
             document.report_at(None, f"--meter {name}: no such meter{hint}")
     document.raise_problems()
-    chosen = tuple(meter for meter in settings.meters if is_chosen(meter.id, upload.meters))
-    warnings = _warnings(document, settings, is_sending=secrets and not upload.dry_run)
+    chosen = tuple(
+        meter
+        for meter in settings.meters
+        if is_chosen(meter.id, upload.meters) and (not upload.share or upload.share.has(meter.id))
+    )
+    warnings = list(_warnings(document, settings, is_sending=secrets and not upload.dry_run))
+    if upload.share and not chosen:
+        warnings.append(f"share {upload.share} has no meter: there is nothing to do")
     return replace(settings, meters=chosen, warnings=(*settings.warnings, *warnings))
 
 
@@ -134,6 +141,7 @@ def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
         log_file=paths.get("log_file"),
         ca_bundle=str(ca_bundle) if ca_bundle else None,
         proxy=_proxy(document, url),
+        cluster=cluster.load(document, upload, url),
     )
 
 

@@ -15,7 +15,9 @@ from swarm.config.parsers import (
     one_of,
     positive_duration,
     rate,
+    scheduler,
 )
+from swarm.config.share import Share, parse_share
 from swarm.text import format_interval
 
 _T = TypeVar("_T")
@@ -163,6 +165,24 @@ class Upload(RetryPolicy):
         "N|auto",
         "Streams sent at the same time, over all processes; auto: as many as pay, at most 256.",
         SPEED,
+    )
+    cluster: str | None = _option(
+        None,
+        scheduler,
+        "ADDRESS",
+        "Send from the workers of a Dask cluster: tls://HOST:PORT of its scheduler, or local: one "
+        "on this computer, for this run.",
+        SPEED,
+        unset="that of [cluster], if there is one",
+    )
+    share: Share | None = _option(  # noqa: RUF009 - a field, as the others
+        None,
+        parse_share,
+        "K/N|auto",
+        "Only the streams of share K of N: one of N runs on N hosts. auto: as the variables of a "
+        "Slurm array or a Kubernetes Indexed Job say.",
+        ROWS,
+        unset="all",
     )
     processes: int | None = _option(
         None,

@@ -25,6 +25,11 @@ INVALID: Final = object()
 
 FOREVER: Final = float("inf")
 AUTO: Final = "auto"
+#: The scheduler that swarm starts itself, for one run; and no cluster.
+LOCAL: Final = "local"
+NO_CLUSTER: Final = "none"
+#: The address of a scheduler: protocol, host and port.
+ADDRESS: Final = re.compile(r"(tls|tcp)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
 def duration(text: str) -> float:
@@ -136,3 +141,14 @@ def one_of(*words: str, any_case: bool = True) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def scheduler(text: str) -> str:
+    """Return the address of a scheduler, ``local`` or ``none``."""
+    word = text.strip()
+    if word.lower() in {LOCAL, NO_CLUSTER}:
+        return word.lower()
+    match = ADDRESS.fullmatch(word)
+    if match is None or not 0 < int(match[3]) < 65_536:
+        raise ValueError(f"tls://HOST:PORT, {LOCAL} or {NO_CLUSTER}")
+    return word

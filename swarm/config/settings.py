@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
 
+from swarm.config.cluster import ClusterSettings
 from swarm.config.options import Upload
 from swarm.packet import REGISTERS, VALUE
 
@@ -92,6 +93,7 @@ class Settings:
     log_file: Path | None = None
     ca_bundle: str | None = None
     proxy: str | None = None
+    cluster: ClusterSettings | None = None
     warnings: tuple[str, ...] = ()
 
     @property

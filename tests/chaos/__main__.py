@@ -1,6 +1,7 @@
 """Kills at random moments while the collector has faults: nothing lost, repeated, out of order.
 
     python -m tests.chaos --kills 1000 --seed 1
+    python -m tests.chaos --cluster --rounds 200 --seed 1 --at-once 4
 
 It prints what happened, and exits with 1 if a packet was lost, repeated or out of order.
 """
@@ -167,7 +168,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cluster", action="store_true", help="rounds on a cluster; needs root")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--at-once", type=int, default=4, help="clusters at the same time")
     arguments = parser.parse_args()
+    if arguments.cluster:
+        from tests.chaos import cluster
+
+        is_sound, lines = cluster.run(arguments.rounds, arguments.seed, arguments.at_once)
+        sys.stdout.write("\n".join(lines) + "\n")
+        return 0 if is_sound else 1
     with tempfile.TemporaryDirectory() as folder:
         figures = Chaos(Path(folder), arguments.seed).run(arguments.kills)
     sys.stdout.write("\n".join(figures.lines()) + "\n")

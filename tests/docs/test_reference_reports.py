@@ -26,7 +26,8 @@ def upload() -> tuple[str, dict[str, Any]]:
     """Return the report of an upload with everything in it, as table and as JSON."""
     tally = Tally(sent=1, resumed=1, rejected=1, late=1, filtered=1, first=1.0, last=2.0)
     meter = report.MeterReport("m", "m.csv", "done", 6, tally, TIME, TIME, "yes", PROBLEM)
-    found = report.Report("c.ini", "https://c", 1.0, 2.0, 1.0, (meter, meter))
+    use = report.ClusterUse("tls://c:8786", hosts=2, workers=4, lost=1, moved=3)
+    found = report.Report("c.ini", "https://c", 1.0, 2.0, 1.0, (meter, meter), cluster=use)
     return upload_report.as_table(found), json.loads(upload_report.as_json(found))
 
 

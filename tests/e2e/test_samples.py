@@ -95,6 +95,10 @@ SAMPLES = {
         "il-electricity": Plain(("il-electricity-kwh-hourly.csv",), zone=CHICAGO),
         "il-gas": Plain(("il-gas-therm-hourly.csv",), zone=CHICAGO),
     },
+    "cluster.ini": {
+        "il-electricity": Plain(("il-electricity-kwh-hourly.csv",), zone=CHICAGO),
+        "il-gas": Plain(("il-gas-therm-hourly.csv",), zone=CHICAGO),
+    },
     "production.ini": {
         "water-main": Plain(("water-m3-hourly.csv",)),
         "cold-room": Plain(COLD_ROOM),

@@ -15,6 +15,7 @@ import select
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -136,7 +137,8 @@ class Collector:
     ``auth`` is the (username, password) that it requires, ``cookie`` a Set-Cookie value for clients
     without one. ``delay`` (seconds) precedes every answer. ``reset_on_accept`` returns True for the
     number (from 0) of a connection that is reset at once, ``handshake`` returns how long (seconds)
-    a connection waits before TLS. ``script`` may be replaced at any time.
+    a connection waits before TLS. By default the ``listener`` is on loopback. ``script`` may be
+    replaced at any time.
     """
 
     def __init__(
@@ -149,6 +151,7 @@ class Collector:
         delay: float = 0.0,
         reset_on_accept: Callable[[int], bool] = lambda number: False,
         handshake: Callable[[int], float] = lambda number: 0.0,
+        listener: socket.socket | None = None,
     ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
@@ -165,7 +168,8 @@ class Collector:
         self._max_in_flight: defaultdict[str, int] = defaultdict(int)
         self._open: set[_Connection] = set()
         self._closing = False
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.host: str = self._listener.getsockname()[0]
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
@@ -173,7 +177,7 @@ class Collector:
     @property
     def url(self) -> str:
         """The URL that packets are posted to."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}{PATH}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}{PATH}"
 
     @property
     def script(self) -> Script | None:
@@ -218,10 +222,17 @@ class Collector:
         """Refuse connections from now on; open ones continue."""
         if not self._closing:
             self._closing = True
-            # Closing a socket does not wake a thread that accepts on it; a connection does.
-            socket.create_connection(("127.0.0.1", self.port)).close()
+            # Closing a socket does not wake a thread that accepts on it.
+            self._wake_acceptor()
             self._acceptor.join(5)
             self._listener.close()
+
+    def _wake_acceptor(self) -> None:
+        # The address may be one of another network namespace: only there it can be connected to.
+        if sys.platform == "linux":
+            self._listener.shutdown(socket.SHUT_RDWR)
+        else:
+            socket.create_connection((self.host, self.port)).close()
 
     def close(self) -> None:
         """Stop listening and end every connection."""
@@ -236,7 +247,10 @@ class Collector:
 
     def _accept(self) -> None:
         while True:
-            sock, _ = self._listener.accept()
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return None
             if self._closing:
                 return sock.close()
             number, self.connections = self.connections, self.connections + 1

@@ -97,11 +97,15 @@ class Workspace:
         return {"PYTHONPATH": f"{site}{os.pathsep}{_ROOT}"}
 
     def start(
-        self, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        within: Sequence[str] = (),
     ) -> "subprocess.Popen[str]":
-        """Start the command in a process group of its own."""
+        """Start the command in a process group of its own; ``within`` is a command that runs it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "swarm", *map(str, arguments)],
+            [*within, sys.executable, "-m", "swarm", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -21,6 +21,8 @@ LOCAL = "a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30"
 WHOLE = "a whole number of at least 1"
 RATE = "a number of requests a second above zero, such as 100 or 0.5"
 
+ADDRESS = "tls://HOST:PORT, local or none"
+SHARE = "K/N with K from 1 to N, such as 3/8, or auto"
 ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "since": [("1970-01-02", 86_400_000), ("1970-01-01T00:00:01.5", 1500)],
     "until": [("1970-01-01 12:30", 45_000_000), ("19700102", 86_400_000)],
@@ -31,6 +33,13 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "full_check": [("yes", True)],
     "late": [("send", "send"), ("REPORT", "report")],
     "processes": [("1", 1), (" 12 ", 12)],
+    "cluster": [
+        ("tls://10.0.0.5:8786", "tls://10.0.0.5:8786"),
+        ("tcp://[::1]:8786", "tcp://[::1]:8786"),
+        ("Local", "local"),
+        ("none", "none"),
+    ],
+    "share": [("1/1", (1, 1)), (" 3/8 ", (3, 8))],
     "connections": [("999999999", 999_999_999), ("Auto", "auto")],
     "rate_limit": [("100", 100.0), ("0.5", 0.5)],
     "timeout": [("90s", 90.0), ("1h30m", 1.5 * HOUR), ("0.25s", 0.25), ("1d", 24 * HOUR)],
@@ -55,6 +64,10 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "adopt": [("all", "yes or no")],
     "full_check": [("all", "yes or no")],
     "late": [("drop", "report or send")],
+    "cluster": [
+        (each, ADDRESS) for each in ("10.0.0.5:8786", "tls://a", "tls://a:0", "http://a:1")
+    ],
+    "share": [(each, SHARE) for each in ("0/2", "3/2", "1", "a/b", "1/0")],
     "processes": [("0", WHOLE), ("-1", WHOLE), ("1.5", WHOLE), ("٣", WHOLE)],
     "connections": [("many", f"{WHOLE}, or auto"), ("1" * 10, f"{WHOLE}, or auto")],
     "rate_limit": [("0", RATE), ("-1", RATE), ("nan", RATE), ("9" * 400, RATE)],

@@ -1,0 +1,1 @@
+"""The cluster: real schedulers, real workers, real loss."""
