@@ -20,6 +20,7 @@ from benchmarks.results import Missing, NotMeasured, Result
 from benchmarks.suites import (
     bars,
     checking,
+    cluster,
     connections,
     growth,
     ledger,
@@ -49,6 +50,7 @@ MEASURES: dict[str, Callable[[Session], Sequence[Result | Missing]]] = {
     "connections-20-ms": partial(connections.latency, line="20"),
     "connections-80-ms": partial(connections.latency, line="80"),
     "connections-poor-line": connections.poor_line,
+    "cluster": cluster.cluster,
     "memory-dry-run": memory.dry_run,
     "memory-upload": memory.upload,
     "check": checking.one_core,
