@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import ExitCode
-from tests.support.collector import Collector
+from tests.support.collector import Collector, Reply, Request
 from tests.support.dask_cluster import DaskCluster
 from tests.support.processes import until
 from tests.support.workspace import PASSWORD, Finished, Workspace, ended, packets, rows
@@ -291,3 +291,54 @@ def test_files_for_tls_that_can_not_be_used_are_a_mistake_of_the_ini(
     assert ExitCode.USAGE == done.code
     assert expected in done.err
     assert 1 == len(done.err.splitlines()), done.err
+
+
+def test_rejected_rows_are_kept_by_the_command(
+    workspace: Workspace, collector: Collector, dask: DaskCluster
+) -> None:
+    """In its state folder; a run without the cluster finds them rejected."""
+    dask.worker()
+
+    def reject(request: Request, _: Collector) -> Reply | None:
+        is_bad = request.method == "POST" and b"T02:00:00" in request.body
+        return Reply(400, body=b"no such hour") if is_bad else None
+
+    collector.script = reject
+    config = config_of(workspace, collector, dask.section(), count=20)
+    done = workspace.run(config, "--json", "--on-reject", "skip").balanced()
+    counts = done.report["totals"]
+    assert (ExitCode.DATA, len(STREAMS)) == (done.code, counts["rejected"])
+    for stream in STREAMS:
+        (path,) = workspace.state.glob(f"rejects/*/{stream}.csv")
+        assert rows(20)[8:9] == path.read_text().splitlines()
+    again = workspace.run(config, "--json", "--cluster", "none").balanced()
+    assert (len(STREAMS), 0) == (again.report["totals"]["rejected"], again.report["totals"]["sent"])
+
+
+def test_credentials_that_are_refused_stop_the_streams_of_all_workers(
+    workspace: Workspace, dask: DaskCluster
+) -> None:
+    """One answer to one worker tells the others; exit code 4."""
+    dask.worker()
+    dask.worker()
+    with Collector(auth=("other", "password"), delay=0.05) as collector:
+        config = config_of(workspace, collector, dask.section())
+        done = workspace.run(config, "--json").balanced()
+        assert ExitCode.REFUSED == done.code
+        assert {"unauthorized"} == {meter["problem"]["kind"] for meter in done.meters.values()}
+        assert [] == [body for stream in STREAMS for body in collector.bodies(stream)]
+
+
+def test_check_runs_on_the_workers(workspace: Workspace, dask: DaskCluster) -> None:
+    """With the same findings as here; nothing is written to the state folder."""
+    dask.worker()
+    with Collector() as collector:
+        config = config_of(workspace, collector, dask.section())
+        workspace.csv("m3.csv", [*rows(5), "2023-13-01 00:00:00,1"])
+        found = [
+            workspace.run("check", config, "--json", *options)
+            for options in ((), ("--cluster", "none"))
+        ]
+    assert [ExitCode.DATA, ExitCode.DATA] == [each.code for each in found]
+    assert found[0].out == found[1].out
+    assert not workspace.state.exists()
