@@ -110,7 +110,7 @@ class Cluster:
                 f"the scheduler at {self.address} can't be reached: {error}; is it running?"
             )
 
-    def provide(self, wanted: int, present: int) -> Iterator[Link]:
+    def provide(self, wanted: int, present: int, slots: int) -> Iterator[Link]:
         """Yield the workers that have joined; notice if there is none, and for how long."""
         with suppress(queue.Empty):
             while True:

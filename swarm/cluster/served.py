@@ -67,6 +67,7 @@ class SeatLink:
     """The pool's side of a seat: a `swarm.run.pool.Link`."""
 
     def __init__(self, pipe: Connection, sentinel: Connection) -> None:
+        self.slots = 0
         self.pipe = pipe
         self.sentinel: Connection | int = sentinel
         self._sentinel = sentinel

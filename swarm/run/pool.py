@@ -37,8 +37,12 @@ class Ended(NamedTuple):
 
 
 class Link(Protocol):
-    """The parent's side of one worker: ``sentinel`` is ready once the worker has ended."""
+    """The parent's side of one worker: ``sentinel`` is ready once the worker has ended.
 
+    ``slots`` is the number of connection slots that the worker begins with.
+    """
+
+    slots: int
     pipe: Connection
     sentinel: Connection | int
 
@@ -70,8 +74,11 @@ class Provider(Protocol):
     def use(self, moved: int) -> ClusterUse | None:
         """Return what was used of a cluster, None without one; ``moved`` streams have moved."""
 
-    def provide(self, wanted: int, present: int) -> Iterator[Link]:
-        """Yield new workers; ``wanted`` are there jobs for, ``present`` are there already."""
+    def provide(self, wanted: int, present: int, slots: int) -> Iterator[Link]:
+        """Yield new workers; ``wanted`` are there jobs for, ``present`` are there already.
+
+        ``slots`` are the connection slots of all workers together.
+        """
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,8 @@ class _Worker:
     """One worker of the pool: its slots, those of them that are free, and its jobs."""
 
     link: Link
-    slots: int = 0
-    free: int = 0
+    slots: int
+    free: int
     jobs: dict[int, Job] = field(default_factory=dict)
 
     def room(self, job: Job) -> int:
@@ -187,9 +194,9 @@ class Pool:
 
     def start(self, jobs: int) -> None:
         """Start workers for this many jobs; they get ready while this process goes on."""
-        links = list(self._provider.provide(jobs, len(self._workers)))
-        self._workers += map(_Worker, links)
-        if links:
+        links = list(self._provider.provide(jobs, len(self._workers), self._slots))
+        self._workers += [_Worker(link, link.slots, link.slots) for link in links]
+        if links and not self.is_local:
             self._share_out()
 
     def run(
@@ -253,6 +260,9 @@ class Pool:
                 handed.setdefault(self._workers.index(worker), []).append(each)
         for index, jobs in handed.items():
             self._workers[index].send(jobs)
+        if any(not self._workers[index].slots for index in handed):
+            # It had not heard yet that it has no slots any more: it gets one.
+            self._share_out()
 
     def _next_together(self, waiting: deque[Job], sizes: Sequence[int] | None) -> list[Job]:
         """Take the next job, or several small ones, from those that wait."""

@@ -42,17 +42,16 @@ class Processes:
     def use(self, _moved: int) -> None:
         """Return None: there is no cluster."""
 
-    def provide(self, wanted: int, present: int) -> Iterator[Link]:
+    def provide(self, wanted: int, present: int, slots: int) -> Iterator[Link]:
         """Start processes until there are as many as ``wanted``, or the most."""
-        while present < min(self.most, wanted):
-            present += 1
-            yield self._start()
+        for index in range(present, min(self.most, wanted)):
+            yield self._start(slots // self.most + (index < slots % self.most))
 
-    def _start(self) -> "ProcessLink":
+    def _start(self, slots: int) -> "ProcessLink":
         context = _context()
         is_forked = context.get_start_method() == "fork"
         ours, theirs = context.Pipe()
-        config = WorkerConfig(self._shared, 0, self._upload, self._started, self._is_pinned)
+        config = WorkerConfig(self._shared, slots, self._upload, self._started, self._is_pinned)
         self._started += 1
         self._links = [link for link in self._links if not link.pipe.closed]
         # A forked process must close the parent's ends: a worker ends when no process has its own.
@@ -66,14 +65,15 @@ class Processes:
         with _signals_blocked(), _existing_folder():
             process.start()
         theirs.close()
-        self._links.append(ProcessLink(process, ours))
+        self._links.append(ProcessLink(process, ours, slots))
         return self._links[-1]
 
 
 class ProcessLink(Link):
     """The parent's side of a worker process."""
 
-    def __init__(self, process: BaseProcess, pipe: Connection) -> None:
+    def __init__(self, process: BaseProcess, pipe: Connection, slots: int) -> None:
+        self.slots = slots
         self.pipe = pipe
         self.sentinel = process.sentinel
         self._process = process

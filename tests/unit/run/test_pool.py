@@ -6,13 +6,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from typing import TYPE_CHECKING
 
 import pytest
 
 from swarm.config.options import Upload
+from swarm.run.pool import Ended, Link, Pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import EndNow
 from tests.support.pools import local_pool
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 
 def test_a_place_that_is_told_late_is_waited_for() -> None:
@@ -177,3 +184,65 @@ def test_slots_of_a_pool_grow_during_a_run() -> None:
         )
     board.close()
     assert {number: 2 * number for number in range(40)} == results
+
+
+class _Link:
+    """A worker that the test plays."""
+
+    slots = 8
+
+    def __init__(self) -> None:
+        self.pipe, self.theirs = Pipe()
+        sentinel, self._end = Pipe(duplex=False)
+        self.sentinel: Connection | int = sentinel
+
+    def join(self, seconds: float) -> None:
+        """Return at once."""
+
+    def kill(self) -> None:
+        """Close the pipe."""
+        self.pipe.close()
+
+    def ended(self) -> Ended:
+        """Fail: it never ends."""
+        raise AssertionError
+
+
+class _Links:
+    """Two workers that the test plays, as a provider."""
+
+    most, is_local, failure = 2, True, None
+
+    def __init__(self) -> None:
+        self.links = [_Link(), _Link()]
+
+    def use(self, _moved: int) -> None:
+        """Return None."""
+
+    def provide(self, _wanted: int, present: int, _slots: int) -> Iterator[Link]:
+        """Yield both, once."""
+        yield from self.links[present:]
+
+
+def test_a_stream_of_a_worker_that_has_just_lost_its_slots_gets_one() -> None:
+    """It counts as one with free slots until it has heard that there are fewer."""
+    board = SharedState.create(1)
+    provider = _Links()
+    provider.links[0].slots = 0
+    second = provider.links[1].theirs
+
+    def play() -> None:
+        heard = [second.recv(), second.recv(), second.recv()]
+        (jobs,) = (each for each in heard if isinstance(each, list))
+        # After `resize` it has none; then there is a job.
+        assert heard.index(jobs) == 1
+        second.send([("result", (jobs[0].number, heard[2]))])
+
+    with Pool(board, provider, 16) as pool:
+        pool.start(1)
+        pool.resize(1)
+        player = threading.Thread(target=play)
+        player.start()
+        assert {0: 1} == dict(pool.run("any:thing", [1], lambda _: None))
+        player.join()
+    board.close()
