@@ -32,8 +32,6 @@ from swarm.version import VERSION
 
 #: The time (s) between two looks at which workers there are.
 _LOOK_SECONDS = 0.5
-#: The time (s) after which it is told that there is no worker.
-_QUIET_SECONDS = 2.0
 #: The time (s) that a worker has to open a seat, and the scheduler to answer.
 _OPEN_SECONDS = 10.0
 _APPLYING_THREADS = 16
@@ -127,7 +125,7 @@ class Cluster:
             return
         now = time.monotonic()
         self._none_since = self._none_since or now
-        if not self._has_noticed and now - self._none_since > _QUIET_SECONDS:
+        if not self._has_noticed:
             self._has_noticed = True
             limit = self.upload.retry_for
             until = "" if limit == FOREVER else f", for up to {format_duration(limit)}"
