@@ -204,3 +204,42 @@ class Threads:
 
 
 THREADS = Threads()
+
+
+class PassingScheduler:
+    """A scheduler that passes everything to another one; subclasses change a part."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Start a job."""
+        self._scheduler.spawn(function, *arguments)
+
+    def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called soon."""
+        self._scheduler.call_soon(function, *arguments)
+
+    def event(self) -> Event:
+        """Return a new event."""
+        return self._scheduler.event()
+
+    def transfer(self, handle: "pycurl.Curl") -> None:
+        """Run the transfer of a libcurl handle."""
+        self._scheduler.transfer(handle)
+
+    def abort(self, handle: "pycurl.Curl") -> None:
+        """End a transfer with an error."""
+        self._scheduler.abort(handle)
+
+    def run_in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a slow function while other jobs run."""
+        return self._scheduler.run_in_thread(function, *arguments)
+
+    def yield_control(self) -> None:
+        """Let other jobs run."""
+        self._scheduler.yield_control()
+
+    def prefetch(self, items: Iterator[_T]) -> Iterator[_T]:
+        """Yield the items; if possible, the next one is made while the job waits."""
+        return self._scheduler.prefetch(items)

@@ -7,7 +7,7 @@ from swarm.delivery.result import StreamProblem, Tally
 from swarm.delivery.state import StreamState
 from swarm.delivery.task import Task
 from swarm.errors import ExitCode, SwarmError
-from swarm.scheduler import Scheduler
+from swarm.scheduler import PassingScheduler, Scheduler
 
 if TYPE_CHECKING:
     from swarm.collector.client import CollectorClient, Outcome
@@ -129,21 +129,14 @@ def stop_problem(task: Task, stop: StopRequested) -> StreamProblem:
     return StreamProblem(INTERRUPTED, "stopped before its last row", ExitCode.TEMPORARY)
 
 
-class StoppableScheduler:
+class StoppableScheduler(PassingScheduler):
     """A scheduler for one job that calls ``check`` at every yield point; ``check`` may raise."""
 
     def __init__(self, scheduler: Scheduler, check: Callable[[], None]) -> None:
+        super().__init__(scheduler)
         self._check = check
-        self._yield_control = scheduler.yield_control
-        self.spawn = scheduler.spawn
-        self.call_soon = scheduler.call_soon
-        self.event = scheduler.event
-        self.transfer = scheduler.transfer
-        self.abort = scheduler.abort
-        self.run_in_thread = scheduler.run_in_thread
-        self.prefetch = scheduler.prefetch
 
     def yield_control(self) -> None:
         """Let other jobs run, then check whether this one must stop."""
-        self._yield_control()
+        super().yield_control()
         self._check()
