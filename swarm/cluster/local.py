@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from swarm.errors import ExitCode, SwarmError
 
@@ -27,10 +27,11 @@ class LocalClusterError(SwarmError):
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[tuple[str, Any]]:
-    """Run a cluster with so many worker processes; yield its address and `Security`."""
-    from distributed import Security
+def local_cluster(workers: int) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """Run a cluster with so many worker processes; yield its address and secrets.
 
+    These are the texts of the authority, the certificate and its key.
+    """
     command = [sys.executable, "-m", "swarm.cluster.local", str(workers)]
     # Dask's own log would go to the terminal: what matters comes over the channel.
     environment = {**os.environ, "DASK_LOGGING__DISTRIBUTED": "critical"}
@@ -44,16 +45,10 @@ def local_cluster(workers: int) -> Iterator[tuple[str, Any]]:
     with process, closing(cast("IO[bytes]", process.stdin)) as life:
         line = cast("IO[bytes]", process.stdout).readline()
         try:
-            address, ca, key, certificate = json.loads(line)
+            address, ca, certificate, key = json.loads(line)
         except ValueError:
             raise LocalClusterError("the cluster on this computer did not start") from None
-        security = Security(
-            require_encryption=True,
-            tls_ca_file=ca,
-            tls_client_key=key,
-            tls_client_cert=certificate,
-        )
-        yield address, security
+        yield address, (ca, certificate, key)
         life.close()
         try:
             process.wait(_END_SECONDS)
@@ -79,7 +74,7 @@ def main() -> None:
         dashboard_address=None,
         memory_limit=None,
     ) as cluster:
-        secrets = security.tls_ca_file, security.tls_client_key, security.tls_client_cert
+        secrets = security.tls_ca_file, security.tls_client_cert, security.tls_client_key
         sys.stdout.write(json.dumps([cluster.scheduler_address, *secrets]) + "\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -1,11 +1,12 @@
 """Opens the pool of a run on a cluster: the counterpart of `swarm.run.setup.open_pool`."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
+
+from distributed import Security
 
 from swarm.checkpoint.grants import Grants
 from swarm.checkpoint.paths import locks_folder
@@ -14,13 +15,12 @@ from swarm.cluster.local import local_cluster
 from swarm.cluster.messages import Opening
 from swarm.collector.transport.base import Engine
 from swarm.config.cluster import ClusterSettings
-from swarm.config.parsers import AUTO, LOCAL
+from swarm.config.parsers import LOCAL
 from swarm.config.settings import Settings
 from swarm.delivery.task import accesses
 from swarm.errors import SettingsError
-from swarm.run.concurrency import MOST, first_number
 from swarm.run.pool import Pool
-from swarm.run.setup import limited, raise_descriptor_limit
+from swarm.run.setup import processes_for, slots_for
 from swarm.run.shared import SharedState
 
 
@@ -33,12 +33,8 @@ def open_pool(
     ``notify`` gets notices. Without ``sends`` nothing is written to the state folder.
     """
     upload = replace(settings.upload, transport="curl")
-    is_auto = upload.connections == AUTO
-    most = MOST if upload.connections == AUTO else upload.connections
-    # The ledger of each stream that a worker has begun is open here.
-    raise_descriptor_limit(most)
-    most = limited(most, 1, is_auto=is_auto)
-    slots = min(first_number(upload.rate_limit), most) if is_auto else most
+    # The ledger of each stream that a worker has begun is open in this process.
+    slots, most = slots_for(upload, processes=1)
     run = uuid.uuid4().hex
     with ExitStack() as stack:
         found = accesses(settings)
@@ -62,29 +58,26 @@ def open_pool(
 @contextmanager
 def _scheduler(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yield the address of the scheduler, and the `Security` of the connection to it."""
-    from distributed import Security
-
     cluster = settings.cluster or ClusterSettings(LOCAL)
     if cluster.scheduler == LOCAL:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        workers = min(settings.upload.processes or cores, max(len(settings.meters), 1))
-        with local_cluster(workers) as found:
-            yield found
+        with local_cluster(processes_for(settings)) as (address, secrets):
+            yield address, _security(*secrets)
         return
     files = (cluster.tls_ca, cluster.tls_cert, cluster.tls_key)
-    if all(files):
-        ca, certificate, key = map(str, files)
-        security = Security(
-            require_encryption=True,
-            tls_ca_file=ca,
-            tls_client_cert=certificate,
-            tls_client_key=key,
-        )
-    else:
-        security = Security()
+    security = _security(*map(str, files)) if all(files) else Security()
     if cluster.scheduler.startswith("tls:"):
         _check_tls(cluster.scheduler, security)
     yield cluster.scheduler, security
+
+
+def _security(ca: str, certificate: str, key: str) -> Any:
+    """Return the `Security` of an encrypted connection; each is a file, or the text of one."""
+    return Security(
+        require_encryption=True,
+        tls_ca_file=ca,
+        tls_client_cert=certificate,
+        tls_client_key=key,
+    )
 
 
 def _check_tls(scheduler: str, security: Any) -> None:

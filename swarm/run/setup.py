@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from swarm.collector.transport.base import Engine
+from swarm.config.options import Upload
 from swarm.config.parsers import AUTO
 from swarm.config.settings import Settings
 from swarm.delivery.task import number_credentials
@@ -41,7 +42,7 @@ class OpenPool(Protocol):
 def open_pool(
     settings: Settings,
     engine: Engine = "requests",
-    notify: Callable[[str], None] = print,
+    notify: Callable[[str], None] | None = None,
     *,
     sends: bool = False,
 ) -> Iterator[tuple[Pool, SharedState]]:
@@ -50,18 +51,12 @@ def open_pool(
     The default ``engine`` loads nothing if nothing is sent. Otherwise as `OpenPool`.
     """
     upload = settings.upload
-    is_auto = upload.connections == AUTO
-    connections = MOST if upload.connections == AUTO else upload.connections
-    has_affinity = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    processes = max(min(upload.processes or cores, len(settings.meters), connections), 1)
-    raise_descriptor_limit(connections)
+    processes = min(processes_for(settings), _most_connections(upload))
+    slots, most = slots_for(upload, processes)
     if not can_open(_FEWEST_DESCRIPTORS):
         raise StateError(way_out())
     shared = SharedState.create(len(number_credentials(settings.meters)))
     try:
-        most = limited(connections, processes, is_auto=is_auto)
-        slots = min(first_number(upload.rate_limit), most) if is_auto else most
         with_engine = replace(upload, transport=engine)
         provider = Processes(shared, with_engine, processes, is_pinned=most > processes)
         with Pool(shared, provider, slots, most) as pool:
@@ -70,7 +65,29 @@ def open_pool(
         shared.close()
 
 
-def limited(connections: int, processes: int, *, is_auto: bool) -> int:
+def processes_for(settings: Settings) -> int:
+    """Return the number of worker processes on this computer: cores, at most one a meter."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(min(settings.upload.processes or cores, len(settings.meters)), 1)
+
+
+def slots_for(upload: Upload, processes: int) -> tuple[int, int]:
+    """Return the connection slots of a run at first, and the most that there may be.
+
+    ``processes`` have their files open; the limit of open files is raised for them.
+    """
+    connections, is_auto = _most_connections(upload), upload.connections == AUTO
+    raise_descriptor_limit(connections)
+    most = _limited(connections, processes, is_auto=is_auto)
+    return min(first_number(upload.rate_limit), most) if is_auto else most, most
+
+
+def _most_connections(upload: Upload) -> int:
+    return MOST if upload.connections == AUTO else upload.connections
+
+
+def _limited(connections: int, processes: int, *, is_auto: bool) -> int:
     """Return the most connection slots: fewer if the system allows few open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(streams_in(soft), 1) * processes
