@@ -63,7 +63,6 @@ class Cluster:
     ) -> None:
         self.failure: str | None = None
         self.seats: list[ServedSeat] = []
-        self.lost = 0
         self.run_id = opening.run
         self.address = address
         self.sealed = seal(opening)
@@ -90,14 +89,10 @@ class Cluster:
         """The number of workers that there are."""
         return max(sum(each.is_there for each in self.seats), 1)
 
-    @property
-    def hosts(self) -> int:
-        """The number of hosts of all workers that were used."""
-        return _hosts(self.seats)
-
     def use(self, moved: int) -> ClusterUse:
         """Return what was used of the cluster; ``moved`` streams have moved."""
-        return ClusterUse(self.address, self.hosts, len(self.seats), self.lost, moved)
+        lost = sum(each.is_lost for each in self.seats)
+        return ClusterUse(self.address, _hosts(self.seats), len(self.seats), lost, moved)
 
     def start(self) -> None:
         """Connect to the scheduler; raises `ClusterError`."""
@@ -243,7 +238,7 @@ class Cluster:
 
     def rate_limit(self) -> float | None:
         """Return the share of a seat in the requests a second."""
-        busy = sum(each.is_there and each.jobs > 0 for each in self.seats)
+        busy = sum(each.is_busy for each in self.seats)
         limit = self.upload.rate_limit
         return limit and limit / max(busy, 1)
 

@@ -3,7 +3,7 @@
 A seat names streams, never paths: the files are those of the tasks that it was given.
 """
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,8 @@ class StreamFiles:
         task = self._sending
         ledger = Ledger.view(task.ledger, task.meter.id)
         if ledger is not None:
-            try:
+            with closing(ledger):
                 LOCAL.store_settled(task.meter, task.checked, ledger)
-            finally:
-                ledger.close()
 
     def _load_settled(self) -> Any:
         return LOCAL.load_settled(self._meter, self._path)

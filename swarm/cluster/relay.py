@@ -148,7 +148,6 @@ class RelayedStorage:
         self._stream = stream
         self._relay = relay
         self._scheduler = scheduler
-        self._known: LedgerSummary | None = None
         self._content: bytes | None = None
         self._doubts: set[RowKey] = set()
 

@@ -42,7 +42,6 @@ class Channel(Protocol):
     executor: ThreadPoolExecutor
     #: Dask's client, which has no annotations.
     client: Any
-    lost: int
 
     @property
     def seats(self) -> "Sequence[ServedSeat]":
@@ -92,7 +91,7 @@ class SeatLink:
 class ServedSeat:
     """A seat as the channel's thread serves it.
 
-    ``is_over`` is True once the seat can't send any more.
+    ``is_over`` is True once the seat can't send any more, ``is_lost`` if it did not end in order.
     """
 
     def __init__(self, cluster: Channel, address: str, hello: Hello) -> None:
@@ -103,7 +102,7 @@ class ServedSeat:
         self.name = f"worker {address} on {hello.host}"
         self.is_there = True
         self.is_over = False
-        self.jobs = 0
+        self.is_lost = False
         self.refused: frozenset[int] = frozenset()
         self.is_down = False
         self._cluster = cluster
@@ -120,6 +119,11 @@ class ServedSeat:
         self._is_due = asyncio.Event()
         self._is_closing = asyncio.Event()
         self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
+
+    @property
+    def is_busy(self) -> bool:
+        """True if the seat is there and has jobs."""
+        return self.is_there and bool(self._running)
 
     def close(self) -> None:
         """End the seat."""
@@ -144,11 +148,10 @@ class ServedSeat:
         closing = asyncio.create_task(self._is_closing.wait())
         try:
             await asyncio.wait({ordering, reporting, closing}, return_when=asyncio.FIRST_COMPLETED)
-            is_lost = not (closing.done() or self.is_over)
-            if is_lost:
-                await self._outlive()
-            elif not self.is_over:
+            if closing.done() and not self.is_over:
                 await self._end_now()
+            elif not self.is_over:
+                await self._outlive()
             ordering.cancel()
             reporting.cancel()
             self._reports.put_nowait(None)
@@ -166,9 +169,8 @@ class ServedSeat:
 
     async def _outlive(self) -> None:
         """Wait until the lease is over, and what was sent last has reached the collector."""
-        self.is_there = False
+        self.is_there, self.is_lost = False, True
         cluster = self._cluster
-        cluster.lost += 1
         settle = cluster.upload.settle
         left = self._heard + LEASE_SECONDS + settle - boottime()
         streams = sum(job.needs_slot for job in self._running.values())
@@ -257,7 +259,6 @@ class ServedSeat:
             return kind, {stream: self._here(tally) for stream, tally in content.items()}
         if kind in {"result", "crash"}:
             job = self._running.pop(content[0], None)
-            self.jobs = len(self._running)
             if job is not None:
                 self._keeper.end(job.task.meter.id)
         if kind == "result" and isinstance(content[1], StreamResult):
@@ -306,7 +307,6 @@ class ServedSeat:
                 if isinstance(message, list):
                     self._keeper.begin(message)
                     self._running.update((job.number, job) for job in message)
-                    self.jobs = len(self._running)
                     message = [replace(job, task=_without_secrets(job.task)) for job in message]
                 self._messages.append(message)
         except (EOFError, OSError):

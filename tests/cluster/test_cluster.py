@@ -52,6 +52,17 @@ def begun(collector: Collector, each: int = 30) -> None:
     until(lambda: all(len(collector.bodies(stream)) > each for stream in STREAMS), 60)
 
 
+def sending(
+    workspace: Workspace, collector: Collector, dask: DaskCluster, workers: int
+) -> "tuple[subprocess.Popen[str], list[subprocess.Popen[bytes]]]":
+    """Start a run on so many workers, and wait until it sends; return it, and the workers."""
+    collector.delay = 0.02
+    started = [dask.worker() for _ in range(workers)]
+    process = workspace.start(config_of(workspace, collector, dask.section()), "--json")
+    begun(collector)
+    return process, started
+
+
 def without_times(report: dict[str, object]) -> dict[str, object]:
     """Return a report without what differs from run to run."""
     kept = {key: report[key] for key in ("exit_code", "meters", "totals")}
@@ -137,10 +148,7 @@ def test_the_streams_of_a_killed_worker_go_on_elsewhere(
     workspace: Workspace, collector: Collector, dask: DaskCluster
 ) -> None:
     """Each row once, in order, after the lease; the report says what was lost and moved."""
-    collector.delay = 0.02
-    workers = [dask.worker(), dask.worker()]
-    process = workspace.start(config_of(workspace, collector, dask.section()), "--json")
-    begun(collector)
+    process, workers = sending(workspace, collector, dask, workers=2)
     workers[0].kill()
     done = ended(process).balanced()
     assert_whole(collector)
@@ -156,10 +164,7 @@ def test_a_worker_that_was_stopped_sends_nothing_when_it_goes_on(
     workspace: Workspace, collector: Collector, dask: DaskCluster
 ) -> None:
     """It wakes up without a lease: its streams have moved, and no row goes out twice."""
-    collector.delay = 0.02
-    workers = [dask.worker(), dask.worker()]
-    process = workspace.start(config_of(workspace, collector, dask.section()), "--json")
-    begun(collector)
+    process, workers = sending(workspace, collector, dask, workers=2)
     workers[0].send_signal(signal.SIGSTOP)
     time.sleep(_LEASE + 4)
     workers[0].send_signal(signal.SIGCONT)
@@ -173,10 +178,7 @@ def test_a_run_after_a_killed_one_waits_for_its_workers(
     workspace: Workspace, collector: Collector, dask: DaskCluster
 ) -> None:
     """Its workers stop within the lease; the next run, without a cluster, waits and goes on."""
-    collector.delay = 0.02
-    dask.worker()
-    process = workspace.start(config_of(workspace, collector, dask.section()))
-    begun(collector)
+    process, _ = sending(workspace, collector, dask, workers=1)
     process.kill()
     process.communicate()
     config = config_of(workspace, collector)
@@ -191,10 +193,7 @@ def test_without_a_scheduler_the_run_ends(
     workspace: Workspace, collector: Collector, dask: DaskCluster
 ) -> None:
     """Exit code 5 and its address; the same command goes on, here without a cluster."""
-    collector.delay = 0.02
-    dask.worker()
-    process = workspace.start(config_of(workspace, collector, dask.section()), "--json")
-    begun(collector)
+    process, _ = sending(workspace, collector, dask, workers=1)
     dask.scheduler.kill()
     done = ended(process).balanced()
     assert ExitCode.TEMPORARY == done.code

@@ -158,5 +158,5 @@ def test_a_write_that_fails_is_told_with_the_next_sync(
 
 
 def test_a_seat_reaches_only_the_streams_that_it_was_given(pair: Pair) -> None:
-    """What it says of others is ignored."""
+    """Writes and calls for others are ignored."""
     assert [] == pair.keeper.apply("other", [Call(0, "open", "other", ()), Write("other", 0, b"x")])
