@@ -147,6 +147,9 @@ class Cluster:
         except Exception as error:
             self.failure = f"the connection to the scheduler at {self.address} failed: {error}"
             self._ready.put(error)
+        else:
+            # Only `start` takes this, if it still waits.
+            self._ready.put(ConnectionError("it does not answer"))
 
     async def _serve(self) -> None:
         self._loop, self._is_closing = asyncio.get_running_loop(), asyncio.Event()
