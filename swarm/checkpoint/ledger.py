@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm.checkpoint import ledger_format as fmt
-from swarm.checkpoint.ledger_file import LedgerFile, Snapshot
+from swarm.checkpoint.ledger_file import Contents, LedgerFile, Snapshot
 from swarm.checkpoint.ledger_format import (
     Baseline,
     Columns,
@@ -123,7 +123,8 @@ class Ledger:
         records = (fmt.record(number, *row, ACKNOWLEDGED) for number, row in rows)
         baseline = Baseline(Origin.RESTARTED) if is_restart else fmt.NO_BASELINE
         storage.remove_doubts(path)
-        file = storage.create(path, stream, records=records, baseline=baseline, scheduler=scheduler)
+        contents = Contents(records, baseline=baseline)
+        file = storage.create(path, stream, contents, scheduler)
         return cls(file, stream, clock, scheduler, storage=storage)
 
     @classmethod
@@ -175,14 +176,9 @@ class Ledger:
         added = ((*row, ACKNOWLEDGED) for row in acknowledged)
         rows = enumerate(chain(_entries(self._columns(0, self._count)), added))
         with closing(self._file):
-            file = self._storage.create(
-                self.path,
-                self._stream,
-                records=(fmt.record(number, *row) for number, row in rows),
-                notes=self.in_doubt,
-                baseline=self.baseline,
-                scheduler=self._scheduler,
-            )
+            records = (fmt.record(number, *row) for number, row in rows)
+            contents = Contents(records, self.in_doubt, self.baseline)
+            file = self._storage.create(self.path, self._stream, contents, self._scheduler)
         return Ledger(file, self._stream, self._clock, self._scheduler, storage=self._storage)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from swarm.checkpoint import ledger_format as fmt
 from swarm.checkpoint.ledger_format import Baseline, InFlight, Note
@@ -42,6 +42,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class Contents(NamedTuple):
+    """The first contents of a ledger; ``notes`` are the rows after the records.
+
+    These may have been sent.
+    """
+
+    records: Iterable[bytes] = ()
+    notes: Sequence[Note] = ()
+    baseline: Baseline = fmt.NO_BASELINE
+
+
 class LedgerFile:
     """The open file of a ledger."""
 
@@ -53,22 +64,13 @@ class LedgerFile:
         self._version = fmt.VERSION
 
     @classmethod
-    def create(  # noqa: PLR0913 - the parts of a ledger
-        cls,
-        path: Path,
-        stream: str,
-        *,
-        records: Iterable[bytes] = (),
-        notes: Sequence[Note] = (),
-        baseline: Baseline = fmt.NO_BASELINE,
-        scheduler: Scheduler = THREADS,
+    def create(
+        cls, path: Path, stream: str, contents: Contents, scheduler: Scheduler = THREADS
     ) -> Self:
-        """Create a ledger, or replace the one at ``path``, atomically and durably.
-
-        ``notes`` are the rows after the records that may have been sent.
-        """
+        """Create a ledger, or replace the one at ``path``, atomically and durably."""
 
         def write(file: Self) -> None:
+            records, notes, baseline = contents
             count = 0
             for count, record in enumerate(records, 1):
                 file.write_record(count - 1, record)

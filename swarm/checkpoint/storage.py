@@ -1,28 +1,20 @@
 """The storage of checkpoints: files of this computer, or those of another one in a cluster."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from swarm.checkpoint import doubts
 from swarm.checkpoint.doubts import RowKey
-from swarm.checkpoint.ledger_file import LedgerFile
-from swarm.checkpoint.ledger_format import NO_BASELINE, Baseline, Note
+from swarm.checkpoint.ledger_file import Contents, LedgerFile
 from swarm.scheduler import THREADS, Scheduler
 
 
 class Storage(Protocol):
     """Opens and creates the files of a stream's checkpoint; raises `StateError` on failure."""
 
-    def create(  # noqa: PLR0913 - the parts of a ledger
-        self,
-        path: Path,
-        stream: str,
-        *,
-        records: Iterable[bytes] = (),
-        notes: Sequence[Note] = (),
-        baseline: Baseline = NO_BASELINE,
-        scheduler: Scheduler = THREADS,
+    def create(
+        self, path: Path, stream: str, contents: Contents, scheduler: Scheduler = THREADS
     ) -> LedgerFile:
         """Create the file of a ledger, or replace it, as `LedgerFile.create`."""
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from swarm.checkpoint.doubts import RowKey
 from swarm.checkpoint.ledger import Ledger
-from swarm.checkpoint.ledger_file import LedgerFile
-from swarm.checkpoint.ledger_format import NO_BASELINE, Baseline, InFlight, Note
+from swarm.checkpoint.ledger_file import Contents, LedgerFile
+from swarm.checkpoint.ledger_format import InFlight
 from swarm.checkpoint.rejects import RejectedRow
 from swarm.checkpoint.settled import LedgerSummary
 from swarm.cluster.messages import UNANSWERED, Answer, Call, Write
@@ -164,21 +164,12 @@ class RelayedStorage:
             return None
         return RelayedFile(path, _temporary(self._content), self._stream, self._relay)
 
-    def create(  # noqa: PLR0913 - as `Storage.create`
-        self,
-        path: Path,
-        stream: str,
-        *,
-        records: Iterable[bytes] = (),
-        notes: Sequence[Note] = (),
-        baseline: Baseline = NO_BASELINE,
-        scheduler: Scheduler = THREADS,
+    def create(
+        self, path: Path, stream: str, contents: Contents, scheduler: Scheduler = THREADS
     ) -> LedgerFile:
         """Have the command create the ledger, or replace it; return a working copy."""
         with tempfile.TemporaryDirectory(prefix="swarm-") as folder:
-            draft = _Draft.create(
-                Path(folder) / "ledger", stream, records=records, notes=notes, baseline=baseline
-            )
+            draft = _Draft.create(Path(folder) / "ledger", stream, contents)
             content = draft.content()
             draft.close()
         self._relay.call(scheduler, "create", self._stream, content)

@@ -26,7 +26,7 @@ from swarm.checkpoint.ledger import (
     Ledger,
     count_records,
 )
-from swarm.checkpoint.ledger_file import LedgerFile
+from swarm.checkpoint.ledger_file import Contents, LedgerFile
 from swarm.checkpoint.ledger_format import Baseline, LedgerEntry, Note, Origin
 from swarm.errors import StateError
 from tests.support.jobs import Polite
@@ -856,7 +856,7 @@ def test_records_in_any_order_are_read_in_parts_of_any_size(
         patch.setattr("swarm.checkpoint.ledger._CHUNK", part)
         path = Path(folder) / "m.ledger"
         records = (fmt.record(number, *row) for number, row in enumerate(entries))
-        file = LedgerFile.create(path, "m", records=records)
+        file = LedgerFile.create(path, "m", Contents(records))
         file.write_in_flight(fmt.InFlight(-1, 0, 0, BOOT, is_clean=False))
         file.close()
         check_read(opened(path), entries)
