@@ -99,7 +99,10 @@ def one_stream(session: Session) -> list[Result]:
 def with_latency(
     session: Session, *, scheme: str, streams: int, bar: float, transport: str = "curl"
 ) -> list[Result]:
-    """Measure streams to a collector that answers after 20 ms, beside what they could carry."""
+    """Measure streams to a collector that answers after 20 ms, beside what they could carry.
+
+    The bare loop shows which part of that this computer can reach.
+    """
     nginx, url = session.nginx, session.nginx.url(scheme, delay_ms=20)
     folder = session.make_folder(f"latency-{scheme}-{transport}-{streams}")
     job = sized_job(session, folder, url, streams, transport)
@@ -107,13 +110,24 @@ def with_latency(
         session,
         lambda version: _send(job, nginx, version, transport),
         partial(_limit, nginx, url, streams),
+        partial(
+            baselines.bare_loops,
+            nginx,
+            url,
+            seconds=session.plan.seconds,
+            connections=streams,
+            processes=cores(),
+        ),
     )
-    (limits,) = runs.baselines
+    limits, loops = runs.baselines
     name = f"{streams} streams, {scheme.upper()}, 20 ms a request, --transport {transport}"
     return [
         _rate(f"{name}: swarm", runs),
         Result(f"{name}: the limit", _rates(limits), RATE),
         _ratio(f"{name}: against the limit", runs, limits, bar),
+        Result(
+            f"{name}: bare loop against the limit", ratios(_rates(loops), _rates(limits)), TIMES
+        ),
         *_costs(name, runs),
         *_handshakes(name, scheme, runs),
     ]
