@@ -22,7 +22,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from swarm.errors import StateError
-from swarm.sandbox.hosts import LoopbackNames
 from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH, Refusals, render
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import (
@@ -34,6 +33,7 @@ from swarm.sandbox.validate import (
     check_headers,
     check_packet,
 )
+from swarm.web.hosts import LoopbackNames
 
 Headers = Mapping[bytes, bytes]
 Pairs = list[tuple[bytes, bytes]]

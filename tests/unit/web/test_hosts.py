@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from swarm.sandbox.hosts import is_loopback
 from swarm.sandbox.page import STATUS_PATH
 from swarm.sandbox.server import running
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import PATH
+from swarm.web.hosts import is_loopback
 from tests.unit.sandbox.test_sandbox import USER, connected, packet
 
 OURS = ["localhost", "localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "[::1]", "LOCALHOST:1"]
@@ -41,7 +41,7 @@ def test_another_name_gets_no_answer(tmp_path: Path, host: str, method: str, pat
         port = str(urlsplit(sandbox.url).port)
         answer = client.ask(method, path, packet(2), host=host.replace("{port}", port))
         assert (403, 1) == (answer.status, sandbox.packets())
-        assert "only answers to localhost, 127.0.0.1 and [::1]" in answer.reason
+        assert "only requests to localhost, 127.0.0.1 and [::1] are answered" in answer.reason
 
 
 @pytest.mark.parametrize("host", OURS)

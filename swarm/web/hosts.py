@@ -1,7 +1,7 @@
 """Answer only requests to a loopback name, as a protection against DNS rebinding.
 
-A web page can make its own host name resolve to 127.0.0.1. The browser then takes the sandbox for
-the page's server, and lets the page read its packets and send some.
+A web page can make its own host name resolve to 127.0.0.1. The browser then takes swarm's server
+for that page's own, and lets the page read what it shows, and send packets to a sandbox.
 """
 
 import json
@@ -26,7 +26,7 @@ class LoopbackNames:
         if all(is_loopback(host.decode("latin-1")) for host in hosts):
             await self._app(scope, receive, send)
             return
-        reason = f"the Host header names another host: this sandbox only answers to {_NAMES}"
+        reason = f"the Host header names another host: only requests to {_NAMES} are answered"
         body = json.dumps({"status": "refused", "reason": reason}).encode()
         headers = [
             (b"content-type", b"application/json"),
