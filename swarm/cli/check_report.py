@@ -61,9 +61,12 @@ def _as_dict(result: CheckResult, files: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def as_table(results: Sequence[CheckResult], rate: float | None = None) -> str:
+def as_table(
+    results: Sequence[CheckResult], rate: float | None = None, coverage: Sequence[str] = ()
+) -> str:
     """Return the results for people: a table, the gaps, and the duration of a full upload.
 
+    ``coverage`` are lines about the coverage of the meters, which follow the table.
     ``rate`` is the packets per second over all streams for that duration, which is left out if it
     is None.
     """
@@ -75,7 +78,7 @@ def as_table(results: Sequence[CheckResult], rate: float | None = None) -> str:
         gaps = f"{quality.gap_count:,}" if quality else "-"
         verdict = "sound" if result.is_sound else pluralize(result.problem_count, "problem")
         rows.append([result.meter, f"{result.rows:,}", first, last, interval, gaps, verdict])
-    lines = [*table(_HEAD, rows, left=(0, 2, 3)), *_gap_lines(results)]
+    lines = [*table(_HEAD, rows, left=(0, 2, 3)), *coverage, *_gap_lines(results)]
     packets = _count_packets(results)
     if rate and packets:
         duration = format_duration(packets / rate)

@@ -90,7 +90,8 @@ def _merge(document: Document, configured: Mapping[str, Any], given: Mapping[str
     """Return the options of a run: those of the INI, overridden by those ``given``."""
     overridden = {b if a in given else a for a, b in _EXCLUSIVE if (a in given) != (b in given)}
     kept = {
-        key: value
+        # A path in an INI is relative to the INI's folder.
+        key: document.folder / value if isinstance(value, Path) else value
         for key, value in configured.items()
         if value is not INVALID and key not in overridden
     }

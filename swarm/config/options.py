@@ -1,6 +1,7 @@
 """The options of an upload: fields of `Upload`, with all that flags, INI and help need."""
 
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from swarm.config.parsers import (
@@ -13,6 +14,7 @@ from swarm.config.parsers import (
     level,
     local_time,
     one_of,
+    output_file,
     positive_duration,
     rate,
     scheduler,
@@ -230,6 +232,14 @@ class Upload(RetryPolicy):
         "auto|bar|plain|none",
         "auto: bars on a terminal, otherwise one line per minute; always on stderr.",
         OUTPUT,
+    )
+    report: Path | None = _option(  # noqa: RUF009 - a field, as the others
+        None,
+        output_file,
+        "FILE",
+        "Write an HTML page with pictures of the data and of the run; all rows are read for it.",
+        OUTPUT,
+        unset="none",
     )
     json: bool = _switch("Print the report as JSON on stdout instead of the table.", OUTPUT)
     quiet: bool = _switch(

@@ -6,6 +6,7 @@ A parser takes the text of an option; its ValueError says what was expected.
 import re
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from swarm.localtime import wall_of
@@ -128,6 +129,16 @@ def local_time(text: str) -> int:
     if time is None or time.tzinfo is not None:
         raise ValueError("a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30")
     return wall_of(time)
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write."""
+    if not text.strip():
+        raise ValueError("the path of a file")
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:
+        raise ValueError("a path whose ~ names a home folder") from None
 
 
 def one_of(*words: str, any_case: bool = True) -> Callable[[str], str]:

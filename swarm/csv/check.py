@@ -10,10 +10,9 @@ from pathlib import Path
 
 from swarm.config.settings import Meter
 from swarm.csv.file import CsvFile, NotSettledError
-from swarm.csv.gaps import IntervalTracker
 from swarm.csv.numbers import POWER_AND_ENERGY
 from swarm.csv.problems import Kind, Problems
-from swarm.csv.quality import Inspection, cumulative_registers, quality
+from swarm.csv.quality import Inspection, SentInspection, cumulative_registers, quality
 from swarm.csv.reader import (
     Dropped,
     MeterReader,
@@ -38,16 +37,17 @@ from swarm.text import pluralize
 
 @dataclass(frozen=True)
 class _Followers:
-    """Passes rows on to the search for gaps, if there is one, and for signs of a wrong zone."""
+    """Passes rows on to the inspection, if there is one, and to the search for a wrong zone."""
 
-    tracker: IntervalTracker | None
-    trace: Trace
+    inspection: Inspection | None
+    trace: Trace | None
 
     def follow(self, batch: Batch) -> None:
         """Pass the next rows on."""
-        self.trace.follow(batch.instants)
-        if self.tracker is not None:
-            self.tracker.follow(batch)
+        if self.trace:
+            self.trace.follow(batch.instants)
+        if self.inspection is not None:
+            self.inspection.follow(batch)
 
 
 #: Returns True if the stream has begun without its padding packet. The arguments are the registers,
@@ -63,8 +63,9 @@ def check_files(  # noqa: PLR0913 - the files, and what is known of them
     settled: CheckState | None = None,
     *,
     with_quality: bool = False,
+    with_values: bool = False,
 ) -> CheckResult:
-    """Check a meter's files; ``with_quality`` takes longer.
+    """Check a meter's files; ``with_quality`` takes longer, ``with_values`` still longer.
 
     ``sent`` returns the rows of repeated hours that were sent: they keep their folds. The
     padding packet is left out if ``has_begun`` is True of the first two packets. Without a window
@@ -76,7 +77,14 @@ def check_files(  # noqa: PLR0913 - the files, and what is known of them
             result = _Check(meter, window, settled=settled).run(sent, has_begun)
             if result.is_sound:
                 return result
-    return _Check(meter, window, with_quality=with_quality).run(sent, has_begun)
+    inspection = None
+    if with_quality:
+        inspection = Inspection(
+            meter.rules.interval, with_values=with_values, registers=kept(meter.rules.columns or ())
+        )
+    return _Check(meter, window, inspection=inspection, with_values=with_values).run(
+        sent, has_begun
+    )
 
 
 class _Check:
@@ -87,14 +95,16 @@ class _Check:
         meter: Meter,
         window: Window,
         *,
-        with_quality: bool = False,
+        inspection: Inspection | None = None,
+        with_values: bool = False,
         settled: CheckState | None = None,
     ) -> None:
         self.meter = meter
         self.window = window
         self.settled = settled
         self.known: tuple[FileScan, ...] = settled.scans if settled else ()
-        self.tracker = IntervalTracker(meter.rules.interval) if with_quality else None
+        self.inspection = inspection
+        self.with_values = with_values
         self.trace = settled.resumed_trace() if settled else zone_check.trace(meter.rules)
         #: The last file without its last block, and the trace before that block.
         self.before_last: tuple[FileScan, bytes] | None = None
@@ -114,6 +124,7 @@ class _Check:
         scans = [scan.read_as(read) for scan, read in zip(scans, folds.files, strict=True)]
         columns = common_columns(scans)
         problems = [scan.problems for scan in scans]
+        coverage, statistics = self.inspection.results() if self.inspection else (None, None)
         result = CheckResult(
             meter.id,
             POWER_AND_ENERGY if meter.rules.power_from_energy else kept(columns),
@@ -122,6 +133,8 @@ class _Check:
             filtered=sum(scan.checked_file.empty_rows for scan in scans),
             notices=tuple(_notices(meter, scans, columns, self.trace)),
             settled=self.settled.part if self.settled else None,
+            coverage=coverage,
+            statistics=statistics,
         )
         reader = MeterReader(meter, result.checked_files, Window())
         try:
@@ -153,7 +166,7 @@ class _Check:
 
     def _scan(self, index: int, path: Path) -> FileScan:
         """Check one file, or its part after what is settled."""
-        follower = _Followers(self.tracker, self.trace) if self.trace else self.tracker
+        follower = _Followers(self.inspection, self.trace)
         is_last = index == len(self.meter.files) - 1
         at_last_block = self._keep if is_last and self.window.is_open else None
         rules = self.meter.rules
@@ -188,7 +201,8 @@ class _Check:
 
         The rows are read once more, unless the scans have shown everything already.
         """
-        meter, window, tracker = self.meter, self.window, self.tracker
+        meter, window = self.meter, self.window
+        tracker = self.inspection.tracker if self.inspection else None
         newest = last_of(start)
         reader = MeterReader(
             meter, result.checked_files, window, settled=result.settled, border=newest
@@ -201,6 +215,7 @@ class _Check:
             tracker.is_settled
             and Shift(meter.rules).is_none
             and not cumulative_registers(meter, result.registers)
+            and not (self.with_values and meter.rules.power_from_energy)
         )
         if is_simple and are_gaps_known:
             reader = MeterReader(meter, result.checked_files, window)
@@ -212,8 +227,10 @@ class _Check:
         else:
             step = tracker.commonest if is_simple and tracker.is_forward else None
             interval = meter.rules.interval or (step and step / 1000)
-            reader, inspection, ends = _inspect(meter, window, result, interval)
+            reader, inspection, ends = self._inspect(result, interval)
             tracker = inspection.tracker
+            coverage, statistics = inspection.results()
+            result = replace(result, coverage=coverage, statistics=statistics)
         if any(problems.count for problems in reader.conflicts):
             return result.with_problems(reader.conflicts)
         dropped = reader.dropped
@@ -221,6 +238,7 @@ class _Check:
         notices = [*result.notices, *_notices_in_time(meter, reader, instants)]
         if inspection is not None:
             notices += inspection.resets.notices()
+        falls = inspection.resets.falls() if inspection else {}
         steps_back = sum(scan.steps_back for scan in scans)
         return replace(
             result,
@@ -229,8 +247,28 @@ class _Check:
             ends=ends,
             notices=tuple(notices),
             state=self._state(start, newest, reader.dropped, ends, is_padded=result.is_padded),
-            quality=quality(tracker, dropped.repeats, steps_back) if tracker else None,
+            quality=quality(tracker, dropped.repeats, steps_back, falls) if tracker else None,
         )
+
+    def _inspect(
+        self, result: CheckResult, interval: float | None
+    ) -> tuple[MeterReader, SentInspection, tuple[Row, ...]]:
+        """Read all rows, with ``interval`` in seconds for the gaps; None is that of the first rows.
+
+        Returns also the reader, and the first and the last row.
+        """
+        meter = self.meter
+        while True:
+            reader = MeterReader(meter, result.checked_files, self.window)
+            inspection = SentInspection(
+                meter, result.registers, interval, with_values=self.with_values
+            )
+            ends = _ends(inspection.through(reader.rows()))
+            tracker = inspection.tracker
+            if tracker.is_settled or tracker.commonest is None:
+                return reader, inspection, ends
+            # The first rows have another interval than most rows: read all once more.
+            interval = tracker.commonest / 1000
 
     def _state(
         self,
@@ -279,24 +317,6 @@ def _notices(
 
 
 _OF_THE_FORM: frozenset[Kind] = frozenset({"cells", "header", "number", "timestamp"})
-
-
-def _inspect(
-    meter: Meter, window: Window, result: CheckResult, interval: float | None
-) -> tuple[MeterReader, Inspection, tuple[Row, ...]]:
-    """Read all rows, with ``interval`` in seconds for the gaps; None is that of the first rows.
-
-    Returns also the reader, and the first and the last row.
-    """
-    while True:
-        reader = MeterReader(meter, result.checked_files, window)
-        inspection = Inspection(meter, result.registers, interval)
-        ends = _ends(inspection.through(reader.rows()))
-        tracker = inspection.tracker
-        if tracker.is_settled or tracker.commonest is None:
-            return reader, inspection, ends
-        # The first rows have another interval than most rows: read all once more.
-        interval = tracker.commonest / 1000
 
 
 def _notices_in_time(meter: Meter, reader: MeterReader, instants: int) -> Iterator[str]:

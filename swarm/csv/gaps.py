@@ -49,7 +49,8 @@ class IntervalTracker:
     The attribute ``interval`` is in ms, None until there are two rows; ``gaps`` are the first
     `MOST_GAPS` of ``gap_count``, ``missing`` the number of rows missing in all of them.
     ``is_forward`` is False once a row was not later than the one before; the rest has no meaning
-    then.
+    then. ``step`` (ms) is that between all rows of the last batch and the row before them; None if
+    there are several.
     """
 
     def __init__(self, interval: float | None = None) -> None:
@@ -58,6 +59,7 @@ class IntervalTracker:
         self.gap_count = 0
         self.missing = 0
         self.is_forward = True
+        self.step: int | None = None
         self._is_given = interval is not None
         self._steps: Counter[int] = Counter()
         self._previous: Batch | None = None
@@ -75,6 +77,7 @@ class IntervalTracker:
 
     def follow(self, batch: Batch) -> None:
         """Take the next rows."""
+        self.step = None
         if not batch.instants or not self.is_forward:
             return
         previous, self._previous = self._previous, batch
@@ -86,6 +89,8 @@ class IntervalTracker:
         if min(counts) <= 0:
             self.is_forward = False
             return
+        if len(counts) == 1:
+            (self.step,) = counts
         if not self._is_given:
             self._count(counts)
         longest = max(counts)

@@ -1,13 +1,14 @@
 """The quality of a meter's data: findings that break no rule, but that a user should know."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
 
 from swarm.config.settings import Meter
 from swarm.csv.gaps import Gap, IntervalTracker
 from swarm.csv.rows import Batch, Row
+from swarm.csv.statistics import Coverage, DailyRows, Statistics, ValueStatistics
 
 _CHUNK = 4096
 #: The number of rows that are named for each register; further ones are only counted.
@@ -20,7 +21,8 @@ class Quality:
 
     ``interval`` is in seconds, as set for the meter or else the commonest step; None with fewer
     than two rows. ``gaps`` are the first of ``gap_count``, in the times of the packets;
-    ``missing`` is the number of rows missing in all of them.
+    ``missing`` is the number of rows missing in all of them. ``falls`` are the falls of each
+    cumulative register.
     """
 
     interval: float | None = None
@@ -29,24 +31,55 @@ class Quality:
     missing: int = 0
     duplicates: int = 0
     out_of_order: int = 0
+    falls: Mapping[str, int] = field(default_factory=dict)
 
 
 class Inspection:
-    """Inspection of the rows of a meter, in the order and with the times in which they are sent."""
+    """Inspection of the rows of a meter, in any order; gaps are found in rows in order of time.
 
-    def __init__(self, meter: Meter, registers: tuple[str, ...], interval: float | None) -> None:
+    ``interval`` (s) is that of the meter. With ``with_values``, there are statistics of the values,
+    by ``registers`` if they are known.
+    """
+
+    def __init__(
+        self, interval: float | None, *, with_values: bool, registers: Sequence[str] = ()
+    ) -> None:
         self.tracker = IntervalTracker(interval)
+        self._coverage = Coverage()
+        self._values = ValueStatistics(registers) if with_values else None
+
+    def follow(self, batch: Batch) -> None:
+        """Take the next rows."""
+        self.tracker.follow(batch)
+        self._coverage.follow(batch, self.tracker.step)
+        if self._values:
+            self._values.follow(batch, self.tracker.step)
+
+    def results(self) -> tuple[DailyRows, Statistics | None]:
+        """Return the rows of each day, and the statistics of the values."""
+        return self._coverage.result(), self._values.result() if self._values else None
+
+
+class SentInspection(Inspection):
+    """Inspection of the rows of a meter in the order and with the times in which they are sent."""
+
+    def __init__(
+        self, meter: Meter, registers: tuple[str, ...], interval: float | None, *, with_values: bool
+    ) -> None:
+        super().__init__(interval, with_values=with_values, registers=registers)
         self.resets = CounterResets(meter, registers)
 
     def through(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield the rows unchanged while inspecting them."""
         while chunk := list(islice(rows, _CHUNK)):
-            self.tracker.follow(Batch(chunk))
+            self.follow(Batch(chunk))
             self.resets.follow(chunk)
             yield from chunk
 
 
-def quality(tracker: IntervalTracker, duplicates: int, out_of_order: int) -> Quality:
+def quality(
+    tracker: IntervalTracker, duplicates: int, out_of_order: int, falls: Mapping[str, int]
+) -> Quality:
     """Return the quality of a meter after the tracker has followed all of its rows."""
     return Quality(
         interval=None if tracker.interval is None else tracker.interval / 1000,
@@ -55,6 +88,7 @@ def quality(tracker: IntervalTracker, duplicates: int, out_of_order: int) -> Qua
         missing=tracker.missing,
         duplicates=duplicates,
         out_of_order=out_of_order,
+        falls=falls,
     )
 
 
@@ -109,6 +143,10 @@ class CounterResets:
                     if len(named) < _NAMED:
                         named.append(f"{self._meter.files[row.file]}:{row.line}")
                 self._values[index] = value
+
+    def falls(self) -> dict[str, int]:
+        """Return the number of falls of each cumulative register."""
+        return {name: self._counts[index] for index, name in self._registers.items()}
 
     def notices(self) -> Iterator[str]:
         """Yield a line for each register that fell."""

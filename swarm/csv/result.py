@@ -7,6 +7,7 @@ from swarm.csv.problems import Problem, Problems
 from swarm.csv.quality import Quality
 from swarm.csv.reader import CheckedFile, SettledPart
 from swarm.csv.rows import Row
+from swarm.csv.statistics import DailyRows, Statistics
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class CheckResult:
     ``rows`` is the number of lines with data, and of the padding packet; ``filtered`` of those that
     are not sent. ``ends`` are the first and the last row that are sent. ``is_padded`` is False if
     the padding packet of the meter's rules is not sent, as the stream has begun without it.
-    ``quality`` is there for sound files, if it was asked for. ``settled`` is the part that was not
+    ``quality`` is there for sound files, if it was asked for; ``coverage`` and ``statistics`` also
+    for others. ``settled`` is the part that was not
     read again; ``state`` is a pickled `CheckState`, from which the next check can go on.
     """
 
@@ -31,6 +33,8 @@ class CheckResult:
     notices: tuple[str, ...] = ()
     is_padded: bool = True
     quality: Quality | None = None
+    coverage: DailyRows | None = None
+    statistics: Statistics | None = None
     settled: SettledPart | None = None
     state: bytes | None = None
 

@@ -1,6 +1,6 @@
 """Blocks of a CSV -> rows: the rules of "The CSV" in docs/reference.md for single rows."""
 
-from operator import add
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
@@ -41,9 +41,33 @@ class Batch:
         self.instants = [row.instant for row in rows]
         self._rows = rows
 
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return len(self.instants)
+
+    @property
+    def columns(self) -> int:
+        """The number of cells of each row, 0 without rows."""
+        return self._rows[0].cells.count(",") + 1 if self._rows else 0
+
+    @property
+    def offset(self) -> int | None:
+        """The offset (ms) of all rows, less than a day apart; None if there are several."""
+        offsets = {row.offset for row in self._rows}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def walls(self) -> list[int]:
+        """Return the local time (ms) of each row."""
+        return [row.instant + row.offset for row in self._rows]
+
     def cells(self) -> list[str]:
         """Return the cells of each row."""
         return [row.cells for row in self._rows]
+
+    def all_cells(self) -> str:
+        """Return the cells of all rows in turn, with commas between them."""
+        return ",".join(self.cells())
 
     def row(self, index: int) -> Row:
         """Return one of the rows, counted from 0."""
@@ -66,8 +90,23 @@ class _PlainBatch(Batch):
         self._file = file
         self._line = line
 
+    @property
+    def columns(self) -> int:
+        return self._plain[0][2].count(",") + 1 if self._plain else 0
+
+    @property
+    def offset(self) -> int | None:
+        return self._offsets[self._plain[0][0]] if self._plain else None
+
+    def walls(self) -> list[int]:
+        offsets = [self._offsets[date] for date, _, _ in self._plain]
+        return list(map(add, self.instants, offsets))
+
     def cells(self) -> list[str]:
         return [cells for _, _, cells in self._plain]
+
+    def all_cells(self) -> str:
+        return ",".join(map(itemgetter(2), self._plain))
 
     def row(self, index: int) -> Row:
         date, clock, cells = self._plain[index]

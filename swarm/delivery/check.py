@@ -22,6 +22,7 @@ class CheckContext(Protocol):
 class CheckTask:
     """One meter to check; ``with_quality`` also measures how regular its rows are.
 
+    ``with_values`` adds statistics of the values to that.
     ``ledger`` is the path of the stream's ledger, None for a check that is not part of an upload.
     With ``is_full``, the part of the files that is settled is read as well.
     """
@@ -29,6 +30,7 @@ class CheckTask:
     meter: Meter
     window: Window
     with_quality: bool = False
+    with_values: bool = False
     ledger: Path | None = None
     is_full: bool = False
 
@@ -53,4 +55,5 @@ def check(task: CheckTask, context: CheckContext | None) -> CheckResult:
         has_begun,
         settled[0] if settled else None,
         with_quality=task.with_quality,
+        with_values=task.with_values,
     )

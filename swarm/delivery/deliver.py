@@ -26,10 +26,17 @@ from swarm.delivery.context import (
     stop_problem,
 )
 from swarm.delivery.exchange import Exchange
-from swarm.delivery.result import State, StreamProblem, StreamResult, Tally, Verified
+from swarm.delivery.result import (
+    OpenDays,
+    State,
+    StreamProblem,
+    StreamResult,
+    Tally,
+    Verified,
+)
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
 from swarm.delivery.settlement import Settlement
-from swarm.delivery.task import LOCKED, ItemBatch, RowItem, Task
+from swarm.delivery.task import LOCKED, ItemBatch, RowItem, Task, day_of
 from swarm.errors import ExitCode, FileChangedError, StateError
 from swarm.packet import packet
 from swarm.text import pluralize
@@ -65,6 +72,7 @@ def deliver(task: Task, context: Context) -> StreamResult:
         verified=delivery.verified,
         stops_run=stops_run,
         notices=tuple(delivery.notices),
+        days=delivery.days,
     )
 
 
@@ -77,6 +85,7 @@ class _Delivery:
         self.state = context.state
         self.upload = task.upload
         self.tally = Tally(filtered=task.checked.filtered)
+        self.days = OpenDays()
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
         self.exchange = Exchange(task.target, task.upload, context, self.tally)
@@ -211,7 +220,10 @@ class _Delivery:
         settled = self.task.checked.settled
         self.tally.resumed = settled.packets if settled else 0
         self.tally.rejected = self.tally.late = 0
-        self.resume = Resume(self.ledger, self.tally, self.upload.late, self.task.settled_until)
+        self.days.clear()
+        self.resume = Resume(
+            self.ledger, self.tally, self.upload.late, self.task.settled_until, self.days
+        )
         return self.resume.to_send(self.task.batches(self.reader))
 
     def _all_batches(self) -> Iterator[ItemBatch]:
@@ -284,6 +296,7 @@ class _Delivery:
         """Stop the stream, to try the row again next time, or keep the row aside and continue."""
         self.rejected_in_a_row += 1
         detail, status, row = outcome.detail, outcome.status, item.row
+        self.days.rejected[day_of(row)] += 1
         if self.upload.on_reject == "stop":
             self.tally.rejected += 1
             message = f"rejected by the collector: {detail}"

@@ -1,5 +1,6 @@
 """Messages of a worker process to the parent: the tally of a stream, and its result."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -97,8 +98,24 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class OpenDays:
+    """The numbers of rejected and of late rows by their days of local time since 1970-01-01."""
+
+    rejected: Counter[int] = field(default_factory=Counter)
+    late: Counter[int] = field(default_factory=Counter)
+
+    def clear(self) -> None:
+        """Begin to count again."""
+        self.rejected.clear()
+        self.late.clear()
+
+
+@dataclass(frozen=True)
 class StreamResult:
-    """The end of one stream; ``stops_run`` means that the same would stop all other streams."""
+    """The end of one stream; ``stops_run`` means that the same would stop all other streams.
+
+    ``days`` are the rejected and late rows of each day.
+    """
 
     id: str
     state: State
@@ -108,3 +125,4 @@ class StreamResult:
     stops_run: bool = False
     notices: tuple[str, ...] = ()
     traceback: str | None = None
+    days: OpenDays = field(default_factory=OpenDays)

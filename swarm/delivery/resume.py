@@ -8,7 +8,7 @@ from typing import Literal
 
 from swarm.checkpoint.cursor import ALTERED, LedgerCursor
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger
-from swarm.delivery.result import Tally
+from swarm.delivery.result import OpenDays, Tally
 from swarm.delivery.task import ItemBatch, RowItem, notes_of
 from swarm.delivery.verify import Expected
 from swarm.errors import FileChangedError
@@ -29,6 +29,7 @@ class Resume:
 
     ``late`` holds the first late rows; ``altered`` is the number of late rows that were sent
     before with other values. The rows up to the instant ``settled_until`` (ms) are not looked at.
+    ``days`` gets the days of rejected and late rows.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Resume:
         tally: Tally,
         late: Literal["report", "send"],
         settled_until: int | None = None,
+        days: OpenDays | None = None,
     ) -> None:
         self.ledger = ledger
+        self._days = days or OpenDays()
         self._settled_until = settled_until
         self.late: list[RowItem] = []
         self.altered = 0
@@ -61,6 +64,7 @@ class Resume:
                     self._resume(batch, start, end)
                 elif kind == REJECTED:
                     self._tally.rejected += end - start
+                    self._days.rejected.update(map(batch.day, range(start, end)))
                 else:
                     for index in range(start, end):
                         if index >= first_new:
@@ -111,6 +115,7 @@ class Resume:
 
     def _add_late(self, batch: ItemBatch, index: int, *, is_altered: bool) -> None:
         self._tally.late += 1
+        self._days.late[batch.day(index)] += 1
         self.altered += is_altered
         if len(self.late) < _LISTED_LATE_ROWS:
             self.late.append(batch.item(index))

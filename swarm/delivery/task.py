@@ -16,6 +16,7 @@ from swarm.csv import Batch, CheckResult, MeterReader, Row, Window
 from swarm.delivery.result import RowPlace, StreamProblem
 from swarm.delivery.settled import newest_sent
 from swarm.errors import ExitCode
+from swarm.localtime import DAY_MS
 from swarm.packet import Mark, body, digests, marks, same_measurements
 from swarm.scheduler import THREADS, Scheduler
 
@@ -176,6 +177,15 @@ class ItemBatch:
         """Return the packet of one of the rows, counted from 0."""
         row, row_digest = self._batch.row(index), self.digests[index]
         return RowItem(row, row_digest, self._registers, self._files)
+
+    def day(self, index: int) -> int:
+        """Return the day of one of the rows, in local time, counted from 1970-01-01."""
+        return day_of(self.item(index).row)
+
+
+def day_of(row: Row) -> int:
+    """Return the day of a row, in local time, counted from 1970-01-01."""
+    return (row.instant + row.offset) // DAY_MS
 
 
 def notes_of(items: Sequence[RowItem]) -> list[Note]:

@@ -51,13 +51,20 @@ def check(
 def make_check_tasks(
     settings: Settings, *, with_quality: bool = False, resumes: bool = False
 ) -> list[CheckTask]:
-    """Return a task for each meter; with ``resumes``, rows that were sent keep their fold."""
+    """Return a task for each meter; with ``resumes``, rows that were sent keep their fold.
+
+    For a report with pictures, quality and values are inspected as well.
+    """
     window = Window(settings.upload.since, settings.upload.until)
+    with_values = settings.upload.report is not None
+    with_quality = with_quality or with_values
     tasks = []
     for meter in settings.meters:
         path = ledger_path(settings.state, settings.collector, meter.id)
         ledger = path if resumes else None
-        tasks.append(CheckTask(meter, window, with_quality, ledger, settings.upload.full_check))
+        tasks.append(
+            CheckTask(meter, window, with_quality, with_values, ledger, settings.upload.full_check)
+        )
     return tasks
 
 

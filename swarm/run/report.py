@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from swarm.delivery.result import State, StreamProblem, Tally, Verified
+from swarm.csv import CheckResult
+from swarm.delivery.result import OpenDays, State, StreamProblem, Tally, Verified
 from swarm.errors import PRECEDENCE, ExitCode
+from swarm.run.timeline import Sample
 from swarm.text import pluralize
 
 _COUNTS = (
@@ -23,7 +25,10 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class MeterReport:
-    """The outcome of one meter; ``first`` and ``last`` are times as in its packets."""
+    """The outcome of one meter; ``first`` and ``last`` are times as in its packets.
+
+    ``days`` are the days of its rejected and late rows.
+    """
 
     id: str
     file: str
@@ -34,6 +39,7 @@ class MeterReport:
     last: str | None = None
     verified: Verified = "unknown"
     problem: StreamProblem | None = None
+    days: OpenDays = field(default_factory=OpenDays)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -86,7 +92,10 @@ NOT_USED = ConnectionUse("fixed", 0, "nothing was sent")
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a run of ``seconds``; ``started`` and ``finished`` are in Unix seconds."""
+    """The outcome of a run of ``seconds``; ``started`` and ``finished`` are in Unix seconds.
+
+    ``checked`` are the results of the check, in the order of ``meters``.
+    """
 
     config: str
     collector: str
@@ -98,6 +107,8 @@ class Report:
     notes: tuple[str, ...] = field(default=())
     connections: ConnectionUse = NOT_USED
     cluster: ClusterUse | None = None
+    checked: tuple[CheckResult, ...] = ()
+    timeline: tuple[Sample, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:

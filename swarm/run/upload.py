@@ -30,6 +30,7 @@ from swarm.run.report import NOT_USED, ClusterUse, MeterReport, Report
 from swarm.run.setup import OpenPool, open_pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import RunEnd, Stop, interruption, stoppable
+from swarm.run.timeline import Timeline
 from swarm.text import pluralize
 
 _LOG = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class _Run:
         self.locks: list[StreamLocks] = []
         self.lost_locks: StreamProblem | None = None
         self.connections: Connections | None = None
+        self.timeline = Timeline()
 
     def run(self) -> Report:
         """Do the upload and return its report."""
@@ -118,6 +120,8 @@ class _Run:
             notes=(*self._closing_notes(meters), *self.notes),
             connections=self.connections.use if self.connections else NOT_USED,
             cluster=self.cluster,
+            checked=tuple(checked),
+            timeline=self.timeline.close(),
         )
 
     def _lock(self, stack: ExitStack) -> set[str]:
@@ -195,6 +199,7 @@ class _Run:
     def _tick(self, pool: Pool, sandbox: Sandbox | None, changed: Mapping[str, Tally]) -> None:
         """Show progress, and end the run early if it has to."""
         self.observer.tallies(changed)
+        self.timeline.note(changed)
         if self.connections:
             self.connections.tick(changed)
         if self.lost_locks is None and not self._has_its_locks():
@@ -219,6 +224,8 @@ class _Run:
 
     def _end(self, result: StreamResult) -> None:
         self.results[result.id] = result
+        if result.tally.first is not None:
+            self.timeline.end(result.id, result.tally)
         if self.connections:
             self.connections.ended(result)
         for notice in result.notices:
@@ -271,6 +278,7 @@ def meter_report(meter: Meter, checked: CheckResult, result: StreamResult) -> Me
         last=times[-1] if times else None,
         verified=result.verified,
         problem=result.problem,
+        days=result.days,
     )
 
 

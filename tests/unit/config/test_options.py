@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,7 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "settle": [("0s", 0.0), ("1m1s", 61.0)],
     "transport": [("curl", "curl")],
     "progress": [("none", "none")],
+    "report": [("out.html", Path("out.html")), (" a b.html ", Path("a b.html"))],
     "json": [("true", True), ("0", False)],
     "quiet": [("1", True)],
     "verbose": [("2", 2), ("0", 0)],
@@ -86,6 +88,10 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "settle": [("2", DURATION), ("-2s", DURATION)],
     "transport": [("httpx", "auto, curl or requests")],
     "progress": [("yes", "auto, bar, plain or none")],
+    "report": [
+        ("", "the path of a file"),
+        ("~nobody-here/x", "a path whose ~ names a home folder"),
+    ],
     "json": [("2", "yes or no")],
     "quiet": [("q", "yes or no")],
     "verbose": [("3", "0, 1 or 2")],

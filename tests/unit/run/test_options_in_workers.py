@@ -39,6 +39,7 @@ VALUES = {
     "max_duration": "2h",
     "on_reject": "skip",
     "progress": "none",
+    "report": "report.html",
     "json": "yes",
     "quiet": "yes",
     "verbose": "1",

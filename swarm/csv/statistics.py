@@ -1,0 +1,340 @@
+"""Statistics of a meter's rows, for pictures: rows and values a day, load profile, quantiles.
+
+A day is one of the meter's local time, numbered from 1970-01-01. Memory stays flat: it grows with
+the days of a meter, never with its rows.
+"""
+
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from swarm.csv.rows import Batch
+from swarm.localtime import DAY_MS
+from swarm.packet import REGISTERS, VALUE
+
+HOUR_MS = 3_600_000
+#: Hours of a week, from Monday 00:00.
+WEEK_HOURS = 7 * 24
+#: The quantiles of each register.
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+#: 1970-01-01 was a Thursday.
+_FIRST_WEEKDAY = 3
+#: Bounds the memory that nonsense dates can fill; rows of further days are left out.
+_MOST_DAYS = 20_000
+#: Up to this many values of a register, all go into the quantiles; beyond, one of `_SAMPLED`.
+_FEW_VALUES = 20_000
+_SAMPLED = 7
+#: Half a year of quarter hours.
+_MOST_COLLECTED = 26 * 7 * 96
+#: The quantity that is drawn, of those that a meter has: its registers are added up.
+_DRAWN = ("aP", "pC", "apP", "rP", "c", "v")
+
+
+@dataclass(frozen=True)
+class DailyRows:
+    """The number of rows of each day that has any; ``days`` are in order."""
+
+    days: Sequence[int]
+    rows: Sequence[int]
+
+
+@dataclass(frozen=True)
+class DailyValues:
+    """The drawn quantity of each day that has values: their number, sum and last one."""
+
+    days: Sequence[int]
+    counts: Sequence[int]
+    sums: Sequence[float]
+    lasts: Sequence[float]
+
+
+@dataclass(frozen=True)
+class RegisterRange:
+    """The values of one register: their number, range, and the values at `QUANTILES`."""
+
+    name: str
+    count: int
+    low: float
+    high: float
+    quantiles: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The values of a meter.
+
+    ``drawn`` names the registers whose sum is the drawn quantity; the sums and numbers of its
+    values in each hour of the week are its profile.
+    """
+
+    drawn: tuple[str, ...]
+    daily: DailyValues
+    profile_sums: Sequence[float]
+    profile_counts: Sequence[int]
+    registers: tuple[RegisterRange, ...]
+
+
+def drawn_registers(registers: Sequence[str]) -> tuple[str, ...]:
+    """Return the registers that are drawn: those of one quantity, over all phases.
+
+    >>> drawn_registers(("aP_1", "aP_2", "pC_1"))
+    ('aP_1', 'aP_2')
+    """
+    for quantity in _DRAWN:
+        found = tuple(name for name in registers if name.rpartition("_")[0] == quantity)
+        if found:
+            return found
+    return tuple(registers[:1])
+
+
+class Coverage:
+    """Count of the rows of each day, for rows in any order.
+
+    A call of `follow` gets the step (ms) between all the rows of the batch and the last row before
+    them, or None if there are several.
+    """
+
+    def __init__(self) -> None:
+        self._days: Counter[int] = Counter()
+
+    def follow(self, batch: Batch, step: int | None) -> None:
+        """Take the next rows."""
+        grid = _Grid.of(batch, step)
+        if grid is None:
+            self._days.update([wall // DAY_MS for wall in batch.walls()])
+        else:
+            for day, start, end in grid.days():
+                self._days[day] += end - start
+        if len(self._days) > _MOST_DAYS:
+            self._days = Counter(dict(self._days.most_common(_MOST_DAYS // 2)))
+
+    def result(self) -> DailyRows:
+        """Return the counts."""
+        days = sorted(self._days)
+        return DailyRows(array("i", days), array("i", [self._days[day] for day in days]))
+
+
+class ValueStatistics:
+    """Statistics of the values of rows in any order; needs the packages fastdigest and orjson.
+
+    ``registers`` are those of the cells; without them, those of one or of 21 columns.
+    `follow` takes the same arguments as that of `Coverage`.
+    """
+
+    def __init__(self, registers: Sequence[str] = ()) -> None:
+        import orjson
+
+        self._loads = orjson.loads
+        self._registers = tuple(registers)
+        self._ranges: list[_Range] = []
+        self._drawn: list[int] = []
+        self._sums = _Sums()
+
+    def follow(self, batch: Batch, step: int | None) -> None:
+        """Take the next rows."""
+        columns = batch.columns
+        if not self._ranges and columns:
+            self._begin(columns)
+        if not columns or columns != len(self._ranges):
+            # No rows, or a file that has other columns than the first one, which is a problem.
+            return
+        text = batch.all_cells()
+        if columns > 1 and (",," in f",{text},"):
+            self._add_some(batch)
+            return
+        # Cells are JSON numbers, and a list of JSON is read twice as fast as float reads cells.
+        values: list[float] = self._loads(f"[{text}]")
+        by_register = [values[index::columns] for index in range(columns)]
+        for register, column in zip(self._ranges, by_register, strict=True):
+            register.add(column)
+        drawn = [by_register[index] for index in self._drawn]
+        added = drawn[0]
+        if len(drawn) > 1:
+            added = [sum(parts) for parts in zip(*drawn, strict=True)]
+        grid = _Grid.of(batch, step)
+        if grid is None:
+            self._sums.add_at(batch.walls(), added)
+        else:
+            self._sums.add_on(grid, added)
+
+    def result(self) -> Statistics | None:
+        """Return the statistics; None without any value."""
+        if not any(each.count for each in self._ranges):
+            return None
+        pairs = zip(self._registers, self._ranges, strict=True)
+        return Statistics(
+            tuple(self._registers[index] for index in self._drawn),
+            self._sums.daily(),
+            array("d", self._sums.profile_sums),
+            array("q", self._sums.profile_counts),
+            tuple(each.result(name) for name, each in pairs if each.count),
+        )
+
+    def _begin(self, columns: int) -> None:
+        if not self._registers:
+            self._registers = (VALUE,) if columns == 1 else REGISTERS
+        self._ranges = [_Range() for _ in self._registers]
+        self._drawn = [self._registers.index(name) for name in drawn_registers(self._registers)]
+
+    def _add_some(self, batch: Batch) -> None:
+        """Add rows of several cells, some of them empty; rows without a drawn one are left out."""
+        cells = list(zip(*[text.split(",") for text in batch.cells()], strict=True))
+        for register, column in zip(self._ranges, cells, strict=True):
+            register.add([float(cell) for cell in column if cell])
+        drawn = zip(*(cells[index] for index in self._drawn), strict=True)
+        rows = zip(batch.walls(), drawn, strict=True)
+        found = [(wall, sum(map(float, parts))) for wall, parts in rows if "" not in parts]
+        self._sums.add_at([wall for wall, _ in found], [value for _, value in found])
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Rows at one step (ms) that divides a day; ``wall`` (ms) is the local time of the first."""
+
+    wall: int
+    step: int
+    count: int
+
+    @classmethod
+    def of(cls, batch: Batch, step: int | None) -> "_Grid | None":
+        """Return the grid of a batch's rows, None if they are not on one in local time."""
+        if step is None or not 0 < step < DAY_MS or DAY_MS % step:
+            return None
+        offset = batch.offset
+        return None if offset is None else cls(batch.instants[0] + offset, step, batch.size)
+
+    def days(self) -> Iterator[tuple[int, int, int]]:
+        """Yield for each day its number, its first row, and the row after its last one."""
+        day, start = self.wall // DAY_MS, 0
+        while start < self.count:
+            # The first row that is not before the next day.
+            end = min(-(((day + 1) * DAY_MS - self.wall) // -self.step), self.count)
+            yield day, start, end
+            day, start = day + 1, end
+
+
+class _Range:
+    """Number, range and quantiles of the values of one register.
+
+    Of many values, a sample of every seventh one goes into the quantiles: seven divides no day
+    of regular readings, so all times of day are in it.
+    """
+
+    def __init__(self) -> None:
+        from fastdigest import TDigest
+
+        self.count = 0
+        self._low = math.inf
+        self._high = -math.inf
+        self._all: TDigest | None = TDigest()
+        self._sample = TDigest()
+        self._skip = 0
+
+    def add(self, values: Sequence[float]) -> None:
+        """Take the next values."""
+        if not values:
+            return
+        self.count += len(values)
+        low, high = min(values), max(values)
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        sample = values[self._skip :: _SAMPLED]
+        self._skip = (self._skip - len(values)) % _SAMPLED
+        if sample:
+            self._sample.batch_update(sample)
+        if self._all is not None:
+            self._all.batch_update(values)
+            if self.count > _FEW_VALUES:
+                self._all = None
+
+    def result(self, name: str) -> RegisterRange:
+        """Return the range; there must be a value."""
+        digest = self._sample if self._all is None else self._all
+        quantiles = [digest.quantile(share) for share in QUANTILES]
+        return RegisterRange(name, self.count, self._low, self._high, array("d", quantiles))
+
+
+class _Sums:
+    """Sums of values, of each day and of each hour of the week.
+
+    Values that follow one another on a grid are collected, and added up by slices of a list, which
+    is much faster than value by value.
+    """
+
+    def __init__(self) -> None:
+        self.profile_sums = [0.0] * WEEK_HOURS
+        self.profile_counts = [0] * WEEK_HOURS
+        self._days: dict[int, tuple[int, float, float]] = {}
+        self._grid: _Grid | None = None
+        self._values: list[float] = []
+
+    def add_on(self, grid: _Grid, values: list[float]) -> None:
+        """Add values at the times of a grid."""
+        known = self._grid
+        follows = (
+            known is not None
+            and known.step == grid.step
+            and known.wall + known.step * len(self._values) == grid.wall
+        )
+        if not follows or len(self._values) + len(values) > _MOST_COLLECTED:
+            self._flush()
+            self._grid, self._values = grid, values
+        else:
+            self._values += values
+
+    def add_at(self, walls: Sequence[int], values: Sequence[float]) -> None:
+        """Add values at local times (ms)."""
+        self._flush()
+        hours = [wall // HOUR_MS for wall in walls]
+        sums: defaultdict[int, float] = defaultdict(float)
+        for hour, value in zip(hours, values, strict=True):
+            sums[hour] += value
+        counts, lasts = Counter(hours), dict(zip(hours, values, strict=True))
+        for hour, count in counts.items():
+            self._add_day(hour // 24, count, sums[hour], lasts[hour])
+            self._add_hour(hour, count, sums[hour])
+
+    def daily(self) -> DailyValues:
+        """Return the sums of the days."""
+        self._flush()
+        days = sorted(self._days)
+        figures = [self._days[day] for day in days]
+        return DailyValues(
+            array("i", days),
+            array("i", [count for count, _, _ in figures]),
+            array("d", [total for _, total, _ in figures]),
+            array("d", [last for _, _, last in figures]),
+        )
+
+    def _flush(self) -> None:
+        """Add the collected values to their days and hours."""
+        if self._grid is None:
+            return
+        values, step, wall = self._values, self._grid.step, self._grid.wall
+        days = self._days
+        for day, start, end in _Grid(wall, step, len(values)).days():
+            part = values[start:end]
+            if day in days or len(days) >= _MOST_DAYS:
+                self._add_day(day, len(part), sum(part), part[-1])
+            else:
+                days[day] = (len(part), sum(part), part[-1])
+        slots = 7 * DAY_MS // step
+        # All values of one time of the week are a slice.
+        for slot in range(min(slots, len(values))):
+            part = values[slot::slots]
+            self._add_hour((wall + slot * step) // HOUR_MS, len(part), sum(part))
+        self._grid, self._values = None, []
+
+    def _add_day(self, day: int, count: int, total: float, last: float) -> None:
+        known = self._days.get(day)
+        if known is not None:
+            self._days[day] = (known[0] + count, known[1] + total, last)
+        elif len(self._days) < _MOST_DAYS:
+            self._days[day] = (count, total, last)
+
+    def _add_hour(self, hour: int, count: int, total: float) -> None:
+        """Add values of one hour, numbered from 1970-01-01 00:00 local time."""
+        index = (hour + _FIRST_WEEKDAY * 24) % WEEK_HOURS
+        self.profile_sums[index] += total
+        self.profile_counts[index] += count
