@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
     from swarm.csv import CheckResult
+    from swarm.monitor.page import LivePage
     from swarm.report.file import ReportFile
     from swarm.run.setup import OpenPool
 
@@ -108,18 +109,40 @@ def upload(config: Path, **given: Any) -> int:
     from swarm.run.rehearsal import opened
     from swarm.run.upload import upload as run_upload
 
-    opens, page = _open_pool(settings), _report_file(settings)
-    with _show_progress(settings, settings.log_file) as observer:
-        report = run_upload(settings, observer, opened if settings.sandbox else None, **opens)
-    for line in upload_report.problem_lines(report.meters):
-        LOG.error("%s", line)
-    for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
-        LOG.info("%s", line)
-    if page:
-        _write_report(settings, partial(page.write_upload, settings, report))
-    render = upload_report.as_json if settings.upload.json else upload_report.as_table
-    _print_report(settings, partial(render, report), report.exit_code)
+    opens, pictures = _open_pool(settings), _report_file(settings)
+    with ExitStack() as stack:
+        with _show_progress(settings, settings.log_file) as progress:
+            live = _open_page(settings, progress, stack)
+            observer = live.observer if live else progress
+            sandbox = opened if settings.sandbox else None
+            report = run_upload(settings, observer, sandbox, **opens)
+            if live:
+                live.observer.finish(report)
+        for line in upload_report.problem_lines(report.meters):
+            LOG.error("%s", line)
+        for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
+            LOG.info("%s", line)
+        if pictures:
+            _write_report(settings, partial(pictures.write_upload, settings, report))
+        render = upload_report.as_json if settings.upload.json else upload_report.as_table
+        _print_report(settings, partial(render, report), report.exit_code)
+        if live:
+            live.stay(settings.upload.page_after)
     return report.exit_code
+
+
+def _open_page(
+    settings: "Settings", progress: "SilentProgress", stack: ExitStack
+) -> "LivePage | None":
+    """Open the page of ``--page``, if it was asked for; raises `SettingsError`."""
+    if settings.upload.page is None:
+        return None
+    from swarm.monitor.page import LivePage
+
+    page = LivePage(settings, progress)
+    stack.callback(page.close)
+    progress.notice(f"page of this run: {page.url}")
+    return page
 
 
 def _report_file(settings: "Settings") -> "ReportFile | None":

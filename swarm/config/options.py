@@ -15,6 +15,7 @@ from swarm.config.parsers import (
     local_time,
     one_of,
     output_file,
+    port,
     positive_duration,
     rate,
     scheduler,
@@ -240,6 +241,17 @@ class Upload(RetryPolicy):
         "Write an HTML page with pictures of the data and of the run; all rows are read for it.",
         OUTPUT,
         unset="none",
+    )
+    page: int | None = _option(
+        None,
+        port,
+        "PORT",
+        "Show the run on a page at this port of the loopback interface, live; 0: a free one.",
+        OUTPUT,
+        unset="none",
+    )
+    page_after: float = _option(
+        0.0, duration, "D", "Let the page stay for this time after the run's end.", OUTPUT
     )
     json: bool = _switch("Print the report as JSON on stdout instead of the table.", OUTPUT)
     quiet: bool = _switch(

@@ -131,6 +131,13 @@ def local_time(text: str) -> int:
     return wall_of(time)
 
 
+def port(text: str) -> int:
+    """Return the number of a TCP port, 0 for a free one."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
+        raise ValueError("a port number from 0 to 65535")
+    return int(text)
+
+
 def output_file(text: str) -> Path:
     """Return the path of a file to write."""
     if not text.strip():

@@ -73,6 +73,7 @@ def deliver(task: Task, context: Context) -> StreamResult:
         stops_run=stops_run,
         notices=tuple(delivery.notices),
         days=delivery.days,
+        newest=delivery.newest,
     )
 
 
@@ -86,6 +87,8 @@ class _Delivery:
         self.upload = task.upload
         self.tally = Tally(filtered=task.checked.filtered)
         self.days = OpenDays()
+        #: The instant (ms) of the newest acknowledged row, when the stream ended.
+        self.newest: int | None = None
         self.notices: list[str] = []
         self.verified: Verified = "unknown"
         self.exchange = Exchange(task.target, task.upload, context, self.tally)
@@ -119,6 +122,7 @@ class _Delivery:
                 if self._is_settled():
                     self.state.store_settled(self.task.meter, self.task.checked, self.ledger)
             finally:
+                self.newest = self.ledger.newest
                 self.ledger.close()
             return "done", self._shortcoming()
         finally:

@@ -114,7 +114,8 @@ class OpenDays:
 class StreamResult:
     """The end of one stream; ``stops_run`` means that the same would stop all other streams.
 
-    ``days`` are the rejected and late rows of each day.
+    ``days`` are the rejected and late rows of each day. ``newest`` is the instant (ms) of the
+    newest acknowledged row.
     """
 
     id: str
@@ -126,3 +127,4 @@ class StreamResult:
     notices: tuple[str, ...] = ()
     traceback: str | None = None
     days: OpenDays = field(default_factory=OpenDays)
+    newest: int | None = None

@@ -209,7 +209,7 @@ def _config(store_path: Path, credentials: Credentials | None, accept_late: bool
 
 
 def _require_extra() -> None:
-    if not (find_spec("starlette") and find_spec("uvicorn")):
+    if not all(map(find_spec, ("jinja2", "starlette", "uvicorn"))):
         raise SettingsError(f"the sandbox needs more packages; run: {install('sandbox')}")
 
 

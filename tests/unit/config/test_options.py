@@ -22,6 +22,7 @@ LOCAL = "a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30"
 WHOLE = "a whole number of at least 1"
 RATE = "a number of requests a second above zero, such as 100 or 0.5"
 
+PORT = "a port number from 0 to 65535"
 ADDRESS = "tls://HOST:PORT, local or none"
 SHARE = "K/N with K from 1 to N, such as 3/8, or auto"
 ACCEPTED: dict[str, list[tuple[str, Any]]] = {
@@ -51,6 +52,8 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "settle": [("0s", 0.0), ("1m1s", 61.0)],
     "transport": [("curl", "curl")],
     "progress": [("none", "none")],
+    "page": [("0", 0), ("65535", 65_535)],
+    "page_after": [("0s", 0.0), ("5m", 300.0)],
     "report": [("out.html", Path("out.html")), (" a b.html ", Path("a b.html"))],
     "json": [("true", True), ("0", False)],
     "quiet": [("1", True)],
@@ -88,6 +91,8 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "settle": [("2", DURATION), ("-2s", DURATION)],
     "transport": [("httpx", "auto, curl or requests")],
     "progress": [("yes", "auto, bar, plain or none")],
+    "page": [("65536", PORT), ("-1", PORT), ("http", PORT), ("٣", PORT)],
+    "page_after": [("5", DURATION)],
     "report": [
         ("", "the path of a file"),
         ("~nobody-here/x", "a path whose ~ names a home folder"),

@@ -40,6 +40,8 @@ VALUES = {
     "on_reject": "skip",
     "progress": "none",
     "report": "report.html",
+    "page": "8090",
+    "page_after": "5m",
     "json": "yes",
     "quiet": "yes",
     "verbose": "1",

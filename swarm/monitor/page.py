@@ -1,0 +1,156 @@
+"""The live page of a run: its process, to which events are passed."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from swarm.config.settings import Settings
+from swarm.errors import SettingsError
+from swarm.extras import install
+from swarm.monitor.events import Event, Progress
+from swarm.monitor.observer import EventObserver
+from swarm.run.observer import Observer
+
+_HOST: Final = "127.0.0.1"
+_PACKAGES: Final = ("jinja2", "starlette", "uvicorn")
+#: Bytes that the page's process may be behind; with more, it hangs.
+_MOST_PENDING: Final = 16 * 1024 * 1024
+_STOP_SECONDS: Final = 3.0
+
+
+class LivePage:
+    """The page of ``--page``; ``observer`` passes what a run reports on to ``progress`` as well.
+
+    Raises `SettingsError` if the port is taken or a package is missing.
+    """
+
+    def __init__(self, settings: Settings, progress: Observer) -> None:
+        self._process = PageProcess(settings.upload.page or 0, progress.notice)
+        self.url = self._process.url
+        self.observer = EventObserver(progress, self._process.take)
+        collector = settings.url or "sandbox"
+        self.observer.start(str(settings.config), collector, len(settings.meters))
+        self.stay, self.close = self._process.stay, self._process.close
+
+
+class PageProcess:
+    """The process that serves a page; events are passed to it by its standard input.
+
+    Raises `SettingsError` as `LivePage` does. ``notice`` tells the user if it ends too early.
+    """
+
+    def __init__(self, port: int, notice: Callable[[str], None]) -> None:
+        if not all(map(_is_installed, _PACKAGES)):
+            raise SettingsError(f"--page needs more packages; run: {install('sandbox')}")
+        self._notice = notice
+        self._pending = bytearray()
+        self._is_broken = False
+        with _listen(port) as listener:
+            self.url = f"http://{_HOST}:{listener.getsockname()[1]}/"
+            self._process = _start(listener)
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101 - Popen was asked for a pipe
+        self._pipe = stdin.fileno()
+        os.set_blocking(self._pipe, False)
+
+    def take(self, event: Event) -> None:
+        """Pass an event on, without waiting for the page's process."""
+        if self._is_broken:
+            return
+        text = event.for_page() if isinstance(event, Progress) else event.as_json()
+        self._pending += text.encode("utf-8", "replace") + b"\n"
+        try:
+            self._write()
+        except OSError:
+            self._break("its process has ended")
+        if len(self._pending) > _MOST_PENDING:
+            self._process.kill()
+            self._break("its process does not answer")
+
+    def stay(self, seconds: float) -> None:
+        """Wait until the page has been up for a time (s) after the run; Ctrl-C ends the wait."""
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            self._flush(_STOP_SECONDS)
+            self._process.wait(seconds)
+
+    def close(self) -> None:
+        """End the process, after it has shown all events to its readers."""
+        if not self._is_broken:
+            self._flush(_STOP_SECONDS)
+        stdin = self._process.stdin
+        if stdin is not None:
+            with suppress(OSError):
+                stdin.close()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _write(self) -> None:
+        with suppress(BlockingIOError):
+            while self._pending:
+                written = os.write(self._pipe, self._pending[: 64 * 1024])
+                del self._pending[:written]
+
+    def _flush(self, seconds: float) -> None:
+        """Write what is pending, for at most a time (s)."""
+        if self._is_broken or not self._pending:
+            return
+        try:
+            while self._pending and select.select([], [self._pipe], [], seconds)[1]:
+                self._write()
+        except OSError:
+            self._break("its process has ended")
+
+    def _break(self, why: str) -> None:
+        self._is_broken = True
+        self._pending.clear()
+        self._notice(f"the page {self.url} is no longer there: {why}; the run goes on")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _listen(port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY only if the protocol is given explicitly.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"--page can't listen on port {port} of {_HOST}: {reason}") from error
+    return listener
+
+
+def _start(listener: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start the process that serves; it ends when its standard input does, so with this process."""
+    folder = ""
+    with suppress(OSError):  # the current folder may have been removed
+        folder = str(Path.cwd())
+    path = os.pathsep.join(filter(None, (entry or folder for entry in sys.path)))
+    number = listener.fileno()
+    return subprocess.Popen(  # noqa: S603 - this package
+        [sys.executable, "-P", "-m", "swarm.monitor", str(number)],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[number],
+        # A Ctrl-C in the terminal reaches only the run.
+        start_new_session=True,
+    )
