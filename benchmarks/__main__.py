@@ -22,6 +22,7 @@ from benchmarks.suites import (
     checking,
     cluster,
     connections,
+    drawings,
     growth,
     ledger,
     memory,
@@ -62,6 +63,8 @@ MEASURES: dict[str, Callable[[Session], Sequence[Result | Missing]]] = {
     "start": start.start,
     "start-small-runs": start.small_runs,
     "bars": bars.bars,
+    "report": drawings.report,
+    "page": drawings.page,
     "ledger": ledger.ledger,
     "packet-cpu": packet_cpu.packet_cpu,
 }

@@ -9,6 +9,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from swarm.csv.rows import Batch
 from swarm.localtime import DAY_MS
@@ -23,6 +24,7 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FIRST_WEEKDAY = 3
 #: Bounds the memory that nonsense dates can fill; rows of further days are left out.
 _MOST_DAYS = 20_000
+_FEWEST_COUNTER_DAYS = 8
 #: Up to this many values of a register, all go into the quantiles; beyond, one of `_SAMPLED`.
 _FEW_VALUES = 20_000
 _SAMPLED = 7
@@ -42,7 +44,10 @@ class DailyRows:
 
 @dataclass(frozen=True)
 class DailyValues:
-    """The drawn quantity of each day that has values: their number, sum and last one."""
+    """The drawn quantity of each day that has values: their number, their sum, and the last one.
+
+    There are last ones only of a counter, whose growth they show.
+    """
 
     days: Sequence[int]
     counts: Sequence[int]
@@ -87,6 +92,15 @@ def drawn_registers(registers: Sequence[str]) -> tuple[str, ...]:
         if found:
             return found
     return tuple(registers[:1])
+
+
+def looks_like_counter(lasts: Sequence[float]) -> bool:
+    """Return True if the last value of each day is hardly ever below that of the day before."""
+    if len(lasts) < _FEWEST_COUNTER_DAYS or not lasts[-1] > lasts[0]:
+        return False
+    falls = sum(later < earlier for earlier, later in pairwise(lasts))
+    rises = sum(later > earlier for earlier, later in pairwise(lasts))
+    return falls <= len(lasts) // 100 and rises >= len(lasts) // 2
 
 
 class Coverage:
@@ -164,9 +178,10 @@ class ValueStatistics:
         if not any(each.count for each in self._ranges):
             return None
         pairs = zip(self._registers, self._ranges, strict=True)
+        drawn = tuple(self._registers[index] for index in self._drawn)
         return Statistics(
-            tuple(self._registers[index] for index in self._drawn),
-            self._sums.daily(),
+            drawn,
+            self._sums.daily(is_counter=any(name.startswith("pC_") for name in drawn)),
             array("d", self._sums.profile_sums),
             array("q", self._sums.profile_counts),
             tuple(each.result(name) for name, each in pairs if each.count),
@@ -295,16 +310,18 @@ class _Sums:
             self._add_day(hour // 24, count, sums[hour], lasts[hour])
             self._add_hour(hour, count, sums[hour])
 
-    def daily(self) -> DailyValues:
-        """Return the sums of the days."""
+    def daily(self, *, is_counter: bool) -> DailyValues:
+        """Return the sums of the days; ``is_counter`` says that the values are of a counter."""
         self._flush()
         days = sorted(self._days)
         figures = [self._days[day] for day in days]
+        lasts = [last for _, _, last in figures]
+        # The sums are for pictures: seven digits are plenty, and a hundred meters have many days.
         return DailyValues(
             array("i", days),
             array("i", [count for count, _, _ in figures]),
-            array("d", [total for _, total, _ in figures]),
-            array("d", [last for _, _, last in figures]),
+            array("f", [total for _, total, _ in figures]),
+            array("d", lasts if is_counter or looks_like_counter(lasts) else ()),
         )
 
     def _flush(self) -> None:

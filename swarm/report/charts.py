@@ -17,7 +17,6 @@ _STEPS = 1000
 #: Colours of a load profile, from low to high.
 SHADES = 7
 PROFILE_CELL = 18
-_FEWEST_COUNTER_DAYS = 8
 _LABELS = 12
 
 
@@ -61,9 +60,10 @@ class Course(NamedTuple):
     peak: str
 
 
-def daily(statistics: Statistics, *, is_counter: bool) -> Daily | None:
+def daily(statistics: Statistics) -> Daily | None:
     """Return the chart of values by day: means, or the growth of a counter; None without two."""
     found = statistics.daily
+    is_counter = len(found.lasts) > 0
     points = list(_growth(found) if is_counter else _means(found))
     if len(points) < 2:
         return None
@@ -91,16 +91,6 @@ def daily(statistics: Statistics, *, is_counter: bool) -> Daily | None:
         short(low),
         short(high),
     )
-
-
-def looks_like_counter(daily_values: DailyValues) -> bool:
-    """Return True if the last value of each day is hardly ever below that of the day before."""
-    lasts = daily_values.lasts
-    if len(lasts) < _FEWEST_COUNTER_DAYS or not lasts[-1] > lasts[0]:
-        return False
-    falls = sum(later < earlier for earlier, later in pairwise(lasts))
-    rises = sum(later > earlier for earlier, later in pairwise(lasts))
-    return falls <= len(lasts) // 100 and rises >= len(lasts) // 2
 
 
 def profile(statistics: Statistics) -> Profile | None:

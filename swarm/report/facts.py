@@ -148,12 +148,12 @@ def pictures(checked: CheckResult, days: Days | None) -> Pictures:
     if statistics is None:
         return Pictures(days, calendar(days) if days else None, None, None, "", False)
     drawn = statistics.drawn
-    is_counter = drawn[0].startswith("pC_") or charts.looks_like_counter(statistics.daily)
+    is_counter = len(statistics.daily.lasts) > 0
     name = drawn[0] if len(drawn) == 1 else f"{drawn[0]} to {drawn[-1]}, added up"
     return Pictures(
         days,
         calendar(days) if days else None,
-        charts.daily(statistics, is_counter=is_counter),
+        charts.daily(statistics),
         None if is_counter else charts.profile(statistics),
         name,
         is_counter,

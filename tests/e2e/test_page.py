@@ -168,7 +168,7 @@ def test_missing_packages(workspace: Workspace, config: Path, collector: Collect
 
 def test_a_page_that_fails_is_a_notice(run: "subprocess.Popen[str]") -> None:
     """The run goes on without it."""
-    address(run)
+    next(events(address(run)))
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
     for child in children:
         if b"swarm.monitor" in Path(f"/proc/{child}/cmdline").read_bytes():

@@ -4,17 +4,23 @@ from array import array
 
 import pytest
 
-from swarm.csv.statistics import WEEK_HOURS, DailyValues, RegisterRange, Statistics
+from swarm.csv.statistics import (
+    WEEK_HOURS,
+    DailyValues,
+    RegisterRange,
+    Statistics,
+    looks_like_counter,
+)
 from swarm.report import charts
 from swarm.run.timeline import Sample
 
 
 def statistics(
-    lasts: list[float], *, days: list[int] | None = None, sums: list[float] | None = None
+    values: list[float], *, days: list[int] | None = None, is_counter: bool = False
 ) -> Statistics:
     """Return statistics with a value a day."""
-    numbers = days or list(range(19_000, 19_000 + len(lasts)))
-    daily = DailyValues(numbers, [1] * len(lasts), sums or lasts, lasts)
+    numbers = days or list(range(19_000, 19_000 + len(values)))
+    daily = DailyValues(numbers, [1] * len(values), values, values if is_counter else [])
     profile = array("d", [0.0] * WEEK_HOURS)
     return Statistics(("value",), daily, profile, [0] * WEEK_HOURS, ())
 
@@ -28,7 +34,7 @@ def points(path: str) -> list[tuple[int, int]]:
 
 def test_means_of_days() -> None:
     """The highest mean is at the top, and 0 at the bottom if it is near."""
-    found = charts.daily(statistics([5.0, 10.0, 0.0]), is_counter=False)
+    found = charts.daily(statistics([5.0, 10.0, 0.0]))
     assert found is not None
     assert [(0, 500), (1, 0), (2, 1000)] == points(found.path)
     assert ("0", "10", 2) == (found.low, found.high, found.days)
@@ -36,7 +42,7 @@ def test_means_of_days() -> None:
 
 def test_a_missing_day_breaks_the_line() -> None:
     """The line is not drawn through days without values."""
-    found = charts.daily(statistics([1.0, 2.0, 3.0], days=[10, 11, 14]), is_counter=False)
+    found = charts.daily(statistics([1.0, 2.0, 3.0], days=[10, 11, 14]))
     assert found is not None
     assert 2 == found.path.count("M")
 
@@ -44,7 +50,7 @@ def test_a_missing_day_breaks_the_line() -> None:
 def test_growth_of_a_counter() -> None:
     """The first day has no day before it, and neither has one after a gap."""
     lasts, days = [100.0, 110.0, 130.0, 500.0, 505.0], [1, 2, 3, 9, 10]
-    found = charts.daily(statistics(lasts, days=days), is_counter=True)
+    found = charts.daily(statistics(lasts, days=days, is_counter=True))
     assert found is not None
     assert [0, 1, 8] == [x for x, _ in points(found.path)]
     assert ("5", "20") == (found.low, found.high)
@@ -53,12 +59,12 @@ def test_growth_of_a_counter() -> None:
 @pytest.mark.parametrize("values", [[], [1.0]])
 def test_one_day_makes_no_chart(values: list[float]) -> None:
     """A line has two points at least."""
-    assert charts.daily(statistics(values), is_counter=False) is None
+    assert charts.daily(statistics(values)) is None
 
 
 def test_equal_values_are_a_line_in_the_middle() -> None:
     """A scale without height would divide by zero."""
-    found = charts.daily(statistics([-3.0, -3.0]), is_counter=False)
+    found = charts.daily(statistics([-3.0, -3.0]))
     assert found is not None
     assert [500, 500] == [y for _, y in points(found.path)]
 
@@ -76,7 +82,7 @@ def test_equal_values_are_a_line_in_the_middle() -> None:
 )
 def test_counters_are_seen(lasts: list[float], *, is_counter: bool) -> None:
     """A counter grows on most days, and falls when the meter is replaced."""
-    assert is_counter == charts.looks_like_counter(statistics(lasts).daily)
+    assert is_counter == looks_like_counter(lasts)
 
 
 def test_profile() -> None:
