@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import as_text
-from swarm.text import format_time
+from swarm.text import format_time, pluralize
 from swarm.web.calendar import MOST_YEARS, calendar
 from swarm.web.svg import line, short, ticks
 
@@ -106,6 +106,7 @@ def values_picture(packets: Sequence[tuple[int, str]]) -> Picture:
     low, high = min(each.value for each in values), max(each.value for each in values)
     marks = [(_y(mark, low, high), short(mark)) for mark in ticks(low, high, 4)]
     first, last = values[0].instant, values[-1].instant
+    number = pluralize(len(values), "packet")
     return {
         "width": _WIDTH,
         "height": _HEIGHT,
@@ -114,9 +115,9 @@ def values_picture(packets: Sequence[tuple[int, str]]) -> Picture:
         "texts": [(_LEFT - 6, y + 4, "end", text) for y, text in marks]
         + [(_LEFT, _HEIGHT - 4, "start", time_text(first))]
         + [(_WIDTH - _RIGHT, _HEIGHT - 4, "end", time_text(last))] * (last > first),
-        "label": f"{name} of the last {len(values):,} packets: {short(low)} to {short(high)}",
+        "label": f"{name} of the last {number}: {short(low)} to {short(high)}",
         "name": name,
-        "packets": f"{len(values):,}",
+        "packets": number,
         "latest": short(values[-1].value),
     }
 

@@ -116,14 +116,14 @@ class View:
             each.pop(name, None)
         return True
 
-    def _changed_rows(self) -> list[tuple[str, str, str, str]]:
+    def _changed_rows(self) -> list[tuple[str, int, str, str]]:
         rows = []
         for name in self._names:
             stream = self._store.stream(name)
             if stream is not None and self._rows.get(name) != stream:
                 self._rows[name] = stream
                 first, last = time_text(stream.first), time_text(stream.last)
-                rows.append((name, f"{stream.packets:,}", first, last))
+                rows.append((name, stream.packets, first, last))
         return rows
 
     def _rate(self) -> str:

@@ -44,7 +44,7 @@ def calendar(first: date, kinds: Sequence[str]) -> Calendar:
     tops = [_TOP + (_HEIGHT + _GAP) * index for index in range(last_year - first_year + 1)]
     # A year's months differ by less than a week from those of another.
     months = [
-        (_LEFT + round(m * 53 / 12) * _CELL, 10, name) for m, name in enumerate(month_abbr[1:])
+        (_LEFT + round(m * 53 / 12 * _CELL), 10, name) for m, name in enumerate(month_abbr[1:])
     ]
     years = [(0, top + _HEIGHT // 2 + 4, str(first_year + index)) for index, top in enumerate(tops)]
     paths = [(kind, cells(found[kind])) for kind in found]

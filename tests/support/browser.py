@@ -24,9 +24,13 @@ TIMEOUT: Final = 30_000
 #: The width (px) of a phone.
 PHONE: Final = 390
 
+#: A name that resolves to loopback, as a hostile web page can make its own do.
+REBOUND: Final = "rebound.example"
+
 _ARGUMENTS: Final = (
-    # No name but loopback's resolves: what a page asks of others fails, and is seen.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    # No other name but loopback's resolves: what a page asks of others fails, and is seen.
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, "
+    "EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--disable-dev-shm-usage",
 )
 

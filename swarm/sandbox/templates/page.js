@@ -46,13 +46,15 @@ function graph(values) {
       ...texts,
       svg("path", {class: "curve", d: values.path}),
     ]),
-    `${values.name}, last ${values.packets} packets; latest: ${values.latest}`,
+    `${values.name}, last ${values.packets}; latest: ${values.latest}`,
   );
 }
 
 function fill(node, name) {
-  const [packets, first, last] = summaries.get(name);
-  const texts = {name, packets, first, last};
+  const [number, first, last] = summaries.get(name);
+  const packets = number.toLocaleString("en");
+  const summary = number === 1 ? `1 packet, ${first}` : `${packets} packets, ${first} to ${last}`;
+  const texts = {name, packets, first, last, summary};
   for (const each of node.querySelectorAll("[data-text]")) {
     const text = texts[each.dataset.text];
     if (each.textContent !== text) each.textContent = text;
