@@ -79,7 +79,11 @@ def days_picture(counts: Counter[int]) -> Picture:
     first = max(min(counts), last - _MOST_DAYS)
     busiest = max(counts.values())
     kinds = [_kind(counts[day] / busiest) for day in range(first, last + 1)]
-    drawn = calendar(date.fromordinal(first), kinds)
+    before, after = date.fromordinal(first), date.fromordinal(last)
+    # The years of the first and the last day are drawn whole.
+    head = ["outside"] * (before.timetuple().tm_yday - 1)
+    tail = ["outside"] * (date(after.year, 12, 31).toordinal() - last)
+    drawn = calendar(date(before.year, 1, 1), [*head, *kinds, *tail])
     missing = kinds.count("none")
     label = f"A cell a day: {missing:,} of {len(kinds):,} days without packets"
     return {**drawn._asdict(), "label": label, "busiest": f"{busiest:,}"}

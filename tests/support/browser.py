@@ -27,12 +27,9 @@ PHONE: Final = 390
 #: A name that resolves to loopback, as a hostile web page can make its own do.
 REBOUND: Final = "rebound.example"
 
-_ARGUMENTS: Final = (
-    # No other name but loopback's resolves: what a page asks of others fails, and is seen.
-    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, "
-    "EXCLUDE 127.0.0.1, EXCLUDE localhost",
-    "--disable-dev-shm-usage",
-)
+# No other name but loopback's resolves: what a page asks of others fails, and is seen.
+_RULES: Final = f"MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+_ARGUMENTS: Final = (f"--host-resolver-rules={_RULES}", "--disable-dev-shm-usage")
 
 
 @contextmanager
