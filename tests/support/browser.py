@@ -1,7 +1,7 @@
 """A real browser for tests: Debian's Chromium, driven by Playwright.
 
 `Pages.open` opens a page; `Pages.check` fails if one of them wrote an error to its console, raised
-one, or asked another origin than its own for something.
+one, or asked another origin than its own for something. `Page.pdf` prints.
 """
 
 import os
@@ -80,10 +80,21 @@ class Pages:
         """Forget the errors so far that contain a text: the test has caused them."""
         self._errors = [error for error in self._errors if part not in error]
 
+    def forget(self) -> None:
+        """Forget all errors and requests so far."""
+        self._errors.clear()
+        self._requests.clear()
+
     def check(self) -> None:
         """Assert that no page had an error or asked another origin for something."""
-        assert [] == self._errors
-        assert [] == [asked for page, asked in self._requests if _origin(page) != _origin(asked)]
+        foreign = [
+            asked
+            for page, asked in self._requests
+            # A data: URL is part of the page.
+            if not asked.startswith("data:") and _origin(page) != _origin(asked)
+        ]
+        if self._errors or foreign:
+            raise AssertionError(f"errors: {self._errors}; requests to others: {foreign}")
 
     def close(self) -> None:
         """Close all pages."""
@@ -112,6 +123,8 @@ def overflow(page: "Page") -> int:
 
 
 def _origin(url: str) -> str:
+    """Return what a page may ask: its server, or itself if it is a file."""
     parts = urlsplit(url)
-    # A data: URL is part of the page.
-    return "" if parts.scheme == "data" else f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme == "file":
+        return parts.path
+    return f"{parts.scheme}://{parts.netloc}"
