@@ -682,7 +682,7 @@ def test_a_child_that_does_not_start(store_path: Path, monkeypatch: pytest.Monke
         pytest.fail("it must not start")
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("missing", ["jinja2", "starlette", "uvicorn"])
 def test_a_missing_extra(store_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """The error names the command that installs the extra."""
     monkeypatch.setitem(sys.modules, missing, None)
