@@ -17,12 +17,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from swarm.errors import StateError
-from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH, Refusals, render
+from swarm.sandbox import page
+from swarm.sandbox.paths import FORGET_PATH, LAST_PATH, STATUS_PATH
+from swarm.sandbox.refusals import Refusals
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import (
     PARTIAL_PATH,
@@ -46,7 +48,6 @@ _STATUS_HEADERS: Final[dict[int, Pairs]] = {
     405: [(b"allow", b"GET, POST")],
 }
 _JSON: Final = ((b"content-type", b"application/json"),)
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Guard:
@@ -181,11 +182,6 @@ def create(
     refusals = Refusals()
     collector = Collector(store, Guard(credentials), sessions, refusals)
 
-    async def show_page(request: Request) -> Response:
-        url = f"{request.base_url}{PATH[1:]}"
-        text = render(url, store.count(), store.streams(), refusals.last())
-        return HTMLResponse(text, headers={"content-security-policy": _POLICY})
-
     async def show_status(_: Request) -> Response:
         return JSONResponse({"packets": store.count()})
 
@@ -197,7 +193,7 @@ def create(
         return JSONResponse(store.last_packets())
 
     routes = [Route(path, collector) for path in (PATH, UTC_PATH, PARTIAL_PATH)]
-    routes += [Route("/", show_page), Route(STATUS_PATH, show_status)]
+    routes += [*page.routes(store, refusals), Route(STATUS_PATH, show_status)]
     if key:
         routes += [
             Route(FORGET_PATH, _requires_key(forget, key), methods=["POST"]),
@@ -227,8 +223,11 @@ def _requires_key(endpoint: Endpoint, key: str) -> Endpoint:
 
 
 async def _on_error(_: Request, error: Exception) -> Response:
-    """Return the answer for a path that does not exist, or a store that failed."""
-    status, reason = 500, str(error)
+    """Return the answer for a wrong path or method, or a store that failed."""
+    status, reason, headers = 500, str(error), None
     if isinstance(error, HTTPException):
-        status, reason = error.status_code, f"this path does not exist: packets go to {PATH}"
-    return JSONResponse({"status": "refused", "reason": reason}, status)
+        status, headers = error.status_code, error.headers
+        reason = f"this path does not exist: packets go to {PATH}"
+        if status == 405:
+            reason = f"this path does not take this method: packets go to {PATH}"
+    return JSONResponse({"status": "refused", "reason": reason}, status, headers)

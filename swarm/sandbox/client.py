@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from swarm.errors import StateError
 from swarm.files import open_fresh
 from swarm.sandbox import store as stores
-from swarm.sandbox.page import FORGET_PATH, LAST_PATH, STATUS_PATH
+from swarm.sandbox.paths import FORGET_PATH, LAST_PATH, STATUS_PATH
 
 # The time limits (s) of a request, and of one that deletes packets.
 _TIMEOUT: Final = 10.0

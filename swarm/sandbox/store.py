@@ -6,7 +6,7 @@ killed process. It is not synced: speed matters more here than packets lost in a
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,15 @@ COMMIT;
 _STREAMS: Final = """
 SELECT stream, count(*), min(instant), max(instant), max(arrival) FROM packets GROUP BY stream
 """
+# Days are numbered as dates are in Python, from the first day of the year 1: no instant is below 0.
+_DAYS: Final = """
+SELECT (instant + 62135596800000) / 86400000 + 1 AS day, count(*), max(instant) FROM (
+    SELECT instant FROM packets WHERE stream = ? AND instant > ? ORDER BY instant LIMIT ?
+) GROUP BY day ORDER BY day
+"""
+_RECENT: Final = """
+SELECT instant, text FROM packets WHERE stream = ? ORDER BY instant DESC LIMIT ?
+"""
 _LAST: Final = "SELECT stream, text, max(arrival) FROM packets GROUP BY stream"
 
 
@@ -42,11 +51,23 @@ class StoreInUseError(StateError):
 
 
 class Stream(NamedTuple):
-    """A summary of a stream in the store; instants are in ms since the epoch."""
+    """A summary of a stream in the store; instants are in ms since the epoch.
+
+    ``arrival`` is the number of the packet that arrived last: any new packet changes it.
+    """
 
     id: str
     packets: int
     first: int
+    last: int
+    arrival: int
+
+
+class Day(NamedTuple):
+    """A day (UTC, as `datetime.date.toordinal`) of a stream: its packets and the latest instant."""
+
+    day: int
+    packets: int
     last: int
 
 
@@ -150,15 +171,33 @@ class Store:
         """Return the number of packets."""
         return self._packets
 
-    def streams(self) -> list[Stream]:
-        """Return a summary of each stream, in the order of their names.
+    def names(self) -> Collection[str]:
+        """Return the IDs of the streams."""
+        return self._held.keys()
+
+    def stream(self, stream: str) -> Stream | None:
+        """Return a summary of a stream.
 
         Times are those of the first and of the last packet, as they were sent.
         """
-        return [
-            Stream(stream, held.packets, held.first, held.last)
-            for stream, held in sorted(self._held.items())
-        ]
+        held = self._held.get(stream)
+        if held is None:
+            return None
+        return Stream(stream, held.packets, held.first, held.last, held.arrival)
+
+    def days(self, stream: str, after: int, limit: int) -> list[Day]:
+        """Return the numbers of packets of each day, of the next ``limit`` packets of a stream.
+
+        They are those after an instant. So a caller can count a long stream in short steps.
+        """
+        with self._sqlite_errors():
+            rows = self._database.execute(_DAYS, (stream, after, limit))
+            return [Day(*row) for row in rows]
+
+    def recent(self, stream: str, limit: int) -> list[tuple[int, str]]:
+        """Return the instants and texts of the latest packets of a stream, in order of time."""
+        with self._sqlite_errors():
+            return self._database.execute(_RECENT, (stream, limit)).fetchall()[::-1]
 
     @contextmanager
     def _sqlite_errors(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from swarm.sandbox.page import STATUS_PATH
+from swarm.sandbox.paths import STATUS_PATH
 from swarm.sandbox.server import running
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import PATH
