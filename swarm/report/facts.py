@@ -9,16 +9,18 @@ from swarm.csv import CheckResult
 from swarm.csv.statistics import QUANTILES, RegisterRange
 from swarm.packet import timestamp
 from swarm.report import charts
-from swarm.report.calendar import Calendar, calendar
 from swarm.report.charts import Daily, Profile
-from swarm.report.days import Days, Kind
+from swarm.report.days import EPOCH, Days, Kind
 from swarm.run.report import MeterReport
 from swarm.text import format_interval, format_time, pluralize
+from swarm.web.calendar import Calendar, Run, calendar
 from swarm.web.svg import short
 
 _LISTED_GAPS = 12
 _LISTED_PROBLEMS = 20
 _LISTED_FILES = 4
+#: The size (px) of a day's cell.
+_CELL = 10
 QUANTILE_NAMES = tuple(f"{share:.0%}" for share in QUANTILES)
 
 
@@ -96,12 +98,10 @@ class MeterFacts:
 class Pictures:
     """The pictures of one meter; those without data are None."""
 
-    days: Days | None
     calendar: Calendar | None
     daily: Daily | None
     profile: Profile | None
     drawn: str
-    is_counter: bool
 
 
 def meter_facts(
@@ -146,18 +146,25 @@ def pictures(checked: CheckResult, days: Days | None) -> Pictures:
     """Draw the pictures of a meter."""
     statistics = checked.statistics
     if statistics is None:
-        return Pictures(days, calendar(days) if days else None, None, None, "", False)
+        return Pictures(_calendar(days), None, None, "")
     drawn = statistics.drawn
     is_counter = len(statistics.daily.lasts) > 0
     name = drawn[0] if len(drawn) == 1 else f"{drawn[0]} to {drawn[-1]}, added up"
     return Pictures(
-        days,
-        calendar(days) if days else None,
+        _calendar(days),
         charts.daily(statistics),
         None if is_counter else charts.profile(statistics),
         name,
-        is_counter,
     )
+
+
+def _calendar(days: Days | None) -> Calendar | None:
+    if days is None:
+        return None
+    runs = [Run(run.kind, run.start + EPOCH, run.end + EPOCH) for run in days.runs]
+    # Where no row is expected, the frame of the year is seen.
+    drawn = [run for run in runs if run.kind != Kind.OUTSIDE] or runs
+    return calendar(drawn, _CELL)
 
 
 def _files(meter: Meter) -> str:

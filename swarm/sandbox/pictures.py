@@ -6,14 +6,13 @@ Nothing is kept per packet: the store is asked, in short steps, for streams that
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import date
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple
 
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import as_text
 from swarm.text import format_time, pluralize
-from swarm.web.calendar import MOST_YEARS, calendar
+from swarm.web.calendar import MOST_YEARS, Run, calendar
 from swarm.web.svg import line, short, ticks
 
 Picture = dict[str, Any]
@@ -29,6 +28,8 @@ _NEVER: Final = -(10**15)
 _FULL: Final = 0.95
 _MOST: Final = 0.5
 
+#: The size (px) of a day's cell.
+_CELL: Final = 8
 _WIDTH: Final = 460
 _HEIGHT: Final = 120
 _LEFT: Final = 50
@@ -79,14 +80,19 @@ def days_picture(counts: Counter[int]) -> Picture:
     first = max(min(counts), last - _MOST_DAYS)
     busiest = max(counts.values())
     kinds = [_kind(counts[day] / busiest) for day in range(first, last + 1)]
-    before, after = date.fromordinal(first), date.fromordinal(last)
-    # The years of the first and the last day are drawn whole.
-    head = ["outside"] * (before.timetuple().tm_yday - 1)
-    tail = ["outside"] * (date(after.year, 12, 31).toordinal() - last)
-    drawn = calendar(date(before.year, 1, 1), [*head, *kinds, *tail])
+    drawn = calendar(list(_runs(kinds, first)), _CELL)
     missing = kinds.count("none")
     label = f"A cell a day: {missing:,} of {len(kinds):,} days without packets"
     return {**drawn._asdict(), "label": label, "busiest": f"{busiest:,}"}
+
+
+def _runs(kinds: Sequence[str], first: int) -> Iterator[Run]:
+    """Yield the days from ``first`` on as runs of one kind."""
+    start = first
+    for kind, days in groupby(kinds):
+        end = start + sum(1 for _ in days)
+        yield Run(kind, start, end)
+        start = end
 
 
 def _kind(share: float) -> str:

@@ -18,6 +18,10 @@ function count(number) {
   return Math.round(number).toLocaleString("en");
 }
 
+function rowsOf(number) {
+  return number === 1 ? "1 row" : `${count(number)} rows`;
+}
+
 function duration(seconds) {
   const whole = Math.round(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -144,7 +148,7 @@ function headline({start, progress, end}) {
     isOver = true;
     kind = end.exit_code ? "bad" : "good";
     text = end.exit_code
-      ? `The run has ended with exit code ${end.exit_code}: ${count(end.sent)} packets sent, ${count(end.unsent)} rows unsent.`
+      ? `The run has ended with exit code ${end.exit_code}: ${count(end.sent)} packets sent, ${rowsOf(end.unsent)} unsent.`
       : `The run has ended: every row is acknowledged, ${count(end.sent)} packets sent.`;
   }
   set(byId("state"), text);

@@ -33,7 +33,7 @@ function calendar(days) {
   const paths = days.paths.map(([kind, d]) => svg("path", {class: kind, d}));
   const texts = days.texts.map(([x, y, text]) => svg("text", {x, y}, text));
   return figure(
-    picture(days, [...paths, svg("path", {class: "grid", d: days.grid}), ...texts]),
+    picture(days, [svg("path", {class: "frame", d: days.frame}), ...paths, svg("path", {class: "grid", d: days.grid}), ...texts]),
     `Packets a day; busiest day: ${days.busiest}`,
   );
 }

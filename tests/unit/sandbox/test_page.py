@@ -214,7 +214,7 @@ def test_late_packets_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch)
     days = look.news()["pictures"]["m"]["days"]
     assert days["busiest"] == "5"
     assert days["label"] == "A cell a day: 0 of 11 days without packets"
-    assert {kind for kind, _ in days["paths"]} == {"full", "most", "some", "outside"}
+    assert {kind for kind, _ in days["paths"]} == {"full", "most", "some"}
 
 
 def test_any_instant_can_be_drawn(store: Store) -> None:
