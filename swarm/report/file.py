@@ -26,6 +26,8 @@ from swarm.web.pages import template
 
 #: The worst meters that the first screen names.
 _WORST = 10
+#: Counts that have a column in the table of meters, if any of them is not zero.
+_OUTCOMES = ("sent", "resumed", "filtered", "rejected", "late", "unsent")
 _PACKAGES = ("fastdigest", "jinja2", "orjson")
 
 
@@ -121,6 +123,7 @@ def _parts(
         # The pictures are drawn one meter at a time, while the page is written.
         "meters": zip(facts, map(pictures, checks, days), strict=True),
         "has_outcome": report is not None,
+        "outcomes": [name for name in _OUTCOMES if report and report.totals[name]],
         "next_steps": list(_next_steps(settings, facts, report)),
     }
 
