@@ -1,4 +1,4 @@
-"""What an open page of the sandbox shows, and what is new in it since the last look."""
+"""The view of an open page of the sandbox: its contents, and the changes since the last look."""
 
 import time
 from collections import deque
