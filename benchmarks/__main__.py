@@ -28,6 +28,7 @@ from benchmarks.suites import (
     memory,
     packet_cpu,
     rates,
+    sandbox,
     start,
 )
 from swarm.text import pluralize
@@ -51,6 +52,7 @@ MEASURES: dict[str, Callable[[Session], Sequence[Result | Missing]]] = {
     "connections-20-ms": partial(connections.latency, line="20"),
     "connections-80-ms": partial(connections.latency, line="80"),
     "connections-poor-line": connections.poor_line,
+    "sandbox": sandbox.sandbox,
     "cluster": cluster.cluster,
     "memory-dry-run": memory.dry_run,
     "memory-upload": memory.upload,

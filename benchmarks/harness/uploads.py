@@ -12,9 +12,12 @@ from benchmarks.harness.session import Throughput
 from benchmarks.harness.versions import THIS, Version
 from benchmarks.results import NotMeasured
 
+#: In place of a URL: the sandbox that swarm starts for a run.
+SANDBOX = "sandbox"
+
 _INI = """\
 [swarm]
-url = {url}
+{collector}
 timezone = {zone}
 state = {folder}/{state}
 {ca}
@@ -92,7 +95,7 @@ def write_ini(  # noqa: PLR0913 - all of them are options
     """Write an INI with a stream for each file, named for its place in the list."""
     meters = "\n".join(f"{stream(number)} = {name}" for number, name in enumerate(files))
     text = _INI.format(
-        url=url,
+        collector="environment = sandbox" if url == SANDBOX else f"url = {url}",
         zone=zone,
         folder=path.parent,
         state=state,

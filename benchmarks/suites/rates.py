@@ -8,7 +8,7 @@ from benchmarks.harness import baselines
 from benchmarks.harness.data import Series
 from benchmarks.harness.nginx import Nginx
 from benchmarks.harness.session import LOG, Compared, Session, Throughput, compare, ratios
-from benchmarks.harness.uploads import Job, write_job
+from benchmarks.harness.uploads import SANDBOX, Job, write_job
 from benchmarks.harness.versions import Version
 from benchmarks.machine import cores
 from benchmarks.results import (
@@ -168,7 +168,7 @@ def sized_job(
     longer runs for very many streams.
     """
     wanted = session.plan.seconds * max(streams / _MANY_STREAMS, 1)
-    ca = session.nginx.ca
+    ca = None if url == SANDBOX else session.nginx.ca
     packets = _FIRST_GUESS * min(_TRIAL_SECONDS, session.plan.seconds)
     for _ in range(1 if session.plan.is_quick else _MOST_TRIALS):
         job = _job(folder, url, streams, packets, ca)
@@ -180,7 +180,7 @@ def sized_job(
     return _job(folder, url, streams, packets, ca)
 
 
-def _job(folder: Path, url: str, streams: int, packets: float, ca: Path) -> Job:
+def _job(folder: Path, url: str, streams: int, packets: float, ca: Path | None) -> Job:
     rows = max(round(packets / streams), _FEWEST_ROWS)
     return write_job(folder, url, Series(rows, zone=_ZONE), streams=streams, zone=_ZONE, ca=ca)
 

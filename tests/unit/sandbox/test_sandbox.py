@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +27,7 @@ from swarm.sandbox import server
 from swarm.sandbox.app import SandboxSessions, create
 from swarm.sandbox.server import Running, running
 from swarm.sandbox.store import Store
-from swarm.sandbox.validate import PARTIAL_PATH, PATH, UTC_PATH, Packet
+from swarm.sandbox.validate import PARTIAL_PATH, PATH, UTC_PATH, Packet, as_text
 
 USER = ("acme", "s3cr%et:ü")
 
@@ -98,8 +99,20 @@ def store_path(tmp_path: Path) -> Path:
     return tmp_path / "sandbox.db"
 
 
+@pytest.fixture(params=["httptools", "h11"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Have sandboxes use a parser: h11 as if neither httptools nor uvloop could be imported."""
+    if request.param == "h11":
+        hidden = tmp_path / "hidden"
+        hidden.mkdir()
+        for name in ("httptools", "uvloop"):
+            (hidden / f"{name}.py").write_text("raise ImportError")
+        monkeypatch.syspath_prepend(hidden)
+    return str(request.param)
+
+
 @pytest.fixture
-def sandbox(store_path: Path) -> Iterator[Running]:
+def sandbox(store_path: Path, parser: str) -> Iterator[Running]:
     """Run a sandbox that accepts one user."""
     with running(store_path, {USER}) as sandbox:
         yield sandbox
@@ -334,6 +347,31 @@ def test_a_store_that_breaks_under_way(store_path: Path) -> None:
     assert "the sandbox's store failed" in json.loads(sent[1]["body"])["reason"]
 
 
+def test_a_store_that_fails_for_a_while(store_path: Path) -> None:
+    """A packet whose commit fails is 500 and changes nothing; the next one is stored."""
+    sessions = SandboxSessions()
+    with closing(Store(store_path)) as store:
+        application = create(store, sessions, None)
+
+        def post(minute: int) -> int:
+            sent: list[Any] = []
+            text = packet(minute)
+            asyncio.run(application(scope(text), received(text), collected(sent)))
+            sessions.forget(("127.0.0.1", 1))
+            return int(sent[0]["status"])
+
+        assert post(1) == 200
+        before = store.stream("m")
+        store._database.execute("PRAGMA query_only = ON")
+        assert [post(1), post(2)] == [500, 500]
+        assert (store.last("m"), store.stream("m"), store.count()) == (packet(1), before, 1)
+        store._database.execute("PRAGMA query_only = OFF")
+        assert post(2) == 200
+
+    with closing(Store(store_path)) as store:
+        assert (store.last("m"), store.count()) == (packet(2), 2)
+
+
 def scope(text: str) -> dict[str, Any]:
     """Return the ASGI scope of a post."""
     headers = {
@@ -361,6 +399,111 @@ def collected(sent: list[Any]) -> Send:
         sent.append(message)
 
     return send
+
+
+# The connection
+
+
+@contextmanager
+def raw(url: str) -> Iterator[socket.socket]:
+    """Open a connection for requests that no HTTP library would send."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as opened:
+        yield opened
+
+
+def to_the_end(connection: socket.socket) -> bytes:
+    """Return all that is received until the sandbox closes the connection."""
+    parts = []
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_parser_is_used_only_if_it_can_be_imported(sandbox: Running, parser: str) -> None:
+    """The process has loaded httptools and uvloop, or neither."""
+    assert sandbox.packets() == 0  # it is ready before it has loaded everything
+    loaded = Path(f"/proc/{sandbox.pid}/maps").read_text()
+    for name in ("httptools", "uvloop"):
+        assert (name in loaded) == (parser == "httptools")
+
+
+def test_an_answer_arrives_at_once(sandbox: Running) -> None:
+    """Head and body are one segment, which wakes the client once."""
+    with raw(sandbox.url) as connection:
+        for _ in range(10):
+            connection.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(65536).endswith(b'\r\n\r\n{"packets":0}')
+
+
+def test_requests_that_do_not_wait_are_answered_in_order(sandbox: Running) -> None:
+    """Pipelined requests are answered one after the other, and the last one ends the connection."""
+    asked = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
+    with raw(sandbox.url) as connection:
+        paths = (b"/status", b"/nowhere", b"/status")
+        ends = (b"", b"", b"Connection: close\r\n")
+        connection.sendall(b"".join(asked % pair for pair in zip(paths, ends, strict=True)))
+        found = re.findall(rb"HTTP/1.1 (\d+)", to_the_end(connection))
+    assert found == [b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ten\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+def test_a_malformed_request(sandbox: Running, client: Client, request_text: bytes) -> None:
+    """It is answered with 400 and the connection ends; others go on."""
+    with raw(sandbox.url) as connection:
+        connection.sendall(request_text)
+        assert to_the_end(connection).startswith(b"HTTP/1.1 400 ")
+    assert client.post(packet(1)).status == 200
+
+
+@pytest.mark.parametrize("part", [b"x" * 1000, b"x" * 1000 + b"\r\nX-Endless: "])
+def test_an_endless_head(sandbox: Running, part: bytes) -> None:
+    """It is answered with 400 before it fills the memory."""
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Endless: " + part * 20
+    with raw(sandbox.url) as connection:
+        connection.sendall(head[: 16 * 1024])
+        time.sleep(0.2)
+        connection.sendall(b"x")
+        assert to_the_end(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_in_parts_is_no_endless_head(client: Client) -> None:
+    """A body may be larger than any head, and arrive in parts."""
+    text = packet(1, value="1" + " " * 60_000)
+    client.connection.connect()
+    client.connection.putrequest("POST", PATH)
+    for name, value in {**client.headers, "Content-Length": str(len(text))}.items():
+        client.connection.putheader(name, value)
+    client.connection.endheaders()
+    for start in range(0, len(text), 5000):
+        client.connection.send(text[start : start + 5000].encode())
+        time.sleep(0.01)
+    answer = client.connection.getresponse()
+    assert answer.status == 200
+    answer.read()
+
+
+def test_a_client_that_waits_for_100(sandbox: Running) -> None:
+    """Outside of the API, a body that waits for a 100 gets it before it is sent."""
+    head = (
+        "POST /forget HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+        f"Authorization: Bearer {sandbox.client.key}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with raw(sandbox.url) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"[]")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 # Credentials and session
@@ -462,6 +605,41 @@ def test_an_answer_outlives_a_kill(store_path: Path) -> None:
     with running(store_path) as sandbox, connected(sandbox.url) as client:
         assert sandbox.packets() == 50
         assert client.last("m").body == packet(49)
+
+
+def test_answers_of_many_connections_outlive_a_kill(store_path: Path, parser: str) -> None:
+    """Whatever many connections have sent, each packet that was answered survives a kill."""
+    answered: dict[str, int] = {}
+
+    def send(url: str, stream: str) -> None:
+        with connected(url) as client, suppress(OSError, http.client.HTTPException):
+            for minute in range(1_000_000):
+                text = f'{{"id":"{stream}","tsISO8601":"{as_text(minute * 60_000)}","value":1}}'
+                assert client.post(text).status == 200
+                answered[stream] = minute + 1
+
+    with running(store_path) as sandbox:
+        threads = [Thread(target=send, args=(sandbox.url, f"m{n}")) for n in range(24)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answered) == 24 and sum(answered.values()) > 1000)
+        os.kill(sandbox.pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+
+    with closing(Store(store_path)) as store:
+        for stream in filter(None, map(store.stream, store.names())):
+            # The last packet may be stored without an answer.
+            assert stream.packets - answered[stream.id] in (0, 1)
+            assert stream.last == (stream.packets - 1) * 60_000
+
+
+def wait_until(is_so: Callable[[], bool], within: float = 30.0) -> None:
+    """Wait until a condition is met."""
+    end = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_only_its_parent_has_a_sandbox_forget(sandbox: Running, client: Client) -> None:
