@@ -57,7 +57,9 @@ class Inspection:
 
     def results(self) -> tuple[DailyRows, Statistics | None]:
         """Return the rows of each day, and the statistics of the values."""
-        return self._coverage.result(), self._values.result() if self._values else None
+        coverage = self._coverage.result()
+        statistics = self._values.result() if self._values else None
+        return coverage, statistics and statistics.sharing(coverage)
 
 
 class SentInspection(Inspection):

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from swarm.web.pages import template
 _WORST = 10
 #: Counts that have a column in the table of meters, if any of them is not zero.
 _OUTCOMES = ("sent", "resumed", "filtered", "rejected", "late", "unsent")
-_PACKAGES = ("fastdigest", "jinja2", "orjson")
+#: The worker processes share the first two if they are imported before these are forked.
+_PACKAGES = ("orjson", "fastdigest", "jinja2")
 
 
 class ReportFile:
@@ -36,7 +38,13 @@ class ReportFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not all(map(_is_installed, _PACKAGES)):
+        try:
+            for package in _PACKAGES[:2]:
+                import_module(package)
+            has_all = find_spec(_PACKAGES[2]) is not None
+        except (ImportError, ValueError):
+            has_all = False
+        if not has_all:
             raise SettingsError(f"--report needs more packages; run: {install('report')}")
         if path.is_dir():
             raise SettingsError(f"--report {path}: is a folder; expected the path of a file")
@@ -80,13 +88,6 @@ class ReportFile:
             with suppress(OSError):
                 os.unlink(name)  # noqa: PTH108 - likewise
             raise
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _parts(
