@@ -139,8 +139,7 @@ def _open_page(
         return None
     from swarm.monitor.page import LivePage
 
-    page = LivePage(settings, progress)
-    stack.callback(page.close)
+    page = stack.enter_context(LivePage(settings, progress))
     progress.notice(f"page of this run: {page.url}")
     return page
 

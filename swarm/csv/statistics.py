@@ -9,11 +9,20 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from swarm.csv.rows import Batch
+from swarm.errors import SettingsError
+from swarm.extras import install
 from swarm.localtime import DAY_MS
 from swarm.packet import REGISTERS, VALUE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastdigest import TDigest
 
 HOUR_MS = 3_600_000
 #: Hours of a week, from Monday 00:00.
@@ -142,16 +151,23 @@ class Coverage:
 
 
 class ValueStatistics:
-    """Statistics of the values of rows in any order; needs the packages fastdigest and orjson.
+    """Statistics of the values of rows in any order.
+
+    Raises `SettingsError` without the packages of the extra ``report``, which a worker on another
+    host may lack.
 
     ``registers`` are those of the cells; without them, those of one or of 21 columns.
     `follow` takes the same arguments as that of `Coverage`.
     """
 
     def __init__(self, registers: Sequence[str] = ()) -> None:
-        import orjson
-
-        self._loads = orjson.loads
+        try:
+            from fastdigest import TDigest
+            from orjson import loads
+        except ImportError as error:
+            message = f"--report: a package is missing ({error}); run: {install('report')}"
+            raise SettingsError(message) from None
+        self._loads, self._digest = loads, partial(TDigest, _CENTROIDS)
         self._registers = tuple(registers)
         self._ranges: list[_Range] = []
         self._drawn: list[int] = []
@@ -201,7 +217,7 @@ class ValueStatistics:
     def _begin(self, columns: int) -> None:
         if not self._registers:
             self._registers = (VALUE,) if columns == 1 else REGISTERS
-        self._ranges = [_Range() for _ in self._registers]
+        self._ranges = [_Range(self._digest) for _ in self._registers]
         self._drawn = [self._registers.index(name) for name in drawn_registers(self._registers)]
 
     def _add_some(self, batch: Batch) -> None:
@@ -248,14 +264,12 @@ class _Range:
     of regular readings, so all times of day are in it.
     """
 
-    def __init__(self) -> None:
-        from fastdigest import TDigest
-
+    def __init__(self, digest: "Callable[[], TDigest]") -> None:
         self.count = 0
         self._low = math.inf
         self._high = -math.inf
-        self._all: TDigest | None = TDigest(_CENTROIDS)
-        self._sample = TDigest(_CENTROIDS)
+        self._all: TDigest | None = digest()
+        self._sample = digest()
         self._skip = 0
 
     def add(self, values: Sequence[float]) -> None:

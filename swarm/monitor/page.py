@@ -37,7 +37,14 @@ class LivePage:
         self.observer = EventObserver(progress, self._process.take)
         collector = settings.url or "sandbox"
         self.observer.start(str(settings.config), collector, len(settings.meters))
-        self.stay, self.close = self._process.stay, self._process.close
+        self.stay = self._process.stay
+
+    def __enter__(self) -> "LivePage":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the page; at once if the run has ended with an exception, such as a second Ctrl-C."""
+        self._process.close(at_once=kind is not None)
 
 
 class PageProcess:
@@ -80,9 +87,11 @@ class PageProcess:
             self._flush(_STOP_SECONDS)
             self._process.wait(seconds)
 
-    def close(self) -> None:
-        """End the process, after it has shown all events to its readers."""
-        if not self._is_broken:
+    def close(self, *, at_once: bool) -> None:
+        """End the process, unless ``at_once`` after it has shown all events to its readers."""
+        if at_once:
+            self._process.kill()
+        elif not self._is_broken:
             self._flush(_STOP_SECONDS)
         stdin = self._process.stdin
         if stdin is not None:

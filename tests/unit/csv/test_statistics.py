@@ -1,6 +1,7 @@
 """Statistics of a meter's rows, against the plain sums of the packets that it sends."""
 
 import math
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from swarm.csv import CheckResult, Row, Window, check_files
 from swarm.csv.statistics import QUANTILES, Statistics, drawn_registers
+from swarm.errors import SettingsError
 from swarm.localtime import DAY_MS, naive_of, wall_of
 from tests.support.meters import meter_of, sent, written
 
@@ -249,3 +251,13 @@ def test_the_last_values_of_a_counter(tmp_path: Path) -> None:
     daily = statistics(inspected(path, columns=("pC_1",))).daily
     assert [123456789035, 123456789059, 123456789083] == list(daily.lasts)
     assert [] == list(statistics(inspected(path, columns=("aP_1",))).daily.lasts)
+
+
+def test_a_host_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is one line with the command that installs them."""
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    path = written(tmp_path / "m.csv", csv([START], ["1"]))
+    with pytest.raises(
+        SettingsError, match=r"^--report: a package is missing .*pip install .*orjson"
+    ):
+        inspected(path)
