@@ -5,7 +5,6 @@ What a command needs is imported in its function, so that ``swarm --help`` is qu
 
 import errno
 import os
-import shutil
 import stat
 import sys
 from contextlib import ExitStack, contextmanager
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
     from swarm.csv import CheckResult
-    from swarm.monitor.page import LivePage
-    from swarm.report.file import ReportFile
     from swarm.run.setup import OpenPool
 
 #: \b keeps click from wrapping the lines below it.
@@ -104,15 +101,15 @@ def upload(config: Path, **given: Any) -> int:
     settings = _load_settings(config, given)
     if settings.upload.dry_run:
         return _dry_run(settings)
-    from swarm.cli import upload_report
+    from swarm.cli import pictures, upload_report
     from swarm.cli.log import LOG
     from swarm.run.rehearsal import opened
     from swarm.run.upload import upload as run_upload
 
-    opens, pictures = _open_pool(settings), _report_file(settings)
+    opens, page = _open_pool(settings), pictures.report_file(settings)
     with ExitStack() as stack:
         with _show_progress(settings, settings.log_file) as progress:
-            live = _open_page(settings, progress, stack)
+            live = pictures.open_page(settings, progress, stack)
             observer = live.observer if live else progress
             sandbox = opened if settings.sandbox else None
             report = run_upload(settings, observer, sandbox, **opens)
@@ -122,45 +119,13 @@ def upload(config: Path, **given: Any) -> int:
             LOG.error("%s", line)
         for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
             LOG.info("%s", line)
-        if pictures:
-            _write_report(settings, partial(pictures.write_upload, settings, report))
+        if page:
+            pictures.write_report(settings, partial(page.write_upload, settings, report))
         render = upload_report.as_json if settings.upload.json else upload_report.as_table
         _print_report(settings, partial(render, report), report.exit_code)
         if live:
             live.stay(settings.upload.page_after)
     return report.exit_code
-
-
-def _open_page(
-    settings: "Settings", progress: "SilentProgress", stack: ExitStack
-) -> "LivePage | None":
-    """Open the page of ``--page``, if it was asked for; raises `SettingsError`."""
-    if settings.upload.page is None:
-        return None
-    from swarm.monitor.page import LivePage
-
-    page = stack.enter_context(LivePage(settings, progress))
-    progress.notice(f"page of this run: {page.url}")
-    return page
-
-
-def _report_file(settings: "Settings") -> "ReportFile | None":
-    """Return the file of ``--report``, if it was asked for; raises `SettingsError`."""
-    if settings.upload.report is None:
-        return None
-    from swarm.report.file import ReportFile
-
-    return ReportFile(settings.upload.report)
-
-
-def _write_report(settings: "Settings", write: "Callable[[], None]") -> None:
-    """Write the page of a run; a failure is a notice and changes no exit code."""
-    from swarm.cli.log import LOG, NOTICE
-
-    try:
-        write()
-    except OSError as error:
-        LOG.log(NOTICE, "notice: %s: not written: %s", settings.upload.report, error.strerror)
 
 
 def _dry_run(settings: "Settings") -> int:
@@ -209,30 +174,18 @@ def check(config: Path, rate: float | None, **given: Any) -> int:
     are needed.
     """
     settings = _load_settings(config, given, secrets=False)
-    from swarm.cli import check_report
+    from swarm.cli import check_report, pictures
 
-    page = _report_file(settings)
+    page = pictures.report_file(settings)
     results, exit_code = _check_files(settings, settings.log_file, with_quality=True)
     if page:
-        _write_report(settings, partial(page.write_check, settings, results, exit_code))
+        pictures.write_report(settings, partial(page.write_check, settings, results, exit_code))
     rate = rate or settings.upload.rate_limit
-    render = partial(check_report.as_table, results, rate, _coverage(settings, results))
+    render = partial(check_report.as_table, results, rate, pictures.coverage(settings, results))
     if settings.upload.json:
         render = partial(check_report.as_json, settings, results, rate)
     _print_report(settings, render, exit_code)
     return exit_code
-
-
-def _coverage(settings: "Settings", results: "list[CheckResult]") -> list[str]:
-    """Return the lines of blocks that a check shows on a terminal, none elsewhere."""
-    if settings.upload.json or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        return []
-    from swarm.cli.coverage_lines import can_be_shown, coverage_lines
-
-    if not can_be_shown(sys.stdout.encoding):
-        return []
-    columns = shutil.get_terminal_size().columns
-    return list(coverage_lines(settings.meters, results, columns))
 
 
 @click.command(context_settings=_CONTEXT)

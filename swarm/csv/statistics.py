@@ -6,14 +6,14 @@ the days of a meter, never with its rows.
 
 import math
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from swarm.csv.rows import Batch
+from swarm.csv.sums import MOST_DAYS, DailyValues, Grid, Sums
 from swarm.errors import SettingsError
 from swarm.extras import install
 from swarm.localtime import DAY_MS
@@ -24,23 +24,13 @@ if TYPE_CHECKING:
 
     from fastdigest import TDigest
 
-HOUR_MS = 3_600_000
-#: Hours of a week, from Monday 00:00.
-WEEK_HOURS = 7 * 24
 #: The quantiles of each register.
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-#: 1970-01-01 was a Thursday.
-_FIRST_WEEKDAY = 3
-#: Bounds the memory that nonsense dates can fill; rows of further days are left out.
-_MOST_DAYS = 20_000
-_FEWEST_COUNTER_DAYS = 8
 #: Up to this many values of a register, all go into the quantiles; beyond, one of `_SAMPLED`.
 _FEW_VALUES = 20_000
 _SAMPLED = 7
 #: The size of a digest: with 200, the share below a quantile is right to 0.001.
 _CENTROIDS = 200
-#: A quarter of a year of quarter hours.
-_MOST_COLLECTED = 13 * 7 * 96
 #: The quantity that is drawn, of those that a meter has: its registers are added up.
 _DRAWN = ("aP", "pC", "apP", "rP", "c", "v")
 
@@ -51,19 +41,6 @@ class DailyRows:
 
     days: Sequence[int]
     rows: Sequence[int]
-
-
-@dataclass(frozen=True)
-class DailyValues:
-    """The drawn quantity of each day that has values: their number, their sum, and the last one.
-
-    There are last ones only of a counter, whose growth they show.
-    """
-
-    days: Sequence[int]
-    counts: Sequence[int]
-    sums: Sequence[float]
-    lasts: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -114,15 +91,6 @@ def drawn_registers(registers: Sequence[str]) -> tuple[str, ...]:
     return tuple(registers[:1])
 
 
-def looks_like_counter(lasts: Sequence[float]) -> bool:
-    """Return True if the last value of each day is hardly ever below that of the day before."""
-    if len(lasts) < _FEWEST_COUNTER_DAYS or not lasts[-1] > lasts[0]:
-        return False
-    falls = sum(later < earlier for earlier, later in pairwise(lasts))
-    rises = sum(later > earlier for earlier, later in pairwise(lasts))
-    return falls <= len(lasts) // 100 and rises >= len(lasts) // 2
-
-
 class Coverage:
     """Count of the rows of each day, for rows in any order.
 
@@ -135,14 +103,14 @@ class Coverage:
 
     def follow(self, batch: Batch, step: int | None) -> None:
         """Take the next rows."""
-        grid = _Grid.of(batch, step)
+        grid = Grid.of(batch, step)
         if grid is None:
             self._days.update([wall // DAY_MS for wall in batch.walls()])
         else:
             for day, start, end in grid.days():
                 self._days[day] += end - start
-        if len(self._days) > _MOST_DAYS:
-            self._days = Counter(dict(self._days.most_common(_MOST_DAYS // 2)))
+        if len(self._days) > MOST_DAYS:
+            self._days = Counter(dict(self._days.most_common(MOST_DAYS // 2)))
 
     def result(self) -> DailyRows:
         """Return the counts."""
@@ -171,7 +139,7 @@ class ValueStatistics:
         self._registers = tuple(registers)
         self._ranges: list[_Range] = []
         self._drawn: list[int] = []
-        self._sums = _Sums()
+        self._sums = Sums()
 
     def follow(self, batch: Batch, step: int | None) -> None:
         """Take the next rows."""
@@ -194,7 +162,7 @@ class ValueStatistics:
         added = drawn[0]
         if len(drawn) > 1:
             added = [sum(parts) for parts in zip(*drawn, strict=True)]
-        grid = _Grid.of(batch, step)
+        grid = Grid.of(batch, step)
         if grid is None:
             self._sums.add_at(batch.walls(), added)
         else:
@@ -229,32 +197,6 @@ class ValueStatistics:
         rows = zip(batch.walls(), drawn, strict=True)
         found = [(wall, sum(map(float, parts))) for wall, parts in rows if "" not in parts]
         self._sums.add_at([wall for wall, _ in found], [value for _, value in found])
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Rows at one step (ms) that divides a day; ``wall`` (ms) is the local time of the first."""
-
-    wall: int
-    step: int
-    count: int
-
-    @classmethod
-    def of(cls, batch: Batch, step: int | None) -> "_Grid | None":
-        """Return the grid of a batch's rows, None if they are not on one in local time."""
-        if step is None or not 0 < step < DAY_MS or DAY_MS % step:
-            return None
-        offset = batch.offset
-        return None if offset is None else cls(batch.instants[0] + offset, step, batch.size)
-
-    def days(self) -> Iterator[tuple[int, int, int]]:
-        """Yield for each day its number, its first row, and the row after its last one."""
-        day, start = self.wall // DAY_MS, 0
-        while start < self.count:
-            # The first row that is not before the next day.
-            end = min(-(((day + 1) * DAY_MS - self.wall) // -self.step), self.count)
-            yield day, start, end
-            day, start = day + 1, end
 
 
 class _Range:
@@ -293,90 +235,3 @@ class _Range:
         digest = self._sample if self._all is None else self._all
         quantiles = [digest.quantile(share) for share in QUANTILES]
         return RegisterRange(name, self.count, self._low, self._high, array("d", quantiles))
-
-
-class _Sums:
-    """Sums of values, of each day and of each hour of the week.
-
-    Values that follow one another on a grid are collected, and added up by slices of a list, which
-    is much faster than value by value.
-    """
-
-    def __init__(self) -> None:
-        self.profile_sums = [0.0] * WEEK_HOURS
-        self.profile_counts = [0] * WEEK_HOURS
-        self._days: dict[int, tuple[int, float, float]] = {}
-        self._grid: _Grid | None = None
-        self._values: list[float] = []
-
-    def add_on(self, grid: _Grid, values: list[float]) -> None:
-        """Add values at the times of a grid."""
-        known = self._grid
-        follows = (
-            known is not None
-            and known.step == grid.step
-            and known.wall + known.step * len(self._values) == grid.wall
-        )
-        if not follows or len(self._values) + len(values) > _MOST_COLLECTED:
-            self._flush()
-            self._grid, self._values = grid, values
-        else:
-            self._values += values
-
-    def add_at(self, walls: Sequence[int], values: Sequence[float]) -> None:
-        """Add values at local times (ms)."""
-        self._flush()
-        hours = [wall // HOUR_MS for wall in walls]
-        sums: defaultdict[int, float] = defaultdict(float)
-        for hour, value in zip(hours, values, strict=True):
-            sums[hour] += value
-        counts, lasts = Counter(hours), dict(zip(hours, values, strict=True))
-        for hour, count in counts.items():
-            self._add_day(hour // 24, count, sums[hour], lasts[hour])
-            self._add_hour(hour, count, sums[hour])
-
-    def daily(self, *, is_counter: bool) -> DailyValues:
-        """Return the sums of the days; ``is_counter`` says that the values are of a counter."""
-        self._flush()
-        days = sorted(self._days)
-        figures = [self._days[day] for day in days]
-        lasts = [last for _, _, last in figures]
-        # The sums are for pictures: seven digits are plenty, and a hundred meters have many days.
-        return DailyValues(
-            array("i", days),
-            array("i", [count for count, _, _ in figures]),
-            array("f", [total for _, total, _ in figures]),
-            array("d", lasts if is_counter or looks_like_counter(lasts) else ()),
-        )
-
-    def _flush(self) -> None:
-        """Add the collected values to their days and hours."""
-        if self._grid is None:
-            return
-        values, step, wall = self._values, self._grid.step, self._grid.wall
-        days = self._days
-        for day, start, end in _Grid(wall, step, len(values)).days():
-            part = values[start:end]
-            if day in days or len(days) >= _MOST_DAYS:
-                self._add_day(day, len(part), sum(part), part[-1])
-            else:
-                days[day] = (len(part), sum(part), part[-1])
-        slots = 7 * DAY_MS // step
-        # All values of one time of the week are a slice.
-        for slot in range(min(slots, len(values))):
-            part = values[slot::slots]
-            self._add_hour((wall + slot * step) // HOUR_MS, len(part), sum(part))
-        self._grid, self._values = None, []
-
-    def _add_day(self, day: int, count: int, total: float, last: float) -> None:
-        known = self._days.get(day)
-        if known is not None:
-            self._days[day] = (known[0] + count, known[1] + total, last)
-        elif len(self._days) < _MOST_DAYS:
-            self._days[day] = (count, total, last)
-
-    def _add_hour(self, hour: int, count: int, total: float) -> None:
-        """Add values of one hour, numbered from 1970-01-01 00:00 local time."""
-        index = (hour + _FIRST_WEEKDAY * 24) % WEEK_HOURS
-        self.profile_sums[index] += total
-        self.profile_counts[index] += count

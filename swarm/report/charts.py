@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from swarm.csv.statistics import WEEK_HOURS, DailyValues, Statistics
+from swarm.csv.statistics import Statistics
+from swarm.csv.sums import WEEK_HOURS, DailyValues
 from swarm.report.days import date_of
 from swarm.run.timeline import Sample
 from swarm.text import format_duration

@@ -4,13 +4,8 @@ from array import array
 
 import pytest
 
-from swarm.csv.statistics import (
-    WEEK_HOURS,
-    DailyValues,
-    RegisterRange,
-    Statistics,
-    looks_like_counter,
-)
+from swarm.csv.statistics import RegisterRange, Statistics
+from swarm.csv.sums import WEEK_HOURS, DailyValues, looks_like_counter
 from swarm.report import charts
 from swarm.run.timeline import Sample
 
