@@ -5,7 +5,8 @@ both from here. The modules in reading order: `check` and `result`, `settled` (w
 again), `scan` (one file), `reader` and `sort` (order of time), `rows` (a block's rows: `plain` is
 the fast path, `cells`, `timestamps` and `values` are the slow one), `numbers`, `file` (blocks,
 verified when they are sent), `folds` and `sent_folds` (repeated hours), `zones` (signs of a wrong
-zone), `gaps`, `quality`, `statistics` and `sums` (for pictures), `skipped`, `problems`, and for dates `days` and `timestamp_formats`.
+zone), `gaps`, `quality`, `statistics` and `sums` (for pictures), `skipped`, `problems`, and for
+dates `days` and `timestamp_formats`.
 """
 
 from swarm.csv.check import check_files
