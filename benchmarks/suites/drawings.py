@@ -60,11 +60,13 @@ def report(session: Session) -> list[Result]:
 def page(session: Session) -> list[Result]:
     """Measure uploads of very many streams with a page that is read, beside others without."""
     folder = session.make_folder("page")
-    job = sized_job(session, folder, session.nginx.immediate, _STREAMS)
-    pairs = session.plan.pairs * 2
+    plan = session.plan
+    streams = _STREAMS // plan.divisor if plan.is_quick else _STREAMS
+    job = sized_job(session, folder, session.nginx.immediate, streams)
+    pairs = plan.pairs if plan.is_quick else plan.pairs * 2
     shown, hidden = side_by_side(pairs, partial(_send_with_page, job), partial(job.send, *_CURL))
     rates = [[run.rate for run in runs] for runs in (shown, hidden)]
-    name = f"{_STREAMS:,} streams, HTTP, no latency"
+    name = f"{streams:,} streams, HTTP, no latency"
     return [
         Result(f"{name}: with a page", rates[0], RATE),
         Result(f"{name}: without", rates[1], RATE),

@@ -69,11 +69,15 @@ def agree(result: CheckResult, rows: list[Row], drawn: list[int]) -> None:
         assert math.isclose(sum(hours[hour]), found.profile_sums[hour], abs_tol=1e-6)
 
 
-@search(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     minutes=st.sampled_from([1, 7, 15, 60, 90, 1440, 10080]),
     first=st.integers(0, 1439),
-    runs=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 40)), min_size=1, max_size=4),
+    runs=st.lists(st.tuples(st.integers(1, 150), st.integers(1, 40)), min_size=1, max_size=3),
     zone=st.sampled_from(["UTC", "Europe/Dublin", "Asia/Kathmandu"]),
 )
 @example(minutes=15, first=0, runs=[(3000, 1)], zone="Europe/Dublin")
@@ -104,7 +108,11 @@ def _is_skipped_or_repeated(wall: int, zone: str) -> bool:
     return zone == "Europe/Dublin" and naive.hour == 1 and naive.weekday() == 6
 
 
-@search(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps=st.lists(st.integers(1, 90_000), min_size=1, max_size=80), seed=st.randoms())
 def test_irregular_rows_in_any_order(tmp_path: Path, steps: list[int], seed: Any) -> None:
     """Rows at any times, whatever their order in the file."""
@@ -120,7 +128,11 @@ def test_irregular_rows_in_any_order(tmp_path: Path, steps: list[int], seed: Any
     agree(inspected(path), sent(path), [0])
 
 
-@search(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     cells=st.lists(
         st.tuples(*[st.sampled_from(["", "1", "2.5", "-3", "7e2"])] * 3).filter(any),
