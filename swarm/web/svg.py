@@ -47,7 +47,8 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     ([0.0, 20.0, 40.0, 60.0, 80.0], [3.2, 3.4, 3.6, 3.8])
     """
     span = high - low
-    if not (span > 0 and math.isfinite(span)):
+    # Ticks that differ by less than the digits of a number are all the same.
+    if not (span > max(abs(low), abs(high)) * 1e-9 and math.isfinite(span)):
         return [low]
     rough = span / most
     power = 10.0 ** math.floor(math.log10(rough))

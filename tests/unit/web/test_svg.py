@@ -5,7 +5,7 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarm.web import svg
@@ -17,6 +17,7 @@ def test_a_line_breaks_where_a_point_is_missing() -> None:
     assert "" == svg.line([])
 
 
+@example(low=4294967296.0, span=1e-06, most=5)
 @given(low=st.floats(-1e12, 1e12), span=st.floats(1e-6, 1e12), most=st.integers(2, 8))
 def test_ticks_are_round_and_inside(low: float, span: float, most: int) -> None:
     """There are a few ticks, evenly spaced, none outside of the axis."""
