@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 def report(session: Session) -> list[Result]:
     """Measure a check of many meters with a report, beside one without."""
     folder = session.make_folder("report")
-    series = Series(session.plan.size(_ROWS))
+    series = Series(session.plan.size(_ROWS), minutes=15)
     job = write_job(folder, _NOWHERE, series, streams=_METERS)
     page = folder / "report.html"
     pairs = session.plan.pairs

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: The quantiles of each register.
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 #: Up to this many values of a register, all go into the quantiles; beyond, one of `_SAMPLED`.
-_FEW_VALUES = 20_000
+_FEW_VALUES = 10_000
 _SAMPLED = 7
 #: The size of a digest: with 200, the share below a quantile is right to 0.001.
 _CENTROIDS = 200
@@ -107,7 +107,7 @@ class Coverage:
         if grid is None:
             self._days.update([wall // DAY_MS for wall in batch.walls()])
         else:
-            for day, start, end in grid.days():
+            for day, start, end in grid.periods(DAY_MS):
                 self._days[day] += end - start
         if len(self._days) > MOST_DAYS:
             self._days = Counter(dict(self._days.most_common(MOST_DAYS // 2)))

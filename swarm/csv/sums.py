@@ -17,6 +17,8 @@ MOST_DAYS = 20_000
 #: 1970-01-01 was a Thursday.
 _FIRST_WEEKDAY = 3
 _FEWEST_COUNTER_DAYS = 8
+#: Up to this step (ms), an hour has more values than a time of the week has.
+_SHORT_STEP = 300_000
 #: A quarter of a year of quarter hours.
 _MOST_COLLECTED = 13 * 7 * 96
 
@@ -59,14 +61,17 @@ class Grid:
         offset = batch.offset
         return None if offset is None else cls(batch.instants[0] + offset, step, batch.size)
 
-    def days(self) -> Iterator[tuple[int, int, int]]:
-        """Yield for each day its number, its first row, and the row after its last one."""
-        day, start = self.wall // DAY_MS, 0
+    def periods(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """Yield for each period (ms), such as a day: its number, first row, and row after the last.
+
+        Periods are numbered from 1970-01-01 00:00 local time.
+        """
+        number, start = self.wall // length, 0
         while start < self.count:
-            # The first row that is not before the next day.
-            end = min(-(((day + 1) * DAY_MS - self.wall) // -self.step), self.count)
-            yield day, start, end
-            day, start = day + 1, end
+            # The first row that is not before the next period.
+            end = min(-(((number + 1) * length - self.wall) // -self.step), self.count)
+            yield number, start, end
+            number, start = number + 1, end
 
 
 class Sums:
@@ -129,17 +134,22 @@ class Sums:
             return
         values, step, wall = self._values, self._grid.step, self._grid.wall
         days = self._days
-        for day, start, end in Grid(wall, step, len(values)).days():
+        grid = Grid(wall, step, len(values))
+        for day, start, end in grid.periods(DAY_MS):
             part = values[start:end]
             if day in days or len(days) >= MOST_DAYS:
                 self._add_day(day, len(part), sum(part), part[-1])
             else:
                 days[day] = (len(part), sum(part), part[-1])
-        slots = 7 * DAY_MS // step
-        # All values of one time of the week are a slice.
-        for slot in range(min(slots, len(values))):
-            part = values[slot::slots]
-            self._add_hour((wall + slot * step) // HOUR_MS, len(part), sum(part))
+        if step <= _SHORT_STEP:
+            for hour, start, end in grid.periods(HOUR_MS):
+                self._add_hour(hour, end - start, sum(values[start:end]))
+        else:
+            slots = 7 * DAY_MS // step
+            # All values of one time of the week are a slice.
+            for slot in range(min(slots, len(values))):
+                part = values[slot::slots]
+                self._add_hour((wall + slot * step) // HOUR_MS, len(part), sum(part))
         self._grid, self._values = None, []
 
     def _add_day(self, day: int, count: int, total: float, last: float) -> None:
