@@ -24,3 +24,13 @@ def install(extra: str) -> str:
             packages.append(package.strip())
     packages = packages or [f"{_DISTRIBUTION}[{extra}]"]
     return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+
+
+def are_installed(*packages: str) -> bool:
+    """Return True if all packages can be found; none is imported."""
+    from importlib.util import find_spec
+
+    try:
+        return all(find_spec(package) is not None for package in packages)
+    except (ImportError, ValueError):
+        return False

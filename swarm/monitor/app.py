@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -17,19 +16,11 @@ from swarm.extras import install
 from swarm.monitor.state import RunState
 from swarm.web.hosts import LoopbackNames
 from swarm.web.pages import render
+from swarm.web.serving import HEADERS, page_headers
 
 #: The shortest time (s) between two messages to a reader, and the longest without one.
 _PAUSE: Final = 0.5
 _HEARTBEAT: Final = 10.0
-_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{}'; style-src 'unsafe-inline'; img-src data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS: Final = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
 
 
 class Feed:
@@ -80,12 +71,11 @@ def create(feed: Feed) -> Starlette:
     """Return the application that shows a feed; it only reads."""
 
     async def page(_: Request) -> Response:
-        nonce = secrets.token_urlsafe(16)
-        headers = {**_HEADERS, "content-security-policy": _POLICY.format(nonce)}
+        nonce, headers = page_headers()
         return HTMLResponse(render("swarm.monitor", "page.html", nonce=nonce), headers=headers)
 
     async def events(_: Request) -> Response:
-        return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=_HEADERS)
+        return StreamingResponse(feed.messages(), media_type="text/event-stream", headers=HEADERS)
 
     async def metrics(_: Request) -> Response:
         try:
@@ -94,7 +84,7 @@ def create(feed: Feed) -> Starlette:
             text = f"metrics need another package; run: {install('metrics')}\n"
             return PlainTextResponse(text, 404)
         media = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(exposition(feed.state), media_type=media, headers=_HEADERS)
+        return Response(exposition(feed.state), media_type=media, headers=HEADERS)
 
     return Starlette(
         routes=[Route("/", page), Route("/events", events), Route("/metrics", metrics)],

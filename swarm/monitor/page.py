@@ -7,18 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 from swarm.config.settings import Settings
 from swarm.errors import SettingsError
-from swarm.extras import install
+from swarm.extras import are_installed, install
 from swarm.monitor.events import Event, Progress
 from swarm.monitor.observer import EventObserver
 from swarm.run.observer import Observer
+from swarm.web.serving import HOST, child_environment, listen
 
-_HOST: Final = "127.0.0.1"
+_BACKLOG: Final = 128
 _PACKAGES: Final = ("jinja2", "starlette", "uvicorn")
 #: Bytes that the page's process may be behind; with more, it hangs.
 _MOST_PENDING: Final = 16 * 1024 * 1024
@@ -54,13 +53,13 @@ class PageProcess:
     """
 
     def __init__(self, port: int, notice: Callable[[str], None]) -> None:
-        if not all(map(_is_installed, _PACKAGES)):
+        if not are_installed(*_PACKAGES):
             raise SettingsError(f"--page needs more packages; run: {install('sandbox')}")
         self._notice = notice
         self._pending = bytearray()
         self._is_broken = False
-        with _listen(port) as listener:
-            self.url = f"http://{_HOST}:{listener.getsockname()[1]}/"
+        with listen(port, "--page", _BACKLOG) as listener:
+            self.url = f"http://{HOST}:{listener.getsockname()[1]}/"
             self._process = _start(listener)
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - Popen was asked for a pipe
@@ -125,38 +124,12 @@ class PageProcess:
         self._notice(f"the page {self.url} is no longer there: {why}; the run goes on")
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _listen(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only if the protocol is given explicitly.
-    listener = socket.socket(proto=socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"--page can't listen on port {port} of {_HOST}: {reason}") from error
-    return listener
-
-
 def _start(listener: socket.socket) -> "subprocess.Popen[bytes]":
     """Start the process that serves; it ends when its standard input does, so with this process."""
-    folder = ""
-    with suppress(OSError):  # the current folder may have been removed
-        folder = str(Path.cwd())
-    path = os.pathsep.join(filter(None, (entry or folder for entry in sys.path)))
     number = listener.fileno()
     return subprocess.Popen(  # noqa: S603 - this package
         [sys.executable, "-P", "-m", "swarm.monitor", str(number)],
-        env={**os.environ, "PYTHONPATH": path},
+        env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         pass_fds=[number],

@@ -5,19 +5,19 @@ Work goes by runs of equal days, not by days: a hundred meters of five years hav
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from itertools import accumulate, groupby
-from typing import NamedTuple
+from itertools import accumulate
 
 from swarm.config.settings import Meter
 from swarm.csv import CheckResult
 from swarm.csv.timestamps import local_zone
 from swarm.localtime import DAY_MS, Zone
 from swarm.run.report import MeterReport
+from swarm.web.calendar import Run, runs_of
 
 EPOCH = date(1970, 1, 1).toordinal()
 
@@ -33,14 +33,6 @@ class Kind(StrEnum):
     UNSENT = "unsent"
     LATE = "late"
     REJECTED = "rejected"
-
-
-class Run(NamedTuple):
-    """Days of one kind that follow one another: from ``start`` to before ``end``."""
-
-    kind: Kind
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ def days_of(meter: Meter, checked: CheckResult, outcome: MeterReport | None = No
                 kinds[index] = Kind.NONE
     if outcome is not None:
         _mark_unsent(kinds, rows, first, outcome)
-    return Days(first, rows, expected, list(_runs(kinds, first)))
+    return Days(first, rows, expected, list(runs_of(kinds, first)))
 
 
 def _kind(rows: int, expected: int) -> Kind:
@@ -120,14 +112,6 @@ def _mark_unsent(kinds: list[Kind], rows: Sequence[int], first: int, outcome: Me
         for day in days:
             if 0 <= day - first < len(kinds):
                 kinds[day - first] = kind
-
-
-def _runs(kinds: list[Kind], first: int) -> Iterator[Run]:
-    start = first
-    for kind, group in groupby(kinds):
-        end = start + sum(1 for _ in group)
-        yield Run(kind, start, end)
-        start = end
 
 
 def _expected(meter: Meter, checked: CheckResult, first: int, count: int) -> Sequence[int]:

@@ -66,7 +66,7 @@ class MeterFacts:
     problems: Sequence[str]
     problem_count: int
     notices: Sequence[str]
-    kinds: frozenset[Kind]
+    kinds: frozenset[str]
     outcome: MeterReport | None
 
     @property

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
@@ -18,39 +17,30 @@ from swarm.sandbox.store import Store
 from swarm.sandbox.validate import PATH
 from swarm.sandbox.view import DRAWN, LISTED, View
 from swarm.web.pages import render
+from swarm.web.serving import HEADERS, page_headers
 
 # The pauses (s) between two looks at the store: the shorter one until everything was drawn once.
 _PAUSE: Final = 1.0
 _SHORT_PAUSE: Final = 0.1
-_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{}'; style-src 'unsafe-inline'; img-src data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS: Final = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
 
 
 def routes(store: Store, refusals: Refusals) -> list[Route]:
     """Return the routes of the page; all are for GET and HEAD alone, and change nothing."""
 
     async def show_page(request: Request) -> Response:
-        nonce = secrets.token_urlsafe(16)
+        nonce, headers = page_headers()
         url = f"{request.base_url}{PATH[1:]}"
         text = render(
             "swarm.sandbox", "page.html", nonce=nonce, url=url, drawn=DRAWN, listed=LISTED
         )
-        policy = {"content-security-policy": _POLICY.format(nonce)}
-        return HTMLResponse(text, headers={**_HEADERS, **policy})
+        return HTMLResponse(text, headers=headers)
 
     async def send_events(request: Request) -> Response:
         kind = "text/event-stream"
         if request.method == "HEAD":
-            return Response(headers=_HEADERS, media_type=kind)
+            return Response(headers=HEADERS, media_type=kind)
         view = View(store, refusals, request.query_params.get("contains", ""))
-        return StreamingResponse(_events(view), headers=_HEADERS, media_type=kind)
+        return StreamingResponse(_events(view), headers=HEADERS, media_type=kind)
 
     return [Route(PAGE_PATH, show_page), Route(EVENTS_PATH, send_events)]
 

@@ -6,13 +6,13 @@ Nothing is kept per packet: the store is asked, in short steps, for streams that
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import as_text
 from swarm.text import format_time, pluralize
-from swarm.web.calendar import MOST_YEARS, Run, calendar
+from swarm.web.calendar import MOST_YEARS, calendar, runs_of
 from swarm.web.svg import line, short, ticks
 
 Picture = dict[str, Any]
@@ -80,19 +80,10 @@ def days_picture(counts: Counter[int]) -> Picture:
     first = max(min(counts), last - _MOST_DAYS)
     busiest = max(counts.values())
     kinds = [_kind(counts[day] / busiest) for day in range(first, last + 1)]
-    drawn = calendar(list(_runs(kinds, first)), _CELL)
+    drawn = calendar(list(runs_of(kinds, first)), _CELL)
     missing = kinds.count("none")
     label = f"A cell a day: {missing:,} of {len(kinds):,} days without packets"
     return {**drawn._asdict(), "label": label, "busiest": f"{busiest:,}"}
-
-
-def _runs(kinds: Sequence[str], first: int) -> Iterator[Run]:
-    """Yield the days from ``first`` on as runs of one kind."""
-    start = first
-    for kind, days in groupby(kinds):
-        end = start + sum(1 for _ in days)
-        yield Run(kind, start, end)
-        start = end
 
 
 def _kind(share: float) -> str:

@@ -7,24 +7,22 @@ reaches only the parent.
 
 import json
 import logging
-import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from swarm.errors import SettingsError, StateError, SwarmError
-from swarm.extras import install
+from swarm.extras import are_installed, install
 from swarm.sandbox.client import Client
 from swarm.sandbox.store import Store
 from swarm.sandbox.validate import PATH
+from swarm.web.serving import HOST, child_environment, listen
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -37,7 +35,6 @@ Ready = Callable[[str], None]
 Stop = Callable[[], None]
 Until = Callable[[Stop], AbstractContextManager[None]]
 
-_HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2048
 # The time (s) that a sandbox gets to end, before it is killed.
 _STOP_TIMEOUT: Final = 5.0
@@ -83,7 +80,7 @@ def run(config: SandboxConfig, port: int, on_ready: Ready, until: Until) -> None
 
     sessions = app.SandboxSessions()
     with (
-        closing(_listen(port)) as listener,
+        closing(listen(port, "the sandbox", _BACKLOG)) as listener,
         closing(Store(Path(config.store), accept_late=config.accept_late)) as store,
     ):
         server = _server(app.create(store, sessions, config.credentials, config.key), sessions)
@@ -95,7 +92,7 @@ def run(config: SandboxConfig, port: int, on_ready: Ready, until: Until) -> None
 
         with until(stop):
             # The socket listens already: a client that connects now is answered soon.
-            on_ready(f"http://{_HOST}:{listener.getsockname()[1]}{PATH}")
+            on_ready(f"http://{HOST}:{listener.getsockname()[1]}{PATH}")
             server.run(sockets=[listener])
 
 
@@ -187,15 +184,9 @@ def running(
 
 def spawn() -> subprocess.Popen[str]:
     """Start the child process; it waits for its settings."""
-    # With this process's path and -P, the child imports the same modules as this process, and none
-    # from the current folder.
-    folder = ""
-    with suppress(OSError):  # the current folder may have been removed
-        folder = str(Path.cwd())
-    path = os.pathsep.join(filter(None, (entry or folder for entry in sys.path)))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "swarm.sandbox"],
-        env={**os.environ, "PYTHONPATH": path},
+        env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
@@ -209,26 +200,8 @@ def _config(store_path: Path, credentials: Credentials | None, accept_late: bool
 
 
 def _require_extra() -> None:
-    if not all(map(find_spec, ("jinja2", "starlette", "uvicorn"))):
+    if not are_installed("jinja2", "starlette", "uvicorn"):
         raise SettingsError(f"the sandbox needs more packages; run: {install('sandbox')}")
-
-
-def _listen(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only if the protocol is given explicitly: without that, each answer
-    # would wait 40 ms for an acknowledgement.
-    listener = socket.socket(proto=socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":  # on Windows, two servers could share a port with it
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-        listener.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(
-            f"the sandbox can't listen on port {port} of {_HOST}: {reason}"
-        ) from error
-    return listener
 
 
 def _server(application: "ASGIApp", sessions: "SandboxSessions") -> "Server":

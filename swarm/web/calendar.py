@@ -7,6 +7,7 @@ at most three rectangles a year.
 from calendar import month_abbr
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from swarm.web.svg import Cell, cells
@@ -29,6 +30,15 @@ class Run(NamedTuple):
     kind: str
     start: int
     end: int
+
+
+def runs_of(kinds: Iterable[str], first: int) -> Iterator[Run]:
+    """Yield the days from ``first`` on, one kind for each, as runs of equal days."""
+    start = first
+    for kind, days in groupby(kinds):
+        end = start + sum(1 for _ in days)
+        yield Run(kind, start, end)
+        start = end
 
 
 class Calendar(NamedTuple):

@@ -41,7 +41,7 @@ def found(*arguments: Any, outcome: MeterReport | None = None, **options: Any) -
 
 def kinds(days: Days) -> list[tuple[str, int]]:
     """Return the kinds of the days in order, with how many follow one another."""
-    return [(run.kind.value, run.end - run.start) for run in days.runs]
+    return [(str(run.kind), run.end - run.start) for run in days.runs]
 
 
 def outcome(
