@@ -1,1 +1,1 @@
-"""What the pages show in a real browser."""
+"""Tests of the pages in a real browser."""

@@ -68,7 +68,7 @@ def test_an_id_of_markup_is_text(run: "subprocess.Popen[str]", pages: Pages) -> 
 
 
 def test_it_says_when_the_run_was_killed(run: "subprocess.Popen[str]", pages: Pages) -> None:
-    """What was shown last stays."""
+    """The last contents stay."""
     page = pages.open(address(run))
     expect(page.locator("#rows")).to_have_text("1,000")
     run.kill()

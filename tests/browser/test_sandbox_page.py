@@ -88,7 +88,7 @@ def test_an_id_of_markup_is_text(client: Client, url: str, pages: Pages) -> None
 
 
 def test_a_part_of_the_id_finds_streams(client: Client, url: str, pages: Pages) -> None:
-    """What is typed chooses the streams, in any case; an empty box shows all."""
+    """The typed text chooses the streams, in any case; an empty box shows all."""
     for stream in ("gas", "Water-1", "water-2"):
         send(client, stream, range(1))
     page = pages.open(url)
@@ -135,7 +135,7 @@ def test_everyone_can_use_it(
 def test_it_says_that_the_sandbox_has_ended(
     sandbox: Running, client: Client, url: str, pages: Pages
 ) -> None:
-    """What was shown last stays, with a line that says so."""
+    """The last contents stay, with a line that says so."""
     send(client, "water", range(2))
     page = pages.open(url)
     card(page, "water")

@@ -82,7 +82,7 @@ def test_positions_come_once_a_second_with_what_changed() -> None:
 
 
 def test_trouble_is_told_until_it_is_over() -> None:
-    """What keeps packets from being acknowledged, with the number of streams."""
+    """The reason why packets are not acknowledged, with the number of streams."""
     watched = Watched()
     watched.observer.sending({"a": 10, "b": 10})
     stalled = Tally(retries=1, stall_reason="refused")

@@ -132,7 +132,7 @@ def test_the_first_event_tells_all(sandbox: Running) -> None:
 
 
 def test_only_news_is_told(store: Store) -> None:
-    """What a page knows is not told again."""
+    """Facts that a page knows are not told again."""
     refusals = Refusals()
     look = View(store, refusals)
     fill(store, "a", 0, 1000)
@@ -188,7 +188,7 @@ def test_streams_come_and_go(store: Store) -> None:
 
 
 def test_drawing_ends_with_its_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not drawn in a look is drawn in the next ones."""
+    """Pictures that one look leaves out are drawn in the next ones."""
     monkeypatch.setattr(view, "_BUDGET", 1e-9)
     for number in range(5):
         fill(store, f"m{number}", 0)
