@@ -1,15 +1,11 @@
 """The entry point of the command: it turns every error into a message and an exit code."""
 
-import errno
 import io
 import os
 import sys
+from contextlib import suppress
 
-from swarm.errors import SettingsError, StateError, SwarmError
-from swarm.open_files import has_too_many, way_out
-
-#: Errors of a write to a full or broken disk.
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+from swarm.errors import SettingsError
 
 
 def main() -> None:
@@ -27,62 +23,51 @@ def main() -> None:
         code = 0
     except BaseException as error:
         code = _report_error(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    _end_json_lines(code)
+    sys.exit(code)
+
+
+def _end_json_lines(code: int) -> None:
+    """Write the last event of ``--progress json``, unless a run has done so."""
+    # Without these modules, no command has begun.
+    module = sys.modules.get("swarm.cli.json_lines")
+    if module and (lines := module.active()):
+        lines.end(code)
 
 
 def _report_error(error: BaseException) -> int:
     """Print what went wrong; return the exit code."""
     import click
 
-    from swarm.cli.log import LOG
-    from swarm.run.stop import EndNow
+    from swarm.cli import json_lines
+    from swarm.cli.failure import as_json, failure_of
+    from swarm.cli.log import LOG, set_up
 
-    if isinstance(error, click.ClickException):
+    failure = failure_of(error)
+    if isinstance(error, click.UsageError) and json_lines.is_wanted(sys.argv[1:], os.environ):
+        # The options were not parsed, so the log was not set up.
+        set_up(screen=json_lines.JsonLines())
+    elif isinstance(error, click.ClickException):
         error.show()
-        _print_error_json(error.format_message(), error.exit_code)
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return 130
-    LOG.debug("where it happened:", exc_info=error)
-    if isinstance(error, EndNow):
-        LOG.error("ended at once; run the same command again to continue")
-        return 128 + error.number
-    if isinstance(error, SwarmError):
-        lines = str(error).splitlines() or [type(error).__name__]
-        lines += getattr(error, "__notes__", ())
-        for line in lines:
+    if not isinstance(error, click.ClickException | KeyboardInterrupt):
+        LOG.debug("where it happened:", exc_info=error)
+    if not isinstance(error, click.ClickException) or json_lines.active():
+        for line in failure.lines:
             LOG.error("%s", line)
-        _print_error_json("\n".join(lines), error.exit_code)
-        return error.exit_code
-    if has_too_many(error):
-        LOG.error("swarm: %s", way_out())
-        return StateError.exit_code
-    if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_ERRORS:
-        # An error of any other file names the file, or is a StateError: this is standard output.
-        LOG.error("swarm: can't write to standard output: %s", error.strerror)
-    else:
-        LOG.error("swarm: a bug: %s: %s; -vv shows where", type(error).__name__, error)
-    return 1
-
-
-def _print_error_json(message: str, exit_code: int) -> None:
-    """Print problems of the usage or the INI as one JSON object if the user asked for JSON."""
-    import json
-    from contextlib import suppress
-
-    import click
-
-    from swarm.config.parsers import boolean
-    from swarm.version import VERSION
-
-    wants_json = "--json" in sys.argv[1:]
-    with suppress(ValueError):
-        wants_json = wants_json or boolean(os.environ.get("SWARM_JSON", "no"))
-    if wants_json and exit_code == SettingsError.exit_code:
-        problems = message.splitlines()
-        document = {"swarm": VERSION, "exit_code": exit_code, "problems": problems}
+    if failure.exit_code == SettingsError.exit_code and _wants_json():
         with suppress(OSError):
-            click.echo(json.dumps(document, indent=1))
+            click.echo(as_json(failure))
+    return failure.exit_code
+
+
+def _wants_json() -> bool:
+    """Return True if the user asked for a report as JSON."""
+    from swarm.config.parsers import boolean
+
+    with suppress(ValueError):
+        return "--json" in sys.argv[1:] or boolean(os.environ.get("SWARM_JSON", "no"))
+    return False
 
 
 def _open_closed_streams() -> None:

@@ -13,7 +13,8 @@ from swarm.files import make_folder, open_private, sync_folder
 class RejectedRow(NamedTuple):
     """A rejected row: ``text`` is the content of the ``line`` in the ``file``.
 
-    ``status`` is the HTTP status of the collector's answer, ``reason`` its text.
+    ``status`` is the HTTP status of the collector's answer, ``reason`` its text. If the row was
+    rejected in an earlier run, ``is_again``, and the rejects file has it already.
     """
 
     file: str
@@ -21,6 +22,7 @@ class RejectedRow(NamedTuple):
     text: str
     status: int | None
     reason: str
+    is_again: bool = False
 
 
 class Rejects:
@@ -34,22 +36,19 @@ class Rejects:
         """The path of the log."""
         return self.path.with_name(f"{self.path.stem}.log.jsonl")
 
-    def add(self, file: str, line: int, text: str, status: int | None, reason: str) -> None:
-        """Store a row and the reason for its rejection; both are synced when this returns.
-
-        ``text`` is the content of the ``line`` in the ``file``; ``status`` is the HTTP status of
-        the collector's answer, ``reason`` its text.
-        """
+    def add(self, row: RejectedRow) -> None:
+        """Store a row and the reason for its rejection; both are synced when this returns."""
         entry = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "file": file,
-            "line": line,
-            "status": status,
-            "reason": reason,
-            "row": text,
+            "file": row.file,
+            "line": row.line,
+            "status": row.status,
+            "reason": row.reason,
+            "row": row.text,
         }
         _append(self.log, json.dumps(entry, ensure_ascii=False))
-        _append(self.path, text)
+        if not row.is_again:
+            _append(self.path, row.text)
 
 
 def _append(path: Path, line: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +21,11 @@ _MOST_BARS = 16
 _WIDEST_NAME = 28
 #: On fewer columns there is no room for a bar beside its figures.
 _NARROW = 80
+#: As tqdm's own, with a forecast in place of the time that is left at the present rate.
+_FORECAST_FORMAT = (
+    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
+    "[{elapsed}, {forecast}, {rate_noinv_fmt}]"
+)
 _NARROW_FORMAT = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} {rate_noinv_fmt}"
 FRAME_SECONDS = 0.25
 REFRESH_SECONDS = 1.0
@@ -48,6 +54,12 @@ class ProgressBars:
         self._free = list(range(1, room + 1))
         self._parts: dict[str, tuple[int, _Bar]] = {}
         self._stderr.show()
+
+    def show_forecast(self, forecast: Callable[[], str]) -> None:
+        """Show what a function returns in place of the time that is left at the present rate."""
+        if self._format is None:
+            self._whole.forecast = forecast
+            self._whole.bar_format = _FORECAST_FORMAT
 
     @property
     def is_due(self) -> bool:
@@ -133,6 +145,7 @@ class _Bar(tqdm):  # type: ignore[type-arg] # generic in its stubs only
     # Only one thread draws, so tqdm needs neither a thread of its own nor a lock over processes.
     monitor_interval = 0
     skipped = 0
+    forecast: Callable[[], str] | None = None
     #: What was done before the bar was shown: its time is not in the rate.
     earlier = 0
 
@@ -150,7 +163,10 @@ class _Bar(tqdm):  # type: ignore[type-arg] # generic in its stubs only
     @property
     def format_dict(self) -> dict[str, Any]:
         """The figures to draw."""
-        return {**super().format_dict, "n": self.n + self.skipped, "initial": self.skipped}
+        figures = {**super().format_dict, "n": self.n + self.skipped, "initial": self.skipped}
+        if self.forecast:
+            figures["forecast"] = self.forecast()
+        return figures
 
 
 _Bar.set_lock(threading.RLock())

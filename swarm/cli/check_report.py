@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from swarm.cli.table import table
 from swarm.config.settings import Settings
+from swarm.config.timetable import Timetable
 from swarm.csv import CheckResult, Quality
 from swarm.packet import timestamp
+from swarm.run.forecast import Forecast, forecast
 from swarm.text import format_duration, format_interval, format_time, pluralize, printable
 
 #: Limits of the table: gaps listed for each meter, and meters with gaps.
@@ -20,15 +23,18 @@ _HEAD = ("meter", "rows", "first", "last", "interval", "gaps", "check")
 _UNKNOWN = Quality()
 
 
-def as_json(settings: Settings, results: Sequence[CheckResult], rate: float | None = None) -> str:
+def as_json(
+    settings: Settings, results: Sequence[CheckResult], rate: Timetable | None = None
+) -> str:
     """Return the results as one JSON object; ``rate`` is the same as for `as_table`."""
     files = {meter.id: meter.files for meter in settings.meters}
     packets = _count_packets(results)
+    end = _forecast(packets, rate)
     document = {
         "meters": [_as_dict(result, files[result.meter]) for result in results],
         "packets": packets,
-        "rate": rate,
-        "upload_seconds": round(packets / rate, 1) if rate else None,
+        "rate": rate and (rate.rate_at(datetime.now()) if rate.is_constant else str(rate)),
+        "upload_seconds": round(end.seconds, 1) if end and end.seconds is not None else None,
     }
     return json.dumps(document, ensure_ascii=False, indent=1)
 
@@ -62,13 +68,13 @@ def _as_dict(result: CheckResult, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def as_table(
-    results: Sequence[CheckResult], rate: float | None = None, coverage: Sequence[str] = ()
+    results: Sequence[CheckResult], rate: Timetable | None = None, coverage: Sequence[str] = ()
 ) -> str:
     """Return the results for people: a table, the gaps, and the duration of a full upload.
 
     ``coverage`` are lines about the coverage of the meters, which follow the table.
-    ``rate`` is the packets per second over all streams for that duration, which is left out if it
-    is None.
+    ``rate`` is the packets per second over all streams for that duration, by the time of the week;
+    the duration is left out if it is None.
     """
     rows = []
     for result in results:
@@ -80,9 +86,14 @@ def as_table(
         rows.append([result.meter, f"{result.rows:,}", first, last, interval, gaps, verdict])
     lines = [*table(_HEAD, rows, left=(0, 2, 3)), *coverage, *_gap_lines(results)]
     packets = _count_packets(results)
-    if rate and packets:
-        duration = format_duration(packets / rate)
-        lines += ["", f"{pluralize(packets, 'packet')} take {duration} at {rate:,g} per second"]
+    end = _forecast(packets, rate)
+    if rate and end and packets:
+        count = pluralize(packets, "packet")
+        if rate.is_constant and end.seconds:
+            line = f"{count} take {format_duration(end.seconds)} at {end.pace:,g} per second"
+        else:
+            line = f"{count}, from now on: {end}"
+        lines += ["", line]
     return "\n".join(lines)
 
 
@@ -105,6 +116,14 @@ def _gap_lines(results: Sequence[CheckResult]) -> Iterator[str]:
     if len(with_gaps) > _LISTED_METERS:
         more = pluralize(len(with_gaps) - _LISTED_METERS, "more meter")
         yield f"\n... and gaps of {more}; --json lists them"
+
+
+def _forecast(packets: int, rate: Timetable | None) -> Forecast | None:
+    """Return when all packets would be sent, from now on; what no limit allows is not known."""
+    if rate is None:
+        return None
+    now = datetime.now()
+    return forecast(packets, rate.rate_at(now), None, rate, now)
 
 
 def _count_packets(results: Sequence[CheckResult]) -> int:

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from swarm.cli.progress import SilentProgress
     from swarm.config.settings import Settings
+    from swarm.config.timetable import Timetable
     from swarm.csv import CheckResult
     from swarm.run.setup import OpenPool
 
@@ -75,6 +76,7 @@ def _load_settings(config: Path, values: dict[str, Any], *, secrets: bool = True
 
     An option counts as given also if its value is false or zero: ``--settle 0s``, SWARM_JSON=no.
     """
+    from swarm.cli.json_lines import JsonLines
     from swarm.cli.log import set_up
     from swarm.config.ignored import drop_key_log
     from swarm.config.load import load
@@ -82,7 +84,8 @@ def _load_settings(config: Path, values: dict[str, Any], *, secrets: bool = True
     source = click.get_current_context().get_parameter_source
     unset = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     given = {key: value for key, value in values.items() if source(key) not in unset}
-    set_up(given.get("verbose", 0))
+    lines = JsonLines() if given.get("progress") == "json" else None
+    set_up(given.get("verbose", 0), screen=lines)
     settings = load(config, given, secrets=secrets)
     drop_key_log()  # before TLS is loaded, here and in the worker processes
     return settings
@@ -102,29 +105,30 @@ def upload(config: Path, **given: Any) -> int:
     if settings.upload.dry_run:
         return _dry_run(settings)
     from swarm.cli import pictures, upload_report
-    from swarm.cli.log import LOG
+    from swarm.cli.log import LOG, event
+    from swarm.cli.watch import watched
     from swarm.run.rehearsal import opened
     from swarm.run.upload import upload as run_upload
 
     opens, page = _open_pool(settings), pictures.report_file(settings)
-    with ExitStack() as stack:
-        with _show_progress(settings, settings.log_file) as progress:
-            live = pictures.open_page(settings, progress, stack)
-            observer = live.observer if live else progress
-            sandbox = opened if settings.sandbox else None
-            report = run_upload(settings, observer, sandbox, **opens)
-            if live:
-                live.observer.finish(report)
+    with (
+        _show_progress(settings, settings.log_file) as progress,
+        watched(settings, progress, is_upload=True) as watch,
+    ):
+        sandbox = opened if settings.sandbox else None
+        report = run_upload(settings, watch.observer, sandbox, **opens)
+        progress.close()
         for line in upload_report.problem_lines(report.meters):
-            LOG.error("%s", line)
+            LOG.error("%s", line, extra=event("problem"))
         for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
             LOG.info("%s", line)
         if page:
             pictures.write_report(settings, partial(page.write_upload, settings, report))
         render = upload_report.as_json if settings.upload.json else upload_report.as_table
         _print_report(settings, partial(render, report), report.exit_code)
-        if live:
-            live.stay(settings.upload.page_after)
+        watch.finish(report)
+        watch.notify(report.exit_code, upload_report.as_json(report))
+        watch.stay()
     return report.exit_code
 
 
@@ -144,15 +148,18 @@ def _check_files(
     settings: "Settings", log_file: Path | None = None, *, with_quality: bool = False
 ) -> "tuple[list[CheckResult], int]":
     """Return the results of the check and its exit code; a signal ends the command."""
+    from swarm.cli.watch import watched
     from swarm.run.check import check as run_check
 
-    with _show_progress(settings, log_file) as observer:
+    with _show_progress(settings, log_file) as progress, watched(settings, progress) as watch:
         results, signal = run_check(
-            settings, observer, with_quality=with_quality, **_open_pool(settings)
+            settings, watch.observer, with_quality=with_quality, **_open_pool(settings)
         )
-    if signal is not None:
-        raise click.exceptions.Exit(128 + signal)
-    return results, 0 if all(result.is_sound for result in results) else ExitCode.DATA
+        if signal is not None:
+            raise click.exceptions.Exit(128 + signal)
+        exit_code = ExitCode.OK if all(result.is_sound for result in results) else ExitCode.DATA
+        watch.end(exit_code, sum(result.rows for result in results))
+    return results, exit_code
 
 
 @click.command(cls=GroupedCommand, context_settings=_CONTEXT, epilog=_FORMS)
@@ -165,9 +172,9 @@ def _check_files(
     type=Parsed(replace(BY_KEY["rate_limit"], key="rate")),
     metavar="N",
     help="Estimate how long a full upload takes at N packets per second, over all streams, "
-    "ignoring what was sent earlier.  [default: the INI's rate_limit]",
+    "or by a timetable, ignoring what was sent earlier.  [default: the INI's rate_limit]",
 )
-def check(config: Path, rate: float | None, **given: Any) -> int:
+def check(config: Path, rate: "Timetable | None", **given: Any) -> int:
     """Check every file and send nothing.
 
     Print the rows, period, interval, gaps and problems of each meter. No password and no network
@@ -204,16 +211,21 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
     settings = _load_settings(config, given, secrets=not offline)
     from swarm.cli import status_report
     from swarm.cli.log import LOG
+    from swarm.cli.watch import watched
     from swarm.run.status import status as run_status
 
-    with _show_progress(settings, settings.log_file) as observer:
-        statuses, signal = run_status(settings, observer, offline=offline)
-    if signal is not None:
-        raise click.exceptions.Exit(128 + signal)
-    for line in status_report.problem_lines(statuses):
-        LOG.error("%s", line)
+    with (
+        _show_progress(settings, settings.log_file) as progress,
+        watched(settings, progress) as watch,
+    ):
+        statuses, signal = run_status(settings, watch.observer, offline=offline)
+        if signal is not None:
+            raise click.exceptions.Exit(128 + signal)
+        for line in status_report.problem_lines(statuses):
+            LOG.error("%s", line)
+        exit_code = status_report.exit_code(statuses)
+        watch.end(exit_code, sum(each.rows for each in statuses))
     render = status_report.as_json if settings.upload.json else status_report.as_table
-    exit_code = status_report.exit_code(statuses)
     _print_report(settings, partial(render, statuses), exit_code)
     return exit_code
 
@@ -241,16 +253,25 @@ def _show_progress(
     settings: "Settings", log_file: Path | None = None
 ) -> "Iterator[SilentProgress]":
     """Set up the log, show the warnings of the INI, and yield the progress display of a run."""
+    from swarm.cli.json_lines import JsonLines
     from swarm.cli.log import LOG, set_up
     from swarm.cli.progress import make_progress
 
     upload = settings.upload
-    set_up(upload.verbose, quiet=upload.quiet, file=log_file)
+    set_up(
+        upload.verbose,
+        quiet=upload.quiet,
+        file=log_file,
+        form=settings.log_format,
+        screen=JsonLines(quiet=upload.quiet) if upload.progress == "json" else None,
+    )
     LOG.info("swarm %s: %s", VERSION, settings.config)
     for warning in settings.warnings:
         LOG.warning("warning: %s", warning)
     can_draw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    progress = make_progress(upload.progress, quiet=upload.quiet, is_terminal=can_draw)
+    progress = make_progress(
+        upload.progress, upload.rate_limit, quiet=upload.quiet, is_terminal=can_draw
+    )
     try:
         yield progress
     finally:

@@ -1,4 +1,4 @@
-"""The pictures of a command: the page of a run, the report, the coverage on a terminal.
+"""The pictures of a command: the report, the coverage on a terminal.
 
 Each is loaded only if it is asked for.
 """
@@ -7,28 +7,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from swarm.cli.log import LOG, NOTICE
-from swarm.cli.progress import SilentProgress
+from swarm.cli.log import notice
 from swarm.config.settings import Settings
 from swarm.csv import CheckResult
 
 if TYPE_CHECKING:
-    from swarm.monitor.page import LivePage
     from swarm.report.file import ReportFile
-
-
-def open_page(settings: Settings, progress: SilentProgress, stack: ExitStack) -> "LivePage | None":
-    """Open the page of ``--page``, if it was asked for; raises `SettingsError`."""
-    if settings.upload.page is None:
-        return None
-    from swarm.monitor.page import LivePage
-
-    page = stack.enter_context(LivePage(settings, progress))
-    progress.notice(f"page of this run: {page.url}")
-    return page
 
 
 def report_file(settings: Settings) -> "ReportFile | None":
@@ -45,7 +31,7 @@ def write_report(settings: Settings, write: Callable[[], None]) -> None:
     try:
         write()
     except OSError as error:
-        LOG.log(NOTICE, "notice: %s: not written: %s", settings.upload.report, error.strerror)
+        notice(f"{settings.upload.report}: not written: {error.strerror}")
 
 
 def coverage(settings: Settings, results: Sequence[CheckResult]) -> list[str]:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from swarm.cli.log import LOG, NOTICE, SCREEN, write_stderr
+from swarm.cli.log import LOG, NOTICE, SCREEN, event, write_stderr
+from swarm.config.timetable import Timetable
 from swarm.csv import CheckResult
 from swarm.csv.problems import Problem
 from swarm.delivery.result import StreamResult, Tally
+from swarm.run.position import Position
 from swarm.text import pluralize
 
 if TYPE_CHECKING:
@@ -31,17 +33,13 @@ class SilentProgress:
     #: The log level of progress.
     level = logging.INFO
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        #: The number of rows of each stream to send, and the streams that have ended.
-        self.rows: Mapping[str, int] = {}
-        self.over: set[str] = set()
-        self.total = 0
-        #: The number of rows that are settled, and of those among them that needed no packet.
-        self.done = 0
-        self.skipped = 0
+    def __init__(
+        self, limit: Timetable | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.position = Position(limit, clock, LINE_SECONDS)
         self._meters = 0
         self._checked = 0
-        self._tallies: dict[str, Tally] = {}
+        self._is_sending = False
         self._stalls = StallReasons(self.notice, clock)
         self._clock = clock
         self._start = clock()
@@ -56,39 +54,41 @@ class SilentProgress:
         self._checked += 1
         LOG.info("%s: %s checked", result.meter, pluralize(result.rows, "row"))
         for line in format_problems(result.problems, result.problem_count):
-            LOG.error("%s", line)
+            LOG.error("%s", line, extra=event("problem", meter=result.meter))
         for notice in result.notices:
             self.notice(notice)
 
     def sending(self, rows: Mapping[str, int]) -> None:
         """Note how many rows each stream has."""
-        self.rows = dict(rows)
-        self.total = sum(rows.values())
+        self.position.begin(rows)
+        self._is_sending = True
         self._start = self._clock()
-        self._say(f"sending {pluralize(self.total, 'row')} of {pluralize(len(rows), 'stream')}")
+        count = pluralize(self.position.total, "row")
+        self._say(f"sending {count} of {pluralize(len(rows), 'stream')}")
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Note the tallies that have changed."""
+        position = self.position
         for stream, tally in changed.items():
-            if stream in self.rows and stream not in self.over:
-                known = self._tallies.get(stream)
+            if stream in position.rows and stream not in position.ended:
+                known = position.known(stream)
                 if tally.retries != (known.retries if known else 0):
                     why = f": {tally.stall_reason}" if tally.stall_reason else ""
                     LOG.debug("%s: %s so far%s", stream, pluralize(tally.retries, "retry"), why)
-                self._count(stream, tally)
                 self._stalls.note(stream, tally.stall_reason)
+        position.note(changed)
+        position.measure()
         self._stalls.report()
 
     def ended(self, result: StreamResult) -> None:
         """Note a stream's end."""
-        self.over.add(result.id)
+        self.position.end(result)
         self._stalls.end(result.id)
-        if result.id in self.rows:
-            self._count(result.id, result.tally)
         if LOG.isEnabledFor(logging.INFO):
             counts = [f"{getattr(result.tally, name)} {name.replace('_', ' ')}" for name in _ROWS]
             parts = [result.state, *(count for count in counts if not count.startswith("0 "))]
-            LOG.info("%s: %s, verified: %s", result.id, ", ".join(parts), result.verified)
+            text = f"{result.id}: {', '.join(parts)}, verified: {result.verified}"
+            LOG.info("%s", text, extra=event("stream", meter=result.id, state=result.state))
         if result.traceback:
             for line in result.traceback.splitlines():
                 LOG.debug("%s", line)
@@ -99,7 +99,7 @@ class SilentProgress:
 
     def notice(self, text: str) -> None:
         """Show a notice."""
-        LOG.log(NOTICE, "notice: %s", text)
+        LOG.log(NOTICE, "notice: %s", text, extra=event("notice"))
 
     def stopping(self, why: str) -> None:
         """Show that the run ends early.
@@ -110,33 +110,30 @@ class SilentProgress:
             "stopping: %s; requests under way are completed "
             "(a second signal, or Ctrl-C again, ends the run at once)",
             why,
+            extra=event("notice"),
         )
 
     def close(self) -> None:
         """Show how far the run came."""
-        if self.rows:
-            self._say(self._position())
-            self.rows = {}
-
-    def _count(self, stream: str, tally: Tally) -> None:
-        known = self._tallies.get(stream) or Tally()
-        self.done += tally.finished - known.finished
-        self.skipped += tally.skipped - known.skipped
-        self._tallies[stream] = tally
+        if self._is_sending:
+            seconds = max(self._clock() - self._start, 0.001)
+            rate = (self.position.done - self.position.skipped) / seconds
+            self._say(self._line(f"{rate:,.0f} rows/s"))
+            self._is_sending = False
 
     def _say(self, text: str) -> None:
         LOG.log(self.level, "%s", text)
 
-    def _position(self) -> str:
-        if not self.rows:
-            return f"checked {self._checked:,} of {pluralize(self._meters, 'meter')}"
-        rows = pluralize(self.total, "row")
-        share = 100 * self.done // self.total if self.total else 100
-        if self.skipped and self.skipped == self.done:
-            return f"{self.done:,} of {rows} ({share} %), none of them new"
-        rate = (self.done - self.skipped) / max(self._clock() - self._start, 0.001)
-        old = f", {self.skipped:,} of them not new" if self.skipped else ""
-        return f"{self.done:,} of {rows} ({share} %){old}, {rate:,.0f} rows/s"
+    def _line(self, pace: str) -> str:
+        """Return the position in a line that ends with the pace, if any row is new."""
+        position = self.position
+        rows = pluralize(position.total, "row")
+        share = 100 * position.done // position.total if position.total else 100
+        done = f"{position.done:,} of {rows} ({share} %)"
+        if position.skipped and position.skipped == position.done:
+            return f"{done}, none of them new"
+        old = f", {position.skipped:,} of them not new" if position.skipped else ""
+        return f"{done}{old}, {pace}"
 
 
 class LineProgress(SilentProgress):
@@ -144,8 +141,10 @@ class LineProgress(SilentProgress):
 
     level = NOTICE
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(clock)
+    def __init__(
+        self, limit: Timetable | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(limit, clock)
         self._due = clock() + LINE_SECONDS
 
     def sending(self, rows: Mapping[str, int]) -> None:
@@ -158,14 +157,22 @@ class LineProgress(SilentProgress):
         super().tallies(changed)
         if self._clock() >= self._due:
             self._due = self._clock() + LINE_SECONDS
-            self._say(self._position())
+            self._say(self._now())
+
+    def _now(self) -> str:
+        if not self._is_sending:
+            return f"checked {self._checked:,} of {pluralize(self._meters, 'meter')}"
+        self.position.measure(at_once=True)
+        trouble = self.position.trouble
+        return self._line(str(self.position.forecast())) + (f"; {trouble}" if trouble else "")
 
 
 class BarProgress(SilentProgress):
     """Progress as bars: one with rate and ETA for all rows, and one for each stream with room."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, limit: Timetable | None = None) -> None:
+        super().__init__(limit)
+        self._limit = limit
         self._bars: ProgressBars | None = None
         self._moved: dict[str, Tally] = {}
 
@@ -183,16 +190,17 @@ class BarProgress(SilentProgress):
         """Show a bar for all rows; `tallies` adds the bars of the streams."""
         self._clear()
         super().sending(rows)
-        self._show("total", "rows", self.total, parts=len(rows))
+        self._show("total", "rows", self.position.total, parts=len(rows))
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Move the bars."""
         super().tallies(changed)
         self._moved.update(changed)
         if self._bars and self._bars.is_due:
+            rows, ended = self.position.rows, self.position.ended
             for stream, tally in self._moved.items():
-                if stream in self.rows and stream not in self.over:
-                    self._bars.show(stream, tally.finished, self.rows[stream], tally.skipped)
+                if stream in rows and stream not in ended:
+                    self._bars.show(stream, tally.finished, rows[stream], tally.skipped)
             self._moved.clear()
             self._move()
 
@@ -214,11 +222,16 @@ class BarProgress(SilentProgress):
         from swarm.cli.bars import ProgressBars
 
         self._bars = ProgressBars(name, unit, total, parts=parts, leave=leave)
+        if parts and self._limit is not None and not self._limit.is_constant:
+            self._bars.show_forecast(self._forecast)
         SCREEN.write = self._bars.print_above
 
+    def _forecast(self) -> str:
+        return f"done about {self.position.forecast().end()}"
+
     def _move(self) -> None:
-        if self._bars and self.rows:
-            self._bars.move(self.done, self.skipped)
+        if self._bars and self._is_sending:
+            self._bars.move(self.position.done, self.position.skipped)
         elif self._bars:
             self._bars.move(self._checked)
 
@@ -230,16 +243,18 @@ class BarProgress(SilentProgress):
             self._bars = None
 
 
-def make_progress(mode: str, *, quiet: bool, is_terminal: bool) -> SilentProgress:
+def make_progress(
+    mode: str, limit: Timetable | None = None, *, quiet: bool, is_terminal: bool
+) -> SilentProgress:
     """Return the progress display of a mode; ``auto`` is bars on a terminal, else lines.
 
-    With ``quiet``, no progress is shown, whatever the mode.
+    With ``quiet``, no progress is shown, whatever the mode. ``limit`` is the rate limit.
     """
     if mode == "auto":
         mode = "bar" if is_terminal else "plain"
-    if quiet or mode == "none":
-        return SilentProgress()
-    return BarProgress() if mode == "bar" else LineProgress()
+    if quiet or mode in {"none", "json"}:
+        return SilentProgress(limit)
+    return BarProgress(limit) if mode == "bar" else LineProgress(limit)
 
 
 class StallReasons:

@@ -242,7 +242,7 @@ class Cluster:
     def rate_limit(self) -> float | None:
         """Return the share of a seat in the requests a second."""
         busy = sum(each.is_busy for each in self.seats)
-        limit = self.upload.rate_limit
+        limit = self.shared.rate_limit
         return limit and limit / max(busy, 1)
 
 

@@ -17,6 +17,7 @@ from swarm.collector.transport.base import Engine
 from swarm.config.cluster import ClusterSettings
 from swarm.config.parsers import LOCAL
 from swarm.config.settings import Settings
+from swarm.config.timetable import rate_now
 from swarm.delivery.task import accesses
 from swarm.errors import SettingsError
 from swarm.run.pool import Pool
@@ -40,6 +41,7 @@ def open_pool(
         found = accesses(settings)
         shared = SharedState.create(len(found))
         stack.callback(shared.close)
+        shared.set_rate_limit(rate_now(upload.rate_limit))
         address, security = stack.enter_context(_scheduler(settings))
         grants = Grants(locks_folder(settings.state, settings.collector), run) if sends else None
         cluster = Cluster(address, security, Opening(run, upload, found), shared, grants, notify)

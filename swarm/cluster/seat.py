@@ -131,7 +131,7 @@ class Seat:
 
     def obey(self, order: Order) -> None:
         """Do what the command asks for."""
-        self._worker.context.rate_limit = order.rate_limit
+        self._shared.set_rate_limit(order.rate_limit)
         for credential in order.refused:
             self._shared.refuse_credential(credential)
         for message in order.messages:

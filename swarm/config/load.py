@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from swarm.config import cluster, credentials, ini, legacy, meters
+from swarm.config import cluster, credentials, ini, legacy, meters, notify
 from swarm.config.document import METERS, Document
 from swarm.config.ignored import key_log_notice, proxy_notices
 from swarm.config.options import PARSERS, SECTION, Upload
-from swarm.config.parsers import INVALID
+from swarm.config.parsers import INVALID, one_of
 from swarm.config.paths import default_state, is_file, is_readable_by_others, resolved
 from swarm.config.schema import Schema, check_names, check_repeats
 from swarm.config.settings import Settings, is_chosen
@@ -28,13 +28,14 @@ from swarm.text import closest, suggestion
 #: The sections of an INI and the options that each may have.
 SCHEMA: Schema = {
     "swarm": (
-        *("environment", "url", "state", "log_file", "ca_bundle", "proxy"),
+        *("environment", "url", "state", "log_file", "log_format", "ca_bundle", "proxy"),
         *meters.OPTIONS,
     ),
     "credentials": credentials.OPTIONS,
     "credentials:": credentials.OPTIONS,
     "upload": tuple(PARSERS),
     cluster.SECTION: cluster.OPTIONS,
+    notify.SECTION: notify.OPTIONS,
     METERS: None,
     "meter:": meters.OPTIONS,
 }
@@ -83,7 +84,12 @@ def load(path: Path, given: Mapping[str, Any], *, secrets: bool = True) -> Setti
     warnings = list(_warnings(document, settings, is_sending=secrets and not upload.dry_run))
     if upload.share and not chosen:
         warnings.append(f"share {upload.share} has no meter: there is nothing to do")
-    return replace(settings, meters=chosen, warnings=(*settings.warnings, *warnings))
+    return replace(
+        settings,
+        meters=chosen,
+        every_id=tuple(names),
+        warnings=(*settings.warnings, *warnings),
+    )
 
 
 def _merge(document: Document, configured: Mapping[str, Any], given: Mapping[str, Any]) -> Upload:
@@ -142,8 +148,15 @@ def _settings(document: Document, upload: Upload, *, secrets: bool) -> Settings:
         log_file=paths.get("log_file"),
         ca_bundle=str(ca_bundle) if ca_bundle else None,
         proxy=_proxy(document, url),
+        log_format=_log_format(document),
         cluster=cluster.load(document, upload, url),
+        notify=notify.load(document),
     )
+
+
+def _log_format(document: Document) -> Literal["text", "json"]:
+    value = document.values("swarm", {"log_format": one_of("text", "json")}).get("log_format")
+    return "json" if value == "json" else "text"
 
 
 def _url(document: Document) -> str | None:

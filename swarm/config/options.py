@@ -17,10 +17,10 @@ from swarm.config.parsers import (
     output_file,
     port,
     positive_duration,
-    rate,
     scheduler,
 )
 from swarm.config.share import Share, parse_share
+from swarm.config.timetable import Timetable, parse_rate_limit
 from swarm.text import format_interval
 
 _T = TypeVar("_T")
@@ -143,6 +143,14 @@ class Upload(RetryPolicy):
         "other values: report them (exit 3), or send them.",
         ROWS,
     )
+    rejected: Literal["report", "send"] = _option(
+        "report",
+        one_of("report", "send"),
+        "report|send",
+        "Rows that the collector rejected before, unchanged: report them (exit 3), or send them "
+        "again.",
+        ROWS,
+    )
     restart: bool = _switch(
         "Forget the checkpoints of the chosen meters and send from the first row.",
         ROWS,
@@ -195,8 +203,14 @@ class Upload(RetryPolicy):
         SPEED,
         unset="cores, at most the number of meters",
     )
-    rate_limit: float | None = _option(
-        None, rate, "N", "Requests per second, over all processes.", SPEED, unset="none"
+    rate_limit: Timetable | None = _option(  # noqa: RUF009 - a field, as the others
+        None,
+        parse_rate_limit,
+        "N",
+        "Requests per second, over all processes; or a timetable in local time: '08:00 50; "
+        "18:30 off; sat-08:00 off'.",
+        SPEED,
+        unset="none",
     )
     transport: Literal["auto", "curl", "requests"] = _option(
         "auto",
@@ -219,6 +233,14 @@ class Upload(RetryPolicy):
         PROBLEMS,
         unset="none",
     )
+    wait: float = _option(
+        0.0,
+        duration,
+        "D",
+        "If another run holds a stream: wait for it for this long, before the stream is left out "
+        "(exit 6).",
+        PROBLEMS,
+    )
     on_reject: Literal["stop", "skip"] = _option(
         "stop",
         one_of("stop", "skip"),
@@ -227,12 +249,21 @@ class Upload(RetryPolicy):
         "and continue.",
         PROBLEMS,
     )
-    progress: Literal["auto", "bar", "plain", "none"] = _option(
+    progress: Literal["auto", "bar", "plain", "json", "none"] = _option(
         "auto",
-        one_of("auto", "bar", "plain", "none"),
-        "auto|bar|plain|none",
-        "auto: bars on a terminal, otherwise one line per minute; always on stderr.",
+        one_of("auto", "bar", "plain", "json", "none"),
+        "auto|bar|plain|json|none",
+        "auto: bars on a terminal, otherwise one line per minute; json: events as JSON lines. "
+        "Always on stderr.",
         OUTPUT,
+    )
+    metrics_file: Path | None = _option(  # noqa: RUF009 - a field, as the others
+        None,
+        output_file,
+        "FILE",
+        "Write metrics of the run to a file for Prometheus, every 15 s and at the end.",
+        OUTPUT,
+        unset="none",
     )
     report: Path | None = _option(  # noqa: RUF009 - a field, as the others
         None,

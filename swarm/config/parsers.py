@@ -95,13 +95,6 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def rate(text: str) -> float:
-    """Return a number of requests a second, above zero."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()) or float(text) <= 0:
-        raise ValueError("a number of requests a second above zero, such as 100 or 0.5")
-    return float(text)
-
-
 def boolean(text: str) -> bool:
     """Return True for yes, true, on and 1, False for no, false, off and 0.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from swarm.config.cluster import ClusterSettings
+from swarm.config.notify import Notify
 from swarm.config.options import Upload
 from swarm.packet import REGISTERS, VALUE
 
@@ -80,7 +81,8 @@ class Meter:
 class Settings:
     """The settings of one run; ``warnings`` are for the user, one line each.
 
-    ``collector`` names the folder of the checkpoints. ``url`` is None for a run with its own
+    ``collector`` names the folder of the checkpoints. ``every_id`` are the IDs of all meters of the
+    INI, also of those that are not chosen. ``url`` is None for a run with its own
     sandbox, whose URL is known only after its start.
     """
 
@@ -93,7 +95,10 @@ class Settings:
     log_file: Path | None = None
     ca_bundle: str | None = None
     proxy: str | None = None
+    log_format: Literal["text", "json"] = "text"
     cluster: ClusterSettings | None = None
+    notify: Notify | None = None
+    every_id: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -226,7 +226,7 @@ class _Delivery:
         self.tally.rejected = self.tally.late = 0
         self.days.clear()
         self.resume = Resume(
-            self.ledger, self.tally, self.upload.late, self.task.settled_until, self.days
+            self.ledger, self.tally, self.upload, self.task.settled_until, self.days
         )
         return self.resume.to_send(self.task.batches(self.reader))
 
@@ -252,7 +252,7 @@ class _Delivery:
         if tally.rejected:
             message = (
                 f"{pluralize(tally.rejected, 'row')} rejected by the collector, kept in "
-                f"{self.task.rejects}"
+                f"{self.task.rejects}; --rejected send sends them again"
             )
             return StreamProblem("rejected", message, ExitCode.DATA)
         if self.resume.late:
@@ -272,9 +272,10 @@ class _Delivery:
             ledger.mark_in_flight()
             # Counted before the packet is sent: if the run ends here, nothing else records it.
             tally.possible_duplicates += is_again
-            first = tally.first or time.monotonic()
+            start = time.monotonic()
             outcome = exchange.post(data)
             if outcome.verdict is Verdict.ACKNOWLEDGED:
+                tally.exchange_seconds += time.monotonic() - start
                 break
             ended = time.monotonic()
             budget = budget or RetryBudget(self.upload.retry_for)
@@ -292,7 +293,7 @@ class _Delivery:
         # With a rate limit, the next row waits: it is marked when it is about to be sent.
         self.resume.acknowledged(item, sends_next=self.upload.rate_limit is None)
         tally.sent += 1
-        tally.first, tally.last = first, time.monotonic()
+        tally.first, tally.last = tally.first or start, time.monotonic()
         self.rejected_in_a_row = 0
         return None
 
@@ -305,7 +306,8 @@ class _Delivery:
             self.tally.rejected += 1
             message = f"rejected by the collector: {detail}"
         else:
-            rejected = RejectedRow(item.place.file, row.line, row.text, status, detail)
+            is_again = self.resume.is_rejected_again(item)
+            rejected = RejectedRow(item.place.file, row.line, row.text, status, detail, is_again)
             self.scheduler.run_in_thread(
                 self.state.add_reject, self.task.meter.id, self.task.rejects, rejected
             )

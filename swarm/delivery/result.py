@@ -67,7 +67,8 @@ class Tally:
     ``base + sent`` is the number of records in the ledger as far as the parent knows: records
     beyond that are rows that a killed worker process sent without reporting them. ``base`` is None
     until the ledger is open. ``stall_reason`` is the detail of the last failed try while the
-    stream waits to try again, else empty.
+    stream waits to try again, else empty. ``exchange_seconds`` is the time of the exchanges
+    that acknowledged packets.
     """
 
     sent: int = 0
@@ -81,6 +82,7 @@ class Tally:
     stall_reason: str = ""
     first: float | None = None
     last: float | None = None
+    exchange_seconds: float = 0.0
 
     @property
     def skipped(self) -> int:

@@ -4,10 +4,10 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import Literal
 
 from swarm.checkpoint.cursor import ALTERED, LedgerCursor
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, SYNC_SECONDS, Ledger
+from swarm.config.options import Upload
 from swarm.delivery.result import OpenDays, Tally
 from swarm.delivery.task import ItemBatch, RowItem, notes_of
 from swarm.delivery.verify import Expected
@@ -36,7 +36,7 @@ class Resume:
         self,
         ledger: Ledger,
         tally: Tally,
-        late: Literal["report", "send"],
+        upload: Upload,
         settled_until: int | None = None,
         days: OpenDays | None = None,
     ) -> None:
@@ -46,7 +46,10 @@ class Resume:
         self.late: list[RowItem] = []
         self.altered = 0
         self._tally = tally
-        self._sends_late = late == "send"
+        self._sends_late = upload.late == "send"
+        self._sends_rejected = upload.rejected == "send"
+        #: Instant and digest of the rows that were yielded although they were rejected before.
+        self._tried_again: set[tuple[int, int]] = set()
         self._newest: RowItem | None = None
         self._last: RowItem | None = None
 
@@ -62,6 +65,11 @@ class Resume:
                 start, end = end, end + sum(1 for _ in group)
                 if kind == ACKNOWLEDGED:
                     self._resume(batch, start, end)
+                elif kind == REJECTED and self._sends_rejected:
+                    # Also those older than the last acknowledged row: that is what it is for.
+                    for index in range(start, end):
+                        self._tried_again.add((batch.instants[index], batch.digests[index]))
+                        yield batch.item(index)
                 elif kind == REJECTED:
                     self._tally.rejected += end - start
                     self._days.rejected.update(map(batch.day, range(start, end)))
@@ -77,6 +85,10 @@ class Resume:
     def may_be_stored(self, item: RowItem) -> bool:
         """Return True if an earlier run may have sent a row."""
         return (item.instant, item.digest) in self.ledger.unresolved
+
+    def is_rejected_again(self, item: RowItem) -> bool:
+        """Return True if a row that is rejected now was rejected in an earlier run."""
+        return (item.instant, item.digest) in self._tried_again
 
     def acknowledged(self, item: RowItem, *, sends_next: bool = False) -> None:
         """Record a row that the collector acknowledged; ``sends_next`` as for `Ledger.record`."""

@@ -79,7 +79,7 @@ class LocalState:
     @staticmethod
     def add_reject(_stream: str, path: Path, row: RejectedRow) -> None:
         """Store a rejected row."""
-        Rejects(path).add(*row)
+        Rejects(path).add(row)
 
 
 #: The state of a process that holds the state folder's locks.

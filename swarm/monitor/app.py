@@ -79,12 +79,12 @@ def create(feed: Feed) -> Starlette:
 
     async def metrics(_: Request) -> Response:
         try:
-            from swarm.monitor.metrics import exposition
+            from swarm.monitor.metrics import exposition, values_of
         except ImportError:
             text = f"metrics need another package; run: {install('metrics')}\n"
             return PlainTextResponse(text, 404)
         media = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(exposition(feed.state), media_type=media, headers=HEADERS)
+        return Response(exposition(values_of(feed.state)), media_type=media, headers=HEADERS)
 
     return Starlette(
         routes=[Route("/", page), Route("/events", events), Route("/metrics", metrics)],

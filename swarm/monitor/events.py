@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -10,6 +10,11 @@ from typing import Any, ClassVar
 def now() -> str:
     """Return the time as ISO 8601 in UTC, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def as_line(facts: Mapping[str, Any]) -> str:
+    """Return an event as one line of JSON in ASCII, without a line end."""
+    return json.dumps(facts)
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,7 @@ class Event:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the event as JSON has it."""
-        return {"event": self.event, **asdict(self)}
-
-    def as_json(self) -> str:
-        """Return the event as one line of JSON, without a line end."""
-        return json.dumps(self.as_dict(), ensure_ascii=False, separators=(",", ":"))
+        return {"event": self.event, **vars(self)}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Progress(Event):
     While files are checked, ``checked`` of the meters are; ``rows`` are known once all are.
     ``rate`` is in packets a second over the last seconds; ``eta_seconds`` is None if unknown.
     ``trouble`` is what keeps packets from being acknowledged, empty if nothing does. ``streams``
-    are those that changed since the event before; only the live page gets them.
+    are those that changed since the event before; only the page and the metrics get them.
     """
 
     event: ClassVar[str] = "progress"
@@ -65,10 +66,13 @@ class Progress(Event):
         """Return the event without the streams, which may be thousands."""
         return {key: value for key, value in super().as_dict().items() if key != "streams"}
 
-    def for_page(self) -> str:
-        """Return the event with the streams, as one line of JSON."""
-        streams = {name: list(asdict(each).values()) for name, each in self.streams.items()}
-        return json.dumps(self.as_dict() | {"streams": streams}, ensure_ascii=False)
+    def with_streams(self) -> dict[str, Any]:
+        """Return the event with the streams, each as a list of its position's values."""
+        streams = {
+            name: [each.rows, each.done, each.retries, each.trouble]
+            for name, each in self.streams.items()
+        }
+        return self.as_dict() | {"streams": streams}
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class End(Event):
     event: ClassVar[str] = "end"
     exit_code: int
     seconds: float
-    rows: int
-    sent: int
-    unsent: int
-    packets_per_second: float
+    rows: int = 0
+    sent: int = 0
+    unsent: int = 0
+    packets_per_second: float = 0.0

@@ -1,10 +1,11 @@
 """An observer that makes events of a run and passes each call on to the progress display."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from swarm.config.timetable import Timetable
 from swarm.csv import CheckResult
 from swarm.delivery.result import StreamResult, Tally
 from swarm.monitor.events import (
@@ -19,6 +20,7 @@ from swarm.monitor.events import (
 )
 from swarm.packet import timestamp
 from swarm.run.observer import Observer
+from swarm.run.position import Position
 from swarm.run.report import Report
 from swarm.version import VERSION
 
@@ -26,33 +28,32 @@ from swarm.version import VERSION
 Sink = Callable[[Event], None]
 
 _PROGRESS_SECONDS = 1.0
-#: The rate is that of the last seconds.
-_RATE_SECONDS = 10
 
 
 class EventObserver:
-    """Makes the events of a run for ``sink``; it is a `swarm.run.observer.Observer`.
+    """Makes the events of a run for ``sinks``; it is a `swarm.run.observer.Observer`.
 
-    Tallies are only kept, and looked at once a second: they come ten times as often.
+    Tallies are only kept, and looked at once a second: they come ten times as often. ``limit`` is
+    the rate limit of the run.
     """
 
     def __init__(
-        self, inner: Observer, sink: Sink, clock: Callable[[], float] = time.monotonic
+        self,
+        inner: Observer,
+        sinks: Sequence[Sink],
+        limit: Timetable | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
-        self._sink = sink
+        self._sinks = sinks
         self._clock = clock
-        self._due = clock() + _PROGRESS_SECONDS
+        self._start = clock()
+        self._due = self._start + _PROGRESS_SECONDS
         self._checked = 0
-        self._rows: dict[str, int] = {}
         self._filtered: dict[str, int] = {}
         self._changed: dict[str, Tally] = {}
-        self._last: dict[str, Tally] = {}
-        self._ended: set[str] = set()
-        self._done = self._sent = 0
-        self._waiting: dict[str, str] = {}
+        self._position = Position(limit, clock)
         self._connections = ""
-        self._points: deque[tuple[float, int, int]] = deque(maxlen=_RATE_SECONDS + 1)
 
     def start(self, config: str, collector: str, meters: int) -> None:
         """Note the beginning of the run."""
@@ -76,17 +77,16 @@ class EventObserver:
     def sending(self, rows: Mapping[str, int]) -> None:
         """Note the rows of each stream."""
         self._inner.sending(rows)
-        self._rows = dict(rows)
-        self._points.append((self._clock(), 0, 0))
+        self._position.begin(rows)
         positions = {name: StreamPosition(count, 0, 0, "") for name, count in rows.items()}
-        self._sink(replace(self._progress(self._clock()), streams=positions))
+        self._sink(replace(self._progress(), streams=positions))
 
     def tallies(self, changed: Mapping[str, Tally]) -> None:
         """Keep the tallies that have changed."""
         self._inner.tallies(changed)
         # The tally of a stream that has ended may come late, and be older than its result.
         for stream, tally in changed.items():
-            if stream not in self._ended:
+            if stream not in self._position.ended:
                 self._changed[stream] = tally
         self._tick()
 
@@ -99,8 +99,8 @@ class EventObserver:
         """Make an event of the end of a stream."""
         self._inner.ended(result)
         self._changed[result.id] = result.tally
-        self._ended.add(result.id)
-        tally, rows = result.tally, self._rows.get(result.id, 0)
+        self._position.end(result)
+        tally, rows = result.tally, self._position.rows.get(result.id, 0)
         newest = None if result.newest is None else timestamp(result.newest, 0)
         if result.problem:
             self._sink(Problem(result.id, result.problem.kind, result.problem.message))
@@ -133,69 +133,61 @@ class EventObserver:
 
     def finish(self, report: Report) -> None:
         """Make the last position and the end."""
-        self._sink(self._progress(self._clock()))
+        self._sink(self._progress(at_once=True))
         totals = report.totals
-        self._sink(
-            End(
-                exit_code=int(report.exit_code),
-                seconds=round(report.seconds, 3),
-                rows=totals["rows"],
-                sent=totals["sent"],
-                unsent=totals["unsent"],
-                packets_per_second=report.packets_per_second,
-            )
+        self.end(
+            report.exit_code,
+            rows=totals["rows"],
+            sent=totals["sent"],
+            unsent=totals["unsent"],
+            packets_per_second=report.packets_per_second,
         )
+
+    def fail(self, exit_code: int, problems: Sequence[str]) -> None:
+        """Make events of the problems that have ended the command, and the end."""
+        for problem in problems:
+            self._sink(Problem("", "error", problem))
+        self.end(exit_code)
+
+    def end(self, exit_code: int, **counts: Any) -> None:
+        """Make the end; the counts that are not given are 0."""
+        seconds = round(self._clock() - self._start, 3)
+        self._sink(End(int(exit_code), seconds, **counts))
 
     def _tick(self) -> None:
         now = self._clock()
         if now >= self._due:
             self._due = now + _PROGRESS_SECONDS
-            self._sink(self._progress(now))
+            self._sink(self._progress())
 
-    def _progress(self, now: float) -> Progress:
+    def _progress(self, *, at_once: bool = False) -> Progress:
         """Return the position, with the streams that changed since the last one."""
-        positions = {}
-        for stream, tally in self._changed.items():
-            known = self._last.get(stream)
-            self._done += tally.finished - (known.finished if known else 0)
-            self._sent += tally.sent - (known.sent if known else 0)
-            self._last[stream] = tally
-            trouble = "" if stream in self._ended else tally.stall_reason
-            if trouble:
-                self._waiting[stream] = trouble
-            else:
-                self._waiting.pop(stream, None)
-            positions[stream] = StreamPosition(
-                self._rows.get(stream, 0), tally.finished, tally.retries, trouble
-            )
+        position, changed = self._position, self._changed
         self._changed = {}
-        rows = sum(self._rows.values())
-        rate, pace = self._rates(now)
-        left = rows - self._done
-        trouble = ""
-        if self._waiting:
-            stream, reason = next(iter(self._waiting.items()))
-            others = f" and {len(self._waiting) - 1} more" if len(self._waiting) > 1 else ""
-            trouble = f"{stream}{others}: {reason}"
+        position.note(changed)
+        position.measure(at_once=at_once)
+        seconds = position.forecast().seconds if position.total > position.done else None
         return Progress(
-            rows=rows,
-            done=self._done,
-            rate=round(rate, 1),
-            eta_seconds=round(left / pace, 1) if pace and left > 0 else None,
-            streams_active=len(self._last.keys() - self._ended),
-            streams_done=len(self._ended),
-            trouble=trouble,
+            rows=position.total,
+            done=position.done,
+            rate=round(position.rate, 1),
+            eta_seconds=None if seconds is None else round(seconds, 1),
+            streams_active=position.active,
+            streams_done=len(position.ended),
+            trouble=position.trouble,
             checked=self._checked,
             connections=self._connections,
-            streams=positions,
+            streams={
+                stream: StreamPosition(
+                    position.rows.get(stream, 0),
+                    tally.finished,
+                    tally.retries,
+                    "" if stream in position.ended else tally.stall_reason,
+                )
+                for stream, tally in changed.items()
+            },
         )
 
-    def _rates(self, now: float) -> tuple[float, float]:
-        """Return packets and settled rows a second, over the last seconds."""
-        if self._rows:
-            self._points.append((now, self._sent, self._done))
-        if len(self._points) < 2:
-            return 0.0, 0.0
-        (start, sent, done), (end, sent_now, done_now) = self._points[0], self._points[-1]
-        seconds = max(end - start, 0.001)
-        return (sent_now - sent) / seconds, (done_now - done) / seconds
+    def _sink(self, event: Event) -> None:
+        for sink in self._sinks:
+            sink(event)

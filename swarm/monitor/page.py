@@ -9,12 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from swarm.config.settings import Settings
 from swarm.errors import SettingsError
 from swarm.extras import are_installed, install
-from swarm.monitor.events import Event, Progress
-from swarm.monitor.observer import EventObserver
-from swarm.run.observer import Observer
+from swarm.monitor.events import Event, Progress, as_line
 from swarm.web.serving import HOST, child_environment, listen
 
 _BACKLOG: Final = 128
@@ -25,31 +22,10 @@ _STOP_SECONDS: Final = 3.0
 
 
 class LivePage:
-    """The page of ``--page``; ``observer`` passes what a run reports on to ``progress`` as well.
+    """The page of ``--page``, served by a process that gets events by its standard input.
 
-    Raises `SettingsError` if the port is taken or a package is missing.
-    """
-
-    def __init__(self, settings: Settings, progress: Observer) -> None:
-        self._process = PageProcess(settings.upload.page or 0, progress.notice)
-        self.url = self._process.url
-        self.observer = EventObserver(progress, self._process.take)
-        collector = settings.url or "sandbox"
-        self.observer.start(str(settings.config), collector, len(settings.meters))
-        self.stay = self._process.stay
-
-    def __enter__(self) -> "LivePage":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End the page; at once if the run has ended with an exception, such as a second Ctrl-C."""
-        self._process.close(at_once=kind is not None)
-
-
-class PageProcess:
-    """The process that serves a page; events are passed to it by its standard input.
-
-    Raises `SettingsError` as `LivePage` does. ``notice`` tells the user if it ends too early.
+    ``notice`` tells the user if that process ends too early. Raises `SettingsError` if the port is
+    taken or a package is missing.
     """
 
     def __init__(self, port: int, notice: Callable[[str], None]) -> None:
@@ -66,12 +42,19 @@ class PageProcess:
         self._pipe = stdin.fileno()
         os.set_blocking(self._pipe, False)
 
+    def __enter__(self) -> "LivePage":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the page; at once if the run has ended with an exception, such as a second Ctrl-C."""
+        self.close(at_once=kind is not None)
+
     def take(self, event: Event) -> None:
         """Pass an event on, without waiting for the page's process."""
         if self._is_broken:
             return
-        text = event.for_page() if isinstance(event, Progress) else event.as_json()
-        self._pending += text.encode("utf-8", "replace") + b"\n"
+        facts = event.with_streams() if isinstance(event, Progress) else event.as_dict()
+        self._pending += as_line(facts).encode("utf-8", "replace") + b"\n"
         try:
             self._write()
         except OSError:

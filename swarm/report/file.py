@@ -1,9 +1,6 @@
 """The page: one self-contained HTML file, written atomically at the end of a command."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +11,7 @@ from swarm.config.settings import Settings
 from swarm.csv import CheckResult
 from swarm.errors import SettingsError
 from swarm.extras import install
+from swarm.output_file import OutputFile
 from swarm.report.charts import course
 from swarm.report.days import Kind, days_of
 from swarm.report.facts import (
@@ -37,7 +35,6 @@ class ReportFile:
     """The file of ``--report``; raises `SettingsError` if it can't be had, before any work."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         try:
             for package in _PACKAGES[:2]:
                 import_module(package)
@@ -46,16 +43,7 @@ class ReportFile:
             has_all = False
         if not has_all:
             raise SettingsError(f"--report needs more packages; run: {install('report')}")
-        if path.is_dir():
-            raise SettingsError(f"--report {path}: is a folder; expected the path of a file")
-        try:
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            raise SettingsError(
-                f"--report {path}: no file can be written in {path.absolute().parent}: "
-                f"{error.strerror}"
-            ) from None
+        self._file = OutputFile("--report", path)
 
     def write_check(
         self, settings: Settings, checks: Sequence[CheckResult], exit_code: int
@@ -75,19 +63,9 @@ class ReportFile:
         exit_code: int,
     ) -> None:
         parts = _parts(settings, checks, report, exit_code)
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                for part in template("swarm.report", "report.html").generate(parts):
-                    file.write(part)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)  # noqa: PTH101 - mkstemp gives a name
-            os.replace(name, self._path)  # noqa: PTH105 - likewise
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)  # noqa: PTH108 - likewise
-            raise
+        with self._file.replaced() as file:
+            for part in template("swarm.report", "report.html").generate(parts):
+                file.write(part)
 
 
 def _parts(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 
 from swarm.config.options import Upload
 from swarm.config.parsers import AUTO
@@ -29,14 +30,16 @@ class Connections:
         self._stalled: set[str] = set()
         self._controller: Concurrency | None = None
         if upload.connections == AUTO:
-            self._controller = Concurrency(pool.most_slots, streams, upload.rate_limit)
+            self._controller = Concurrency(pool.most_slots, streams, shared.rate_limit)
             pool.resize(self._controller.limit)
         self._said = self.use = self._describe()
+        self._is_limit_told = False
 
     def tick(self, changed: Mapping[str, Tally]) -> None:
         """Note the tallies that have changed, about ten times a second; adjust the slots."""
         for stream, tally in changed.items():
             self._count(stream, tally)
+        self._follow_limit()
         controller = self._controller
         if controller is None or self._pool.is_stopping:
             return
@@ -48,7 +51,7 @@ class Connections:
                 congested=self._shared.congested,
                 streams=self._streams - len(self._stalled),
                 is_down=self._shared.is_down,
-                rate_limit=self._upload.rate_limit,
+                rate_limit=self._shared.rate_limit,
             )
         )
         if limit != before:
@@ -57,6 +60,20 @@ class Connections:
         if self.use != self._said and controller.reason is not Reason.GROWING:
             self._said = self.use
             self._observer.connections(str(self.use))
+
+    def _follow_limit(self) -> None:
+        """Apply the timetable of the rate limit, and tell its changes."""
+        limit = self._upload.rate_limit
+        if limit is None or limit.is_constant:
+            return
+        now = datetime.now()
+        rate, change = limit.rate_at(now), limit.next_change(now)
+        if self._is_limit_told and rate == self._shared.rate_limit:
+            return
+        self._is_limit_told = True
+        self._shared.set_rate_limit(rate)
+        until = f" until {change[0]:%a %H:%M}" if change else ""
+        self._observer.notice(f"rate limit: {_limit(rate)}{until}")
 
     def ended(self, result: StreamResult) -> None:
         """Note the end of a stream."""
@@ -81,3 +98,7 @@ class Connections:
             return ConnectionUse("fixed", self._streams, Reason.STREAMS.value)
         why = "--connections" if slots == self._upload.connections else Reason.FILES.value
         return ConnectionUse("fixed", slots, why)
+
+
+def _limit(rate: float | None) -> str:
+    return "none" if rate is None else f"{rate:,g} requests/s"

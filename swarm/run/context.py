@@ -54,8 +54,6 @@ class WorkerContext:
         state: StreamState = LOCAL,
     ) -> None:
         self.state = state
-        #: The requests a second of this process; None without a limit.
-        self.rate_limit = config.upload.rate_limit
         self._upload = config.upload
         self._shared = config.shared
         engine = config.upload.transport
@@ -83,21 +81,31 @@ class WorkerContext:
 
     def wait_for_turn(self, credential: int) -> None:
         """Return when a request may be sent: the collector is reachable, the rate allows it."""
-        shared, rate = self._shared, self.rate_limit
-        if rate is None and not shared.is_blocked(credential):
+        shared = self._shared
+        if shared.rate_limit is None and not shared.is_blocked(credential):
             return
         self.raise_if_stopped(credential)
         while True:
             was_down = shared.is_down
             is_probe = was_down and self._await_probe()
-            wait = 0.0 if rate is None else shared.reserve_request(rate)
-            if wait > 0:
-                self.sleep(wait)
-            if was_down or wait > 0:
+            if self._await_rate() or was_down:
                 self.raise_if_stopped(credential)
             # The collector may have become unreachable during the wait.
             if is_probe or not shared.is_down:
                 return
+
+    def _await_rate(self) -> bool:
+        """Wait until the rate limit allows a request; return True if that took time."""
+        shared, has_waited = self._shared, False
+        while (rate := shared.rate_limit) is not None:
+            moment = time.monotonic() + shared.reserve_request(rate)
+            # A new limit may allow the request earlier: the timetable has changed it.
+            while (left := moment - time.monotonic()) > 0 and shared.rate_limit == rate:
+                has_waited = True
+                self.sleep(min(left, _LONGEST_NAP))
+            if left <= 0:
+                break
+        return has_waited
 
     def _await_probe(self) -> bool:
         """Wait for the end of an outage; return True if this job must probe for it."""

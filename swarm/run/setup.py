@@ -12,6 +12,7 @@ from swarm.collector.transport.base import Engine
 from swarm.config.options import Upload
 from swarm.config.parsers import AUTO
 from swarm.config.settings import Settings
+from swarm.config.timetable import rate_now
 from swarm.delivery.task import number_credentials
 from swarm.errors import StateError
 from swarm.open_files import can_open, way_out
@@ -56,6 +57,7 @@ def open_pool(
     if not can_open(_FEWEST_DESCRIPTORS):
         raise StateError(way_out())
     shared = SharedState.create(len(number_credentials(settings.meters)))
+    shared.set_rate_limit(rate_now(upload.rate_limit))
     try:
         with_engine = replace(upload, transport=engine)
         provider = Processes(shared, with_engine, processes, is_pinned=most > processes)
@@ -80,7 +82,7 @@ def slots_for(upload: Upload, processes: int) -> tuple[int, int]:
     connections, is_auto = _most_connections(upload), upload.connections == AUTO
     raise_descriptor_limit(connections)
     most = _limited(connections, processes, is_auto=is_auto)
-    return min(first_number(upload.rate_limit), most) if is_auto else most, most
+    return min(first_number(rate_now(upload.rate_limit)), most) if is_auto else most, most
 
 
 def _most_connections(upload: Upload) -> int:

@@ -24,8 +24,8 @@ from swarm.open_files import has_too_many, way_out
 
 _STOP, _GATE = 0, 1
 # Doubles, counted from the start of the mapping.
-_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE, _CONGESTED = range(1, 7)
-_DOUBLES_LENGTH = 56
+_FAILURES, _NEXT_PROBE, _LAST_ANSWER, _NEXT_REQUEST, _DOWN_SINCE, _CONGESTED, _RATE = range(1, 8)
+_DOUBLES_LENGTH = 64
 _DETAIL, _DETAIL_LENGTH = 64, 448
 # Two bytes for each set of credentials: a write of one must not undo the other.
 _CREDENTIALS = _DETAIL + _DETAIL_LENGTH
@@ -157,6 +157,18 @@ class SharedState:
             self._put(_NEXT_PROBE, now + wait)
             self._put(_FAILURES, self._get(_FAILURES) + 1)
             return True
+
+    @property
+    def rate_limit(self) -> float | None:
+        """The requests a second that are allowed now, None without a limit."""
+        return self._doubles[_RATE] or None
+
+    def set_rate_limit(self, rate: float | None) -> None:
+        """Set the limit (requests/s); moments that were reserved at another limit are void."""
+        if rate != self.rate_limit:
+            with self._locked():
+                self._put(_NEXT_REQUEST, 0.0)
+                self._put(_RATE, rate or 0.0)
 
     def reserve_request(self, rate: float) -> float:
         """Reserve the next moment at a rate (requests/s); return the time (s) until then."""

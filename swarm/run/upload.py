@@ -1,6 +1,7 @@
 """A run from end to end, in the parent process: lock, check, send, collect the results."""
 
 import logging
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from swarm.run.setup import OpenPool, open_pool
 from swarm.run.shared import SharedState
 from swarm.run.stop import RunEnd, Stop, interruption, stoppable
 from swarm.run.timeline import Timeline
-from swarm.text import pluralize
+from swarm.text import format_duration, pluralize
 
 _LOG = logging.getLogger(__name__)
 #: The time (s) between two looks at whether the run must end.
@@ -125,7 +126,10 @@ class _Run:
         )
 
     def _lock(self, stack: ExitStack) -> set[str]:
-        """Lock all streams for this run; return the IDs of those that no other run holds."""
+        """Lock all streams for this run; return the IDs of those that no other run holds.
+
+        If another run holds some, wait for it for the time of ``--wait``.
+        """
         folder, collector = self.settings.state, self.settings.collector
         warning = paths.open_folder(folder, collector)
         if warning:
@@ -133,9 +137,28 @@ class _Run:
         for path in (paths.runs_lock(folder, collector), paths.senders_lock(folder, collector)):
             self.locks.append(StreamLocks(path))
             stack.callback(self.locks[-1].close)
+        ids = [meter.id for meter in self.settings.meters]
+        deadline = time.monotonic() + self.settings.upload.wait
+        free = self._take_free(ids)
+        if len(free) < len(ids) and self.settings.upload.wait:
+            streams = pluralize(len(ids) - len(free), "stream")
+            limit = format_duration(self.settings.upload.wait)
+            self.observer.notice(f"{streams} held by another run: waiting for at most {limit}")
+        while len(free) < len(ids) and not self.stop.is_due():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            # Hold nothing meanwhile: two runs would wait for each other.
+            self.locks[0].release_all()
+            time.sleep(min(left, random.uniform(_NAP, 5 * _NAP)))  # noqa: S311 - no secret
+            free = self._take_free(ids)
+        return free
+
+    def _take_free(self, ids: Sequence[str]) -> set[str]:
+        """Lock all streams that no other run holds, and return their IDs."""
         runs, senders = self.locks
         # A worker of a run that was killed may still send a stream, and lock it.
-        free = senders.take_all(runs.take_all(meter.id for meter in self.settings.meters))
+        free = senders.take_all(runs.take_all(ids))
         senders.release_all()
         return free
 

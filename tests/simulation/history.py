@@ -22,7 +22,8 @@ class Run:
     ``grow`` readings are taken, those ``corrected`` (counted from the newest) get another value,
     ``live`` means that another source sends a newer packet. ``place`` is the index at which the
     export begins or is split. ``since`` and ``until`` are the numbers of readings left out at the
-    beginning and the end. ``faults`` are by the number of the request. ``end`` happens at step
+    beginning and the end. With ``accepts``, the collector no longer rejects the readings that there
+    are before the run. ``faults`` are by the number of the request. ``end`` happens at step
     ``at``; ``random_seed`` is that of a power cut.
     """
 
@@ -34,6 +35,8 @@ class Run:
     since: int = 0
     until: int = 0
     sends_late: bool = False
+    sends_rejected: bool = False
+    accepts: bool = False
     skips: bool = False
     faults: tuple[tuple[int, Fault], ...] = ()
     end: End | None = None
@@ -45,11 +48,13 @@ class Run:
         parts = [f"{self.grow} more readings"] if self.grow else []
         parts += [f"reading -{back} corrected" for back in self.corrected]
         parts += ["a live packet from elsewhere"] if self.live else []
+        parts += ["the collector accepts what it rejected"] if self.accepts else []
         place = f" at {self.place}" if self.form in {"rolling", "parted", "overlapping"} else ""
         parts.append(f"run with {self.form} export{place}")
         parts += [f"--since leaves out {self.since}"] if self.since else []
         parts += [f"--until leaves out {self.until}"] if self.until else []
         parts += ["--late send"] if self.sends_late else []
+        parts += ["--rejected send"] if self.sends_rejected else []
         parts += ["--on-reject skip"] if self.skips else []
         parts += [f"request {number}: {fault}" for number, fault in self.faults]
         parts += [f"{self.end} at step {self.at} ({self.random_seed})"] if self.end else []
@@ -105,6 +110,8 @@ RUNS = st.builds(
     since=st.sampled_from([0, 0, 0, 3, 9, 40]),
     until=st.sampled_from([0, 0, 0, 1, 5, 40]),
     sends_late=_RARELY,
+    sends_rejected=st.booleans(),
+    accepts=_RARELY,
     skips=st.booleans(),
     faults=_FAULTS,
     end=st.sampled_from([None, None, *get_args(End)]),

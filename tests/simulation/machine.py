@@ -343,6 +343,7 @@ class Simulated:
             since=attempt.since,
             until=attempt.until,
             late="send" if attempt.run.sends_late else "report",
+            rejected="send" if attempt.run.sends_rejected else "report",
             restart=attempt.flag == "--restart",
             adopt=attempt.flag == "--adopt",
             on_reject="skip" if attempt.run.skips else "stop",

@@ -129,6 +129,7 @@ class World:
         self._told = 0
         self._runs = 0
         self._is_stuck = False
+        self._has_rejected = False
         self._resends = not history.stops_on_ambiguity
 
     def play(self) -> Figures:
@@ -141,7 +142,7 @@ class World:
         if not self.readings:
             return self.figures
         for _ in range(_CALM_RUNS):
-            told = self._send(Run(sends_late=True, skips=True))
+            told = self._send(Run(sends_late=True, sends_rejected=True, skips=True))
             if told is None:
                 raise Wrong("a run without an end was killed")
             if not told.kind or (told.kind == "rejected" and self.machine.rejected):
@@ -159,6 +160,8 @@ class World:
         return self.figures
 
     def _prepare(self, run: Run) -> None:
+        if run.accepts:
+            self.machine.rejected.clear()
         for _ in range(run.grow):
             self._read()
         for back in run.corrected:
@@ -180,6 +183,7 @@ class World:
         self.readings.append(Reading(instant, moment.astimezone(self._zone), [value]))
         if self.history.rejects and number % 7 == 5:
             self.machine.rejected.add(instant)
+            self._has_rejected = True
 
     def _after(self, run: Run, *, is_settled: bool) -> None:
         if run.after == "backup":
@@ -192,8 +196,10 @@ class World:
             # The last packet may be an old one, which does not show what a lost checkpoint knew.
             return
         elif run.after == "lose":
-            self.machine.lose()
-        elif run.after == "restore" and not self.machine.rejected and self._shows_late_rows():
+            # Without a checkpoint, nobody knows which rows were rejected: --adopt takes them all.
+            if not (self._has_rejected and any(each.accepts for each in self.history.runs)):
+                self.machine.lose()
+        elif run.after == "restore" and not self._has_rejected and self._shows_late_rows():
             # A checkpoint that is out of date does not know the rows that were rejected since.
             self.machine.restore()
 
@@ -222,7 +228,7 @@ class World:
             run = replace(run, form="growing", since=0, until=0)
         self._runs += 1
         self.figures.runs += 1
-        if run.sends_late:
+        if run.sends_late or run.sends_rejected:
             self._late_runs.add(self._runs)
         if flag == "--restart":
             self._restarts.append(len(self.machine.stored))
@@ -387,6 +393,8 @@ class World:
         parts = ("filtered", "sent", "resumed", "rejected", "late", "unsent")
         if counts["rows"] != sum(counts[part] for part in parts) or min(counts.values()) < 0:
             raise Wrong(f"counts that do not add up: {counts}")
+        if told.state == "done" and counts["unsent"]:
+            raise Wrong(f"done, but {counts}")
         if not counts["sent"] <= stored <= counts["sent"] + counts["possible_duplicates"] + 1:
             raise Wrong(f"{stored} packets stored by a run that says {counts}")
         there = sum(self._newest_stored(each) == float(each.values[-1]) for each in shown)

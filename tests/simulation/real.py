@@ -194,6 +194,7 @@ class Real:
                 "progress": "none",
                 "retry_for": "30s",
                 "late": "send" if attempt.run.sends_late else "report",
+                "rejected": "send" if attempt.run.sends_rejected else "report",
                 "on_reject": "skip" if attempt.run.skips else "stop",
                 "on_ambiguous": "resend" if attempt.resends else "stop",
             },

@@ -9,6 +9,7 @@ import pytest
 from swarm.cli import check_report
 from swarm.config.options import Upload
 from swarm.config.settings import CsvRules, Meter, Settings
+from swarm.config.timetable import parse_rate_limit
 from swarm.csv import CheckResult, Window, check_files
 
 
@@ -128,10 +129,11 @@ def test_gaps_of_many_meters_are_cut(tmp_path: Path) -> None:
 
 def test_a_rate_tells_how_long_sending_takes(checked: tuple[Settings, list[CheckResult]]) -> None:
     """Only rows that can be sent count: a file with problems can't."""
+    rate = parse_rate_limit("0.5")
     assert (
         "2 packets take 4.0 s at 0.5 per second"
-        == check_report.as_table(checked[1], 0.5).splitlines()[-1]
+        == check_report.as_table(checked[1], rate).splitlines()[-1]
     )
-    document = json.loads(check_report.as_json(*checked, 0.5))
+    document = json.loads(check_report.as_json(*checked, rate))
     assert (2, 0.5, 4.0) == (document["packets"], document["rate"], document["upload_seconds"])
     assert json.loads(check_report.as_json(*checked))["upload_seconds"] is None

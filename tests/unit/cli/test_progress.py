@@ -271,7 +271,7 @@ class Clock:
 def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     """Lines are shown at each start, once a minute, and at the end; no control characters."""
     set_up()
-    shown = LineProgress(clock := Clock())
+    shown = LineProgress(clock=(clock := Clock()))
     shown.checking(2)
     shown.sending({"a": 600, "b": 1400})
     for _ in range(300):  # 150 s
@@ -285,8 +285,8 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
         [
             "checking 2 meters",
             "sending 2,000 rows of 2 streams",
-            "130 of 2,000 rows (6 %), 10 of them not new, 2 rows/s",
-            "250 of 2,000 rows (12 %), 10 of them not new, 2 rows/s",
+            "130 of 2,000 rows (6 %), 10 of them not new, 2.0 rows/s, about 16 min left",
+            "250 of 2,000 rows (12 %), 10 of them not new, 2.0 rows/s, about 15 min left",
             "310 of 2,000 rows (15 %), 10 of them not new, 2 rows/s",
         ],
     ) == (out.out, out.err.splitlines())
@@ -296,7 +296,7 @@ def test_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_stream_that_waits_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     """Waiting streams are reported once a minute, and only after some seconds: a retry may help."""
     set_up()
-    shown = LineProgress(clock := Clock())
+    shown = LineProgress(clock=(clock := Clock()))
     shown.sending(dict.fromkeys(names(4), 10))
     capsys.readouterr()
     stalled = Tally(stall_reason="HTTP 503 Service Unavailable")
@@ -370,7 +370,7 @@ def test_a_bar_that_appears_late_has_no_false_rate() -> None:
 def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines of the minutes during which the machine was suspended are left out."""
     set_up()
-    shown = LineProgress(clock := Clock())
+    shown = LineProgress(clock=(clock := Clock()))
     shown.sending({"a": 10})
     capsys.readouterr()
     clock.now += 3600
@@ -382,7 +382,7 @@ def test_a_machine_that_slept_gets_one_line(capsys: pytest.CaptureFixture[str]) 
 def test_a_long_check_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """A check has a line a minute too, also while one file is checked."""
     set_up()
-    shown = LineProgress(clock := Clock())
+    shown = LineProgress(clock=(clock := Clock()))
     shown.checking(3)
     for name in "ab":
         clock.now += 30

@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 
 from swarm.config import parsers as values
 from swarm.config.options import BY_KEY, FLAG_ONLY, OPTIONS, PARSERS, Upload
+from swarm.config.timetable import Timetable
 
 HOUR = 3600.0
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 LOCAL = "a local date, or date and time, such as 2023-01-31 or 2023-01-31T12:30"
 WHOLE = "a whole number of at least 1"
-RATE = "a number of requests a second above zero, such as 100 or 0.5"
+RATE = (
+    "a number of requests a second above zero, such as 100 or 0.5, or a timetable such as "
+    "08:00 50; 18:30 off; sat-08:00 off"
+)
 
 PORT = "a port number from 0 to 65535"
 ADDRESS = "tls://HOST:PORT, local or none"
@@ -43,7 +47,13 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     ],
     "share": [("1/1", (1, 1)), (" 3/8 ", (3, 8))],
     "connections": [("999999999", 999_999_999), ("Auto", "auto")],
-    "rate_limit": [("100", 100.0), ("0.5", 0.5)],
+    "rejected": [("send", "send"), ("Report", "report")],
+    "wait": [("0s", 0.0), ("15m", 900.0)],
+    "rate_limit": [
+        ("100", Timetable.constant(100.0)),
+        ("0.5", Timetable.constant(0.5)),
+        ("mon-8:30 50", Timetable(((510, 50.0),), "mon-8:30 50")),
+    ],
     "timeout": [("90s", 90.0), ("1h30m", 1.5 * HOUR), ("0.25s", 0.25), ("1d", 24 * HOUR)],
     "retry_for": [("15m", 900.0), ("0s", 0.0), ("Forever", float("inf"))],
     "max_duration": [("2h", 2 * HOUR)],
@@ -51,7 +61,8 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "on_ambiguous": [("stop", "stop")],
     "settle": [("0s", 0.0), ("1m1s", 61.0)],
     "transport": [("curl", "curl")],
-    "progress": [("none", "none")],
+    "progress": [("none", "none"), ("JSON", "json")],
+    "metrics_file": [("swarm.prom", Path("swarm.prom"))],
     "page": [("0", 0), ("65535", 65_535)],
     "page_after": [("0s", 0.0), ("5m", 300.0)],
     "report": [("out.html", Path("out.html")), (" a b.html ", Path("a b.html"))],
@@ -75,7 +86,10 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "share": [(each, SHARE) for each in ("0/2", "3/2", "1", "a/b", "1/0")],
     "processes": [("0", WHOLE), ("-1", WHOLE), ("1.5", WHOLE), ("٣", WHOLE)],
     "connections": [("many", f"{WHOLE}, or auto"), ("1" * 10, f"{WHOLE}, or auto")],
-    "rate_limit": [("0", RATE), ("-1", RATE), ("nan", RATE), ("9" * 400, RATE)],
+    "rate_limit": [(each, RATE) for each in ("0", "-1", "nan", "9" * 400, "08:00", "24:00 5")],
+    "rejected": [("drop", "report or send")],
+    "wait": [("5", DURATION)],
+    "metrics_file": [("", "the path of a file")],
     "timeout": [
         ("30", DURATION),
         ("", DURATION),
@@ -90,7 +104,7 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "on_ambiguous": [("ask", "resend or stop")],
     "settle": [("2", DURATION), ("-2s", DURATION)],
     "transport": [("httpx", "auto, curl or requests")],
-    "progress": [("yes", "auto, bar, plain or none")],
+    "progress": [("yes", "auto, bar, plain, json or none")],
     "page": [("65536", PORT), ("-1", PORT), ("http", PORT), ("٣", PORT)],
     "page_after": [("5", DURATION)],
     "report": [

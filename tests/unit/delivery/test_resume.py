@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarm.checkpoint.cursor import ALTERED
 from swarm.checkpoint.ledger import ACKNOWLEDGED, MOST_NOTES, REJECTED, Ledger
+from swarm.config.options import Upload
 from swarm.delivery.result import Tally
 from swarm.delivery.resume import Resume, changed_series, noted_before_sending
 from swarm.delivery.task import RowItem, notes_of
@@ -20,13 +21,15 @@ from tests.simulation.collector import Clock
 from tests.support.streams import STREAM, batches, item, kill, record, reopened
 from tests.unit.checkpoint.test_cursor import RowCursor
 
-Late = Literal["report", "send"]
+Action = Literal["report", "send"]
 
 
-def resume_of(ledger: Ledger, late: Late = "report") -> tuple[Resume, Tally]:
+def resume_of(
+    ledger: Ledger, late: Action = "report", rejected: Action = "report"
+) -> tuple[Resume, Tally]:
     """Return what reads a ledger in step with rows, and its tally."""
     tally = Tally()
-    return Resume(ledger, tally, late), tally
+    return Resume(ledger, tally, Upload(late=late, rejected=rejected)), tally
 
 
 def recorded(path: Path, *items: RowItem, rejected: tuple[RowItem, ...] = ()) -> Ledger:
@@ -78,7 +81,7 @@ def test_a_row_in_another_spelling_is_the_same_row(path: Path) -> None:
 
 @pytest.mark.parametrize(("late", "expected"), [("report", [4]), ("send", [1, 4])])
 def test_a_row_that_is_older_than_the_last_acknowledged_is_late(
-    path: Path, late: Late, expected: list[int]
+    path: Path, late: Action, expected: list[int]
 ) -> None:
     """It was never sent: it is reported, or sent if that was asked for."""
     ledger = recorded(path, item(0), item(2), item(3))
@@ -311,14 +314,15 @@ def test_the_newest_row_of_this_run_is_expected_with_its_values(ledger: Ledger) 
 class RowByRow:
     """The rules of `Resume`, for one row after the other."""
 
-    def __init__(self, ledger: Ledger, tally: Tally, late: Late) -> None:
+    def __init__(self, ledger: Ledger, tally: Tally, case: "Case") -> None:
         self.ledger = ledger
         self.late: list[RowItem] = []
         self.altered = 0
         self._newest: RowItem | None = None
         self._last: RowItem | None = None
         self._tally = tally
-        self._sends_late = late == "send"
+        self._sends_late = case.late == "send"
+        self._sends_rejected = case.rejected == "send"
 
     def to_send(self, items: Iterable[RowItem]) -> Iterator[RowItem]:
         """Yield the rows that need a packet."""
@@ -331,6 +335,8 @@ class RowByRow:
                 self._remember(each)
                 if (each.instant, each.digest, ACKNOWLEDGED) == self.ledger.last_acknowledged:
                     self._last = each
+            elif kind == REJECTED and self._sends_rejected:
+                yield each
             elif kind == REJECTED:
                 self._tally.rejected += 1
             elif newest is None or each.instant > newest:
@@ -364,7 +370,8 @@ class Case(NamedTuple):
     rows: dict[int, str]
     is_again: bool
     is_sending: bool
-    late: Late
+    late: Action
+    rejected: Action
 
     @property
     def items(self) -> list[RowItem]:
@@ -385,6 +392,7 @@ _CASES = st.builds(
     is_again=st.booleans(),
     is_sending=st.booleans(),
     late=st.sampled_from(["report", "send"]),
+    rejected=st.sampled_from(["report", "send"]),
 )
 
 
@@ -410,10 +418,10 @@ def history(case: Case, size: int) -> list[object]:
         tally = Tally()
         resume: Resume | RowByRow
         if size:
-            resume = Resume(ledger, tally, case.late)
+            resume = Resume(ledger, tally, Upload(late=case.late, rejected=case.rejected))
             unsent = resume.to_send(batches(case.items, size))
         else:
-            resume = RowByRow(ledger, tally, case.late)
+            resume = RowByRow(ledger, tally, case)
             unsent = resume.to_send(case.items)
         seen: list[object] = []
         for each in unsent:

@@ -18,7 +18,9 @@ class Watched:
     def __init__(self) -> None:
         self.now = 100.0
         self.events: list[Event] = []
-        self.observer = EventObserver(SilentProgress(), self.events.append, lambda: self.now)
+        self.observer = EventObserver(
+            SilentProgress(), [self.events.append], clock=lambda: self.now
+        )
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """Return the events of a name, as JSON has them."""

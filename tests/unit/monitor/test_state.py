@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from swarm.monitor.app import Feed
-from swarm.monitor.metrics import exposition
+from swarm.monitor.metrics import exposition, values_of
 from swarm.monitor.state import RunState
 
 TIME = "2026-01-31T12:00:00.000+00:00"
@@ -64,7 +64,7 @@ def test_metrics_can_be_parsed() -> None:
     state.apply({**stream, **counts, "last_acknowledged": TIME})
     found = {
         (sample.name, sample.labels.get("meter"), sample.labels.get("outcome")): sample
-        for family in text_string_to_metric_families(exposition(state).decode())
+        for family in text_string_to_metric_families(exposition(values_of(state)).decode())
         for sample in family.samples
     }
     assert all('a "b".ini' == sample.labels["config"] for sample in found.values())
@@ -75,10 +75,10 @@ def test_metrics_can_be_parsed() -> None:
     assert ("swarm_exit_code", None, None) not in found
     end = {"event": "end", "time": TIME, "exit_code": 0, "seconds": 4.5, "packets_per_second": 6.0}
     state.apply(end)
-    text = exposition(state).decode()
+    text = exposition(values_of(state)).decode()
     assert "swarm_last_success_timestamp_seconds{" in text
     state.apply({**end, "exit_code": 3})
-    text = exposition(state).decode()
+    text = exposition(values_of(state)).decode()
     assert "swarm_last_success_timestamp_seconds{" not in text
     assert "swarm_exit_code{" in text
 

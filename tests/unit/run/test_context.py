@@ -27,6 +27,7 @@ from tests.support.workspace import Workspace, rows
 def board() -> Iterator[SharedState]:
     """Return the board of a run with one set of credentials, its next moment a while ahead."""
     board = SharedState.create(1)
+    board.set_rate_limit(20)
     for _ in range(6):
         board.reserve_request(20)
     yield board
@@ -36,7 +37,7 @@ def board() -> Iterator[SharedState]:
 def context(board: SharedState) -> WorkerContext:
     """Return the context of a worker that keeps to 20 requests a second."""
     return WorkerContext(
-        WorkerConfig(board, 1, Upload(transport="requests", rate_limit=20)),
+        WorkerConfig(board, 1, Upload(transport="requests")),
         lambda _: None,
         lambda _: None,
     )
