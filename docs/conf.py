@@ -14,7 +14,7 @@ from swarm.version import VERSION
 
 project = "swarm"
 release = version = VERSION
-extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "man_tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "commands", "man_sections", "man_tables"]
 exclude_patterns = ["extensions"]
 # Straight quotes and `--` are what a user types.
 smartquotes = False

@@ -1,28 +1,21 @@
-"""Directives for the pages of commands, which are also their man pages.
+"""The directive ``swarm-command``, for the pages of commands, which are also their man pages.
 
-``swarm-command`` makes synopsis, description and options from the click command, in the groups of
-the help. A man page also gets sections of the reference, with ``reference-section``.
+It makes synopsis, description and options from the click command, in the groups of the help. A man
+page also gets sections of the reference.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
 
 import click
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from swarm.cli.completion import DEFAULT
 from swarm.cli.main import swarm
 
-if TYPE_CHECKING:
-    from sphinx.util.typing import OptionSpec
-
-_REFERENCE = Path(__file__).parents[1] / "reference.md"
 #: The man pages by the name of the command; the name is also that of the page's file.
 COMMANDS: dict[str, click.Command] = {"swarm": swarm, **swarm.commands}
 #: The man page of the INI.
@@ -86,9 +79,8 @@ class SwarmCommand(SphinxDirective):
         self.env.note_reread()  # the source is the code of the command
         name = self.arguments[0]
         is_man = self.env.app.builder.name == "man"
-        lines = list(_page(name, is_man=is_man))
-        if is_man:
-            lines += _end_of_man_page(name)
+        lines = [*_page(name, is_man=is_man), "## See also", ""]
+        lines += [_other_man_pages(name) if is_man else _see_reference(name)]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
@@ -120,6 +112,14 @@ def _page(name: str, *, is_man: bool) -> Iterator[str]:
         for other, each in swarm.commands.items():
             title = f"swarm-{other}(1)" if is_man else f"[swarm {other}]({other}.md)"
             yield from (title, f": {_markdown(_about(each))}", "")
+    if is_man:
+        yield from _of_reference(name)
+
+
+def _of_reference(name: str) -> Iterator[str]:
+    """Yield the sections of a man page that the site has in the reference."""
+    for title, heading in _OF_REFERENCE.get(name, ()):
+        yield from (f"```{{reference-section}} {heading}", f":title: {title}", "```", "")
 
 
 def _paragraph(text: str) -> Iterator[str]:
@@ -158,45 +158,22 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
 
 
-def _end_of_man_page(name: str) -> Iterator[str]:
-    """Yield the sections of a man page that the site has on other pages."""
-    for title, heading in _OF_REFERENCE.get(name, ()):
-        yield from (f"```{{reference-section}} {heading}", f":title: {title}", "```", "")
-    others = [f"{man_name(each)}(1)" for each in COMMANDS if each != name]
-    yield from ("## See also", "", ", ".join([*others, INI]))
+def _other_man_pages(name: str) -> str:
+    """Return the names of the other man pages."""
+    return ", ".join([*(f"{man_name(each)}(1)" for each in COMMANDS if each != name), INI])
 
 
-class ReferenceSection(SphinxDirective):
-    """A section of the reference; the option ``title`` is its heading here.
-
-    Links are left out: a man page can't follow them.
-    """
-
-    required_arguments = 1
-    final_argument_whitespace = True
-    option_spec: ClassVar["OptionSpec"] = {"title": directives.unchanged_required}
-
-    def run(self) -> list[nodes.Node]:
-        """Return the section."""
-        heading = self.arguments[0]
-        self.env.note_dependency(str(_REFERENCE))
-        text = _REFERENCE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
-        if not text:
-            raise self.error(f"{_REFERENCE.name} has no section {heading}")
-        text = re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", text.partition("\n## ")[0])
-        text = f"## {self.options.get('title', heading)}\n\n{text}"
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
-
-
-def _leave_out_man_pages(app: Sphinx) -> None:
-    """Leave the pages that are only for man out of the site, which has their text elsewhere."""
-    if app.builder.name != "man":
-        app.config.exclude_patterns.append("man/*")
+def _see_reference(name: str) -> str:
+    """Return a link to the section of the reference about a command."""
+    command = COMMANDS[name]
+    arguments = [each for each in command.params if isinstance(each, click.Argument)]
+    metavars = [each.make_metavar(click.Context(command)) for each in arguments]
+    words = re.sub(r"[^\w ]", "", " ".join(["swarm", name, *metavars])).lower().split()
+    anchor = "commands" if command is swarm else "-".join(words)
+    return f"[The reference](../reference.md#{anchor}) describes the command in more detail."
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives."""
-    app.connect("builder-inited", _leave_out_man_pages)
+    """Register the directive."""
     app.add_directive("swarm-command", SwarmCommand)
-    app.add_directive("reference-section", ReferenceSection)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """The documentation site: built without warnings, without foreign resources and broken links."""
 
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def build(builder: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", builder]
     done = subprocess.run(
         [*command, str(DOCS), str(folder)],
+        env={key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")},
         capture_output=True,
         encoding="utf-8",
         check=False,
