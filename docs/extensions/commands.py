@@ -78,7 +78,7 @@ class SwarmCommand(SphinxDirective):
         """Return the sections."""
         self.env.note_reread()  # the source is the code of the command
         name = self.arguments[0]
-        is_man = self.env.app.builder.name == "man"
+        is_man = self.config.builds_man_pages
         lines = [*_page(name, is_man=is_man), "## See also", ""]
         lines += [_other_man_pages(name) if is_man else _see_reference(name)]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)

@@ -40,14 +40,16 @@ class ReferenceSection(SphinxDirective):
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
-def _leave_out_man_pages(app: Sphinx) -> None:
-    """Leave the pages that are only for man out of the site, which has their text elsewhere."""
-    if app.builder.name != "man":
+def _note_builder(app: Sphinx) -> None:
+    """Tell the directives whether man pages are built; leave those out of the site."""
+    app.config.builds_man_pages = app.builder.name == "man"
+    if not app.config.builds_man_pages:
         app.config.exclude_patterns.append("man/*")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directive."""
-    app.connect("builder-inited", _leave_out_man_pages)
+    """Register the directive, and the setting ``builds_man_pages``."""
+    app.add_config_value("builds_man_pages", default=False, rebuild="env")
+    app.connect("builder-inited", _note_builder)
     app.add_directive("reference-section", ReferenceSection)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

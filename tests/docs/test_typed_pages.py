@@ -98,6 +98,17 @@ def test_each_step_prints_what_the_page_shows(page: Path, tmp_path: Path) -> Non
     compare(walk, printed)
 
 
+def test_no_trial_touches_the_state_of_another() -> None:
+    """Each how-to guide has a folder and a state folder of its own."""
+    folders = []
+    for page in PAGES[1:]:
+        first = next(command for command, _ in steps(page) if command.startswith("mkdir "))
+        found = re.match(r'mkdir (\w+) && cd \1 && export .*XDG_STATE_HOME="\$PWD/state"$', first)
+        assert found, first
+        folders.append(found[1])
+    assert len(folders) == len(set(folders)) > 3
+
+
 def test_the_installation_of_the_tutorial(tmp_path: Path) -> None:
     """The first block installs swarm in a clone; pip itself may print warnings."""
     walk = steps(TUTORIAL)
