@@ -43,13 +43,6 @@ def test_the_two_lines_stand_on_one_line_each() -> None:
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_links_lead_somewhere() -> None:
-    """Every file that the documents link to exists."""
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
-
-
 @pytest.mark.parametrize("name", [None, *swarm.commands])
 def test_help_is_for_people(name: str | None) -> None:
     """Help is printed on stdout, within 100 columns."""
