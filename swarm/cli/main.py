@@ -25,7 +25,7 @@ from swarm.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from swarm.cli.progress import SilentProgress
+    from swarm.cli.watch import Watch
     from swarm.config.settings import Settings
     from swarm.config.timetable import Timetable
     from swarm.csv import CheckResult
@@ -78,14 +78,17 @@ def _load_settings(config: Path, values: dict[str, Any], *, secrets: bool = True
     """
     from swarm.cli.json_lines import JsonLines
     from swarm.cli.log import set_up
+    from swarm.cli.platform import require_posix
     from swarm.config.ignored import drop_key_log
     from swarm.config.load import load
 
-    source = click.get_current_context().get_parameter_source
+    context = click.get_current_context()
+    source = context.get_parameter_source
     unset = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     given = {key: value for key, value in values.items() if source(key) not in unset}
     lines = JsonLines() if given.get("progress") == "json" else None
     set_up(given.get("verbose", 0), screen=lines)
+    require_posix(str(context.info_name))
     settings = load(config, given, secrets=secrets)
     drop_key_log()  # before TLS is loaded, here and in the worker processes
     return settings
@@ -106,18 +109,14 @@ def upload(config: Path, **given: Any) -> int:
         return _dry_run(settings)
     from swarm.cli import pictures, upload_report
     from swarm.cli.log import LOG, event
-    from swarm.cli.watch import watched
     from swarm.run.rehearsal import opened
     from swarm.run.upload import upload as run_upload
 
     opens, page = _open_pool(settings), pictures.report_file(settings)
-    with (
-        _show_progress(settings, settings.log_file) as progress,
-        watched(settings, progress, is_upload=True) as watch,
-    ):
+    with _watched(settings, settings.log_file, is_upload=True) as watch:
         sandbox = opened if settings.sandbox else None
         report = run_upload(settings, watch.observer, sandbox, **opens)
-        progress.close()
+        watch.progress.close()
         for line in upload_report.problem_lines(report.meters):
             LOG.error("%s", line, extra=event("problem"))
         for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
@@ -148,10 +147,9 @@ def _check_files(
     settings: "Settings", log_file: Path | None = None, *, with_quality: bool = False
 ) -> "tuple[list[CheckResult], int]":
     """Return the results of the check and its exit code; a signal ends the command."""
-    from swarm.cli.watch import watched
     from swarm.run.check import check as run_check
 
-    with _show_progress(settings, log_file) as progress, watched(settings, progress) as watch:
+    with _watched(settings, log_file) as watch:
         results, signal = run_check(
             settings, watch.observer, with_quality=with_quality, **_open_pool(settings)
         )
@@ -211,13 +209,9 @@ def status(config: Path, *, offline: bool, **given: Any) -> int:
     settings = _load_settings(config, given, secrets=not offline)
     from swarm.cli import status_report
     from swarm.cli.log import LOG
-    from swarm.cli.watch import watched
     from swarm.run.status import status as run_status
 
-    with (
-        _show_progress(settings, settings.log_file) as progress,
-        watched(settings, progress) as watch,
-    ):
+    with _watched(settings, settings.log_file) as watch:
         statuses, signal = run_status(settings, watch.observer, offline=offline)
         if signal is not None:
             raise click.exceptions.Exit(128 + signal)
@@ -249,13 +243,14 @@ def _open_pool(settings: "Settings") -> "dict[str, OpenPool]":
 
 
 @contextmanager
-def _show_progress(
-    settings: "Settings", log_file: Path | None = None
-) -> "Iterator[SilentProgress]":
-    """Set up the log, show the warnings of the INI, and yield the progress display of a run."""
+def _watched(
+    settings: "Settings", log_file: Path | None = None, *, is_upload: bool = False
+) -> "Iterator[Watch]":
+    """Set up the log, open the watchers of a command, and show the warnings of the INI."""
     from swarm.cli.json_lines import JsonLines
     from swarm.cli.log import LOG, set_up
     from swarm.cli.progress import make_progress
+    from swarm.cli.watch import watched
 
     upload = settings.upload
     set_up(
@@ -266,14 +261,15 @@ def _show_progress(
         screen=JsonLines(quiet=upload.quiet) if upload.progress == "json" else None,
     )
     LOG.info("swarm %s: %s", VERSION, settings.config)
-    for warning in settings.warnings:
-        LOG.warning("warning: %s", warning)
     can_draw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     progress = make_progress(
         upload.progress, upload.rate_limit, quiet=upload.quiet, is_terminal=can_draw
     )
     try:
-        yield progress
+        with watched(settings, progress, is_upload=is_upload) as watch:
+            for warning in settings.warnings:
+                LOG.warning("warning: %s", warning)
+            yield watch
     finally:
         progress.close()
 
@@ -407,12 +403,14 @@ def sandbox(
     sandbox' starts a sandbox of its own for each run. The packets stay in the store, a file that
     you may delete when the sandbox has stopped.
     """
+    from swarm.cli.platform import require_posix
     from swarm.config.credentials import SecretError, password
     from swarm.config.paths import default_state
     from swarm.files import make_folder
     from swarm.sandbox.server import serve
     from swarm.text import printable
 
+    require_posix("sandbox")
     folder = default_state()
     if store is None:
         if folder is None:

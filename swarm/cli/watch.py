@@ -1,4 +1,4 @@
-"""What watches a command: the live page, the metrics file, JSON lines, and notifications.
+"""The watchers of a command: the live page, the metrics file, JSON lines, and notifications.
 
 Each is loaded only if it is asked for.
 """
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """What watches one command; ``observer`` is for its run."""
+    """The watchers of one command; ``observer`` is for its run, ``progress`` its display."""
 
     def __init__(self, settings: Settings, progress: SilentProgress) -> None:
+        self.progress = progress
         self.observer: Observer = progress
         self._settings = settings
         self._events: EventObserver | None = None
@@ -97,7 +98,7 @@ class Watch:
 def watched(
     settings: Settings, progress: SilentProgress, *, is_upload: bool = False
 ) -> Iterator[Watch]:
-    """Open what watches a command, and close it at its end; raises `SettingsError`."""
+    """Open the watchers of a command, and close them at its end; raises `SettingsError`."""
     watch = Watch(settings, progress)
     with ExitStack() as stack:
         watch.open(stack, is_upload=is_upload)

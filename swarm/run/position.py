@@ -55,7 +55,7 @@ class Position:
 
     @property
     def trouble(self) -> str:
-        """What keeps packets from being acknowledged: a stream, others, the reason; else empty."""
+        """The first stream that waits, how many others do, and its reason; empty if none does."""
         if not self._waiting:
             return ""
         stream, reason = next(iter(self._waiting.items()))

@@ -199,8 +199,8 @@ RULES = (
     Rule(
         "names: an option that there is",
         {"rest": "[upload]\nrate_limit = 5"},
-        lambda settings: settings.upload.rate_limit,
-        5.0,
+        lambda settings: str(settings.upload.rate_limit),
+        "5",
         {"rest": "[upload]\nrate-limit = 5\nsomething = 1\nrestart = yes\nunit = kW"},
         (
             "10: [upload] rate-limit: unknown option; did you mean 'rate_limit'?",

@@ -10,6 +10,7 @@ import pytest
 from swarm.cli import check_report, status_report, upload_report
 from swarm.config.options import Upload
 from swarm.config.settings import CsvRules, Meter, Settings
+from swarm.config.timetable import Timetable
 from swarm.csv import Window, check_files
 from swarm.csv.problems import Kind
 from swarm.delivery.result import State, StreamKind, StreamProblem, Tally, Verified
@@ -40,7 +41,7 @@ def check(folder: Path) -> tuple[str, dict[str, Any]]:
     meters = tuple(Meter(p.stem, (p,), rules) for p in (sound, bad))
     results = [check_files(meter, Window(), with_quality=True) for meter in meters]
     settings = Settings(Path("c.ini"), "c", "https://c", meters, Upload(), Path("state"))
-    told = json.loads(check_report.as_json(settings, results, 10.0))
+    told = json.loads(check_report.as_json(settings, results, Timetable.constant(10)))
     return check_report.as_table(results), told
 
 

@@ -1,4 +1,4 @@
-"""How a stream stands: rows against the ledger, the collector's own last packet; all in process."""
+"""The status of a stream: rows against the ledger, the collector's own last packet."""
 
 import shutil
 from dataclasses import replace
@@ -88,7 +88,7 @@ def test_without_a_ledger_all_rows_wait(workspace: Workspace) -> None:
 
 
 def test_acknowledged_rows_are_those_of_the_file(workspace: Workspace) -> None:
-    """What was rejected is neither; the newest acknowledged is told as in its packet."""
+    """A rejected row is neither; the newest acknowledged is told as in its packet."""
     found = task(workspace)
     send(found, 0, 1, 2)
     send(found, 3, kind=REJECTED)
@@ -112,7 +112,7 @@ def test_rows_of_another_export_do_not_count(workspace: Workspace) -> None:
 def test_late_rows_wait_where_they_would_be_sent(
     workspace: Workspace, late: str, expected: tuple[int, ...]
 ) -> None:
-    """What waits is what an upload with this INI sends."""
+    """The rows that wait are those that an upload with this INI sends."""
     found = task(workspace, upload={"late": late})
     send(found, 0, 1, 3)
     assert expected == counts(offline(found))
@@ -149,7 +149,7 @@ def test_offsets_of_the_csv_are_kept(workspace: Workspace) -> None:
 
 
 def test_a_file_with_problems_has_rows_alone(workspace: Workspace) -> None:
-    """What of it is acknowledged is not known; the newest row acknowledged is."""
+    """The number of acknowledged rows is not known; the newest row acknowledged is."""
     send(task(workspace), 0, 1)
     standing = offline(task(workspace, [*LINES, "2023-02-01 00:00:00,x"]))
     assert (9, None, None) == (standing.rows, standing.acknowledged, standing.waiting)

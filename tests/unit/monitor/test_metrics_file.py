@@ -93,7 +93,7 @@ def test_values_stay_until_there_are_new_ones(path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_replaced(path: Path) -> None:
-    """What can't be read holds up no run."""
+    """A file that can't be read holds up no run."""
     path.write_bytes(b"\xff{")
     watched = Watched(path, "a")
     assert [f"--metrics-file {path}: can't be read; it is written anew"] == watched.notices

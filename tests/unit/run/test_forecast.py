@@ -57,7 +57,7 @@ def test_the_example_of_the_reference() -> None:
 def test_text(
     left: float, pace: float | None, free_pace: float | None, limit: str | None, text: str
 ) -> None:
-    """What is not known is not told."""
+    """Unknown figures are not told."""
     timetable = None if limit is None else parse_rate_limit(limit)
     assert text == str(forecast(round(left), pace, free_pace, timetable, NOW))
 

@@ -154,7 +154,7 @@ def test_a_rate_is_kept_over_two_processes(board: SharedState) -> None:
 
 
 def test_credentials_are_accepted_and_condemned_each_alone(board: SharedState) -> None:
-    """What is said of one set of credentials is not said of the other; the first to say so."""
+    """An answer to one set of credentials is not said of the other; the first to say so."""
     board.accept_credential(1)
     assert [False, True] == [board.is_credential_accepted(number) for number in (0, 1)]
     assert [True, False] == [board.refuse_credential(1), board.refuse_credential(1)]
