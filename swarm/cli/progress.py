@@ -227,7 +227,8 @@ class BarProgress(SilentProgress):
         SCREEN.write = self._bars.print_above
 
     def _forecast(self) -> str:
-        return f"done about {self.position.forecast().end()}"
+        end = self.position.forecast().end()
+        return f"done about {end}" if end else "end unknown"
 
     def _move(self) -> None:
         if self._bars and self._is_sending:

@@ -43,10 +43,10 @@ class Forecast:
         return f"{text}; done about {self.end()}"
 
     def end(self) -> str:
-        """Return the local time of the end, with its day if that is not today; ``?`` if unknown."""
-        return (
-            "?" if self.seconds is None else self._clock(self.now + timedelta(seconds=self.seconds))
-        )
+        """Return the local time of the end, with its day if that is not today; empty if unknown."""
+        if self.seconds is None:
+            return ""
+        return self._clock(self.now + timedelta(seconds=self.seconds))
 
     def _clock(self, time: datetime) -> str:
         days = (time.date() - self.now.date()).days
