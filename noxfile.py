@@ -36,6 +36,7 @@ SUBSET = (
     "tests/unit/cluster",
     "tests/unit/config",
     "tests/unit/report",
+    "tests/unit/sandbox",
 )
 
 
