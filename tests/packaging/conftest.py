@@ -1,5 +1,6 @@
 """Fixtures: the two packages, built once for all tests of a worker."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,12 @@ _SECONDS = 120
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the source distribution and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    # The build writes into the folder of the sources, which other tests use at the same time.
+    source = tmp_path_factory.mktemp("source") / "swarm"
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", *ignored))
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
+    command.append(str(source))
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stdout + done.stderr

@@ -19,7 +19,10 @@ from tests.support.workspace import Workspace, ended, packets, rows
 _SECONDS = 120
 _USER = 10001
 #: Runs a command as process 1, and as the user of the image; to other processes, it is our user.
-_CONTAINED = ("unshare", "--user", f"--map-user={_USER}", "--pid", "--fork", "--kill-child")
+_CONTAINED = (
+    *("unshare", "--user", f"--map-user={_USER}", f"--map-group={_USER}"),
+    *("--pid", "--fork", "--kill-child"),
+)
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -83,6 +86,10 @@ def test_the_image_can_be_built(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     assert (home / "bin" / "swarm").exists()
+    (described,) = home.glob("lib/python*/site-packages/wattics_swarm-*/METADATA")
+    text = described.read_text(encoding="utf-8")
+    assert "License-File: LICENSE\n" in text
+    assert "\n# swarm\n" in text
     installed = {path.name for path in home.glob("lib/python*/site-packages/swarm/**/*.html")}
     assert installed == {path.name for path in (ROOT / "swarm").rglob("*.html")}
 
@@ -114,14 +121,18 @@ def test_the_command_is_process_1_of_an_unprivileged_user() -> None:
 def test_process_1_ends_at_sigterm(workspace: Workspace, collector: Collector) -> None:
     """As process 1 with the ID of the image's user, an upload ends in order with 143.
 
-    That user has neither a name nor a home folder. The kernel gives process 1 only the signals that
-    it handles.
+    That user has neither a name nor a home folder, and has the state folder of the image. The
+    kernel gives process 1 only the signals that it handles.
     """
     lines = rows(2000)
     workspace.csv("gas.csv", lines)
     config = workspace.ini(collector.url, {"gas": "gas.csv"})
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace(f"state = {workspace.state}\n", ""), encoding="utf-8")
+    (command,) = [value for value in values("RUN") if "/state" in value]
+    line = command.replace("/state", str(workspace.state))
+    subprocess.run([*_CONTAINED, "/bin/sh", "-ec", line], check=True, timeout=_SECONDS)
+    assert 0 == workspace.state.stat().st_mode & 0o077
     env = {"HOME": "", "XDG_STATE_HOME": str(workspace.state)}
     process = workspace.start(config, "--rate-limit", "50", "--json", env=env, within=_CONTAINED)
     deadline = time.monotonic() + _SECONDS
