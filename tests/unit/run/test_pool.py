@@ -178,12 +178,12 @@ def test_slots_of_a_pool_grow_during_a_run() -> None:
         results = dict(
             pool.run(
                 "tests.support.spawned:answer",
-                list(range(40)),
+                list(range(14)),
                 lambda _: pool.resize(next(steps, 2)),
             )
         )
     board.close()
-    assert {number: 2 * number for number in range(40)} == results
+    assert {number: 2 * number for number in range(14)} == results
 
 
 class _Link:
