@@ -1,5 +1,6 @@
 """The settings of one meter -> `CsvRules`: names, values, and conflicts between them."""
 
+import codecs
 import difflib
 import re
 import warnings
@@ -29,6 +30,11 @@ _BASES = ("W", "var", "VA", "V", "A", "Wh")
 
 #: Each unit that a column may have: its base unit and the power of ten between them.
 UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _PREFIXES.items()}
+
+#: Encodings that are often meant, for suggestions.
+_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "iso-8859-15", "cp1250", "cp850", "shift_jis")
+#: Codecs of Python for other texts than files.
+_NOT_OF_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 _KNOWN_COLUMNS = (VALUE, *REGISTERS)
 #: Copies of zones in the zone folder of Linux; some of them count leap seconds.
@@ -124,8 +130,40 @@ def _parse_probe(format_: str) -> datetime | None:
             return None
 
 
+def encoding(text: str) -> str:
+    """Return the name that Python has for a text encoding."""
+    example = "a text encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"
+    try:
+        name = codecs.lookup(text).name
+        # Not an encoding of text, or one in which a line end is more than that.
+        if name in _NOT_OF_FILES or "a1\n".encode(name).decode(name) != "a1\n":
+            raise LookupError
+    except (LookupError, ValueError):
+        raise ValueError(f"{example}{suggestion(closest(text.lower(), _ENCODINGS))}") from None
+    return name
+
+
+def missing(text: str) -> frozenset[str]:
+    """Return the words, in lower case, that stand for an empty cell."""
+    words = {word.strip().lower() for word in text.replace("\n", ",").split(",")}
+    if not words - {""}:
+        raise ValueError("words separated by commas, such as null, n/a, ---")
+    return frozenset(words - {""})
+
+
+def timestamp_columns(text: str) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the columns that make the timestamp."""
+    try:
+        numbers = tuple(whole(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or 0 in numbers or len(set(numbers)) < len(numbers) or max(numbers) > 1000:
+        raise ValueError("the numbers of columns, counted from 1, such as 2 or 1, 2")
+    return numbers
+
+
 #: The options whose values may span several lines.
-LISTS = frozenset({"columns", "unit"})
+LISTS = frozenset({"columns", "missing", "unit"})
 
 PARSERS: Final[Mapping[str, Parser]] = {
     "timezone": zone,
@@ -136,6 +174,9 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "delimiter": delimiter,
     "decimal": decimal,
     "skip_rows": whole,
+    "encoding": encoding,
+    "missing": missing,
+    "timestamp_columns": timestamp_columns,
     "interval": positive_duration,
     "duplicates": one_of("error", "first", "last"),
     "empty_rows": one_of("error", "skip"),

@@ -171,7 +171,7 @@ class _Check:
         at_last_block = self._keep if is_last and self.window.is_open else None
         rules = self.meter.rules
         if index >= len(self.known):
-            return scan_file(CsvFile(path), rules, index, follower, at_last_block)
+            return scan_file(CsvFile(path, rules.encoding), rules, index, follower, at_last_block)
         known = self.known[index]
         scan = scan_rest(path, rules, index, known, follower=follower, at_last_block=at_last_block)
         if index < len(self.known) - 1 and (scan.lowest is not None or scan.next != known.next):
