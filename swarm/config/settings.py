@@ -46,7 +46,7 @@ class CsvRules:
     decimal: str = "."
     skip_rows: int = 0
     encoding: str = "utf-8"
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[str] | None = None
     timestamp_columns: tuple[int, ...] = (1,)
     interval: float | None = None
     duplicates: Literal["error", "first", "last"] = "error"

@@ -167,7 +167,7 @@ def _member(file: IO[bytes], path: Path, name: str) -> IO[bytes]:
                     f"a zip with several files: {names}; name one: {path}/{files[0].filename}",
                 )
             has = f"it has {names}" if files else "it is empty"
-            raise OSError(errno.ENOENT, f"no such file in the zip: {has}")
+            raise OSError(errno.EINVAL, f"no such file in the zip: {has}")
         if found[0].flag_bits & 1:
             raise OSError(errno.EINVAL, "an encrypted zip: expected one without a password")
         return archive.open(found[0])
