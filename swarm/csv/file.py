@@ -8,7 +8,6 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
-from zipfile import BadZipFile
 
 from swarm.csv.source import READ_ERRORS, UTF8, OpenSource, status_of
 from swarm.errors import FileChangedError
@@ -191,8 +190,7 @@ def reason(error: Exception) -> str:
         return "no such file"
     if isinstance(error, OSError) and error.strerror:
         return f"can't be read: {error.strerror}"
-    kind = "zip" if isinstance(error, BadZipFile) else "gzip"
-    return f"an incomplete or damaged {kind} file: {error}"
+    return f"an incomplete or damaged gzip file: {error}"
 
 
 _ALTERED = "rows that were checked have been altered"

@@ -17,20 +17,20 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
-from zipfile import BadZipFile, ZipFile
 
 from swarm.errors import StateError
 from swarm.open_files import has_too_many, way_out
 
 UTF8: Final = "utf-8"
 _UTF16: Final = "utf-16"
+Opened = io.BufferedReader | gzip.GzipFile
 _BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK: Final = 64 * 1024
 #: Members of an archive that some programs add.
 _EXTRA: Final = ("__MACOSX/", ".DS_Store")
 
 #: The errors of reading a file: missing, unreadable, a cut or damaged gzip or zip.
-READ_ERRORS = (OSError, EOFError, zlib.error, BadZipFile)
+READ_ERRORS = (OSError, EOFError, zlib.error)
 
 
 def is_compressed(path: Path) -> bool:
@@ -86,7 +86,7 @@ class OpenSource:
             self._stack.close()
             raise
 
-    def _open(self, path: Path, encoding: str) -> IO[bytes]:
+    def _open(self, path: Path, encoding: str) -> Opened:
         archive = archive_of(path)
         name, member = archive or (path, "")
         mode = name.stat().st_mode
@@ -95,18 +95,16 @@ class OpenSource:
         if not stat.S_ISREG(mode):
             # Opening a pipe would block, and its data can't be read twice.
             raise OSError(errno.EINVAL, "not a regular file")
-        file: IO[bytes] = self._stack.enter_context(name.open("rb"))
+        file: Opened = self._stack.enter_context(name.open("rb"))
         self.status = os.fstat(file.fileno())
         suffix = name.suffix.lower()
         if suffix == ".gz":
-            file = self._stack.enter_context(gzip.GzipFile(fileobj=file))  # type: ignore[arg-type]
+            file = self._stack.enter_context(gzip.GzipFile(fileobj=file))
         elif suffix == ".zip":
             file = self._stack.enter_context(_member(file, name, member))
         self.is_direct = suffix not in {".gz", ".zip"}
-        start = file.read(2)
-        if start in _BOMS:
+        if file.peek(2)[:2] in _BOMS:
             encoding = _UTF16
-        file.seek(0)
         if is_ascii_compatible(encoding):
             return file
         self.is_direct = False
@@ -149,8 +147,10 @@ class OpenSource:
             position -= len(data)
 
 
-def _member(file: IO[bytes], path: Path, name: str) -> IO[bytes]:
+def _member(file: Opened, path: Path, name: str) -> io.BufferedReader:
     """Open a member of a zip, its only one if no name is given; raises OSError."""
+    from zipfile import BadZipFile, ZipFile  # for the few runs that need it
+
     try:
         archive = ZipFile(file)
         files = [
@@ -170,15 +170,38 @@ def _member(file: IO[bytes], path: Path, name: str) -> IO[bytes]:
             raise OSError(errno.EINVAL, f"no such file in the zip: {has}")
         if found[0].flag_bits & 1:
             raise OSError(errno.EINVAL, "an encrypted zip: expected one without a password")
-        return archive.open(found[0])
+        return io.BufferedReader(_ZipMember(archive.open(found[0])), _CHUNK)
     except (BadZipFile, NotImplementedError) as error:
         raise OSError(errno.EINVAL, f"a damaged or unknown zip file: {error}") from None
+
+
+class _ZipMember(io.RawIOBase):
+    """A member of a zip; a damaged one raises OSError."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        """Return True: it can be read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer with the next bytes, 0 of them at the end."""
+        from zipfile import BadZipFile
+
+        try:
+            data = self._file.read(len(buffer))
+        except (BadZipFile, EOFError, zlib.error) as error:
+            raise OSError(errno.EINVAL, f"a damaged zip file: {error}") from None
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _AsUtf8(io.RawIOBase):
     """Text in another encoding as UTF-8; what can't be decoded becomes U+FFFD."""
 
-    def __init__(self, file: IO[bytes], encoding: str) -> None:
+    def __init__(self, file: Opened, encoding: str) -> None:
         super().__init__()
         self._file = file
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")

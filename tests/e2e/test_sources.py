@@ -78,7 +78,7 @@ def bad_zips(folder: Path) -> dict[str, str]:
         "two.zip/d.csv": "no such file in the zip: it has a.csv, b/c.csv",
         "none.zip": "a damaged or unknown zip file: File is not a zip file",
         "empty.zip": "no such file in the zip: it is empty",
-        "bad.zip": "an incomplete or damaged ",
+        "bad.zip": "can't be read: a damaged zip file: ",
         "secret.zip": "an encrypted zip: expected one without a password",
         "no.zip": "no such file",
         "no.zip/a.csv": "no such file",
