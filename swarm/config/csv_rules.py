@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -35,6 +36,8 @@ UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _P
 _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "iso-8859-15", "cp1250", "cp850", "shift_jis")
 #: Codecs of Python for other texts than files.
 _NOT_OF_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 _KNOWN_COLUMNS = (VALUE, *REGISTERS)
 #: Copies of zones in the zone folder of Linux; some of them count leap seconds.
@@ -162,8 +165,17 @@ def timestamp_columns(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def limits(text: str) -> tuple[str, ...]:
+    """Return the limits of columns: one number for all, or one for each; ``-`` is no limit."""
+    words = tuple(word.strip() for word in text.split(","))
+    is_number = all(word == "-" or _NUMBER.fullmatch(word) for word in words)
+    if not is_number or set(words) == {"-"}:
+        raise ValueError("a number such as 0 or -12.5, or one for each column; '-' is no limit")
+    return words
+
+
 #: The options whose values may span several lines.
-LISTS = frozenset({"columns", "missing", "unit"})
+LISTS = frozenset({"columns", "maximum", "minimum", "missing", "unit"})
 
 PARSERS: Final[Mapping[str, Parser]] = {
     "timezone": zone,
@@ -181,6 +193,9 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "duplicates": one_of("error", "first", "last"),
     "empty_rows": one_of("error", "skip"),
     "ambiguous_time": one_of("infer", "first", "second", "error"),
+    "minimum": limits,
+    "maximum": limits,
+    "falling": one_of("notice", "error"),
     "shift": duration,
     "pad_first": boolean,
     "power_from_energy": minutes,
@@ -211,6 +226,8 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
     separators = [values.get("delimiter", ","), values.get("decimal", ".")]
     if separators[0] == separators[1] and INVALID not in separators:
         yield "decimal", "the same as the delimiter; set delimiter = ; for example"
+    if invalid.isdisjoint({"columns", "maximum", "minimum"}):
+        yield from _limit_conflicts(values)
     if values.get("pad_first") is True and not values.get("shift"):
         yield "pad_first", _NO_SHIFT
     if _fixes_columns(values) and invalid.isdisjoint({"columns", "power_from_energy"}):
@@ -223,6 +240,23 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
             has_no_unit = VALUE in base_units and not is_energy
             if has_no_unit or UNITS[name][0] not in base_units.values():
                 yield "unit", f"{name} fits no column; set 'columns' to what the columns hold"
+
+
+def _limit_conflicts(values: Values) -> Iterator[tuple[str, str]]:
+    """Yield conflicts between limits, or of limits with the number of columns."""
+    low, high = values.get("minimum", ()), values.get("maximum", ())
+    names = values.get("columns")
+    counts = {len(names)} if names else {1, len(REGISTERS)}
+    for option, limit in (("minimum", low), ("maximum", high)):
+        if len(limit) > 1 and len(limit) not in counts:
+            columns = f"there are {len(names)} columns" if names else "'columns' is not set"
+            yield option, f"has {len(limit)} values, but {columns}; expected one for each, or one"
+            return
+    width = max(len(low), len(high))
+    pairs = zip(*(each * width if len(each) == 1 else each for each in (low, high)), strict=False)
+    for least, most in pairs:
+        if "-" not in {least, most} and Decimal(least) > Decimal(most):
+            yield "minimum", f"{least} is above the maximum of {most}: no value is between the two"
 
 
 def build(values: Values) -> CsvRules:

@@ -35,6 +35,7 @@ class CsvRules:
     ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
     register to the power of ten that converts its column to the collector's unit. ``missing`` are
     words for an empty cell, in lower case. ``timestamp_columns`` count all columns from 1.
+    ``minimum`` and ``maximum`` have one number for all columns, or one for each.
     """
 
     timezone: str | None
@@ -52,6 +53,9 @@ class CsvRules:
     duplicates: Literal["error", "first", "last"] = "error"
     empty_rows: Literal["error", "skip"] = "error"
     ambiguous_time: Literal["infer", "first", "second", "error"] = "infer"
+    minimum: tuple[str, ...] | None = None
+    maximum: tuple[str, ...] | None = None
+    falling: Literal["notice", "error"] | None = None
     shift: float = 0.0
     pad_first: bool = False
     power_from_energy: float | None = None

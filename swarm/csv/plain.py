@@ -24,16 +24,30 @@ PlainRow = tuple[str, str, str]
 
 
 class Plain:
-    """The rows of a plain block, and the registers in them."""
+    """The rows of a plain block, and the registers in them.
+
+    ``text`` is that of the block, empty if its lines are what the rows have.
+    """
 
     def __init__(self, columns: tuple[str, ...], rows: list[PlainRow], text: str) -> None:
         self.columns = columns
         self.rows = rows
         self._text = text
 
+    def cells(self) -> tuple[tuple[str, ...], list[str]]:
+        """Return the columns of the file, and the cells of each row that are sent."""
+        return self.columns, [cells for _, _, cells in self.rows]
+
+    def text(self, index: int) -> str:
+        """Return the line of a row, without its end."""
+        if not self._text:
+            # That of a row of the default form is its parts: the block need not be split.
+            date, clock, cells = self.rows[index]
+            return f"{date} {clock},{cells}"
+        return self._lines[index]
+
     @cached_property
-    def texts(self) -> Sequence[str]:
-        """The lines of the block, without their ends."""
+    def _lines(self) -> Sequence[str]:
         return self._text.replace("\r\n", "\n").split("\n")
 
 
@@ -65,6 +79,7 @@ class PlainBlocks:
             if first <= len(columns) + 1 and not sent[0] + 1 < first <= sent[-1] + 1:
                 self._is_before[columns] = sent[0] + 1 < first
                 self._patterns[columns] = _pattern(columns, sent, first - 1, has_two=bool(others))
+        self._is_default = rules.timestamp_columns == (1,) and not rules.missing
         self._missing: re.Pattern[str] | None = None
         if rules.missing:
             words = "|".join(map(re.escape, sorted(rules.missing, key=len, reverse=True)))
@@ -89,7 +104,8 @@ class PlainBlocks:
                 if len(rows) == found.count("\n"):
                     if self._is_before[candidate]:
                         rows = [(date, clock, cells) for cells, date, clock in rows]
-                    return Plain(candidate, rows, text)
+                    is_whole = self._is_default and "-" not in candidate
+                    return Plain(candidate, rows, "" if is_whole else text)
         return None
 
 

@@ -11,7 +11,7 @@ from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
 from swarm.csv.plain import Plain, PlainBlocks
 from swarm.csv.problems import Problems
-from swarm.csv.timestamps import TimestampReader
+from swarm.csv.timestamps import Moment, TimestampReader
 from swarm.csv.values import ValueReader, kept
 from swarm.packet import body, digest
 from swarm.text import quoted
@@ -61,6 +61,14 @@ class Batch:
         """Return the local time (ms) of each row."""
         return [row.instant + row.offset for row in self._rows]
 
+    def moment(self, index: int) -> Moment:
+        """Return instant and offset (ms) of one of the rows, counted from 0."""
+        return self._rows[index][:2]
+
+    def cells_of(self, index: int) -> str:
+        """Return the cells of one of the rows, counted from 0."""
+        return self._rows[index].cells
+
     def cells(self) -> list[str]:
         """Return the cells of each row."""
         return [row.cells for row in self._rows]
@@ -86,7 +94,7 @@ class _PlainBatch(Batch):
     ) -> None:
         self.instants = instants
         self._plain = plain.rows
-        self._texts = plain.texts
+        self._text = plain.text
         self._offsets = offsets
         self._file = file
         self._line = line
@@ -103,6 +111,12 @@ class _PlainBatch(Batch):
         offsets = [self._offsets[date] for date, _, _ in self._plain]
         return list(map(add, self.instants, offsets))
 
+    def moment(self, index: int) -> Moment:
+        return self.instants[index], self._offsets[self._plain[index][0]]
+
+    def cells_of(self, index: int) -> str:
+        return self._plain[index][2]
+
     def cells(self) -> list[str]:
         return [cells for _, _, cells in self._plain]
 
@@ -117,7 +131,7 @@ class _PlainBatch(Batch):
             cells,
             self._file,
             self._line + index,
-            self._texts[index],
+            self._text(index),
         )
 
     def rows(self) -> list[Row]:
@@ -161,7 +175,8 @@ class RowReader:
     def read(self, block: Block) -> Batch:
         """Return a block's rows, in the order of the file."""
         plain = self._plain.read(block, self.columns)
-        if plain is not None:
+        limits = self._values.limits
+        if plain is not None and (not limits.are_set or limits.are_kept(*plain.cells())):
             return self._read_plain(block.line, plain)
         rows = []
         for line, raw in enumerate(block.data.split(b"\n"), block.line):
@@ -187,7 +202,7 @@ class RowReader:
                 line = first + index
                 moment = times.standard(line, date, clock)
                 if moment is not None:
-                    rows.append(Row(*moment, cells, file, line, plain.texts[index]))
+                    rows.append(Row(*moment, cells, file, line, plain.text(index)))
                     self._record_values(cells)
             return Batch(rows)
         if instants:

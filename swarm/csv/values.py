@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from swarm.config.settings import CsvRules
+from swarm.csv.limits import Bounds, Limits, breach
 from swarm.csv.numbers import number, power_and_energy, scaled
 from swarm.csv.problems import Problems
 from swarm.packet import REGISTERS, VALUE
@@ -28,6 +29,8 @@ class ValueReader:
         self._problems = problems
         self._scale = dict(rules.scale)
         self._stamps = rules.timestamp_columns
+        self.limits = Limits(rules)
+        self._bounds: tuple[Bounds, ...] = ()
         self.columns: tuple[str, ...] | None = None
         self.candidates: tuple[tuple[str, ...], ...] = ((VALUE,), REGISTERS)
         if rules.columns:
@@ -56,6 +59,8 @@ class ValueReader:
     def values(self, line: int, cells: Sequence[str]) -> str | None:
         """Return the values of cells that `fits`, separated by commas; None if all are empty."""
         columns = self.columns or ()
+        if self.limits.are_set and not self._bounds:
+            self._bounds = tuple(self.limits.of(columns))
         if self._rules.missing:
             cells = ["" if cell.lower() in self._rules.missing else cell for cell in cells]
         indices = {name: index for index, name in enumerate(columns) if name != "-"}
@@ -68,6 +73,9 @@ class ValueReader:
                 continue
             try:
                 value = self._number(cell)
+                if self._bounds and (expected := breach(value, self._bounds[index])):
+                    message = f"a value out of range: found {quoted(cell)}, expected {expected}"
+                    self._problems.add(line, self.place(index), "range", message)
                 if power := self._scale.get(name):
                     value = scaled(value, power)
                 if self._rules.power_from_energy:

@@ -22,6 +22,8 @@ DUBLIN = "timezone = Europe/Dublin"
 _SOME = "," * 19
 _HOUR = "2023-10-29T01"
 
+_RANGE = "minimum = 0\nmaximum = 5"
+
 Packets = tuple[tuple[str, str], ...]
 
 
@@ -348,6 +350,14 @@ TAKEN_INIS = (
             ),
         ),
     ),
+    Taken("minimum, maximum: values in range", cells("0", "5"), values("0", "5"), _RANGE),
+    Taken(
+        "falling: rows in order of time",
+        f"{T1},2\n{T0},1\n{T2},3\n",
+        values("1", "2", "3"),
+        "falling = error",
+        notices=("{file}: 1 row out of order: sorted before sending",),
+    ),
     Taken(
         "missing: words for an empty cell",
         f"{T0},1,NULL,3{_SOME[1:]}\n{T1},n/A,---,{_SOME[2:]},4\n",
@@ -502,6 +512,33 @@ REFUSED = (
             ),
         ),
         "encoding = utf-16-be",
+    ),
+    Refused(
+        "minimum, maximum: values out of range",
+        cells("-1", "0", "5", "5.01", "1e9"),
+        (
+            "1:2: a value out of range: found '-1', expected at least 0, the minimum",
+            "4:2: a value out of range: found '5.01', expected at most 5, the maximum",
+            "5:2: a value out of range: found '1e9', expected at most 5, the maximum",
+        ),
+        "minimum = 0\nmaximum = 5",
+    ),
+    Refused(
+        "minimum, maximum: of one column, in the units of the file",
+        f"{T0},-1,-1,230\n{T1},-1,,0.1\n",
+        ("2:4: a value out of range: found '0.1', expected at least 200, the minimum",),
+        "columns = aP_1, -, v_1\nunit = kW, mV\nminimum = -, -, 200",
+    ),
+    Refused(
+        "falling: a counter that falls",
+        cells("7", "8", "7.5", "9"),
+        (
+            (
+                "3:2: value goes down, and falling = error: found '7.5' after 8, expected a "
+                "counter to grow; was the meter replaced or reset?"
+            ),
+        ),
+        "falling = error",
     ),
     Refused(
         "missing: another word",

@@ -32,6 +32,7 @@ PADDING = (
     "pad_first: needs a shift: the extra packet is sent that much before the first row; set shift, "
     "or remove pad_first"
 )
+LIMITS = "a number such as 0 or -12.5, or one for each column; '-' is no limit"
 ENCODING = "a text encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"
 WHOLE = "a whole number such as 0 or 1"
 
@@ -71,6 +72,9 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "duplicates": [("error", "error"), ("first", "first"), ("Last", "last")],
     "empty_rows": [("skip", "skip")],
     "ambiguous_time": [("infer", "infer"), ("first", "first"), ("second", "second")],
+    "minimum": [("0", ("0",)), ("-12.50", ("-12.50",)), ("0, -, 5", ("0", "-", "5"))],
+    "maximum": [("1000", ("1000",))],
+    "falling": [("notice", "notice"), ("Error", "error")],
     "shift": [("15m", 900.0), ("0s", 0.0)],
     "pad_first": [("yes", True), ("no", False)],
     "power_from_energy": [("15m", 15.0), ("90s", 1.5)],
@@ -128,6 +132,9 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "duplicates": [("sum", "error, first or last")],
     "empty_rows": [("zero", "error or skip")],
     "ambiguous_time": [("third", "infer, first, second or error")],
+    "minimum": [(each, LIMITS) for each in ("", "x", "1e3", "-", "1,", "nan", "+1")][1:],
+    "maximum": [("1;2", LIMITS)],
+    "falling": [("no", "notice or error")],
     "shift": [("-15m", DURATION)],
     "pad_first": [("once", "yes or no")],
     "power_from_energy": [("0s", POSITIVE), ("15", DURATION)],

@@ -63,7 +63,15 @@ def blocks(draw: st.DrawFn) -> tuple[CsvRules, str]:
     columns, stamps = draw(st.sampled_from(_LAYOUTS))
     named = columns if draw(st.booleans()) or len(columns) not in {1, 21} else None
     missing = draw(st.sampled_from([None, frozenset({"null", "n/a", "-"})]))
-    rules = CsvRules("UTC", columns=named, timestamp_columns=stamps, missing=missing)
+    least, most = draw(st.sampled_from([(None, None), (("0",), None), (None, ("7",))]))
+    rules = CsvRules(
+        "UTC",
+        columns=named,
+        timestamp_columns=stamps,
+        missing=missing,
+        minimum=least,
+        maximum=most,
+    )
     cells = draw(st.sampled_from([_CELLS, _NUMBERS, st.just("5")]))
     lines = []
     for _ in range(draw(st.integers(1, 6))):
