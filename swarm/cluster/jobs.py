@@ -34,9 +34,7 @@ def deliver(task: Task, context: SeatContext) -> StreamResult:
     """Send one stream, if its files are here what they were where they were checked."""
     checked = task.checked
     try:
-        files = context.scheduler.run_in_thread(
-            verified_here, task.meter.files, checked.checked_files
-        )
+        files = context.scheduler.run_in_thread(verified_here, task.meter, checked.checked_files)
     except FileChangedError as error:
         changed = StreamProblem.of("file changed", error)
         result = StreamResult(task.meter.id, "stopped", problem=changed)

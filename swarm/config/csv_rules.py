@@ -1,10 +1,12 @@
 """The settings of one meter -> `CsvRules`: names, values, and conflicts between them."""
 
+import codecs
 import difflib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -29,6 +31,13 @@ _BASES = ("W", "var", "VA", "V", "A", "Wh")
 
 #: Each unit that a column may have: its base unit and the power of ten between them.
 UNITS = {prefix + base: (base, power) for base in _BASES for prefix, power in _PREFIXES.items()}
+
+#: Encodings that are often meant, for suggestions.
+_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "iso-8859-15", "cp1250", "cp850", "shift_jis")
+#: Codecs of Python for other texts than files.
+_NOT_OF_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 _KNOWN_COLUMNS = (VALUE, *REGISTERS)
 #: Copies of zones in the zone folder of Linux; some of them count leap seconds.
@@ -124,8 +133,49 @@ def _parse_probe(format_: str) -> datetime | None:
             return None
 
 
+def encoding(text: str) -> str:
+    """Return the name that Python has for a text encoding."""
+    example = "a text encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"
+    try:
+        name = codecs.lookup(text).name
+        # Not an encoding of text, or one in which a line end is more than that.
+        if name in _NOT_OF_FILES or "a1\n".encode(name).decode(name) != "a1\n":
+            raise LookupError
+    except (LookupError, ValueError):
+        raise ValueError(f"{example}{suggestion(closest(text.lower(), _ENCODINGS))}") from None
+    return name
+
+
+def missing(text: str) -> frozenset[str]:
+    """Return the words, in lower case, that stand for an empty cell."""
+    words = {word.strip().lower() for word in text.replace("\n", ",").split(",")}
+    if not words - {""}:
+        raise ValueError("words separated by commas, such as null, n/a, ---")
+    return frozenset(words - {""})
+
+
+def timestamp_columns(text: str) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the columns that make the timestamp."""
+    try:
+        numbers = tuple(whole(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or 0 in numbers or len(set(numbers)) < len(numbers) or max(numbers) > 1000:
+        raise ValueError("the numbers of columns, counted from 1, such as 2 or 1, 2")
+    return numbers
+
+
+def limits(text: str) -> tuple[str, ...]:
+    """Return the limits of columns: one number for all, or one for each; ``-`` is no limit."""
+    words = tuple(word.strip() for word in text.split(","))
+    is_number = all(word == "-" or _NUMBER.fullmatch(word) for word in words)
+    if not is_number or set(words) == {"-"}:
+        raise ValueError("a number such as 0 or -12.5, or one for each column; '-' is no limit")
+    return words
+
+
 #: The options whose values may span several lines.
-LISTS = frozenset({"columns", "unit"})
+LISTS = frozenset({"columns", "maximum", "minimum", "missing", "unit"})
 
 PARSERS: Final[Mapping[str, Parser]] = {
     "timezone": zone,
@@ -136,10 +186,16 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "delimiter": delimiter,
     "decimal": decimal,
     "skip_rows": whole,
+    "encoding": encoding,
+    "missing": missing,
+    "timestamp_columns": timestamp_columns,
     "interval": positive_duration,
     "duplicates": one_of("error", "first", "last"),
     "empty_rows": one_of("error", "skip"),
     "ambiguous_time": one_of("infer", "first", "second", "error"),
+    "minimum": limits,
+    "maximum": limits,
+    "falling": one_of("notice", "error"),
     "shift": duration,
     "pad_first": boolean,
     "power_from_energy": minutes,
@@ -170,6 +226,8 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
     separators = [values.get("delimiter", ","), values.get("decimal", ".")]
     if separators[0] == separators[1] and INVALID not in separators:
         yield "decimal", "the same as the delimiter; set delimiter = ; for example"
+    if invalid.isdisjoint({"columns", "maximum", "minimum"}):
+        yield from _limit_conflicts(values)
     if values.get("pad_first") is True and not values.get("shift"):
         yield "pad_first", _NO_SHIFT
     if _fixes_columns(values) and invalid.isdisjoint({"columns", "power_from_energy"}):
@@ -182,6 +240,23 @@ def conflicts(values: Values) -> Iterator[tuple[str | None, str]]:
             has_no_unit = VALUE in base_units and not is_energy
             if has_no_unit or UNITS[name][0] not in base_units.values():
                 yield "unit", f"{name} fits no column; set 'columns' to what the columns hold"
+
+
+def _limit_conflicts(values: Values) -> Iterator[tuple[str, str]]:
+    """Yield conflicts between limits, or of limits with the number of columns."""
+    low, high = values.get("minimum", ()), values.get("maximum", ())
+    names = values.get("columns")
+    counts = {len(names)} if names else {1, len(REGISTERS)}
+    for option, limit in (("minimum", low), ("maximum", high)):
+        if len(limit) > 1 and len(limit) not in counts:
+            columns = f"there are {len(names)} columns" if names else "'columns' is not set"
+            yield option, f"has {len(limit)} values, but {columns}; expected one for each, or one"
+            return
+    width = max(len(low), len(high))
+    pairs = zip(*(each * width if len(each) == 1 else each for each in (low, high)), strict=False)
+    for least, most in pairs:
+        if "-" not in {least, most} and Decimal(least) > Decimal(most):
+            yield "minimum", f"{least} is above the maximum of {most}: no value is between the two"
 
 
 def build(values: Values) -> CsvRules:

@@ -33,7 +33,9 @@ class CsvRules:
     """The rules for reading a meter's CSV: "[meter:ID]" and "The CSV" in docs/reference.md.
 
     ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
-    register to the power of ten that converts its column to the collector's unit.
+    register to the power of ten that converts its column to the collector's unit. ``missing`` are
+    words for an empty cell, in lower case. ``timestamp_columns`` count all columns from 1.
+    ``minimum`` and ``maximum`` have one number for all columns, or one for each.
     """
 
     timezone: str | None
@@ -44,10 +46,16 @@ class CsvRules:
     delimiter: str = ","
     decimal: str = "."
     skip_rows: int = 0
+    encoding: str = "utf-8"
+    missing: frozenset[str] | None = None
+    timestamp_columns: tuple[int, ...] = (1,)
     interval: float | None = None
     duplicates: Literal["error", "first", "last"] = "error"
     empty_rows: Literal["error", "skip"] = "error"
     ambiguous_time: Literal["infer", "first", "second", "error"] = "infer"
+    minimum: tuple[str, ...] | None = None
+    maximum: tuple[str, ...] | None = None
+    falling: Literal["notice", "error"] | None = None
     shift: float = 0.0
     pad_first: bool = False
     power_from_energy: float | None = None

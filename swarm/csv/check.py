@@ -72,6 +72,8 @@ def check_files(  # noqa: PLR0913 - the files, and what is known of them
     and quality, the check goes on after the part that is ``settled``, unless the files have changed
     there, or later rows are not newer.
     """
+    # A counter that falls is found in rows in order of time only.
+    with_quality = with_quality or meter.rules.falling == "error"
     if settled is not None and window.is_open and not with_quality:
         with suppress(NotSettledError):
             result = _Check(meter, window, settled=settled).run(sent, has_begun)
@@ -171,7 +173,7 @@ class _Check:
         at_last_block = self._keep if is_last and self.window.is_open else None
         rules = self.meter.rules
         if index >= len(self.known):
-            return scan_file(CsvFile(path), rules, index, follower, at_last_block)
+            return scan_file(CsvFile(path, rules.encoding), rules, index, follower, at_last_block)
         known = self.known[index]
         scan = scan_rest(path, rules, index, known, follower=follower, at_last_block=at_last_block)
         if index < len(self.known) - 1 and (scan.lowest is not None or scan.next != known.next):
@@ -233,11 +235,16 @@ class _Check:
             result = replace(result, coverage=coverage, statistics=statistics)
         if any(problems.count for problems in reader.conflicts):
             return result.with_problems(reader.conflicts)
+        if inspection and any(problems.count for problems in inspection.resets.problems):
+            return result.with_problems(inspection.resets.problems)
         dropped = reader.dropped
         instants = result.rows - result.filtered - dropped.repeats
         notices = [*result.notices, *_notices_in_time(meter, reader, instants)]
         if inspection is not None:
             notices += inspection.resets.notices()
+        if found := inspection or self.inspection:
+            counters = cumulative_registers(meter, result.registers)
+            notices += found.stuck.notices(meter.id, result.registers, counters)
         falls = inspection.resets.falls() if inspection else {}
         steps_back = sum(scan.steps_back for scan in scans)
         return replace(

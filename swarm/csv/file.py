@@ -1,13 +1,7 @@
 """A CSV file as blocks of whole lines: for the check, and verified against it for sending."""
 
-import errno
-import gzip
-import io
 import os
-import stat
-import sys
 import time
-import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -15,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from swarm.errors import FileChangedError, StateError
-from swarm.open_files import has_too_many, way_out
+from swarm.csv.source import READ_ERRORS, UTF8, OpenSource, status_of
+from swarm.errors import FileChangedError
 from swarm.scheduler import THREADS, Scheduler
 
 BLOCK_BYTES = 64 * 1024
@@ -25,11 +19,6 @@ LONGEST_LINE = 1024 * 1024
 #: A last line without a newline is left out if its file changed less than this many seconds ago.
 SETTLED_AFTER = 10.0
 _BOM = b"\xef\xbb\xbf"
-
-#: The errors of reading a file: missing, unreadable, a cut or damaged gzip.
-READ_ERRORS = (OSError, EOFError, zlib.error)
-
-OpenFile = io.BufferedReader | gzip.GzipFile
 
 
 class Place(NamedTuple):
@@ -63,7 +52,8 @@ class Fingerprint:
     """The identity and the content of a file when it was checked.
 
     ``size`` is the number of bytes that were checked, uncompressed; ``digests`` has one for each
-    block. ``modified`` is the time of modification, in ns.
+    block. ``modified`` is the time of modification, in ns. If it ``is_direct``, positions are those
+    of the file itself.
     """
 
     size: int = 0
@@ -71,6 +61,7 @@ class Fingerprint:
     device: int = 0
     digests: tuple[bytes, ...] = ()
     modified: int = 0
+    is_direct: bool = True
 
 
 #: The fingerprint of a file that can't be read.
@@ -89,8 +80,16 @@ class CsvFile:
     The blocks before ``begin`` are not read again, only compared with the digests in ``settled``.
     """
 
-    def __init__(self, path: Path, settled: Fingerprint = NOTHING, begin: Place = BEGIN) -> None:
+    def __init__(
+        self,
+        path: Path,
+        encoding: str = UTF8,
+        settled: Fingerprint = NOTHING,
+        begin: Place = BEGIN,
+    ) -> None:
         self.path = path
+        self._encoding = encoding
+        self._is_direct = True
         self.held_back = False
         self.end = begin
         self._settled = settled
@@ -100,13 +99,13 @@ class CsvFile:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the file's blocks; raises one of `READ_ERRORS`, or `NotSettledError`."""
-        with open_csv(self.path) as file:
-            self._status = status = os.fstat(file.fileno())
-            # Stop at the size seen at open: a growing file would split blocks at arbitrary places.
-            size = sys.maxsize if is_gzip(self.path) else status.st_size
+        with OpenSource(self.path, self._encoding) as file:
+            self._status, self._is_direct = file.status, file.is_direct
+            status = file.status
             # A program can set mtime to any value, even in the future, but not ctime.
             changed = min(status.st_mtime, status.st_ctime)
-            data = self._recorded(pieces(file, size), changed)
+            # Stop at the size seen at open: a growing file would split blocks at arbitrary places.
+            data = self._recorded(pieces(file, file.size), changed)
             for _ in islice(data, self._begin.number):
                 pass
             if tuple(self._digests) != self._settled.digests:
@@ -138,35 +137,13 @@ class CsvFile:
             return NOTHING
         status, end = self._status, before or self.end
         digests = tuple(self._digests[: end.number])
-        return Fingerprint(end.start, status.st_ino, status.st_dev, digests, status.st_mtime_ns)
+        identity = status.st_ino, status.st_dev
+        return Fingerprint(
+            end.start, *identity, digests, status.st_mtime_ns, is_direct=self._is_direct
+        )
 
 
-def is_gzip(path: Path) -> bool:
-    """Return True if a file is read as gzip: its name ends in ``.gz``."""
-    return path.suffix.lower() == ".gz"
-
-
-def open_csv(path: Path) -> OpenFile:
-    """Open a file for reading, uncompressed.
-
-    Raises OSError, and `StateError` if this process may open no more files: that is no problem of
-    the file.
-    """
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise OSError(errno.EISDIR, "is a folder")
-    if not stat.S_ISREG(mode):
-        # Opening a pipe would block, and its data can't be read twice.
-        raise OSError(errno.EINVAL, "not a regular file")
-    try:
-        return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
-    except OSError as error:
-        if has_too_many(error):
-            raise StateError(f"{path}: can't be read: {way_out()}") from None
-        raise
-
-
-def pieces(file: OpenFile, left: int) -> Iterator[bytes]:
+def pieces(file: OpenSource, left: int) -> Iterator[bytes]:
     """Yield the next ``left`` bytes of a file in pieces of whole lines.
 
     The last piece may lack a newline. Only the beginning of a line longer than `LONGEST_LINE` is
@@ -219,20 +196,20 @@ def reason(error: Exception) -> str:
 _ALTERED = "rows that were checked have been altered"
 
 
-def here(path: Path, known: Fingerprint) -> Fingerprint:
+def here(path: Path, known: Fingerprint, encoding: str = UTF8) -> Fingerprint:
     """Return the fingerprint of a file that another computer has checked, for its copy here.
 
     Raises `FileChangedError` if it does not have the content that was checked.
     """
     try:
-        status = path.stat()
+        status = status_of(path)
     except OSError as error:
         raise FileChangedError(
             f"{path}: {reason(error)}; every worker needs the files under the same paths"
         ) from None
     found = replace(known, inode=status.st_ino, device=status.st_dev, modified=status.st_mtime_ns)
     try:
-        for _ in VerifiedFile(path, found).blocks():
+        for _ in VerifiedFile(path, found, encoding=encoding).blocks():
             pass
     except FileChangedError:
         raise FileChangedError(
@@ -256,8 +233,10 @@ class VerifiedFile:
         known: Fingerprint,
         scheduler: Scheduler = THREADS,
         begin: Place = BEGIN,
+        encoding: str = UTF8,
     ) -> None:
         self._path = path
+        self._encoding = encoding
         self._scheduler = scheduler
         self._known = known
         self._begin = begin
@@ -304,21 +283,19 @@ class VerifiedFile:
     def _pieces(self) -> Iterator[bytes]:
         """Yield the file's pieces; it is open only while one is read, as many may be merged.
 
-        A gzip file stays open: seeking in it would decompress everything before the position.
+        A compressed file stays open: seeking in it would decompress all before the position.
         """
         size, position = self._known.size, self._begin.start
         while True:
-            with open_csv(self._path) as file:
-                status = os.fstat(file.fileno())
-                self._compare_status(status)
+            with OpenSource(self._path, self._encoding) as file:
+                self._compare_status(file.status)
                 if position == self._begin.start:
-                    self._opened_at = self._watched_at = status.st_mtime_ns
-                if is_gzip(self._path):
-                    file.seek(position)
+                    self._opened_at = self._watched_at = file.status.st_mtime_ns
+                file.skip_to(position)
+                if not file.is_direct:
                     yield from pieces(file, size - position)
                     piece = None
                 else:
-                    file.seek(position)
                     piece = next(pieces(file, size - position), None)
                     position = file.tell()
                 if piece is None:
@@ -342,7 +319,7 @@ class VerifiedFile:
 
     def _compare_with_disk(self, modified: int) -> None:
         """Compare the newest block, or all, if the file was modified since ``modified`` (ns)."""
-        status = self._path.stat()
+        status = status_of(self._path)
         self._compare_status(status)
         self._watched_at = status.st_mtime_ns
         if self._watched_at == modified or self._blocks == self._begin.number:
@@ -356,13 +333,13 @@ class VerifiedFile:
     def _compare_status(self, status: os.stat_result) -> None:
         if (status.st_ino, status.st_dev) != (self._known.inode, self._known.device):
             self._raise_changed("it was replaced by another file")
-        if not is_gzip(self._path) and status.st_size < self._known.size:
+        if self._known.is_direct and status.st_size < self._known.size:
             self._raise_changed("it is shorter than it was")
 
     def _compare_again(self, digests: tuple[bytes, ...], start: int, length: int) -> None:
         """Compare blocks that were verified with the same part of the file on disk."""
-        with open_csv(self._path) as file:
-            file.seek(start)
+        with OpenSource(self._path, self._encoding) as file:
+            file.skip_to(start)
             if tuple(map(digest_of, pieces(file, length))) != digests:
                 self._raise_changed(_ALTERED)
 

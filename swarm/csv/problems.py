@@ -20,6 +20,7 @@ Kind = Literal[
     "nul",
     "number",
     "quote",
+    "range",
     "timestamp",
 ]
 

@@ -7,8 +7,13 @@ from operator import lt
 
 from swarm.config.settings import Meter
 from swarm.csv.gaps import Gap, IntervalTracker
+from swarm.csv.problems import Problems
 from swarm.csv.rows import Batch, Row
 from swarm.csv.statistics import Coverage, DailyRows, Statistics, ValueStatistics
+from swarm.csv.stuck import StuckValues
+from swarm.csv.values import ValueReader
+from swarm.packet import VALUE
+from swarm.text import quoted
 
 _CHUNK = 4096
 #: The number of rows that are named for each register; further ones are only counted.
@@ -45,6 +50,7 @@ class Inspection:
         self, interval: float | None, *, with_values: bool, registers: Sequence[str] = ()
     ) -> None:
         self.tracker = IntervalTracker(interval)
+        self.stuck = StuckValues()
         self._coverage = Coverage()
         self._values = ValueStatistics(registers) if with_values else None
 
@@ -52,6 +58,7 @@ class Inspection:
         """Take the next rows."""
         self.tracker.follow(batch)
         self._coverage.follow(batch, self.tracker.step)
+        self.stuck.follow(batch, self.tracker.step)
         if self._values:
             self._values.follow(batch, self.tracker.step)
 
@@ -97,12 +104,14 @@ def quality(
 def cumulative_registers(meter: Meter, registers: Sequence[str]) -> dict[int, str]:
     """Return the registers of cumulative energy, by their index in a row.
 
-    Source: ``pC_*`` under "The packet" in docs/reference.md.
+    A single value is one if ``falling`` is set. Source: ``pC_*`` under "The packet", and
+    ``falling``, in docs/reference.md.
     """
     if meter.rules.power_from_energy is not None:
         # Each row has the energy of its own interval then.
         return {}
-    return {index: name for index, name in enumerate(registers) if name.startswith("pC_")}
+    counters = ("pC_",) if meter.rules.falling is None else ("pC_", VALUE)
+    return {index: name for index, name in enumerate(registers) if name.startswith(counters)}
 
 
 class CounterResets:
@@ -117,6 +126,13 @@ class CounterResets:
         self._values: dict[int, float] = {}
         self._counts = dict.fromkeys(self._registers, 0)
         self._named: dict[int, list[str]] = {index: [] for index in self._registers}
+        self._is_problem = meter.rules.falling == "error"
+        self.problems = [Problems(str(path)) for path in meter.files]
+        reader = ValueReader(meter.rules, Problems(""))
+        columns = meter.rules.columns or tuple(registers)
+        self._places = {
+            index: reader.place(columns.index(name)) for index, name in self._registers.items()
+        }
 
     def follow(self, rows: Sequence[Row]) -> None:
         """Take the next rows."""
@@ -140,8 +156,13 @@ class CounterResets:
         for cell, row in zip(column, rows, strict=True):
             if cell:
                 value = float(cell)
-                if value < self._values.get(index, value):
+                before = self._values.get(index, value)
+                if value < before:
                     self._counts[index] += 1
+                    if self._is_problem:
+                        message = _FALLING.format(self._registers[index], quoted(cell), before)
+                        place = row.line, self._places[index]
+                        self.problems[row.file].add(*place, "range", message)
                     if len(named) < _NAMED:
                         named.append(f"{self._meter.files[row.file]}:{row.line}")
                 self._values[index] = value
@@ -154,10 +175,20 @@ class CounterResets:
         """Yield a line for each register that fell."""
         for index, register in self._registers.items():
             count, named = self._counts[index], self._named[index]
-            if count:
+            if count and not self._is_problem:
                 more = f" and {count - len(named)} more" if count > len(named) else ""
                 yield (
-                    f"{self._meter.id}: {register} is cumulative energy, but goes down at "
+                    f"{self._meter.id}: {register} is {_kind(register)}, but goes down at "
                     f"{', '.join(named)}{more}: expected it to grow; was the meter replaced or "
                     "reset?"
                 )
+
+
+def _kind(register: str) -> str:
+    return "a counter" if register == VALUE else "cumulative energy"
+
+
+_FALLING = (
+    "{} goes down, and falling = error: found {} after {:g}, expected a counter to grow; was the "
+    "meter replaced or reset?"
+)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, pairwise
-from pathlib import Path
 
 from swarm.config.settings import CsvRules, Meter
 from swarm.csv.file import BEGIN, NOTHING, Block, Fingerprint, Place, VerifiedFile, here
@@ -45,16 +44,15 @@ class CheckedFile:
     folds: Mapping[int, bytes] = field(default_factory=dict)
 
 
-def verified_here(
-    paths: Sequence[Path], checked_files: Sequence[CheckedFile]
-) -> tuple[CheckedFile, ...]:
-    """Return files that another computer has checked, as this one has them.
+def verified_here(meter: Meter, checked_files: Sequence[CheckedFile]) -> tuple[CheckedFile, ...]:
+    """Return a meter's files that another computer has checked, as this one has them.
 
     Raises `FileChangedError` if one does not have the content that was checked.
     """
     files = []
-    for path, checked in zip(paths, checked_files, strict=True):
-        files.append(replace(checked, fingerprint=here(path, checked.fingerprint)))
+    for path, checked in zip(meter.files, checked_files, strict=True):
+        found = here(path, checked.fingerprint, meter.rules.encoding)
+        files.append(replace(checked, fingerprint=found))
     return tuple(files)
 
 
@@ -212,10 +210,14 @@ class MeterReader:
             if self._settled and index <= self._settled.file:
                 first = self._settled.newest
             if self._settled and index < self._settled.file:
-                VerifiedFile(self._meter.files[index], file.fingerprint).compare()
+                self._verified(index, file.fingerprint).compare()
             else:
                 found.append((first, file.last, index))
         return found
+
+    def _verified(self, index: int, known: Fingerprint, begin: Place = BEGIN) -> VerifiedFile:
+        path, encoding = self._meter.files[index], self._rules.encoding
+        return VerifiedFile(path, known, self._scheduler, begin, encoding)
 
     @contextmanager
     def _reading(self, index: int) -> Iterator[Iterator[Batch]]:
@@ -224,8 +226,7 @@ class MeterReader:
         begin = BEGIN
         if self._settled and index == self._settled.file:
             begin = self._settled.end
-        path, fingerprint = self._meter.files[index], checked_file.fingerprint
-        file = VerifiedFile(path, fingerprint, self._scheduler, begin)
+        file = self._verified(index, checked_file.fingerprint, begin)
         reader = RowReader(self._rules, Problems(""), index, Replay(checked_file.folds))
 
         def batch_of(block: Block) -> Batch:

@@ -4,14 +4,14 @@ from operator import add, itemgetter
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
-from swarm.csv.cells import CellReader
+from swarm.csv.cells import CellReader, split_cells
 from swarm.csv.days import NoSingleOffset, Offsets
 from swarm.csv.file import Block
 from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
-from swarm.csv.plain import Plain, PlainBlocks, PlainRow
+from swarm.csv.plain import Plain, PlainBlocks
 from swarm.csv.problems import Problems
-from swarm.csv.timestamps import TimestampReader
+from swarm.csv.timestamps import Moment, TimestampReader
 from swarm.csv.values import ValueReader, kept
 from swarm.packet import body, digest
 from swarm.text import quoted
@@ -61,6 +61,14 @@ class Batch:
         """Return the local time (ms) of each row."""
         return [row.instant + row.offset for row in self._rows]
 
+    def moment(self, index: int) -> Moment:
+        """Return instant and offset (ms) of one of the rows, counted from 0."""
+        return self._rows[index][:2]
+
+    def cells_of(self, index: int) -> str:
+        """Return the cells of one of the rows, counted from 0."""
+        return self._rows[index].cells
+
     def cells(self) -> list[str]:
         """Return the cells of each row."""
         return [row.cells for row in self._rows]
@@ -82,10 +90,11 @@ class _PlainBatch(Batch):
     """The rows of a plain block: they are made when they are asked for."""
 
     def __init__(
-        self, instants: list[int], rows: list[PlainRow], offsets: Offsets, file: int, line: int
+        self, instants: list[int], plain: Plain, offsets: Offsets, file: int, line: int
     ) -> None:
         self.instants = instants
-        self._plain = rows
+        self._plain = plain.rows
+        self._text = plain.text
         self._offsets = offsets
         self._file = file
         self._line = line
@@ -102,6 +111,12 @@ class _PlainBatch(Batch):
         offsets = [self._offsets[date] for date, _, _ in self._plain]
         return list(map(add, self.instants, offsets))
 
+    def moment(self, index: int) -> Moment:
+        return self.instants[index], self._offsets[self._plain[index][0]]
+
+    def cells_of(self, index: int) -> str:
+        return self._plain[index][2]
+
     def cells(self) -> list[str]:
         return [cells for _, _, cells in self._plain]
 
@@ -109,14 +124,14 @@ class _PlainBatch(Batch):
         return ",".join(map(itemgetter(2), self._plain))
 
     def row(self, index: int) -> Row:
-        date, clock, cells = self._plain[index]
+        date, _, cells = self._plain[index]
         return Row(
             self.instants[index],
             self._offsets[date],
             cells,
             self._file,
             self._line + index,
-            f"{date} {clock},{cells}",
+            self._text(index),
         )
 
     def rows(self) -> list[Row]:
@@ -160,7 +175,8 @@ class RowReader:
     def read(self, block: Block) -> Batch:
         """Return a block's rows, in the order of the file."""
         plain = self._plain.read(block, self.columns)
-        if plain is not None:
+        limits = self._values.limits
+        if plain is not None and (not limits.are_set or limits.are_kept(*plain.cells())):
             return self._read_plain(block.line, plain)
         rows = []
         for line, raw in enumerate(block.data.split(b"\n"), block.line):
@@ -182,16 +198,17 @@ class RowReader:
         except (NoSingleOffset, ValueError):
             # The clocks change on one of the days, or the day does not exist.
             rows = []
-            for line, (date, clock, cells) in enumerate(plain.rows, first):
+            for index, (date, clock, cells) in enumerate(plain.rows):
+                line = first + index
                 moment = times.standard(line, date, clock)
                 if moment is not None:
-                    rows.append(Row(*moment, cells, file, line, f"{date} {clock},{cells}"))
+                    rows.append(Row(*moment, cells, file, line, plain.text(index)))
                     self._record_values(cells)
             return Batch(rows)
         if instants:
             ends = (offsets[plain.rows[index][0]] for index in (0, -1))
             self._hours.note_outside(*map(add, (instants[0], instants[-1]), ends))
-        return _PlainBatch(instants, plain.rows, offsets, file, first)
+        return _PlainBatch(instants, plain, offsets, file, first)
 
     def _line(self, line: int, raw: bytes) -> Row | None:
         """Return the row of one line, or add all problems of the line."""
@@ -207,12 +224,13 @@ class RowReader:
             return None
         if not self._values.fits(line, cells):
             return None
-        moment = self._times.moment(line, cells[0])
-        values = self._values.values(line, cells[1:])
+        stamp, others = split_cells(cells, self._rules.timestamp_columns)
+        moment = self._times.moment(line, stamp)
+        values = self._values.values(line, others)
         if values is None and self._rules.empty_rows == "skip":
             self.empty_rows += 1
         elif values is None:
-            self._problems.add(line, 2, "no value", _NO_VALUE)
+            self._problems.add(line, self._values.place(0), "no value", _NO_VALUE)
         if moment is None or values is None or self._problems.count > before:
             return None
         self._record_values(values)
@@ -220,7 +238,7 @@ class RowReader:
 
     def _is_header(self, cells: list[str]) -> bool:
         """Return True if a line before all data has the names of the columns."""
-        first, *others = cells
+        first, others = split_cells(cells, self._rules.timestamp_columns)
         if not any(character.isalpha() for cell in cells for character in cell):
             return False
         if sum(character.isdigit() for character in first) >= _DIGITS_OF_A_TIME:

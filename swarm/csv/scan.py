@@ -9,13 +9,14 @@ from pathlib import Path
 
 from swarm.config.paths import is_pattern
 from swarm.config.settings import CsvRules
-from swarm.csv.file import BEGIN, READ_ERRORS, Block, CsvFile, Place, reason
+from swarm.csv.file import BEGIN, Block, CsvFile, Place, reason
 from swarm.csv.folds.direction import Part, Steps
 from swarm.csv.folds.occurrences import Hour, Recorder, Run
 from swarm.csv.gaps import Follower
 from swarm.csv.problems import Problems
 from swarm.csv.reader import CheckedFile
 from swarm.csv.rows import Batch, Row, RowReader
+from swarm.csv.source import READ_ERRORS
 from swarm.text import closest, comment_hint, pluralize, suggestion
 
 #: Names of files are similar if `difflib` gives them this ratio.
@@ -125,7 +126,7 @@ def scan_rest(  # noqa: PLR0913 - the file, and who follows it
 
     Raises `NotSettledError` if these blocks have changed.
     """
-    file = CsvFile(path, known.checked_file.fingerprint, known.next)
+    file = CsvFile(path, rules.encoding, known.checked_file.fingerprint, known.next)
     return _Scanner(file, rules, index, known).run(follower, at_last_block)
 
 

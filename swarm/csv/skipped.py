@@ -6,9 +6,10 @@ from itertools import islice
 from pathlib import Path
 
 from swarm.config.settings import CsvRules
-from swarm.csv.cells import CellReader
-from swarm.csv.file import LONGEST_LINE, READ_ERRORS, open_csv
+from swarm.csv.cells import CellReader, split_cells
+from swarm.csv.file import LONGEST_LINE
 from swarm.csv.problems import Problems
+from swarm.csv.source import READ_ERRORS, OpenSource
 from swarm.csv.values import ValueReader
 from swarm.text import pluralize, quoted
 
@@ -21,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def is_like_data(cells: Sequence[str], width: int, rules: CsvRules) -> bool:
     """Return True if cells look like a row of ``width`` cells, even a damaged one."""
-    first, *others = cells
+    first, others = split_cells(cells, rules.timestamp_columns)
     digits = sum(character.isdigit() for character in first)
     if len(cells) != width or not first[:1].isdigit():
         return False
@@ -36,17 +37,21 @@ def notices(path: Path, rules: CsvRules, columns: int) -> Iterator[str]:
         return
     most = min(rules.skip_rows, _MOST_LINES)
     try:
-        with open_csv(path) as file:
+        with OpenSource(path, rules.encoding) as file:
             lines = list(islice(iter(partial(file.readline, LONGEST_LINE), b""), most))
     except READ_ERRORS:
         return
-    reader = CellReader(rules, Problems(""))
+    problems = Problems("")
+    reader = CellReader(rules, problems)
     found = []
     for number, raw in enumerate(lines, 1):
-        line = raw.removeprefix(_BOM).decode("utf-8", "replace").rstrip("\r\n")
+        line = reader.text(number, raw.removeprefix(_BOM).rstrip(b"\r\n")) or ""
         cells = (reader.cells(number, line) or [line]) if line.strip() else []
-        if cells and is_like_data(cells, columns + 1, rules):
+        if cells and is_like_data(cells, columns + len(rules.timestamp_columns), rules):
             found.append((number, line))
+    for problem in problems.found:
+        if problem.kind == "encoding":
+            yield f"{path}:{problem.line}: in a line that skip_rows leaves out: {problem.message}"
     if found:
         number, line = found[0]
         others = f", like {pluralize(len(found) - 1, 'line')} after it" if found[1:] else ""

@@ -155,7 +155,7 @@ class TimestampReader:
         self._problem(line, "timestamp", message)
 
     def _problem(self, line: int, kind: Kind, message: str) -> None:
-        self._problems.add(line, 1, kind, message)
+        self._problems.add(line, self._rules.timestamp_columns[0], kind, message)
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"

@@ -1,8 +1,10 @@
 """The measurement cells of a row -> JSON numbers in register order, or problems."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from swarm.config.settings import CsvRules
+from swarm.csv.limits import Bounds, Limits, breach
 from swarm.csv.numbers import number, power_and_energy, scaled
 from swarm.csv.problems import Problems
 from swarm.packet import REGISTERS, VALUE
@@ -26,6 +28,9 @@ class ValueReader:
         self._rules = rules
         self._problems = problems
         self._scale = dict(rules.scale)
+        self._stamps = rules.timestamp_columns
+        self.limits = Limits(rules)
+        self._bounds: tuple[Bounds, ...] = ()
         self.columns: tuple[str, ...] | None = None
         self.candidates: tuple[tuple[str, ...], ...] = ((VALUE,), REGISTERS)
         if rules.columns:
@@ -37,12 +42,12 @@ class ValueReader:
         """Return True if a row's number of cells, timestamp included, is right; else a problem."""
         possible = (self.columns,) if self.columns else self.candidates
         for columns in possible:
-            if len(columns) == len(cells) - 1:
+            if len(columns) == len(cells) - len(self._stamps):
                 self.columns = columns
                 return True
-        counts = [len(columns) + 1 for columns in possible]
+        counts = [len(columns) + len(self._stamps) for columns in possible]
         nearest = min(counts, key=lambda count: abs(count - len(cells)))
-        expected = str(counts[0]) if len(counts) == 1 else _TWO_COUNTS
+        expected = str(counts[0]) if len(counts) == 1 else _TWO_COUNTS.format(*counts)
         self._problems.add(
             line,
             min(len(cells), nearest) + 1,
@@ -51,9 +56,13 @@ class ValueReader:
         )
         return False
 
-    def values(self, line: int, cells: list[str]) -> str | None:
+    def values(self, line: int, cells: Sequence[str]) -> str | None:
         """Return the values of cells that `fits`, separated by commas; None if all are empty."""
         columns = self.columns or ()
+        if self.limits.are_set and not self._bounds:
+            self._bounds = tuple(self.limits.of(columns))
+        if self._rules.missing:
+            cells = ["" if cell.lower() in self._rules.missing else cell for cell in cells]
         indices = {name: index for index, name in enumerate(columns) if name != "-"}
         if not any(cells[index] for index in indices.values()):
             return None
@@ -64,6 +73,9 @@ class ValueReader:
                 continue
             try:
                 value = self._number(cell)
+                if self._bounds and (expected := breach(value, self._bounds[index])):
+                    message = f"a value out of range: found {quoted(cell)}, expected {expected}"
+                    self._problems.add(line, self.place(index), "range", message)
                 if power := self._scale.get(name):
                     value = scaled(value, power)
                 if self._rules.power_from_energy:
@@ -73,12 +85,19 @@ class ValueReader:
             except ValueError as error:
                 self._problems.add(
                     line,
-                    index + 2,
+                    self.place(index),
                     "number",
                     f"{error}: found {quoted(cell)}, expected a finite decimal number "
                     f"such as 12{self._rules.decimal}5",
                 )
         return ",".join([values[name] for name in kept(columns)])
+
+    def place(self, index: int) -> int:
+        """Return the number of a measurement column among all columns, from 1."""
+        place = index + 1
+        for stamp in sorted(self._stamps):
+            place += stamp <= place
+        return place
 
     def is_number(self, cell: str) -> bool:
         """Return True if a cell is a decimal number.
@@ -99,5 +118,5 @@ class ValueReader:
 
 
 _TWO_COUNTS = (
-    "2 (timestamp and value) or 22 (timestamp and 21 registers); for others, set 'columns'"
+    "{} (timestamp and value) or {} (timestamp and 21 registers); for others, set 'columns'"
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader
-from swarm.csv.file import READ_ERRORS, open_csv, reason
+from swarm.csv.file import reason
 from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
+from swarm.csv.source import READ_ERRORS, OpenSource
 from swarm.csv.timestamp_formats import forms
 from swarm.csv.values import ValueReader
 from swarm.errors import GuessError
@@ -26,7 +27,7 @@ _MOST_HEADER = 200
 _PROBES = 100
 #: The pairs of delimiter and decimal sign, the most likely first.
 _MARKS = tuple((d, p) for d in ",;\t|" for p in ".," if d != p)
-_BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,10 @@ class Dialect:
 def detect_dialect(path: Path) -> Dialect:
     """Return the layout of a file; raises `GuessError` if it can't be read or has no rows."""
     try:
-        with open_csv(path) as file:
+        with OpenSource(path) as file:
             data = file.read(SAMPLE_BYTES)
     except READ_ERRORS as error:
         raise GuessError(reason(error)) from None
-    if data.startswith(_UTF16):
-        raise GuessError("a file in UTF-16: expected text in UTF-8")
     if b"\0" in data:
         raise GuessError("a file with NUL bytes: expected text in UTF-8")
     if len(data) == SAMPLE_BYTES:

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import overload
 
-from swarm.csv.file import READ_ERRORS, open_csv, pieces, reason
+from swarm.csv.file import pieces, reason
+from swarm.csv.source import READ_ERRORS, OpenSource
 from swarm.csv.timestamp_formats import moment
 from swarm.csv.zones.steps import even_step
 from swarm.errors import GuessError
@@ -35,7 +36,7 @@ def wall_times(
     """
     reader = _TimestampReader(form)
     try:
-        with open_csv(path) as file:
+        with OpenSource(path) as file:
             skipped = skip_rows
             for piece in pieces(file, sys.maxsize):
                 block = piece.decode("utf-8", "replace").removesuffix("\n").split("\n")

@@ -1,6 +1,5 @@
 """The check of all meters, in the parent process: on all cores, or at once if there is little."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 from swarm.checkpoint.paths import ledger_path
 from swarm.config.settings import Settings
 from swarm.csv import CheckResult, Window
+from swarm.csv.source import is_compressed, status_of
 from swarm.delivery.check import CheckTask
 from swarm.delivery.check import check as check_meter
 from swarm.run.observer import Observer
@@ -126,7 +126,7 @@ def _sizes(tasks: Sequence[CheckTask]) -> list[int]:
 def _size(path: Path) -> int:
     """Return the size of a file, 0 for one that can't be read: that takes no time."""
     try:
-        size = os.stat(path).st_size  # noqa: PTH116 - for thousands of files
+        size = status_of(path).st_size
     except OSError:
         return 0
-    return size * _COMPRESSION if path.suffix in {".gz", ".GZ"} else size
+    return size * _COMPRESSION if is_compressed(path) else size

@@ -4,6 +4,8 @@ The part of a name before its colon is the rule, the rest is a case of it.
 """
 
 import gzip
+import io
+import zipfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,6 +21,8 @@ PASSWORD = 's3cr%et ; $x # "y'
 DUBLIN = "timezone = Europe/Dublin"
 _SOME = "," * 19
 _HOUR = "2023-10-29T01"
+
+_RANGE = "minimum = 0\nmaximum = 5"
 
 Packets = tuple[tuple[str, str], ...]
 
@@ -52,6 +56,15 @@ class Refused(NamedTuple):
     problems: tuple[str, ...]
     options: str = ""
     is_folder: bool = False
+
+
+def zipped(**files: str | bytes) -> bytes:
+    """Return a zip with some files."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
 
 
 def values(*texts: str) -> Packets:
@@ -298,6 +311,86 @@ TAKEN_INIS = (
     Taken('IDs: odd : characters [1] #2 ; $x %y "é" \\ 100%', ROWS, options="timezone = UTC"),
     Taken("paths: relative to the INI's folder", {"data/a b.csv": ROWS}, source="data/a b.csv"),
     Taken("paths: a tilde", {"home/t.csv": ROWS}, source="~/t.csv"),
+    Taken("paths: zip", {"z.zip": zipped(**{"a.csv": ROWS})}, source="z.zip"),
+    Taken(
+        "paths: a member of a zip",
+        {"y.zip": zipped(**{"a.csv": "x\n", "b/c.csv": ROWS})},
+        source="y.zip/b/c.csv",
+    ),
+    Taken(
+        "paths: a zip with a folder, from a Mac",
+        {"x.zip": zipped(**{"d/": "", "d/a.csv": ROWS, "__MACOSX/d/._a.csv": "x"})},
+        source="x.zip",
+    ),
+    Taken("encoding: UTF-16, seen by itself", ("\ufeff" + ROWS).encode("utf-16-le")),
+    Taken("encoding: UTF-16, big end first", ("\ufeff" + ROWS).encode("utf-16-be")),
+    Taken(
+        "encoding: in a zip",
+        {"w.zip": zipped(**{"a.csv": ("\ufeff" + ROWS).encode("utf-16-le")})},
+        source="w.zip",
+    ),
+    Taken(
+        "encoding: UTF-16 without a mark", ROWS.encode("utf-16-le"), options="encoding = utf-16-le"
+    ),
+    Taken("encoding: not like ASCII", ROWS.encode("cp037"), options="encoding = cp037"),
+    Taken(
+        "encoding: in skipped lines, too",
+        f"Zeit;Größe\n{ROWS}".encode("cp1252"),
+        options="encoding = Windows-1252\nskip_rows = 1",
+    ),
+    Taken(
+        "encoding: wrong in a skipped line",
+        f"Zeit,Größe\n{ROWS}".encode("cp1252"),
+        options="skip_rows = 1",
+        notices=(
+            (
+                "{file}:1: in a line that skip_rows leaves out: bytes that are not UTF-8: found "
+                "0xf6, expected text in UTF-8; set encoding = cp1252 if this is the text: "
+                "'Zeit,Größe'"
+            ),
+        ),
+    ),
+    Taken("minimum, maximum: values in range", cells("0", "5"), values("0", "5"), _RANGE),
+    Taken(
+        "falling: rows in order of time",
+        f"{T1},2\n{T0},1\n{T2},3\n",
+        values("1", "2", "3"),
+        "falling = error",
+        notices=("{file}: 1 row out of order: sorted before sending",),
+    ),
+    Taken(
+        "missing: words for an empty cell",
+        f"{T0},1,NULL,3{_SOME[1:]}\n{T1},n/A,---,{_SOME[2:]},4\n",
+        ((AT_0, '"aP_1":1,"aP_3":3'), (AT_1, '"v_23":4')),
+        "missing = null, n/a, ---",
+    ),
+    Taken(
+        "missing: in a column that is quoted",
+        f'{T0},"-",2\n{T1},1,"-"\n',
+        ((AT_0, '"aP_2":2'), (AT_1, '"aP_1":1')),
+        "missing = -\ncolumns = aP_1, aP_2",
+    ),
+    Taken(
+        "timestamp_columns: date and time apart",
+        "".join(f"{line}\n" for line in ROWS.replace(" ", ",").split()),
+        options="timestamp_columns = 1, 2",
+    ),
+    Taken(
+        "timestamp_columns: not the first",
+        f"x,1,{T0},y\nx,2,{T1},\n",
+        options="timestamp_columns = 3\ncolumns = -, value, -",
+    ),
+    Taken(
+        "timestamp_columns: the time before the date",
+        "00:00;1;01.01.2023\n01:00;2;01.01.2023\n",
+        options="timestamp_columns = 3, 1\ntimestamp_format = %d.%m.%Y %H:%M\ndelimiter = ;",
+    ),
+    Taken(
+        "timestamp_columns: 21 others",
+        f"{','.join(_ALL)},{T0.replace(' ', ',')}\n",
+        ((AT_0, _ALL_PACKET),),
+        "timestamp_columns = 22, 23",
+    ),
     Taken("paths: gzip", {"z.csv.gz": gzip.compress(ROWS.encode())}, source="z.csv.gz"),
     Taken(
         "paths: a glob",
@@ -385,11 +478,99 @@ REFUSED = (
     ),
     Refused(
         "byte order mark: of UTF-16",
-        ("\ufeff" + "x\n").encode("utf-16-le"),
+        ("\ufeff" + f"{T0},x\n").encode("utf-16-le"),
+        (f"1:2: not a decimal number: found 'x', {_NUMBER}",),
+    ),
+    Refused(
+        "encoding: UTF-8 by default, told once",
+        f"{T0},1 \u20ac\n{T1},2 \u20ac\n".encode("cp1252"),
         (
-            "1:1: a file in UTF-16: expected text in UTF-8",
-            "2:1: a NUL byte: found 0x00, expected text in UTF-8",
+            (
+                "1:2: bytes that are not UTF-8: found 0x80, expected text in UTF-8; set encoding = "
+                f"cp1252 if this is the text: '{T0},1 \u20ac'"
+            ),
         ),
+    ),
+    Refused(
+        "encoding: of another file",
+        f"{T0},1 \u20ac\n".encode(),
+        (
+            (
+                "1:2: bytes that are not ASCII: found 0xe2, expected text in ASCII; 'swarm init' "
+                "with this file proposes an encoding"
+            ),
+        ),
+        "encoding = ascii",
+    ),
+    Refused(
+        "encoding: bytes that are not UTF-16",
+        f"{T0},1\n".encode("utf-16-be") + b"\xdc\x00\x00\n",
+        (
+            (
+                "2:1: bytes that are not UTF-16-BE: found U+FFFD in their place, expected text in "
+                "UTF-16-BE; 'swarm init' with this file proposes an encoding"
+            ),
+        ),
+        "encoding = utf-16-be",
+    ),
+    Refused(
+        "minimum, maximum: values out of range",
+        cells("-1", "0", "5", "5.01", "1e9"),
+        (
+            "1:2: a value out of range: found '-1', expected at least 0, the minimum",
+            "4:2: a value out of range: found '5.01', expected at most 5, the maximum",
+            "5:2: a value out of range: found '1e9', expected at most 5, the maximum",
+        ),
+        "minimum = 0\nmaximum = 5",
+    ),
+    Refused(
+        "minimum, maximum: of one column, in the units of the file",
+        f"{T0},-1,-1,230\n{T1},-1,,0.1\n",
+        ("2:4: a value out of range: found '0.1', expected at least 200, the minimum",),
+        "columns = aP_1, -, v_1\nunit = kW, mV\nminimum = -, -, 200",
+    ),
+    Refused(
+        "falling: a counter that falls",
+        cells("7", "8", "7.5", "9"),
+        (
+            (
+                "3:2: value goes down, and falling = error: found '7.5' after 8, expected a "
+                "counter to grow; was the meter replaced or reset?"
+            ),
+        ),
+        "falling = error",
+    ),
+    Refused(
+        "missing: another word",
+        f"{T0},none\n",
+        (f"1:2: not a decimal number: found 'none', {_NUMBER}",),
+        "missing = null, n/a",
+    ),
+    Refused(
+        "missing: a row without a value",
+        f"{T0},NULL\n",
+        (
+            (
+                "1:2: a row without any value: found empty cells, expected at least one number; "
+                "empty_rows = skip leaves such rows out"
+            ),
+        ),
+        "missing = null",
+    ),
+    Refused(
+        "timestamp_columns: places of problems",
+        "x,5,2023-01-01,25:00:00,y\n",
+        (
+            "1:3: not a timestamp: found '2023-01-01 25:00:00', expected %Y-%m-%d %H:%M:%S",
+            f"1:5: not a decimal number: found 'y', {_NUMBER}",
+        ),
+        "timestamp_columns = 3, 4\ncolumns = -, aP_1, aP_2",
+    ),
+    Refused(
+        "timestamp_columns: the number of cells",
+        f"x,{T0}\n",
+        ("1:3: wrong number of cells: found 2, expected 3",),
+        "timestamp_columns = 2\ncolumns = -, value",
     ),
     Refused("empty lines: nothing else", "\n \r\n", ("1:1: " + _EMPTY,)),
     Refused(
@@ -464,7 +645,12 @@ REFUSED = (
     Refused(
         "encoding: undecodable bytes",
         f"{T0},1\n{T1},2".encode() + b"\xe9\n",
-        ("2:2: bytes that are not UTF-8: found 0xe9, expected text in UTF-8",),
+        (
+            (
+                "2:2: bytes that are not UTF-8: found 0xe9, expected text in UTF-8; set encoding = "
+                f"cp1252 if this is the text: '{T1},2é'"
+            ),
+        ),
     ),
     Refused(
         "encoding: NUL bytes",

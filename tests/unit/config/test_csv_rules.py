@@ -32,6 +32,8 @@ PADDING = (
     "pad_first: needs a shift: the extra packet is sent that much before the first row; set shift, "
     "or remove pad_first"
 )
+LIMITS = "a number such as 0 or -12.5, or one for each column; '-' is no limit"
+ENCODING = "a text encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"
 WHOLE = "a whole number such as 0 or 1"
 
 ACCEPTED: dict[str, list[tuple[str, Any]]] = {
@@ -53,10 +55,26 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "delimiter": [(";", ";"), ("\\t", "\t"), ("TAB", "\t"), ("space", " "), ("|", "|")],
     "decimal": [(",", ","), (".", ".")],
     "skip_rows": [("0", 0), ("12", 12)],
+    "encoding": [
+        ("utf8", "utf-8"),
+        ("Windows-1252", "cp1252"),
+        ("latin 1", "iso8859-1"),
+        ("UTF-16LE", "utf-16-le"),
+        ("shift_jis", "shift_jis"),
+    ],
+    "missing": [
+        ("null", {"null"}),
+        ("NULL, N/A,---", {"null", "n/a", "---"}),
+        ("a,\n  b", {"a", "b"}),
+    ],
+    "timestamp_columns": [("1", (1,)), ("3, 1", (3, 1)), (" 2 , 3 ", (2, 3))],
     "interval": [("15m", 900.0)],
     "duplicates": [("error", "error"), ("first", "first"), ("Last", "last")],
     "empty_rows": [("skip", "skip")],
     "ambiguous_time": [("infer", "infer"), ("first", "first"), ("second", "second")],
+    "minimum": [("0", ("0",)), ("-12.50", ("-12.50",)), ("0, -, 5", ("0", "-", "5"))],
+    "maximum": [("1000", ("1000",))],
+    "falling": [("notice", "notice"), ("Error", "error")],
     "shift": [("15m", 900.0), ("0s", 0.0)],
     "pad_first": [("yes", True), ("no", False)],
     "power_from_energy": [("15m", 15.0), ("90s", 1.5)],
@@ -93,11 +111,30 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     ],
     "delimiter": [(",,", DELIMITER), ("a", DELIMITER), ("1", DELIMITER), ('"', DELIMITER)],
     "decimal": [(";", "'.' or ','")],
+    "encoding": [
+        ("utf-9", f"{ENCODING}; did you mean 'utf-8'?"),
+        ("cp1251x", f"{ENCODING}; did you mean 'cp1252'?"),
+        ("base64", ENCODING),
+        ("rot13", ENCODING),
+        ("idna", ENCODING),
+        ("unicode_escape", ENCODING),
+        ("a b", ENCODING),
+    ],
+    "missing": [
+        (each, "words separated by commas, such as null, n/a, ---") for each in (",", " ,")
+    ],
+    "timestamp_columns": [
+        (each, "the numbers of columns, counted from 1, such as 2 or 1, 2")
+        for each in ("0", "1,1", "a", "1;2", "-1", "1,", "1001")
+    ],
     "skip_rows": [("-1", WHOLE), ("one", WHOLE), ("²", WHOLE)],
     "interval": [("15", DURATION), ("0m", POSITIVE)],
     "duplicates": [("sum", "error, first or last")],
     "empty_rows": [("zero", "error or skip")],
     "ambiguous_time": [("third", "infer, first, second or error")],
+    "minimum": [(each, LIMITS) for each in ("", "x", "1e3", "-", "1,", "nan", "+1")][1:],
+    "maximum": [("1;2", LIMITS)],
+    "falling": [("no", "notice or error")],
     "shift": [("-15m", DURATION)],
     "pad_first": [("once", "yes or no")],
     "power_from_energy": [("0s", POSITIVE), ("15", DURATION)],

@@ -125,7 +125,6 @@ def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
         (b"2023-01-31 10:15:00\n", "no line that begins with a timestamp"),
         (b"2023-01-31 10:15:00,x\n", "no column of numbers"),
         (b"2023-01-31,10:15:00,1\n", "date and time are in two columns"),
-        (b"\xff\xfe2\x000\x00", "UTF-16"),
         (b"2023-01-31 10:15:00,\0\n", "NUL"),
         (b"1" * SAMPLE_BYTES, "a line of more than 262,144 bytes"),
         (b'2023-01-31 10:15:00,"1,5"\n', "no column of numbers"),
