@@ -1,7 +1,7 @@
 """The layout of an export, from its first lines: delimiter, header, what each column holds."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from swarm.config.settings import CsvRules
@@ -18,8 +18,12 @@ _DELIMITERS = (",", ";", "\t", "|")
 _MOST_HEADER = 200
 #: The number of rows whose commonest number of cells is that of the file.
 _PROBES = 100
+_LINES = _MOST_HEADER + _PROBES
+#: Of longer lines, fewer are read, in characters.
+_MOST_TEXT = 8 * 1024 * 1024
 #: What ``--ids`` calls a column that is left out.
 LEFT_OUT = "-"
+_NONE = (0, 0)
 _IDS = f"give the IDs with --ids; '{LEFT_OUT}' there leaves a column out"
 
 
@@ -77,9 +81,22 @@ class _Wrong(Exception):  # noqa: N818 - it is no error of the program
         self.column = column
 
 
+def with_beginning(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield chunks, the first of which has all lines that `layout_of` reads."""
+    held: Chunk | None = None
+    for chunk in chunks:
+        now = Chunk(held.line, f"{held.text}\n{chunk.text}") if held else chunk
+        is_short = now.line == 1 and now.text.count("\n") < _LINES and len(now.text) < _MOST_TEXT
+        held = now if is_short else None
+        if held is None:
+            yield now
+    if held:
+        yield held
+
+
 def layout_of(first: Chunk, form: Form, problems: Problems) -> Layout | None:
     """Return the layout of a file from its first lines; None, and a problem, if there is none."""
-    lines = first.text.split("\n", _MOST_HEADER + _PROBES)[: _MOST_HEADER + _PROBES]
+    lines = first.text.split("\n", _LINES)[:_LINES]
     if not first.text.strip():
         return None
     candidates = [form.delimiter] if form.delimiter else _DELIMITERS
@@ -111,7 +128,11 @@ class _Reading:
         self._stamps = tuple(number - 1 for number in numbers)
         rows = [line for line in self._lines if self._is_row(line)]
         widths = Counter(len(line.cells) for line in rows[:_PROBES])
-        self.width, self.fit = widths.most_common(1)[0] if widths and self._by != -1 else (0, 0)
+        if self._by == -1:
+            widths.clear()
+        self.fit, self.width = max(
+            ((count, width) for width, count in widths.items()), default=_NONE
+        )
         if form.skip_rows is not None:
             self._begin = form.skip_rows
         else:
@@ -195,11 +216,12 @@ class _Reading:
         fitting = [line for line in before if len(line.cells) == width]
         if not fitting:
             last = before[-1]
+            row = next(line for line in self._lines if len(line.cells) == width)
             raise _Wrong(
                 last.before + 1,
                 1,
                 f"{pluralize(len(last.cells), 'cell')} in the header: expected {width}, as in line "
-                f"{first.before + 1}; {_IDS}",
+                f"{row.before + 1}; {_IDS}",
             )
         for line in reversed(fitting):
             names = [line.cells[at] for at in columns]

@@ -40,11 +40,13 @@ class Source:
     """One file of the command line, read once.
 
     After `chunks`, ``held_back`` is True if a last line was left out that may still be being
-    written. What can't be read or decoded is added to ``problems`` and ends the file.
+    written. ``delimiter`` is that of the cells, as soon as it is known. What can't be read or
+    decoded is added to ``problems`` and ends the file.
     """
 
     def __init__(self, path: Path, encoding: str | None, problems: Problems) -> None:
         self.held_back = False
+        self.delimiter = ","
         self._path = path
         self._encoding = encoding
         self._problems = problems
@@ -102,7 +104,8 @@ class Source:
             f"bytes that are not {error.encoding}: found {found}; name the file's encoding with "
             "--encoding, such as cp1252"
         )
-        self._problems.add(line + before.count("\n"), 1, "encoding", message)
+        column = before.rpartition("\n")[2].count(self.delimiter) + 1
+        self._problems.add(line + before.count("\n"), column, "encoding", message)
 
 
 def _pieces(file: OpenFile, left: int) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from swarm.csv.problems import MOST_PROBLEMS, Problem, Problems
 from swarm.init.writer import GeneratedIni
 from swarm.split.folder import NewFiles, new_files
 from swarm.split.ini import ini_for
-from swarm.split.layout import Form, Layout, layout_of
+from swarm.split.layout import Form, Layout, layout_of, with_beginning
 from swarm.split.rows import RowSplitter
 from swarm.split.source import Chunk, Source
 from swarm.text import pluralize, quoted
@@ -78,11 +78,12 @@ class _Reader:
         source = Source(path, self._form.encoding, problems)
         rows = self._new.rows.total()
         splitter: RowSplitter | None = None
-        for chunk in source.chunks():
+        for chunk in with_beginning(source.chunks()):
             if splitter is None:
                 if (layout := self._layout_of(path, chunk, problems)) is None:
                     break
                 splitter = RowSplitter(layout, problems)
+                source.delimiter = layout.delimiter
             for meter, texts in splitter.split(chunk).items():
                 self._new.add(meter, texts)
         result = self._result
