@@ -3,9 +3,7 @@
 What a command needs is imported in its function, so that ``swarm --help`` is quick.
 """
 
-import errno
 import os
-import stat
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +15,10 @@ import click
 from click.core import ParameterSource
 
 from swarm.cli.completion import Commands, meters
+from swarm.cli.options import CONTEXT as _CONTEXT
 from swarm.cli.options import GroupedCommand, Parsed, options
+from swarm.cli.output import write as _print
+from swarm.cli.split import split
 from swarm.config.options import BY_KEY
 from swarm.errors import ExitCode, SettingsError, StateError
 from swarm.version import VERSION
@@ -46,7 +47,6 @@ _FORMS = (
     "15m, 2h or 1h30m. Most options can also be set in the INI, under [upload], or in a variable "
     "such as SWARM_KEEP_GOING. A flag overrides both."
 )
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FILE = click.Path(path_type=Path)
 _METER = click.option(
     "-m",
@@ -280,27 +280,6 @@ def _print_report(settings: "Settings", render: "Callable[[], str]", exit_code: 
         _print(render())
 
 
-def _print(text: str | bytes) -> None:
-    """Print to standard output; it is not an error if the reader has gone."""
-    from swarm.text import printable_json
-
-    # JSON is UTF-8, whatever the terminal's encoding.
-    if isinstance(text, str) and text.startswith("{"):
-        text = printable_json(text).encode()
-    try:
-        click.echo(text)
-    except OSError as error:
-        # A closed pipe, or a terminal that was closed. EIO of a file is an error of its disk.
-        if not isinstance(error, BrokenPipeError):
-            mode = os.fstat(sys.stdout.fileno()).st_mode
-            if error.errno != errno.EIO or not stat.S_ISCHR(mode):
-                raise
-        # Python flushes standard output when it exits: that must not fail again.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-
-
 @click.command(context_settings=_CONTEXT)
 @click.argument("csvs", type=_FILE, nargs=-1, metavar="[CSV]...")
 @click.option(
@@ -448,5 +427,5 @@ def sandbox(
     return 0
 
 
-for _command in (upload, check, status, init, sandbox):
+for _command in (upload, check, status, init, split, sandbox):
     swarm.add_command(_command)

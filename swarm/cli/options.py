@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _OTHERS = "Options"
+#: The settings of each command.
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Parsed(click.ParamType[Any]):

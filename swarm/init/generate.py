@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.config.csv_rules import zone as iana_zone
@@ -47,13 +47,10 @@ _CREDENTIALS = [
     "username = your-user",
     "password_env = WATTICS_PASSWORD",
 ]
-_METERS = [
-    "[meters]",
-    *comment(
-        "data stream ID = CSV file, or a glob such as data/gas-*.csv. CHECK: the IDs here are the "
-        "files' names; replace them by the IDs that the streams have in the platform."
-    ),
-]
+_METERS = (
+    "data stream ID = CSV file, or a glob such as data/gas-*.csv. CHECK: the IDs here are the {}; "
+    "replace them by the IDs that the streams have in the platform."
+)
 _EXAMPLE = [
     *comment(
         "Optional settings of one meter; under [swarm] they apply to all meters. "
@@ -77,6 +74,21 @@ _EXAMPLE = [
 _NO_ZONE = "No timezone: the timestamps carry their offsets."
 
 
+@dataclass(frozen=True)
+class Author:
+    """The command that writes an INI, and the origin of its IDs.
+
+    The notes are about the settings of the meters ``told``, or of all if there are none.
+    """
+
+    command: str
+    origin: str
+    told: tuple[str, ...] = ()
+
+
+_INIT = Author("swarm init", "files' names")
+
+
 def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni:
     """Return an INI with a meter for each CSV, or with a placeholder if there is none.
 
@@ -84,26 +96,49 @@ def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni
     guessed is left out and named among the problems. Raises `SettingsError` if ``timezone`` is not
     a zone.
     """
-    zone = None if timezone is None else given_zone(timezone)
-    host = host_zone()
-    guesses, problems = guess_all(paths, [name for name in (host, zone and zone.text) if name])
+    guesses, problems = guess_all(paths, zones_to_trace(timezone))
     if paths and not guesses:
         return GeneratedIni("", (), tuple(problems))
     meters = dict(zip(meter_ids([found.path for found in guesses]), guesses, strict=True))
+    return ini_of(meters, timezone, problems)
+
+
+def zones_to_trace(timezone: str | None) -> list[str]:
+    """Return the zones that the traces of files will be asked about, as `guess` takes them.
+
+    Raises `SettingsError` if ``timezone``, which the user gave, is not a zone.
+    """
+    given = None if timezone is None else given_zone(timezone).text
+    return [name for name in (host_zone(), given) if name]
+
+
+def ini_of(
+    meters: Mapping[str, Guess],
+    timezone: str | None,
+    problems: Sequence[str] = (),
+    author: Author = _INIT,
+) -> GeneratedIni:
+    """Return an INI with meters by their IDs; ``problems`` are those of files left out.
+
+    ``timezone`` is as in `generate`.
+    """
+    zone = None if timezone is None else given_zone(timezone)
+    host = host_zone()
     traces = {meter: found.trace for meter, found in meters.items() if found.trace}
     if zone:
         against = differing(traces, zone.text, host).items()
         zone = replace(zone, doubt=" ".join(f"{meter}: {other.doubt}" for meter, other in against))
-    elif traces or not guesses:
+    elif traces or not meters:
         found_zones = zones(traces, host)
         zone = found_zones.common
         meters = {
             meter: with_zone(found, found_zones.own.get(meter)) for meter, found in meters.items()
         }
-    notes = [note for found in meters.values() for note in notes_of(found)]
+    notes = [note for meter in author.told or meters for note in notes_of(meters[meter])]
     if zone and zone.doubt:
         notes.insert(0, f"timezone = {zone.text}: {zone.doubt}")
-    return GeneratedIni(_text(meters, zone, problems), tuple(notes), tuple(problems))
+    text = _text(meters, zone, problems, author)
+    return GeneratedIni(text, tuple(notes), tuple(problems))
 
 
 def with_zone(found: Guess, zone: Setting | None) -> Guess:
@@ -173,7 +208,12 @@ def meter_ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str
         yield name
 
 
-def _text(meters: Mapping[str, Guess], timezone: Setting | None, problems: Sequence[str]) -> str:
+def _text(
+    meters: Mapping[str, Guess],
+    timezone: Setting | None,
+    problems: Sequence[str],
+    author: Author,
+) -> str:
     """Return the text of the INI; options that all files share are written under [swarm]."""
     shared: list[Setting] = []
     if len(meters) > 1:
@@ -188,10 +228,15 @@ def _text(meters: Mapping[str, Guess], timezone: Setting | None, problems: Seque
     left_out = comment(*(f"Left out: {problem}" for problem in problems))
     names = [f"{meter} = {path_text(found.path)}" for meter, found in meters.items()]
     parts = [
-        _HEAD,
+        [line.replace(_INIT.command, author.command) for line in _HEAD],
         [*_SWARM, *zone_lines, *shared_lines, *options(shared)],
         _CREDENTIALS,
-        [*_METERS, *left_out, *(names or ["your-stream-id = your-file.csv"])],
+        [
+            "[meters]",
+            *comment(_METERS.format(author.origin)),
+            *left_out,
+            *(names or ["your-stream-id = your-file.csv"]),
+        ],
     ]
     for meter, found in meters.items():
         if own := [setting for setting in found.settings if setting not in shared]:

@@ -36,10 +36,13 @@ def test_a_command_that_can_not_run_says_so(workspace: Workspace, command: str) 
 
 
 def test_what_can_run_does(workspace: Workspace) -> None:
-    """An INI for a CSV, the help, the version."""
+    """An INI for a CSV, CSVs of an export, the help, the version."""
     workspace.csv("a.csv", rows(200))
     env = workspace.first(_BLOCK)
     run = workspace.run("init", "a.csv", "--timezone", "UTC", env=env)
     assert (0, True) == (run.code, "a = a.csv" in run.out), run.err
+    workspace.csv("export.csv", ["t,gas", *rows(2)])
+    run = workspace.run("split", "export.csv", "--into", "data", env=env)
+    assert (0, True) == (run.code, "gas = data/gas.csv" in run.out), run.err
     for option in ("--help", "--version"):
         assert 0 == workspace.run(option, env=env).code
