@@ -7,14 +7,12 @@ from contextlib import suppress
 from swarm.config.settings import CsvRules
 from swarm.csv.file import LONGEST_LINE
 from swarm.csv.problems import Problems
-from swarm.csv.source import UTF8, is_ascii_compatible
+from swarm.csv.source import REPLACED, UTF8, is_ascii_compatible
 from swarm.text import quoted
 
 _BLANKS = " \t"
 #: The encoding of most files that are not UTF-8.
 _WINDOWS = "cp1252"
-#: The character that takes the place of bytes that could not be converted.
-_REPLACED = "\ufffd"
 
 
 class CellReader:
@@ -50,9 +48,9 @@ class CellReader:
         except UnicodeDecodeError as error:
             self._tell_undecodable(line, raw, error.start, f"0x{raw[error.start]:02x}")
             return None
-        if self._is_converted and _REPLACED in text:
-            offset = raw.index(_REPLACED.encode())
-            self._tell_undecodable(line, raw, offset, f"U+{ord(_REPLACED):X} in their place")
+        if self._is_converted and REPLACED in text:
+            offset = raw.index(REPLACED.encode())
+            self._tell_undecodable(line, raw, offset, f"U+{ord(REPLACED):X} in their place")
             return None
         return text
 

@@ -26,6 +26,8 @@ _UTF16: Final = "utf-16"
 Opened = io.BufferedReader | gzip.GzipFile
 _BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK: Final = 64 * 1024
+#: Takes the place of what can't be converted.
+REPLACED: Final = "\ufffd"
 #: Members of an archive that some programs add.
 _EXTRA: Final = ("__MACOSX/", ".DS_Store")
 
@@ -75,6 +77,8 @@ class OpenSource:
 
     def __init__(self, path: Path, encoding: str = UTF8) -> None:
         self._stack = ExitStack()
+        #: The encoding that is converted to UTF-8, None if there is no need to.
+        self.converted_from: str | None = None
         try:
             self._file = self._open(path, encoding)
         except OSError as error:
@@ -107,7 +111,7 @@ class OpenSource:
             encoding = _UTF16
         if is_ascii_compatible(encoding):
             return file
-        self.is_direct = False
+        self.is_direct, self.converted_from = False, encoding
         return io.BufferedReader(_AsUtf8(file, encoding), _CHUNK)
 
     def __enter__(self) -> Self:
@@ -199,7 +203,7 @@ class _ZipMember(io.RawIOBase):
 
 
 class _AsUtf8(io.RawIOBase):
-    """Text in another encoding as UTF-8; what can't be decoded becomes U+FFFD."""
+    """Text in another encoding as UTF-8; what can't be decoded becomes `REPLACED`."""
 
     def __init__(self, file: Opened, encoding: str) -> None:
         super().__init__()

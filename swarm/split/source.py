@@ -1,34 +1,18 @@
 """The text of one export as chunks of whole lines, in flat memory."""
 
 import codecs
-import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from swarm.csv.file import (
-    LONGEST_LINE,
-    READ_ERRORS,
-    SETTLED_AFTER,
-    OpenFile,
-    is_gzip,
-    open_csv,
-    reason,
-)
+from swarm.csv.file import LONGEST_LINE, SETTLED_AFTER, reason
 from swarm.csv.problems import Problems
-from swarm.text import quoted
+from swarm.csv.source import READ_ERRORS, REPLACED, UTF8, OpenSource
 
 #: The delimiters that are detected.
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK_BYTES = 1024 * 1024
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_UTF8 = "utf-8"
 
 
 class Chunk(NamedTuple):
@@ -50,30 +34,34 @@ class Source:
         self.held_back = False
         self.delimiter: str | None = None
         self._path = path
-        self._encoding = encoding
+        self._encoding = encoding or UTF8
+        self._converted_from: str | None = None
         self._problems = problems
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the file's lines, without a byte order mark and with LF between them."""
         try:
-            with open_csv(self._path) as file:
-                status = os.fstat(file.fileno())
-                # A file that grows is read up to the size that it had when it was opened.
-                left = sys.maxsize if is_gzip(self._path) else status.st_size
+            with OpenSource(self._path, self._encoding) as file:
+                status, self._converted_from = file.status, file.converted_from
                 is_recent = time.time() - min(status.st_mtime, status.st_ctime) < SETTLED_AFTER
-                yield from self._decoded(_pieces(file, left), is_recent=is_recent)
+                # A file that grows is read up to the size that it had when it was opened.
+                yield from self._decoded(_pieces(file, file.size), is_recent=is_recent)
         except READ_ERRORS as error:
             self._problems.add_first("file", reason(error))
 
     def _decoded(self, pieces: Iterator[bytes], *, is_recent: bool) -> Iterator[Chunk]:
         line, rest, text = 1, "", ""
-        decoder: codecs.IncrementalDecoder | None = None
+        decoder = codecs.getincrementaldecoder(UTF8 if self._converted_from else self._encoding)()
         for piece in pieces:
-            decoder = decoder or codecs.getincrementaldecoder(self._encoding_of(piece))()
             try:
                 text = rest + decoder.decode(piece, not piece)
             except UnicodeDecodeError as error:
-                self._add_undecodable(line, rest, error)
+                before = rest + error.object[: error.start].decode(error.encoding, "replace")
+                self._add_undecodable(line, before, f"0x{error.object[error.start]:02x}")
+                return
+            if self._converted_from and REPLACED in text:
+                before = text.partition(REPLACED)[0]
+                self._add_undecodable(line, before, f"U+{ord(REPLACED):X} in their place")
                 return
             if not piece:
                 break
@@ -92,18 +80,11 @@ class Source:
             text = text.removeprefix("\ufeff") if line == 1 else text
             yield Chunk(line, _with_plain_ends(text))
 
-    def _encoding_of(self, beginning: bytes) -> str:
-        """Return the encoding that was given, else that of the byte order mark, else UTF-8."""
-        marked = (name for mark, name in _BOMS if beginning.startswith(mark))
-        return self._encoding or next(marked, _UTF8)
-
-    def _add_undecodable(self, line: int, rest: str, error: UnicodeDecodeError) -> None:
-        before = rest + error.object[: error.start].decode(error.encoding, "replace")
-        found = f"0x{error.object[error.start]:02x}"
-        if "utf-16" in error.encoding.lower():
-            found = quoted(error.reason)
+    def _add_undecodable(self, line: int, before: str, found: str) -> None:
+        """Add the problem of the bytes after a text that begins with a line."""
+        encoding = self._converted_from or self._encoding
         message = (
-            f"bytes that are not {error.encoding}: found {found}; name the file's encoding with "
+            f"bytes that are not {encoding}: found {found}; name the file's encoding with "
             "--encoding, such as cp1252"
         )
         # In the first chunk, it is not known yet.
@@ -112,7 +93,7 @@ class Source:
         self._problems.add(line + before.count("\n"), column, "encoding", message)
 
 
-def _pieces(file: OpenFile, left: int) -> Iterator[bytes]:
+def _pieces(file: OpenSource, left: int) -> Iterator[bytes]:
     """Yield the next ``left`` bytes of a file in pieces, then an empty one."""
     while data := file.read(min(CHUNK_BYTES, left)):
         left -= len(data)
