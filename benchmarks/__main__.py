@@ -29,6 +29,7 @@ from benchmarks.suites import (
     packet_cpu,
     rates,
     sandbox,
+    splitting,
     start,
 )
 from swarm.text import pluralize
@@ -58,6 +59,7 @@ MEASURES: dict[str, Callable[[Session], Sequence[Result | Missing]]] = {
     "memory-upload": memory.upload,
     "check": checking.one_core,
     "check-many-files": checking.many_files,
+    "split": splitting.split,
     "growth-rows": growth.rows,
     "growth-many-rows": growth.many_rows,
     "growth-meters": growth.meters,

@@ -19,8 +19,8 @@ _MOST_HEADER = 200
 #: The number of rows whose commonest number of cells is that of the file.
 _PROBES = 100
 _LINES = _MOST_HEADER + _PROBES
-#: Of longer lines, fewer are read, in characters.
-_MOST_TEXT = 8 * 1024 * 1024
+#: If the first lines have more characters, fewer of them are read.
+_MOST_TEXT, _LONG_LINES = 1024 * 1024, 5
 #: What ``--ids`` calls a column that is left out.
 LEFT_OUT = "-"
 _NONE = (0, 0)
@@ -29,7 +29,7 @@ _IDS = f"give the IDs with --ids; '{LEFT_OUT}' there leaves a column out"
 
 @dataclass(frozen=True)
 class Form:
-    """What the user said of the files; None is to be detected.
+    """The options that describe the files; None is to be detected.
 
     ``by`` is the number (from 1) or the name of the column that names the meter of a row: then the
     files are long. ``ids`` are the IDs of the columns of wide files. ``stamps`` are the numbers of
@@ -86,8 +86,8 @@ def with_beginning(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     held: Chunk | None = None
     for chunk in chunks:
         now = Chunk(held.line, f"{held.text}\n{chunk.text}") if held else chunk
-        is_short = now.line == 1 and now.text.count("\n") < _LINES and len(now.text) < _MOST_TEXT
-        held = now if is_short else None
+        most = _LINES if len(now.text) < _MOST_TEXT else _LONG_LINES
+        held = now if now.line == 1 and now.text.count("\n") < most else None
         if held is None:
             yield now
     if held:

@@ -19,7 +19,7 @@ from swarm.text import pluralize, quoted
 
 #: The rows of each meter by its ID, without line ends.
 Rows = Mapping[str, Sequence[str]]
-#: What is left of a cell without these is its content: an empty cell may be blank or quoted.
+#: The characters around the content of a cell: an empty cell may be blank or quoted.
 _AROUND = ' \t"'
 _BLANKS = " \t"
 _content: Callable[[str], str] = methodcaller("strip", _AROUND)
