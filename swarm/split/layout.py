@@ -10,10 +10,9 @@ from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
 from swarm.csv.timestamp_formats import forms
 from swarm.init.writer import is_id
-from swarm.split.source import Chunk
+from swarm.split.source import DELIMITERS, Chunk
 from swarm.text import pluralize, quoted
 
-_DELIMITERS = (",", ";", "\t", "|")
 #: The number of lines in which the first row of data must be.
 _MOST_HEADER = 200
 #: The number of rows whose commonest number of cells is that of the file.
@@ -99,7 +98,7 @@ def layout_of(first: Chunk, form: Form, problems: Problems) -> Layout | None:
     lines = first.text.split("\n", _LINES)[:_LINES]
     if not first.text.strip():
         return None
-    candidates = [form.delimiter] if form.delimiter else _DELIMITERS
+    candidates = [form.delimiter] if form.delimiter else DELIMITERS
     readings = [_Reading(lines, delimiter, form) for delimiter in candidates]
     best = max(readings, key=lambda reading: (reading.fit, reading.width))
     try:

@@ -20,6 +20,8 @@ from swarm.csv.file import (
 from swarm.csv.problems import Problems
 from swarm.text import quoted
 
+#: The delimiters that are detected.
+DELIMITERS = (",", ";", "\t", "|")
 CHUNK_BYTES = 1024 * 1024
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -46,7 +48,7 @@ class Source:
 
     def __init__(self, path: Path, encoding: str | None, problems: Problems) -> None:
         self.held_back = False
-        self.delimiter = ","
+        self.delimiter: str | None = None
         self._path = path
         self._encoding = encoding
         self._problems = problems
@@ -104,7 +106,9 @@ class Source:
             f"bytes that are not {error.encoding}: found {found}; name the file's encoding with "
             "--encoding, such as cp1252"
         )
-        column = before.rpartition("\n")[2].count(self.delimiter) + 1
+        # In the first chunk, it is not known yet.
+        delimiter = self.delimiter or max(DELIMITERS, key=before.count)
+        column = before.rpartition("\n")[2].count(delimiter) + 1
         self._problems.add(line + before.count("\n"), column, "encoding", message)
 
 

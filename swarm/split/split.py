@@ -76,6 +76,7 @@ class _Reader:
         """Add the rows of a file to the new files, or its problems to the result."""
         problems = Problems(str(path))
         source = Source(path, self._form.encoding, problems)
+        source.delimiter = self._form.delimiter
         rows = self._new.rows.total()
         splitter: RowSplitter | None = None
         for chunk in with_beginning(source.chunks()):

@@ -85,6 +85,14 @@ def test_a_wide_file(workspace: Workspace) -> None:
     assert "\ndecimal = ,\n" in done.out
 
 
+def test_the_decimal_sign_of_any_meter(workspace: Workspace) -> None:
+    """The settings are detected from a CSV that shows the decimal sign."""
+    workspace.csv("export.csv", "t;a;b\n2023-01-01 00:00:00;1;1,5\n2023-01-01 00:15:00;2;2,5\n")
+    done = split(workspace, "export.csv")
+    assert 0 == checked(workspace, done).code
+    assert "\ndecimal = ,\n" in done.out
+
+
 @pytest.mark.parametrize("by", ["meter", "1"])
 def test_a_long_file(workspace: Workspace, by: str) -> None:
     """Each value of the column is a CSV; the header says what the other columns are."""
@@ -417,5 +425,6 @@ def test_memory_is_flat(workspace: Workspace) -> None:
             file.writelines([block] * blocks)
         done = split(workspace, "-q", "export.csv", "--by", "1", **env)
         assert 0 == done.code, done.err
+        assert 200_000 * blocks == sum(text.count("\n") for text in written(workspace).values())
         peaks.append(int((workspace.folder / "memory").read_text()))
     assert peaks[1] < 1.25 * peaks[0], peaks

@@ -125,6 +125,42 @@ def test_the_fast_way_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "1;a;2\n1;b",
+        "1;a;2\n1;b;3;4",
+        '1;a;2\n1;b;"3',
+        '1;a;2\n1;b;"3"4',
+        "1;a;2\n;b;3",
+        '1;a;2\n"";b;3',
+        "1;a;2\n1;b;\0",
+        "1;a;2\n\n1;b;3",
+    ],
+)
+def test_the_fast_way_is_not_taken(text: str) -> None:
+    """Any other line is read by itself, so that its problem has a place."""
+    problems = Problems("export.csv")
+    for layout in (
+        Layout(";", 0, 3, (0,), by=1, values=(2,)),
+        Layout(";", 0, 3, (0,), meters=((1, "a"), (2, "b"))),
+    ):
+        assert RowSplitter(layout, problems)._split_regular(Chunk(1, text)) is None
+
+
+@pytest.mark.usefixtures("chunk_bytes")
+@pytest.mark.parametrize(
+    "line", ["2023-01-01 00:00:00;1", "2023-01-01 00:00:00;1;\udcff", "2023-01-01 00:00:00;1;\0"]
+)
+def test_the_place_of_a_problem_in_any_chunk(tmp_path: Path, line: str) -> None:
+    """Lines are counted from the beginning of the file."""
+    path = tmp_path / "export.csv"
+    lines = ["t;a;b", *["2023-01-01 00:00:00;1;2"] * 49, line, "2023-01-01 00:00:00;1;2", ""]
+    path.write_bytes("\r\n".join(lines).encode("utf-8", "surrogateescape"))
+    done = split([path], tmp_path / "data", Form())
+    assert [(51, 3)] == [(problem.line, problem.column) for problem in done.problems]
+
+
+@pytest.mark.parametrize(
     ("text", "form", "expected"),
     [
         ("t;a;b\n2023-01-01 00:00;1,5;2,5\n", Form(), (";", 1, (0,))),
