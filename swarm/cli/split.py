@@ -134,6 +134,7 @@ def split(files: tuple[Path, ...], into: Path, **given: Any) -> int:
     form = Form(**given)
     if form.by and form.ids:
         raise click.UsageError("--by is for long files and --ids for wide ones: give one of them")
+    files = tuple(dict.fromkeys(files))
     done = run_split(files, into, form, timezone)
     for line in done.lines():
         LOG.error("%s", line)

@@ -50,7 +50,7 @@ def split(files: Sequence[Path], folder: Path, form: Form, timezone: str | None 
     result = Split()
     with new_files(folder) as new:
         reader = _Reader(form, new, result)
-        for path in dict.fromkeys(files):
+        for path in files:
             reader.read(path)
         if result.problem_count or not new.rows or reader.layout is None:
             return result

@@ -177,7 +177,7 @@ def test_several_files_and_those_that_were_there(workspace: Workspace) -> None:
     path = workspace.csv("1.csv.gz", "")
     path.write_bytes(gzip.compress(b"t,b,a\n2023-01-01 00:00:00,1,2"))
     os.utime(path, (0, 0))
-    done = split(workspace, "1.csv.gz", "2.csv")
+    done = split(workspace, "1.csv.gz", "2.csv", "1.csv.gz")
     assert (0, "data: 2 meters, 4 rows from 2 files\n") == (done.code, done.err)
     assert {
         "a.csv": "2023-01-01 00:00:00,2\n2023-02-01 00:00:00,3\n",
