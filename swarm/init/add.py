@@ -28,9 +28,12 @@ _DEFAULTS = {
     "delimiter": ",",
     "decimal": ".",
     "skip_rows": "0",
+    "encoding": "utf-8",
+    "timestamp_columns": "1",
+    "empty_rows": "error",
 }
 #: Options whose default can't be written: a meter can't override [swarm] with it.
-_INHERITED = ("columns", "unit", "interval")
+_INHERITED = ("columns", "unit", "interval", "missing")
 _BOM = "\ufeff"
 
 

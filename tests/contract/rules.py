@@ -327,7 +327,11 @@ TAKEN_INIS = (
         {"w.zip": zipped(**{"a.csv": ("\ufeff" + ROWS).encode("utf-16-le")})},
         source="w.zip",
     ),
-    Taken("encoding: UTF-16 without a mark", ROWS.encode("utf-16-le"), options="encoding = utf-16-le"),
+    Taken(
+        "encoding: UTF-16 without a mark",
+        ROWS.encode("utf-16-le"),
+        options="encoding = utf-16-le",
+    ),
     Taken("encoding: not like ASCII", ROWS.encode("cp037"), options="encoding = cp037"),
     Taken(
         "encoding: in skipped lines, too",
@@ -484,8 +488,8 @@ REFUSED = (
         f"{T0},1 \u20ac\n".encode(),
         (
             (
-                "1:2: bytes that are not ASCII: found 0xe2, expected text in ASCII; 'swarm init' with "
-                "this file proposes an encoding"
+                "1:2: bytes that are not ASCII: found 0xe2, expected text in ASCII; "
+                "'swarm init' with this file proposes an encoding"
             ),
         ),
         "encoding = ascii",
