@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -30,7 +30,8 @@ _ROWS = 1000
 #: Longer steps are months, whose lengths differ.
 _LONGEST = timedelta(days=27)
 _SPELLED = {"\t": "tab"}
-_UTC = "Etc/UTC"
+#: The zone in which the times of a trace are read.
+TRACE_ZONE = "Etc/UTC"
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,26 @@ class Guess:
     """The options that a CSV seems to need, without those whose default fits.
 
     ``trace`` has the signs of the file's zone, from its times read as UTC; None if the timestamps
-    carry their offsets. ``notes`` are other things that the user should know.
+    carry their offsets. ``notes`` are other things that the user should know. ``start`` is the time
+    of the first row. If the meter has several files, ``members`` are their guesses, ``path`` is the
+    first of them, and ``pattern`` is a glob for their names, empty if there is none.
     """
 
     path: Path
     settings: tuple[Setting, ...]
     trace: Trace | None
     notes: tuple[str, ...] = ()
+    start: datetime | None = None
+    members: tuple["Guess", ...] = ()
+    pattern: str = ""
 
 
-def guess(path: Path, zones: Collection[str] = ()) -> Guess:
+def guess(path: Path, zones: Collection[str] = (), trace: Trace | None = None) -> Guess:
     """Guess the settings of a file; raises `GuessError` with the reason if that is not possible.
 
     The settings are guessed from the first part of the file; the trace follows its times to the
-    end. ``zones`` are the zones that the trace will be asked about, besides the common ones.
+    end. ``zones`` are the zones that the trace will be asked about, besides the common ones. A
+    ``trace`` that is given goes on with the times of this file.
     """
     dialect = detect_dialect(path)
     if True not in dialect.numeric:
@@ -59,14 +66,15 @@ def guess(path: Path, zones: Collection[str] = ()) -> Guess:
     forms = timestamp_formats.fitting(row[0] for row in dialect.rows)
     form = forms[0]
     refuse_long(path, dialect)
+    start = timestamp_formats.moment(dialect.rows[0][0], form)
     settings = tuple(_settings(dialect, forms))
     notes = tuple(filter(None, _notes(path, dialect, form, settings)))
     if "%z" in form or timestamp_formats.is_utc(form):
-        return Guess(path, settings, None, notes)
-    trace = Trace(_UTC, zones)
+        return Guess(path, settings, None, notes, start)
+    trace = trace or Trace(TRACE_ZONE, zones)
     for walls in wall_times(path, form, dialect.rules, dialect.skip_rows):
         trace.follow(walls)
-    return Guess(path, settings, trace, notes)
+    return Guess(path, settings, trace, notes, start)
 
 
 def _no_numbers(dialect: Dialect) -> str:
@@ -122,7 +130,7 @@ def _settings(dialect: Dialect, forms: Sequence[str]) -> Iterator[Setting]:
     yield from columns
     form, *others = forms
     if timestamp_formats.is_utc(form):
-        yield Setting("timezone", _UTC)
+        yield Setting("timezone", TRACE_ZONE)
     if dialect.stamps != (1,):
         yield Setting("timestamp_columns", ", ".join(map(str, dialect.stamps)))
     if others or form != DEFAULT_TIMESTAMP:
