@@ -17,7 +17,7 @@ _TIME = re.compile(
     r"|(?P<compact>\d{4}(?P<cs>\d\d)?)",
     re.ASCII,
 )
-_OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII)
+_OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d|(?P<utc>UTC|GMT))", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp][Mm])?", re.ASCII)
 _MIDNIGHT = re.compile(r"\D24:?00(?::?00)?$", re.ASCII)
 _STANDARD = "%Y-%m-%d %H:%M:%S"
@@ -68,6 +68,11 @@ def is_midnight(text: str) -> bool:
 def has_hour(form: str) -> bool:
     """Return True if a format has a time of day, not only a date."""
     return "%H" in form or "%I" in form
+
+
+def is_utc(form: str) -> bool:
+    """Return True if a format has the name of UTC at its end."""
+    return form.endswith(("UTC", "GMT"))
 
 
 def fitting(texts: Iterable[str]) -> tuple[str, ...]:
@@ -131,4 +136,6 @@ def _time_form(text: str) -> str | None:
         clock += ":%S" if time["s"] else ""
         clock += f"{time['point']}%f" if time["point"] else ""
         clock += f"{half[:-2]}%p" if half else ""
-    return f"{joint}{clock}{offset['blank']}%z" if offset else f"{joint}{clock}"
+    if not offset:
+        return f"{joint}{clock}"
+    return f"{joint}{clock}{offset['blank']}{offset['utc'] or '%z'}"

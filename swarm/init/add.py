@@ -15,10 +15,10 @@ from swarm.config.document import METERS, Document
 from swarm.config.load import load
 from swarm.config.settings import DEFAULT_TIMESTAMP
 from swarm.errors import SettingsError
-from swarm.init.generate import given_zone, guess_all, meter_ids, notes_of, with_zone
+from swarm.init.generate import files_of, given_zone, guess_all, meter_ids, notes_of, with_zone
 from swarm.init.guess import Guess
 from swarm.init.timezone import differing, host_zone, zones
-from swarm.init.writer import GeneratedIni, Setting, comment, options, path_text
+from swarm.init.writer import GeneratedIni, Setting, comment, files_text, options
 from swarm.text import printable
 
 _SWARM, _ZONE = "swarm", "timezone"
@@ -28,9 +28,12 @@ _DEFAULTS = {
     "delimiter": ",",
     "decimal": ".",
     "skip_rows": "0",
+    "encoding": "utf-8",
+    "timestamp_columns": "1",
+    "empty_rows": "error",
 }
 #: Options whose default can't be written: a meter can't override [swarm] with it.
-_INHERITED = ("columns", "unit", "interval")
+_INHERITED = ("columns", "unit", "interval", "missing")
 _BOM = "\ufeff"
 
 
@@ -47,15 +50,20 @@ class _Ini:
         entry = self.document.entry(_SWARM, option)
         return entry.value if entry else None
 
-    def path_of(self, found: Guess) -> str:
-        """Return the path of a CSV as text for the INI: relative to its folder, or absolute."""
-        if found.path.is_absolute():
-            return path_text(found.path)
+    def path_of(self, csv: Path) -> Path:
+        """Return the path of a CSV for the INI: relative to its folder, or absolute."""
+        if csv.is_absolute():
+            return csv
         folder = self.document.folder
-        relative = os.path.relpath(found.path.absolute(), folder)
+        relative = os.path.relpath(csv.absolute(), folder)
         # A '..' after a symbolic link to a folder may lead to another place.
-        is_same = os.path.realpath(folder / relative) == os.path.realpath(found.path)
-        return path_text(Path(relative) if is_same else found.path.absolute())
+        is_same = os.path.realpath(folder / relative) == os.path.realpath(csv)
+        return Path(relative) if is_same else csv.absolute()
+
+    def files_of(self, found: Guess) -> str:
+        """Return the files of a meter as text for the INI."""
+        paths = [self.path_of(path) for path in files_of(found)]
+        return files_text(paths[0].parent, found.pattern, paths)
 
     def inherited_doubt(self, found: Guess) -> str:
         """Return a doubt if options under [swarm] apply to a CSV that may not need them."""
@@ -101,8 +109,8 @@ class _Ini:
             if not line.strip() or depths[number - 1] <= depth:
                 break
             last = number
-        names = [f"{meter} = {self.path_of(found)}" for meter, found in meters.items()]
-        lines[last:last] = [f"{line}{end}" for line in names]
+        names = [f"{meter} = {self.files_of(found)}" for meter, found in meters.items()]
+        lines[last:last] = [f"{line}{end}" for name in names for line in name.split("\n")]
         for meter, found in meters.items():
             lines += [f"{line}{end}" for line in self.section(meter, found)]
         return "".join(lines)
@@ -135,15 +143,17 @@ def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> Genera
             fresh.append(csv)
     common = zone.text if zone else known.common(_ZONE)
     host = host_zone()
-    guesses, problems = guess_all(fresh, [name for name in (host, common) if name])
-    ids = meter_ids([found.path for found in guesses], [meter.id for meter in settings.meters])
+    guesses, problems, told = guess_all(fresh, [name for name in (host, common) if name])
+    notes += told
+    ids = meter_ids(guesses, [meter.id for meter in settings.meters])
     meters = _with_zones(dict(zip(ids, guesses, strict=True)), zone, common, host)
     if meters:
         _replace(path, target, known.with_meters(meters))
     else:
         notes.append(f"{path}: nothing was added")
     for meter, found in meters.items():
-        notes += [f"{path}: added {meter} = {known.path_of(found)}", *notes_of(found)]
+        files = known.files_of(found).replace("\n    ", ", ")
+        notes += [f"{path}: added {meter} = {files}", *notes_of(found)]
         if doubt := known.inherited_doubt(found):
             notes.append(f"{found.path}: {doubt}")
     return GeneratedIni("", tuple(notes), tuple(problems))

@@ -23,6 +23,15 @@ _BY_NAME = {
     **{name.lower(): name for name in REGISTERS},
     **dict(zip(ATTRIBUTES, REGISTERS, strict=True)),
 }
+#: Names of columns with numbers of other things than a meter's readings.
+_NO_VALUE = re.compile(
+    r"\b(id|no|nr|nmi|mpan|mprn|prm|pod|serial|number|nummer|quality|qualit\w+|indice|flags?|status|"
+    r"cost|price|preis|kosten|prix|temp\w*|duration|pas|minutes?|hour|hours)\b|°c|€|£|\$"
+)
+_VALUE_NAME = re.compile(
+    r"valu|valeur|wert|usage|consum|conso|verbrauch|energ|power|leistung|quantity|määrä|k\s?wh?\b|"
+    r"mwh?\b|reading|menge|arbeit|kulutus|forbrug|förbrukning|forbruk|consumo|load|import"
+)
 #: The number of names that a message lists.
 _MOST_NAMES = 8
 _UNKNOWN = (
@@ -32,11 +41,14 @@ _UNKNOWN = (
 )
 
 
-def settings(header: Sequence[str], numeric: Sequence[bool | None]) -> tuple[Setting, ...]:
+def settings(
+    header: Sequence[str], numeric: Sequence[bool | None], constant: Sequence[bool] = ()
+) -> tuple[Setting, ...]:
     """Return the settings that a CSV's measurement columns need, none if the defaults fit.
 
     ``header`` are the names of the columns, if the file has any. ``numeric`` says of each column
-    whether it holds numbers; None if it is empty. Raises `GuessError` if no column holds numbers.
+    whether it holds numbers; None if it is empty. ``constant`` says of each whether its cells are
+    all the same. Raises `GuessError` if no column holds numbers.
     """
     if True not in numeric:
         raise GuessError("no column of numbers after the timestamp")
@@ -62,8 +74,22 @@ def settings(header: Sequence[str], numeric: Sequence[bool | None]) -> tuple[Set
     if len(numeric) == len(REGISTERS) and False not in numeric:
         doubt = f"the order of the columns; {names}"
         return (Setting("columns", ", ".join(REGISTERS), doubt),) if header else ()
-    columns[list(numeric).index(True)] = VALUE
+    columns[_value(header, numeric, constant)] = VALUE
     return (Setting("columns", ", ".join(columns), _UNKNOWN.format(names)),)
+
+
+def _value(header: Sequence[str], numeric: Sequence[bool | None], constant: Sequence[bool]) -> int:
+    """Return the index of the likeliest column of values among the columns of numbers.
+
+    The names of identifiers, qualities and costs come last, and so do columns of one number.
+    """
+
+    def rank(index: int) -> tuple[bool, bool, bool]:
+        name = header[index].lower() if header else ""
+        is_same = bool(constant) and constant[index]
+        return bool(_NO_VALUE.search(name)), is_same, not _VALUE_NAME.search(name)
+
+    return min((index for index, is_number in enumerate(numeric) if is_number), key=rank)
 
 
 def _meaning(name: str) -> tuple[str, str] | None:

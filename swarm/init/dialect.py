@@ -1,20 +1,22 @@
-"""Detect the layout of a CSV from its first part: delimiter, decimal sign, header, cells."""
+"""Detect the layout of a CSV from its first part: encoding, delimiter, header, columns, cells."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from swarm.config.settings import CsvRules
-from swarm.csv.cells import CellReader
+from swarm.csv.cells import CellReader, split_cells
 from swarm.csv.file import reason
 from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
-from swarm.csv.source import READ_ERRORS, OpenSource
-from swarm.csv.timestamp_formats import forms
+from swarm.csv.source import READ_ERRORS, UTF8, OpenSource
 from swarm.csv.values import ValueReader
 from swarm.errors import GuessError
+from swarm.init import foreign, stamps
+from swarm.init.encoding import Encoding, encoding_of
+from swarm.init.words import is_missing
 from swarm.text import quoted
 
 #: The number of bytes that are read, after decompression.
@@ -34,71 +36,110 @@ _BOM = b"\xef\xbb\xbf"
 class Dialect:
     """The layout of a CSV's lines.
 
-    ``rows`` are the cells of the first rows, including the timestamp. ``header`` has the names of
-    the cells, or is empty. ``numeric`` is True for a measurement column of numbers, None if all its
-    cells are empty. ``fit`` (0..1) is the share of cells that are numbers. ``damaged`` is the
-    number and the text of the line before the rows, if that looks like a row itself.
+    ``rows`` are the first rows: the timestamp, whose columns are ``stamps``, and the measurement
+    cells. ``header`` has their names, or is empty. ``numeric`` is True for a measurement column of
+    numbers, None if all its cells are empty. ``fit`` (0..1) is the share of cells that are numbers.
+    ``damaged`` is the number and the text of the line before the rows, if that looks like a row
+    itself.
     """
 
     delimiter: str
     decimal: str
     skip_rows: int
+    stamps: tuple[int, ...]
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool | None, ...]
     fit: float
     damaged: tuple[int, str] | None = None
+    encoding: Encoding = field(default=Encoding(UTF8))
+
+    @property
+    def rules(self) -> CsvRules:
+        """The rules for reading lines of this layout."""
+        return CsvRules(
+            timezone=None,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            encoding=self.encoding.name,
+            timestamp_columns=self.stamps,
+        )
+
+    @property
+    def width(self) -> int:
+        """The number of cells of a row."""
+        return len(self.numeric) + len(self.stamps)
 
 
 def detect_dialect(path: Path) -> Dialect:
     """Return the layout of a file; raises `GuessError` if it can't be read or has no rows."""
-    try:
-        with OpenSource(path) as file:
-            data = file.read(SAMPLE_BYTES)
-    except READ_ERRORS as error:
-        raise GuessError(reason(error)) from None
-    if b"\0" in data:
-        raise GuessError("a file with NUL bytes: expected text in UTF-8")
-    if len(data) == SAMPLE_BYTES:
-        # The sample ends in the middle of a line.
-        data = data[: data.rfind(b"\n") + 1]
-        if not data:
-            raise GuessError(f"a line of more than {SAMPLE_BYTES:,} bytes: expected rows")
-    text = data.removeprefix(_BOM).decode("utf-8", "replace")
+    encoding, text = _sample(path)
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     dialects = [dialect for marks in _MARKS if (dialect := _read(lines, *marks))]
     if dialects:
-        return max(dialects, key=lambda dialect: dialect.fit)
+        found = max(dialects, key=lambda dialect: dialect.fit)
+        return replace(found, encoding=encoding)
     first = next((line for line in lines if line.strip()), "")
     if not first:
         raise GuessError("the file is empty: found no rows, expected at least one")
+    for delimiter, decimal in _MARKS:
+        rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
+        if problem := stamps.refusal([cells for _, cells in _cells(lines[:_MOST_HEADER], rules)]):
+            raise GuessError(problem)
     raise GuessError(
         f"no line that begins with a timestamp and a value after it: the first is {quoted(first)}, "
         "expected lines such as 2023-01-31 10:15:00,12.5"
     )
 
 
+def _sample(path: Path) -> tuple[Encoding, str]:
+    """Return the encoding and the text of the first part of a file; raises `GuessError`."""
+    try:
+        with OpenSource(path) as file:
+            data = file.read(SAMPLE_BYTES)
+    except READ_ERRORS as error:
+        raise GuessError(reason(error)) from None
+    foreign.refuse(data)
+    encoding = encoding_of(data)
+    text = data.removeprefix(_BOM).decode(encoding.name, "replace")
+    if len(data) == SAMPLE_BYTES:
+        # The sample ends in the middle of a line.
+        text = text[: text.rfind("\n") + 1]
+        if not text:
+            raise GuessError(f"a line of more than {SAMPLE_BYTES:,} bytes: expected rows")
+    return encoding, text
+
+
 def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
     """Return the layout with a delimiter and decimal sign; None if no line is a row of data."""
     rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
+    head = list(_cells(lines[: 2 * _MOST_HEADER], rules))
+    columns = stamps.find([cells for _, cells in head])
+    if not columns:
+        return None
+    rules = replace(rules, timestamp_columns=columns)
+    stamped = [cells for _, cells in head if stamps.is_stamped(cells, columns)]
+    width = Counter(map(len, stamped[:_PROBES])).most_common(1)[0][0]
     header = []
-    for before, cells in _cells(lines[:_MOST_HEADER], rules):
-        if _is_data(cells):
+    for before, cells in head:
+        # In a line before the data, only the first cell is a time by mere chance.
+        if stamps.is_stamped(cells, columns) and (columns[0] == 1 or len(cells) == width):
             break
         header.append((before, cells))
-    else:
+    if before >= _MOST_HEADER:
         return None
-    rows = tuple(tuple(cells) for _, cells in _cells(lines[before:], rules))
-    widths = Counter(len(cells) for cells in rows[:_PROBES] if _is_data(cells))
-    width = widths.most_common(1)[0][0]
-    rows = tuple(cells for cells in rows if len(cells) == width)
+    rows = tuple(
+        _arranged(cells, columns)
+        for _, cells in _cells(lines[before:], rules)
+        if len(cells) == width
+    )
     is_number = ValueReader(rules, Problems("")).is_number
-    columns = [
-        [is_number(cell) for cell in column if cell]
+    measured = [
+        [is_number(cell) for cell in column if cell and not is_missing(cell)]
         for column in islice(zip(*rows[:_ROWS], strict=True), 1, None)
     ]
     # Up to half of a column may be wrong: `swarm check` reports such cells.
-    numeric = (2 * sum(column) >= len(column) if column else None for column in columns)
+    numeric = (2 * sum(column) >= len(column) if column else None for column in measured)
     is_row = [is_like_data(cells, width, rules) for _, cells in header]
     names = [cells for (_, cells), is_damaged in zip(header, is_row, strict=True) if not is_damaged]
     damaged = header[-1][0] if is_row and is_row[-1] else None
@@ -106,12 +147,19 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
         delimiter,
         decimal,
         before if header else 0,
-        tuple(names[-1]) if names and len(names[-1]) == width else (),
+        columns,
+        _arranged(names[-1], columns) if names and len(names[-1]) == width else (),
         rows,
         tuple(numeric),
-        sum(map(sum, columns)) / (sum(map(len, columns)) or 1),
+        sum(map(sum, measured)) / (sum(map(len, measured)) or 1),
         None if damaged is None else (damaged + 1, lines[damaged]),
     )
+
+
+def _arranged(cells: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:
+    """Return the timestamp of a row, and its measurement cells."""
+    stamp, others = split_cells(cells, columns)
+    return stamp, *others
 
 
 def _cells(lines: Sequence[str], rules: CsvRules) -> Iterator[tuple[int, list[str]]]:
@@ -120,7 +168,3 @@ def _cells(lines: Sequence[str], rules: CsvRules) -> Iterator[tuple[int, list[st
     for before, line in enumerate(lines):
         if line.strip():
             yield before, reader.cells(before + 1, line) or [line]
-
-
-def _is_data(cells: Sequence[str]) -> bool:
-    return len(cells) > 1 and bool(forms(cells[0]))

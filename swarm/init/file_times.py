@@ -2,14 +2,17 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import overload
 
+from swarm.config.settings import CsvRules
+from swarm.csv.cells import CellReader, split_cells
 from swarm.csv.file import pieces, reason
-from swarm.csv.source import READ_ERRORS, OpenSource
+from swarm.csv.problems import Problems
+from swarm.csv.source import READ_ERRORS, UTF8, OpenSource, is_ascii_compatible
 from swarm.csv.timestamp_formats import moment
 from swarm.csv.zones.steps import even_step
 from swarm.errors import GuessError
@@ -27,7 +30,7 @@ _MOST = 200_000
 
 
 def wall_times(
-    path: Path, form: str, delimiter: str = ",", skip_rows: int = 0
+    path: Path, form: str, rules: CsvRules, skip_rows: int = 0
 ) -> Iterator[Sequence[int]]:
     """Yield the wall times (ms) of each block of lines; raises `GuessError`.
 
@@ -35,34 +38,55 @@ def wall_times(
     from line to line, only some lines are read.
     """
     reader = _TimestampReader(form)
+    stamp = _stamps(rules)
+    codec = rules.encoding if is_ascii_compatible(rules.encoding) else UTF8
     try:
-        with OpenSource(path) as file:
+        with OpenSource(path, rules.encoding) as file:
             skipped = skip_rows
             for piece in pieces(file, sys.maxsize):
-                block = piece.decode("utf-8", "replace").removesuffix("\n").split("\n")
+                block = piece.decode(codec, "replace").removesuffix("\n").split("\n")
                 lines = block[skipped:]
                 skipped = max(skipped - len(block), 0)
                 even = None
                 if len(lines) > _FEW:
-                    walls = _LazyWalls(lines, delimiter, reader)
+                    walls = _LazyWalls(lines, stamp, reader)
                     with suppress(ValueError):
                         if (step := even_step(walls)) is not None:
                             even = range(walls[0], walls[-1] + step, step)
                 if even is None:
-                    cells = (line.partition(delimiter)[0].strip(_AROUND) for line in lines)
-                    yield [wall for wall in map(reader.wall, cells) if wall is not None]
+                    walls_of = map(reader.wall, map(stamp, lines))
+                    yield [wall for wall in walls_of if wall is not None]
                 else:
                     yield even
     except READ_ERRORS as error:
         raise GuessError(reason(error)) from None
 
 
+def _stamps(rules: CsvRules) -> Callable[[str], str]:
+    """Return a function that returns the timestamp of a line, empty if it has none."""
+    delimiter, columns = rules.delimiter, rules.timestamp_columns
+    if columns == (1,):
+        return lambda line: line.partition(delimiter)[0].strip(_AROUND)
+    reader, most = CellReader(rules, Problems("")), max(columns)
+
+    def stamp(line: str) -> str:
+        if '"' in line:
+            cells = reader.cells(1, line.rstrip("\r")) or []
+        else:
+            cells = [cell.strip(_AROUND) for cell in line.split(delimiter, most)]
+        return split_cells(cells, columns)[0] if len(cells) >= most else ""
+
+    return stamp
+
+
 class _LazyWalls(Sequence[int]):
     """The wall times of lines, read on access; ValueError for a line without a timestamp."""
 
-    def __init__(self, lines: list[str], delimiter: str, reader: "_TimestampReader") -> None:
+    def __init__(
+        self, lines: list[str], stamp: Callable[[str], str], reader: "_TimestampReader"
+    ) -> None:
         self._lines = lines
-        self._delimiter = delimiter
+        self._stamp = stamp
         self._reader = reader
 
     def __len__(self) -> int:
@@ -74,8 +98,8 @@ class _LazyWalls(Sequence[int]):
     def __getitem__(self, index: slice) -> Sequence[int]: ...
     def __getitem__(self, index: int | slice) -> int | Sequence[int]:
         if isinstance(index, slice):
-            return _LazyWalls(self._lines[index], self._delimiter, self._reader)
-        wall = self._reader.wall(self._lines[index].partition(self._delimiter)[0].strip(_AROUND))
+            return _LazyWalls(self._lines[index], self._stamp, self._reader)
+        wall = self._reader.wall(self._stamp(self._lines[index]))
         if wall is None:
             raise ValueError
         return wall

@@ -6,17 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.config.csv_rules import zone as iana_zone
+from swarm.csv.zones.fit import Trace
 from swarm.errors import GuessError, SettingsError
-from swarm.init.guess import Guess, guess
+from swarm.init.groups import merged
+from swarm.init.guess import TRACE_ZONE, Guess, guess
+from swarm.init.periods import by_period, without_period
 from swarm.init.timezone import differing, host_zone, zones
 from swarm.init.writer import (
     GeneratedIni,
     Setting,
     comment,
+    files_text,
     is_writable,
     name_of,
     options,
-    path_text,
 )
 from swarm.text import printable, quoted
 
@@ -96,11 +99,12 @@ def generate(paths: Sequence[Path], timezone: str | None = None) -> GeneratedIni
     guessed is left out and named among the problems. Raises `SettingsError` if ``timezone`` is not
     a zone.
     """
-    guesses, problems = guess_all(paths, zones_to_trace(timezone))
+    guesses, problems, told = guess_all(paths, zones_to_trace(timezone))
     if paths and not guesses:
         return GeneratedIni("", (), tuple(problems))
-    meters = dict(zip(meter_ids([found.path for found in guesses]), guesses, strict=True))
-    return ini_of(meters, timezone, problems)
+    meters = dict(zip(meter_ids(guesses), guesses, strict=True))
+    made = ini_of(meters, timezone, problems)
+    return replace(made, notes=(*told, *made.notes))
 
 
 def zones_to_trace(timezone: str | None) -> list[str]:
@@ -154,8 +158,14 @@ def notes_of(found: Guess) -> Iterator[str]:
     for setting in found.settings:
         if setting.doubt:
             yield f"{found.path}: {setting.option} = {setting.text}: {setting.doubt}"
-    for note in found.notes:
-        yield f"{found.path}: {note}"
+    for member in found.members or (found,):
+        for note in member.notes:
+            yield f"{member.path}: {note}"
+
+
+def files_of(found: Guess) -> list[Path]:
+    """Return the files of a meter."""
+    return [member.path for member in found.members] or [found.path]
 
 
 def given_zone(text: str) -> Setting:
@@ -166,13 +176,40 @@ def given_zone(text: str) -> Setting:
         raise SettingsError(f"--timezone: found {quoted(text)}, expected {error}") from None
 
 
-def guess_all(paths: Sequence[Path], zones: Sequence[str]) -> tuple[list[Guess], list[str]]:
-    """Return the guesses of files, and the problems of the files that can't be guessed.
+def guess_all(
+    paths: Sequence[Path], zones: Sequence[str]
+) -> tuple[list[Guess], list[str], list[str]]:
+    """Return the guesses of meters, the problems of files that can't be guessed, and notes.
 
-    ``zones`` are as in `guess`. A path that occurs twice is guessed once.
+    ``zones`` are as in `guess`. A path that occurs twice is guessed once. Files whose names differ
+    only by a period are one meter if their settings agree.
     """
+    guesses: list[Guess] = []
+    problems: list[str] = []
+    notes: list[str] = []
+    for group in by_period(dict.fromkeys(paths)):
+        trace = Trace(TRACE_ZONE, zones) if len(group) > 1 else None
+        members, wrong = _guess_each(group, zones, trace)
+        problems += wrong
+        if len(members) > 1:
+            found = merged(members)
+            if isinstance(found, Guess):
+                members = [found]
+            else:
+                names = ", ".join(printable(member.path.name) for member in members)
+                notes.append(f"{names}: a meter for each file, because {found}")
+                members, _ = _guess_each([member.path for member in members], zones)
+        guesses += members
+    order = {path: index for index, path in enumerate(dict.fromkeys(paths))}
+    return sorted(guesses, key=lambda found: order[found.path]), problems, notes
+
+
+def _guess_each(
+    paths: Sequence[Path], zones: Sequence[str], trace: Trace | None = None
+) -> tuple[list[Guess], list[str]]:
+    """Return the guesses of files, and the problems of those that can't be guessed."""
     guesses, problems = [], []
-    for path in dict.fromkeys(paths):
+    for path in paths:
         try:
             if not is_writable(str(path)):
                 raise GuessError("an INI can't contain this file name; rename the file")
@@ -180,25 +217,23 @@ def guess_all(paths: Sequence[Path], zones: Sequence[str]) -> tuple[list[Guess],
                 raise GuessError(
                     "this is an INI, not a CSV; for an INI of the original app, use --from"
                 )
-            guesses.append(guess(path, zones))
+            guesses.append(guess(path, zones, trace))
         except GuessError as error:
             problems.append(f"{printable(str(path))}: {error}")
     return guesses, problems
 
 
-def meter_ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str]:
-    """Yield a new ID for the meter of each file: the file's name, without its extension.
+def meter_ids(guesses: Sequence[Guess], used: Collection[str] = ()) -> Iterator[str]:
+    """Yield a new ID for each meter: the name of its file, without its extension.
 
-    If several files have the same name, or it is in ``used``, the name of the folder comes first;
-    if that does not help, a number is added.
+    The name of several files is that without the period. If several meters have the same name, or
+    it is in ``used``, the name of the folder comes first; if that does not help, a number is added.
     """
-    stems = [
-        path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem for path in paths
-    ]
+    stems = list(map(_stem, guesses))
     count = Counter([*stems, *used])
     taken = set(used)
-    for path, stem in zip(paths, stems, strict=True):
-        folder = path.absolute().parent.name
+    for found, stem in zip(guesses, stems, strict=True):
+        folder = found.path.absolute().parent.name
         wanted = name = name_of(stem if count[stem] == 1 else f"{folder}-{stem}")
         number = 1
         while name in taken:
@@ -206,6 +241,16 @@ def meter_ids(paths: Sequence[Path], used: Collection[str] = ()) -> Iterator[str
             name = f"{wanted}-{number}"
         taken.add(name)
         yield name
+
+
+def _stem(found: Guess) -> str:
+    """Return the name of a meter's file or files, without extension and period."""
+    path = found.path
+    is_packed = path.suffix.lower() in {".gz", ".zip"} and path.with_suffix("").suffix
+    stem = path.with_suffix("").stem if is_packed else path.stem
+    if not found.members:
+        return stem
+    return without_period(stem) or path.absolute().parent.name or stem
 
 
 def _text(
@@ -226,7 +271,10 @@ def _text(
     zone_lines = options([timezone]) if timezone else comment(_NO_ZONE)
     shared_lines = comment("What all files have in common:") if shared else []
     left_out = comment(*(f"Left out: {problem}" for problem in problems))
-    names = [f"{meter} = {path_text(found.path)}" for meter, found in meters.items()]
+    names = [
+        f"{meter} = {files_text(found.path.parent, found.pattern, files_of(found))}"
+        for meter, found in meters.items()
+    ]
     parts = [
         [line.replace(_INIT.command, author.command) for line in _HEAD],
         [*_SWARM, *zone_lines, *shared_lines, *options(shared)],

@@ -2,7 +2,7 @@
 
 import glob
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,14 @@ def path_text(path: Path) -> str:
         text = f"{glob.escape(text[:-1])}[{text[-1]}]"
     elif _GLOB & set(text):
         text = glob.escape(text)
+    return f"./{text}" if text[0] == "~" or text[0].isspace() else text
+
+
+def files_text(folder: Path, pattern: str, paths: Sequence[Path]) -> str:
+    """Return the value of an option that means these files: a glob in a folder, or each path."""
+    if not pattern:
+        return "\n    ".join(map(path_text, paths))
+    text = glob.escape(str(folder / "x")[:-1]) + pattern
     return f"./{text}" if text[0] == "~" or text[0].isspace() else text
 
 

@@ -69,6 +69,56 @@ def export(path: Path, zone: str, start: str, days: int, minutes: int = 15) -> P
     return written(path, "".join(lines))
 
 
+def test_the_files_of_one_meter(workdir: Path) -> None:
+    """Files whose names differ by a period are one meter; a glob finds the next file too."""
+    (workdir / "my [data]").mkdir()
+    for month in ("01", "02", "03"):
+        lines = "\n".join(rows(3, f"2023-{month}-30 00:00:00".replace("02-30", "02-20")))
+        written(workdir / "my [data]" / f"gas-2023-{month}.csv", lines)
+        written(workdir / f"oil-{month}.csv", lines)
+    files = [*sorted(workdir.glob("my*/gas*")), Path("oil-01.csv"), Path("oil-02.csv")]
+    settings = settings_of(*files)
+    assert ["gas", "oil-01", "oil-02"] == [meter.id for meter in settings.meters]
+    assert f"\ngas = {workdir}/my [[]data]/gas-*.csv\n" in Path("made.ini").read_text()
+    assert 3 == len(settings.meters[0].files)
+
+
+@pytest.mark.parametrize(
+    ("second", "note"),
+    [
+        ("2023-01-01 00:00:00,1\n", "their rows begin at the same time"),
+        ("2024-01-01 00:00:00;1\n", "only some of them need delimiter"),
+        ("2024-01-01T00:00:00,1\n", "only some of them need timestamp_format"),
+    ],
+)
+def test_files_that_only_look_like_one_meter(workdir: Path, second: str, note: str) -> None:
+    """Files that need other settings, or begin at the same time, are meters of their own."""
+    written(workdir / "a-2023.csv", "2023-01-01 00:00:00,1\n")
+    written(workdir / "a-2024.csv", second)
+    settings = settings_of("a-2023.csv", "a-2024.csv")
+    assert ["a-2023", "a-2024"] == [meter.id for meter in settings.meters]
+    told = init("a-2023.csv", "a-2024.csv").stderr
+    assert f"a-2023.csv, a-2024.csv: a meter for each file, because {note}" in told
+
+
+def test_one_file_shows_what_the_others_do_not(workdir: Path) -> None:
+    """The order of day and month, and words for empty cells, are those of all files of a meter."""
+    written(workdir / "a-2023-01.csv", "02/01/2023 10:00,1\n02/01/2023 11:00,null\n")
+    written(workdir / "a-2023-02.csv", "13/02/2023 10:00,1\n13/02/2023 11:00,---\n")
+    (meter,) = settings_of("a-2023-01.csv", "a-2023-02.csv").meters
+    assert "%d/%m/%Y %H:%M" == meter.rules.timestamp_format
+    assert frozenset({"null", "---"}) == meter.rules.missing
+    assert "may be" not in init("a-2023-01.csv", "a-2023-02.csv").stderr
+
+
+def test_a_zone_that_all_files_show(workdir: Path) -> None:
+    """The clock changes of all files of a meter count."""
+    for year in (2022, 2023):
+        export(workdir / f"a-{year}.csv", "America/Chicago", f"{year}-11-01", 10)
+    (meter,) = settings_of("a-2022.csv", "a-2023.csv").meters
+    assert ("a", "America/New_York") == (meter.id, meter.rules.timezone)
+
+
 OFFICE = "Time;kW;Status\r\n13/05/2024 00:00;1,64;ok\r\n13/05/2024 00:30;1,37;ok\r\n"
 
 

@@ -170,6 +170,20 @@ def test_files_of_a_pattern_are_there_already(workdir: Path) -> None:
     assert "data/new.csv: gas has it already" in add("data/new.csv").stderr
 
 
+def test_the_files_of_one_meter_are_added_together(workdir: Path) -> None:
+    """A glob if it matches no file of another meter, else a line for each file."""
+    for year in (2021, 2022, 2023):
+        lines = "\n".join(rows(3, f"{year}-01-01 00:00:00"))
+        written(workdir / "data" / f"oil-{year}.csv", lines)
+        written(workdir / "data" / f"heat-{year}.csv", lines)
+    written(workdir / "meters.ini", INI.replace("data/gas.csv", "data/oil-2021.csv"))
+    names = [f"data/{name}-{year}.csv" for name in ("oil", "heat") for year in (2021, 2022, 2023)]
+    settings = added(*names)
+    assert [1, 2, 2, 3] == [len(meter.files) for meter in settings.meters]
+    assert "\noil = data/oil-2022.csv\n    data/oil-2023.csv\nheat = data/heat-*.csv\n" in text()
+    assert "heat has it already" in add("data/heat-2023.csv").stderr
+
+
 def test_from_another_folder(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are given relative to the current folder, and written relative to the INI's."""
     (workdir / "work").mkdir()
