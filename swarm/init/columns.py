@@ -25,8 +25,9 @@ _BY_NAME = {
 }
 #: Names of columns with numbers of other things than a meter's readings.
 _NO_VALUE = re.compile(
-    r"\b(id|no|nr|nmi|mpan|mprn|prm|pod|serial|number|nummer|quality|qualit\w+|indice|flags?|status|"
-    r"cost|price|preis|kosten|prix|temp\w*|duration|pas|minutes?|hour|hours)\b|°c|€|£|\$"
+    r"(?<![^\W_])(id|no|nr|nmi|mpan|mprn|prm|pod|serial|number|nummer|quality|qualit\w+|indice|flags?"
+    r"|status|cost|price|preis|kosten|prix|temp\w*|duration)(?![^\W_])|°c|[€£$]"
+    r"|^(#|rn|row|rec|record|seq|line|pas|hours?|minutes?)$"
 )
 _VALUE_NAME = re.compile(
     r"valu|valeur|wert|usage|consum|conso|verbrauch|energ|power|leistung|quantity|määrä|k\s?wh?\b|"

@@ -76,6 +76,10 @@ def detect_dialect(path: Path) -> Dialect:
     encoding, text = _sample(path)
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     dialects = [dialect for marks in _MARKS if (dialect := _read(lines, *marks))]
+    for delimiter, decimal in _MARKS:
+        rules = CsvRules(timezone=None, delimiter=delimiter, decimal=decimal)
+        if problem := stamps.by_day([cells for _, cells in _cells(lines[:_MOST_HEADER], rules)]):
+            raise GuessError(problem)
     if dialects:
         found = max(dialects, key=lambda dialect: dialect.fit)
         return replace(found, encoding=encoding)
@@ -148,12 +152,20 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
         decimal,
         before if header else 0,
         columns,
-        _arranged(names[-1], columns) if names and len(names[-1]) == width else (),
+        _names(names, width, columns),
         rows,
         tuple(numeric),
         sum(map(sum, measured)) / (sum(map(len, measured)) or 1),
         None if damaged is None else (damaged + 1, lines[damaged]),
     )
+
+
+def _names(header: Sequence[Sequence[str]], width: int, columns: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of the columns: the last line before the data that names each, or any."""
+    if not header or len(header[-1]) != width:
+        return ()
+    full = [cells for cells in header if len(cells) == width and all(cells)]
+    return _arranged(full[-1] if full else header[-1], columns)
 
 
 def _arranged(cells: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:

@@ -30,8 +30,11 @@ _ROWS = 1000
 #: Longer steps are months, whose lengths differ.
 _LONGEST = timedelta(days=27)
 _SPELLED = {"\t": "tab"}
+_UTC = "Etc/UTC"
+#: The name of UTC, without an offset.
+_IN_UTC = re.compile(r"(?<![A-Za-z])(?:UTC|GMT)(?![A-Za-z]|\s*[+-]\s*0*[1-9])")
 #: The zone in which the times of a trace are read.
-TRACE_ZONE = "Etc/UTC"
+TRACE_ZONE = _UTC
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def guess(path: Path, zones: Collection[str] = (), trace: Trace | None = None) -
     start = timestamp_formats.moment(dialect.rows[0][0], form)
     settings = tuple(_settings(dialect, forms))
     notes = tuple(filter(None, _notes(path, dialect, form, settings)))
-    if "%z" in form or timestamp_formats.is_utc(form):
+    if "%z" in form or _says_utc(dialect, form):
         return Guess(path, settings, None, notes, start)
     trace = trace or Trace(TRACE_ZONE, zones)
     for walls in wall_times(path, form, dialect.rules, dialect.skip_rows):
@@ -129,8 +132,8 @@ def _settings(dialect: Dialect, forms: Sequence[str]) -> Iterator[Setting]:
     columns = column_settings(dialect.header[1:], dialect.numeric, _is_constant(dialect))
     yield from columns
     form, *others = forms
-    if timestamp_formats.is_utc(form):
-        yield Setting("timezone", TRACE_ZONE)
+    if "%z" not in form and (name := _says_utc(dialect, form)):
+        yield Setting("timezone", _UTC, f"the times are in UTC, as {quoted(name)} says")
     if dialect.stamps != (1,):
         yield Setting("timestamp_columns", ", ".join(map(str, dialect.stamps)))
     if others or form != DEFAULT_TIMESTAMP:
@@ -160,6 +163,14 @@ def _settings(dialect: Dialect, forms: Sequence[str]) -> Iterator[Setting]:
     is_common = 2 * count >= steps.total()
     if timedelta() < step <= _LONGEST and is_common and not step.microseconds:
         yield Setting("interval", format_interval(step.total_seconds()))
+
+
+def _says_utc(dialect: Dialect, form: str) -> str:
+    """Return the text that says that the times are in UTC: a timestamp, or its column's name."""
+    if timestamp_formats.is_utc(form):
+        return dialect.rows[0][0]
+    name = dialect.header[0] if dialect.header else ""
+    return name if _IN_UTC.search(name) else ""
 
 
 def _missing(dialect: Dialect, columns: Sequence[Setting], form: str) -> Iterator[Setting]:

@@ -11,6 +11,8 @@ from swarm.csv.timestamp_formats import forms, has_hour, is_clock
 _FIRST = (1,)
 #: The number of lines whose timestamps are compared.
 _LINES = 300
+#: A row with more times of day is the header of a file with a row for each day.
+_MOST_CLOCKS = 12
 _EPOCH = re.compile(r"[12]\d{9}(?P<ms>\d{3})?(?:\.\d+)?", re.ASCII)
 _SERIAL = re.compile(r"[2-6]\d{4}[.,]\d{2,}", re.ASCII)
 _RANGE = re.compile(r"(?P<first>.+?\d.*?)\s+(?:-|to|bis|à)\s+(?P<second>.*\d.*)", re.IGNORECASE)
@@ -68,19 +70,29 @@ def _candidates(cells: Sequence[str]) -> Iterator[tuple[int, ...]]:
             yield (number,)
 
 
-def refusal(lines: Sequence[Sequence[str]]) -> str:
-    """Return what is wrong with timestamps that can't be read, empty if that is not clear."""
-    if any(cells[:2] == ["100", "NEM12"] for cells in lines):
+def by_day(lines: Sequence[Sequence[str]]) -> str:
+    """Return what is wrong with a file that has a row for each day, empty for other files."""
+    if any(cells[:2] == ["100", "NEM12"] for cells in lines[:_LINES]):
         return (
             "NEM12: a line for each day, with a cell for each interval; convert it to rows of "
             "time and value, with a program such as nemreader"
         )
-    wide = [cells for cells in lines if len(cells) > 12]
-    if any(sum(map(is_clock, cells)) > 12 for cells in wide):
+    wide = [cells for cells in lines[:_LINES] if len(cells) > _MOST_CLOCKS]
+    if any(sum(map(_is_slot, cells)) > _MOST_CLOCKS for cells in wide):
         return (
             "a row for each day, with a column for each time of day: expected a row for each "
             "time, such as 2023-01-31 10:15:00,12.5; export it as a list, or convert it"
         )
+    return ""
+
+
+def _is_slot(cell: str) -> bool:
+    """Return True if a text is a time of day, or a range of two."""
+    return is_clock(cell.partition("-")[0].strip())
+
+
+def refusal(lines: Sequence[Sequence[str]]) -> str:
+    """Return what is wrong with timestamps that can't be read, empty if that is not clear."""
     votes: Counter[str] = Counter()
     for cells in lines[:_LINES]:
         votes.update({kind for cell in cells if len(cells) > 1 and (kind := _kind(cell))})
@@ -88,7 +100,7 @@ def refusal(lines: Sequence[Sequence[str]]) -> str:
         return ""
     kind = votes.most_common(1)[0][0]
     text = next(cell for cells in lines for cell in cells if _kind(cell) == kind)
-    return f"{_REFUSALS[kind].format(text=text, same=_same(kind, text))}"
+    return _REFUSALS[kind].format(text=text, same=_same(kind, text))
 
 
 _REFUSALS = {

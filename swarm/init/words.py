@@ -9,7 +9,7 @@ from typing import NamedTuple
 _KNOWN = frozenset({
     "null", "nil", "nan", "n/a", "na", "#n/a", "n.a.", "n/e", "n.v.", "k.a.", "none", "missing",
     "void", "nodata", "no_data", "bad", "invalid", "error", "err", "fault", "offline",
-    "unavailable", "-", "--", "---", "----", ".", "..", "?", "*", "x", "fehlt", "fehler",
+    "unavailable", "unknown", "-", "--", "---", "----", ".", "..", "?", "*", "x", "fehlt", "fehler",
     "keine", "ungültig", "manquant", "absent", "no data", "not available", "bad data",
     "comm fail", "no value", "keine daten",
 })  # fmt: skip
