@@ -55,6 +55,10 @@ def refuse_long(path: Path, dialect: Dialect) -> None:
     if 2 * repeated < len(times) or len(rows) < 4:
         return
     for index in range(1, len(rows[0])):
+        others = [*dialect.numeric[: index - 1], *dialect.numeric[index:]]
+        if True not in others:
+            # It is the column of the values.
+            continue
         kinds = dict.fromkeys(row[index] for row in rows)
         is_key = len({(row[0], row[index]) for row in rows}) == len(set(rows))
         if not 2 <= len(kinds) <= len(rows) / 2 or not is_key or not all(kinds):
