@@ -49,6 +49,16 @@ def test_a_row_for_each_meter_and_time(tmp_path: Path) -> None:
         guess(path)
 
 
+def test_one_meter_after_the_other(tmp_path: Path) -> None:
+    """The rows of each meter may be in a block; the flag of summer time has such blocks too."""
+    text = made("1,north", count=20) + made("2,south", count=3)
+    with pytest.raises(GuessError, match=r"the column '3' has 'north', 'south' .* --by 3 --into"):
+        guess(written(tmp_path / "m.csv", text))
+    summer = "".join(f"2023-10-29 {hour:02}:00:00,1,S\n" for hour in range(3))
+    winter = "".join(f"2023-10-29 {hour:02}:00:00,1,W\n" for hour in range(2, 9))
+    assert () == guess(written(tmp_path / "m.csv", summer + winter)).notes
+
+
 @pytest.mark.parametrize("text", [lines("a,{},"), made("1") * 2, made("1") + made("2")])
 def test_one_meter(tmp_path: Path, text: str) -> None:
     """One text in the column, repeated rows and corrected rows are no meters."""
