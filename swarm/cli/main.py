@@ -302,11 +302,12 @@ def _print_report(settings: "Settings", render: "Callable[[], str]", exit_code: 
 def init(csvs: tuple[Path, ...], timezone: str | None, known: Path | None, old: Path | None) -> int:
     """Write a starter INI with one meter per CSV file.
 
-    The INI is written to standard output, with comments; 'swarm check' accepts it without changes.
-    The settings of a meter are detected from the first part of its file, the time zone from the
-    whole file. What the files don't show is marked CHECK. Paths are written as given: run 'swarm
-    init data/*.csv > meters.ini' in the folder that will hold the INI. Later, 'swarm init --add
-    meters.ini data/*.csv' adds the new files.
+    Files whose names differ only by a year, a month or a day are one meter. The INI is written to
+    standard output, with comments; 'swarm check' accepts it without changes. The settings of a
+    meter are detected from the first part of its file, the time zone from the whole file. What the
+    files don't show is marked CHECK. Paths are written as given: run 'swarm init data/*.csv >
+    meters.ini' in the folder that will hold the INI. Later, 'swarm init --add meters.ini
+    data/*.csv' adds the new files.
     """
     from swarm.cli.log import LOG, set_up
 

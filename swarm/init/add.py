@@ -17,6 +17,7 @@ from swarm.config.settings import DEFAULT_TIMESTAMP
 from swarm.errors import SettingsError
 from swarm.init.generate import files_of, given_zone, guess_all, meter_ids, notes_of, with_zone
 from swarm.init.guess import Guess
+from swarm.init.periods import key_of
 from swarm.init.timezone import differing, host_zone, zones
 from swarm.init.writer import GeneratedIni, Setting, comment, files_text, options
 from swarm.text import printable
@@ -135,6 +136,7 @@ def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> Genera
     # `read_text` converts line ends; the new text must keep them.
     known = _Ini(path, target.read_bytes().decode(), ini.parse(path, text))
     owners = {os.path.realpath(file): meter.id for meter in settings.meters for file in meter.files}
+    relatives = {key_of(Path(file)): meter for file, meter in owners.items()}
     fresh, notes = [], []
     for csv in csvs:
         if owner := owners.get(os.path.realpath(csv)):
@@ -153,6 +155,11 @@ def add(path: Path, csvs: Sequence[Path], timezone: str | None = None) -> Genera
         notes.append(f"{path}: nothing was added")
     for meter, found in meters.items():
         files = known.files_of(found).replace("\n    ", ", ")
+        if other := relatives.get(key_of(found.path.resolve())):
+            notes.append(
+                f"{found.path}: its name differs only by a period from a file of {other}: if it is "
+                f"of that meter, add it to the files of {other} instead of {meter}"
+            )
         notes += [f"{path}: added {meter} = {files}", *notes_of(found)]
         if doubt := known.inherited_doubt(found):
             notes.append(f"{found.path}: {doubt}")

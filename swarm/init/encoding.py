@@ -14,15 +14,19 @@ _CANDIDATES = (
     _WINDOWS, "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "cp852", "iso8859_2",
     "iso8859_15", "mac_roman", "cp932", "gb18030", "big5", "cp949",
 )  # fmt: skip
-#: The signs beside letters that names of columns have in Western Europe.
+#: Letters beyond ASCII: German, French, Spanish, Portuguese, Italian, and the Nordic languages.
+_LETTERS = tuple(
+    frozenset(letters + letters.upper())
+    for letters in ("äöüß", "éèêëàâçîïôùûœ", "áéíóúñü", "áàâãçéêíóôõú", "àèéìòù", "åäöæøé")
+)
+#: The signs beside letters that names of columns have.
 _SIGNS = frozenset(
-    "\N{DEGREE SIGN}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
-    "\N{EURO SIGN}\N{MICRO SIGN}"
+    "\N{DEGREE SIGN}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}\N{EURO SIGN}\N{MICRO SIGN}"
     "\N{POUND SIGN}\N{SECTION SIGN}\N{EN DASH}\N{MIDDLE DOT}\N{PLUS-MINUS SIGN}"
     "\N{RIGHT SINGLE QUOTATION MARK}\N{NO-BREAK SPACE}"
 )
 #: Of every two bytes of UTF-16 text, one is mostly NUL: at least in this share of them.
-_NULS = 0.4
+_NULS = 0.6
 #: The number of lines that the guess is made from.
 _LINES = 200
 
@@ -69,8 +73,8 @@ def _utf16(data: bytes) -> str:
 def _named(data: bytes) -> str:
     """Return the likeliest encoding of lines that are not UTF-8."""
     with suppress(UnicodeDecodeError):
-        others = {c for c in data.decode(_WINDOWS) if not c.isascii()}
-        if all(c in _SIGNS or (c.isalpha() and c <= "\u00ff") for c in others):
+        others = {c for c in data.decode(_WINDOWS) if not c.isascii()} - _SIGNS
+        if any(others <= letters for letters in _LETTERS):
             return _WINDOWS
     from charset_normalizer import from_bytes
 

@@ -68,7 +68,7 @@ def guess(path: Path, zones: Collection[str] = (), trace: Trace | None = None) -
         raise GuessError(_no_numbers(dialect))
     forms = timestamp_formats.fitting(row[0] for row in dialect.rows)
     form = forms[0]
-    refuse_long(path, dialect)
+    refuse_long(path, dialect, form)
     start = timestamp_formats.moment(dialect.rows[0][0], form)
     settings = tuple(_settings(dialect, forms))
     notes = tuple(filter(None, _notes(path, dialect, form, settings)))

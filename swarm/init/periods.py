@@ -37,12 +37,16 @@ def without_period(name: str) -> str:
     return text.strip("-_. ")
 
 
+def key_of(path: Path) -> tuple[Path, str]:
+    """Return what the files of one meter have in common: the folder, the name without periods."""
+    return path.parent, _TOKEN.sub(_MARK, path.name)
+
+
 def by_period(paths: Iterable[Path]) -> list[list[Path]]:
     """Return paths in groups whose names differ only by periods, each sorted."""
     groups: dict[tuple[Path, str], list[Path]] = {}
     for path in paths:
-        key = _TOKEN.sub(_MARK, path.name) if _TOKEN.search(path.name) else path.name
-        groups.setdefault((path.parent, key), []).append(path)
+        groups.setdefault(key_of(path), []).append(path)
     return [sorted(group) for group in groups.values()]
 
 

@@ -4,12 +4,17 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
+from swarm.csv.timestamp_formats import moment
 from swarm.errors import GuessError
 from swarm.init.dialect import Dialect
-from swarm.text import quoted
+from swarm.text import printable, quoted
 
+#: The shortest time between the end of a meter's rows and the beginning of those of the next one.
+_BACK = timedelta(hours=3)
 #: The number of rows that are compared.
 _ROWS = 2000
 _LIKE_QUANTITIES = re.compile(
@@ -43,29 +48,63 @@ def wide_hint(path: Path) -> str:
     """Return the advice for a file with a column for each meter."""
     return (
         "if each column of numbers is a meter of its own, make a file of each: swarm split "
-        f"{shlex.quote(str(path))} --into FOLDER"
+        f"{_word(str(path))} --into FOLDER"
     )
 
 
-def refuse_long(path: Path, dialect: Dialect) -> None:
-    """Raise `GuessError` for a file with a row for each meter and time."""
-    rows = dialect.rows[:_ROWS]
-    times = Counter(row[0] for row in rows)
-    repeated = sum(count > 1 for count in times.values())
-    if 2 * repeated < len(times) or len(rows) < 4:
-        return
-    for index in range(1, len(rows[0])):
-        kinds = dict.fromkeys(row[index] for row in rows)
-        is_key = len({(row[0], row[index]) for row in rows}) == len(set(rows))
-        if not 2 <= len(kinds) <= len(rows) / 2 or not is_key or not all(kinds):
+def refuse_long(path: Path, dialect: Dialect, form: str) -> None:
+    """Raise `GuessError` for a file with a row for each meter and time.
+
+    ``form`` is the format of the timestamps.
+    """
+    for index in range(1, len(dialect.rows[0])):
+        others = [*dialect.numeric[: index - 1], *dialect.numeric[index:]]
+        # Without another column of numbers, it is the column of the values.
+        if True not in others:
             continue
-        name = dialect.header[index] if dialect.header else str(_place(index, dialect.stamps))
-        first, second = list(kinds)[:2]
+        blocks = _is_in_blocks(dialect.rows, index, form)
+        if not blocks and not _is_key(dialect.rows[:_ROWS], index):
+            continue
+        name = dialect.header[index] if dialect.header else ""
+        name = name or str(_place(index, dialect.stamps))
+        first, second = list(dict.fromkeys(row[index] for row in dialect.rows))[:2]
         raise GuessError(
             f"several meters in one file: the column {quoted(name)} has {quoted(first)}, "
             f"{quoted(second)} at the same time; make a file of each: swarm split "
-            f"{shlex.quote(str(path))} --by {shlex.quote(name)} --into FOLDER"
+            f"{_word(str(path))} --by {_word(name)} --into FOLDER"
         )
+
+
+def _word(text: str) -> str:
+    """Return a text as one word of a shell's line."""
+    return shlex.quote(printable(text))
+
+
+def _is_key(rows: Sequence[Sequence[str]], index: int) -> bool:
+    """Return True if most times occur several times, but once for each text of a column."""
+    times = Counter(row[0] for row in rows)
+    repeated = sum(count > 1 for count in times.values())
+    if 2 * repeated < len(times) or len(rows) < 4:
+        return False
+    kinds = {row[index] for row in rows}
+    is_key = len({(row[0], row[index]) for row in rows}) == len({tuple(row) for row in rows})
+    return is_key and 2 <= len(kinds) <= len(rows) / 2 and "" not in kinds
+
+
+def _is_in_blocks(rows: Sequence[Sequence[str]], index: int, form: str) -> bool:
+    """Return True if a column has a block of rows for each text, and each begins again in time.
+
+    A flag for summer time also has blocks, but time goes back by an hour only.
+    """
+    changes = [(old, new) for old, new in pairwise(rows) if old[index] != new[index]]
+    kinds = {row[index] for row in rows}
+    if not changes or len(kinds) != len(changes) + 1 or len(kinds) > len(rows) / 2 or "" in kinds:
+        return False
+    for old, new in changes:
+        end, start = moment(old[0], form), moment(new[0], form)
+        if end is None or start is None or end - start < _BACK:
+            return False
+    return True
 
 
 def _place(index: int, stamps: Sequence[int]) -> int:

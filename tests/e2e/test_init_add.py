@@ -184,6 +184,16 @@ def test_the_files_of_one_meter_are_added_together(workdir: Path) -> None:
     assert "heat has it already" in add("data/heat-2023.csv").stderr
 
 
+def test_the_next_file_of_a_meter(workdir: Path) -> None:
+    """A file that no glob of the INI matches, but that is like a file of a meter, is noted."""
+    written(workdir / "data" / "gas-2022.csv", "\n".join(rows(3)))
+    written(workdir / "data" / "gas-2023.csv", "\n".join(rows(3)))
+    written(workdir / "meters.ini", INI.replace("data/gas.csv", "data/gas-2022.csv"))
+    told = add("data/gas-2023.csv").stderr
+    assert "gas-2023.csv: its name differs only by a period from a file of gas: if it is of" in told
+    assert "differs only" not in add("data/new.csv").stderr
+
+
 def test_from_another_folder(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are given relative to the current folder, and written relative to the INI's."""
     (workdir / "work").mkdir()
