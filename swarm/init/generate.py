@@ -269,7 +269,7 @@ def _text(
         shared = [
             setting
             for setting in first.settings
-            if all(setting in other.settings for other in others)
+            if setting.option != "timezone" and all(setting in other.settings for other in others)
         ]
     zone_lines = options([timezone]) if timezone else comment(_NO_ZONE)
     shared_lines = comment("What all files have in common:") if shared else []

@@ -111,6 +111,16 @@ def test_one_file_shows_what_the_others_do_not(workdir: Path) -> None:
     assert "may be" not in init("a-2023-01.csv", "a-2023-02.csv").stderr
 
 
+def test_files_that_name_utc(workdir: Path) -> None:
+    """Each file whose times are in UTC by their text says so, whatever zone is given."""
+    for name in "ab":
+        written(workdir / f"{name}.csv", "Time (UTC),kWh\n2023-01-31 10:00:00,1\n")
+    written(workdir / "c.csv", "2023-01-31 10:00:00 UTC,1\n")
+    settings = settings_of("a.csv", "b.csv", "c.csv", "--timezone", "Europe/Rome")
+    assert {"Etc/UTC"} == {meter.rules.timezone for meter in settings.meters}
+    assert "timezone = Europe/Rome" in Path("made.ini").read_text()
+
+
 def test_a_zone_that_all_files_show(workdir: Path) -> None:
     """The clock changes of all files of a meter count."""
     for year in (2022, 2023):
