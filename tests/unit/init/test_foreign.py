@@ -24,7 +24,7 @@ def zipped(*names: str) -> bytes:
     [
         (zipped("[Content_Types].xml", "xl/workbook.xml"), "workbook, not a CSV: open it in a"),
         (zipped("a.csv"), "a zip file without .zip"),
-        (gzip.compress(b"a"), "a gzip file without .gz"),
+        (gzip.compress(b"a", mtime=0), "a gzip file without .gz"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", r"an Excel workbook \(xls\)"),
         (b'\xef\xbb\xbf<?xml version="1.0"?>', "XML, such as Green Button XML"),
         (b"\r\n<HTML><table>", r"a web page \(HTML\)"),
