@@ -97,6 +97,17 @@ def split_cells(cells: Sequence[str], stamps: Sequence[int]) -> tuple[str, Seque
     return stamp, [cell for number, cell in enumerate(cells, 1) if number not in stamps]
 
 
+def column_number(index: int, stamps: Sequence[int]) -> int:
+    """Return the number, from 1, of a measurement cell (from 0) among all cells of a row.
+
+    ``stamps`` are as in `split_cells`.
+    """
+    number = index + 1
+    for stamp in sorted(stamps):
+        number += stamp <= number
+    return number
+
+
 def _advice(encoding: str, raw: bytes) -> str:
     """Return what to do about a line that can't be decoded."""
     with suppress(UnicodeDecodeError):

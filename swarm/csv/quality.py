@@ -6,12 +6,12 @@ from itertools import islice
 from operator import lt
 
 from swarm.config.settings import Meter
+from swarm.csv.cells import column_number
 from swarm.csv.gaps import Gap, IntervalTracker
 from swarm.csv.problems import Problems
 from swarm.csv.rows import Batch, Row
 from swarm.csv.statistics import Coverage, DailyRows, Statistics, ValueStatistics
 from swarm.csv.stuck import StuckValues
-from swarm.csv.values import ValueReader
 from swarm.packet import VALUE
 from swarm.text import quoted
 
@@ -128,10 +128,10 @@ class CounterResets:
         self._named: dict[int, list[str]] = {index: [] for index in self._registers}
         self._is_problem = meter.rules.falling == "error"
         self.problems = [Problems(str(path)) for path in meter.files]
-        reader = ValueReader(meter.rules, Problems(""))
         columns = meter.rules.columns or tuple(registers)
         self._places = {
-            index: reader.place(columns.index(name)) for index, name in self._registers.items()
+            index: column_number(columns.index(name), meter.rules.timestamp_columns)
+            for index, name in self._registers.items()
         }
 
     def follow(self, rows: Sequence[Row]) -> None:

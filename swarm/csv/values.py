@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from swarm.config.settings import CsvRules
+from swarm.csv.cells import column_number
 from swarm.csv.limits import Bounds, Limits, breach
 from swarm.csv.numbers import number, power_and_energy, scaled
 from swarm.csv.problems import Problems
@@ -94,10 +95,7 @@ class ValueReader:
 
     def place(self, index: int) -> int:
         """Return the number of a measurement column among all columns, from 1."""
-        place = index + 1
-        for stamp in sorted(self._stamps):
-            place += stamp <= place
-        return place
+        return column_number(index, self._stamps)
 
     def is_number(self, cell: str) -> bool:
         """Return True if a cell is a decimal number.

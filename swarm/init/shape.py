@@ -1,4 +1,4 @@
-"""Tell whether a CSV has several meters: a column for each, or a row for each meter and time."""
+"""Signs that a CSV has several meters: a column for each, or a row for each meter and time."""
 
 import re
 import shlex
@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from swarm.csv.cells import column_number
 from swarm.csv.timestamp_formats import moment
 from swarm.errors import GuessError
 from swarm.init.dialect import Dialect
@@ -66,7 +67,7 @@ def refuse_long(path: Path, dialect: Dialect, form: str) -> None:
         if not blocks and not _is_key(dialect.rows[:_ROWS], index):
             continue
         name = dialect.header[index] if dialect.header else ""
-        name = name or str(_place(index, dialect.stamps))
+        name = name or str(column_number(index - 1, dialect.stamps))
         first, second = list(dict.fromkeys(row[index] for row in dialect.rows))[:2]
         raise GuessError(
             f"several meters in one file: the column {quoted(name)} has {quoted(first)}, "
@@ -105,11 +106,3 @@ def _is_in_blocks(rows: Sequence[Sequence[str]], index: int, form: str) -> bool:
         if end is None or start is None or end - start < _BACK:
             return False
     return True
-
-
-def _place(index: int, stamps: Sequence[int]) -> int:
-    """Return the number of a measurement column, counted from 1, among all columns."""
-    place = index
-    for stamp in sorted(stamps):
-        place += stamp <= place
-    return place
