@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from swarm.agent.measurement import Measurement, check_year, is_encodable, moment
 from swarm.collector.transport.base import Access
-from swarm.config.csv_rules import zone
+from swarm.config.csv_parsers import zone
 from swarm.config.ignored import key_log_notice, proxy_notices
 from swarm.config.parsers import FOREVER, LONGEST
 from swarm.config.urls import (

@@ -37,7 +37,7 @@ def _columns(_context: click.Context, _option: click.Parameter, text: str | None
 def _delimiter(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
     if text is None:
         return None
-    from swarm.config.csv_rules import delimiter
+    from swarm.config.csv_parsers import delimiter
 
     try:
         return delimiter(text)

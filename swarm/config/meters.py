@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swarm.config import csv_rules
+from swarm.config import csv_parsers, csv_rules
 from swarm.config.credentials import CredentialSets
 from swarm.config.document import METERS, Document
 from swarm.config.parsers import INVALID
@@ -10,7 +10,7 @@ from swarm.config.paths import matching
 from swarm.config.settings import CsvRules, Meter, is_chosen
 from swarm.text import Names, suggestion
 
-OPTIONS = (*csv_rules.PARSERS, "credentials")
+OPTIONS = (*csv_parsers.PARSERS, "credentials")
 
 
 def load(document: Document, sets: CredentialSets, chosen: tuple[str, ...]) -> list[Meter]:
@@ -27,14 +27,14 @@ def load(document: Document, sets: CredentialSets, chosen: tuple[str, ...]) -> l
         for name in unknown:
             section, hint = sections[name], suggestion(names.closest(name))
             document.report(section, None, f"no such meter under [{METERS}]{hint}")
-            document.values(section, csv_rules.PARSERS, csv_rules.LISTS)
-    common = document.values("swarm", csv_rules.PARSERS, csv_rules.LISTS)
+            document.values(section, csv_parsers.PARSERS, csv_parsers.LISTS)
+    common = document.values("swarm", csv_parsers.PARSERS, csv_parsers.LISTS)
     # One object for meters with the same rules: there may be thousands.
     common_rules: CsvRules | None = None
     shared: dict[CsvRules, CsvRules] = {}
     folder, found = document.folder, []
     for name in meters:
-        own = document.values(f"meter:{name}", csv_rules.PARSERS, csv_rules.LISTS)
+        own = document.values(f"meter:{name}", csv_parsers.PARSERS, csv_parsers.LISTS)
         lines = (document.text(METERS, name, is_list=True) or "").split("\n")
         files = [file for line in lines if line for file in matching(line, folder)]
         rules = None if own else common_rules

@@ -10,6 +10,7 @@ from swarm.config.cluster import ClusterSettings
 from swarm.config.notify import Notify
 from swarm.config.options import Upload
 from swarm.packet import REGISTERS, VALUE
+from swarm.timestamp_format import UNIX
 
 DEFAULT_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S"
 
@@ -35,6 +36,8 @@ class CsvRules:
     ``interval`` and ``shift`` are in seconds, ``power_from_energy`` in minutes; ``scale`` maps a
     register to the power of ten that converts its column to the collector's unit. ``missing`` are
     words for an empty cell, in lower case. ``timestamp_columns`` count all columns from 1.
+    ``thousands`` are the characters that may stand between groups of three digits.
+    ``skip_prefixes`` are the beginnings of lines that are left out.
     ``minimum`` and ``maximum`` have one number for all columns, or one for each.
     """
 
@@ -43,9 +46,12 @@ class CsvRules:
     columns: tuple[str, ...] | None = None
     scale: tuple[tuple[str, int], ...] = ()
     timestamp_format: str = DEFAULT_TIMESTAMP
+    hour_24: Literal["error", "next_day"] = "error"
     delimiter: str = ","
     decimal: str = "."
+    thousands: str | None = None
     skip_rows: int = 0
+    skip_prefixes: tuple[str, ...] | None = None
     encoding: str = "utf-8"
     missing: frozenset[str] | None = None
     timestamp_columns: tuple[int, ...] = (1,)
@@ -59,6 +65,16 @@ class CsvRules:
     shift: float = 0.0
     pad_first: bool = False
     power_from_energy: float | None = None
+
+    @property
+    def has_offsets(self) -> bool:
+        """True if the timestamps carry their own offsets."""
+        return "%z" in self.timestamp_format
+
+    @property
+    def has_local_times(self) -> bool:
+        """True if the timestamps are times of a zone, of which clock changes repeat some."""
+        return not self.has_offsets and self.timestamp_format not in UNIX
 
     def registers(self, columns: int) -> tuple[str, ...] | None:
         """Return the registers of a CSV with this number of columns, None if not known."""

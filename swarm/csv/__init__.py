@@ -6,7 +6,7 @@ again), `scan` (one file), `reader` and `sort` (order of time), `rows` (a block'
 the fast path, `cells`, `timestamps` and `values` are the slow one), `numbers`, `file` (blocks,
 verified when they are sent), `folds` and `sent_folds` (repeated hours), `zones` (signs of a wrong
 zone), `gaps`, `quality`, `statistics` and `sums` (for pictures), `skipped`, `problems`, and for
-dates `days` and `timestamp_formats`.
+dates `days` and `guessed_formats`.
 """
 
 from swarm.csv.check import check_files

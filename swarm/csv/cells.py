@@ -7,7 +7,7 @@ from contextlib import suppress
 from swarm.config.settings import CsvRules
 from swarm.csv.file import LONGEST_LINE
 from swarm.csv.problems import Problems
-from swarm.csv.source import REPLACED, UTF8, is_ascii_compatible
+from swarm.csv.source import REPLACED, UTF8, encoding_of_lines, is_ascii_compatible
 from swarm.text import quoted
 
 _BLANKS = " \t"
@@ -22,7 +22,7 @@ class CellReader:
         self._problems = problems
         self._name = rules.encoding
         self._is_converted = not is_ascii_compatible(rules.encoding)
-        self._encoding = UTF8 if self._is_converted else rules.encoding
+        self._encoding = encoding_of_lines(rules.encoding)
         self._has_told = False
         self._delimiter = rules.delimiter
         self._blanks = _BLANKS.replace(rules.delimiter, "")

@@ -55,7 +55,8 @@ class PlainBlocks:
     """Parses plain blocks under the rules of one meter.
 
     The timestamp is in one column, or its date and its clock in two adjacent ones. The columns that
-    are sent are next to each other, in the order of the packet.
+    are sent are next to each other, in the order of the packet. A row that begins with a date has
+    none of ``skip_prefixes``.
     """
 
     def __init__(self, rules: CsvRules, candidates: tuple[tuple[str, ...], ...]) -> None:
@@ -66,6 +67,7 @@ class PlainBlocks:
             and (rules.delimiter, rules.decimal) == (",", ".")
             and not rules.scale
             and others in ([], [first + 1])
+            and not (rules.skip_prefixes and first > 1)
             and is_ascii_compatible(rules.encoding)
         )
         self._patterns: dict[tuple[str, ...], re.Pattern[str]] = {}

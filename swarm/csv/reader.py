@@ -135,7 +135,7 @@ class MeterReader:
         self._window = window
         self._open: set[VerifiedFile] = set()
         self._shift = Shift(meter.rules)
-        self._zone = local_zone(meter.rules)
+        self._zone = local_zone(meter.rules) if meter.rules.has_local_times else None
         self.conflicts = [Problems(str(path)) for path in meter.files]
         self.dropped = Dropped()
         if settled:

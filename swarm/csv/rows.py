@@ -11,6 +11,7 @@ from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
 from swarm.csv.plain import Plain, PlainBlocks
 from swarm.csv.problems import Problems
+from swarm.csv.source import encoding_of_lines
 from swarm.csv.timestamps import Moment, TimestampReader
 from swarm.csv.values import ValueReader, kept
 from swarm.packet import body, digest
@@ -18,6 +19,8 @@ from swarm.text import quoted
 
 #: A timestamp has at least this number of digits, the name of a column fewer.
 _DIGITS_OF_A_TIME = 6
+#: Blanks and a quote before the text of a line's first cell.
+_BEFORE_TEXT = b' \t"'
 
 
 class Row(NamedTuple):
@@ -161,6 +164,8 @@ class RowReader:
         self._rules = rules
         self._problems = problems
         self._file = file
+        codec, prefixes = encoding_of_lines(rules.encoding), rules.skip_prefixes or ()
+        self._prefixes = tuple(prefix.encode(codec, "replace") for prefix in prefixes)
         self._cells = CellReader(rules, problems)
         self._values = ValueReader(rules, problems)
         self._plain = PlainBlocks(rules, self._values.candidates)
@@ -180,11 +185,15 @@ class RowReader:
             return self._read_plain(block.line, plain)
         rows = []
         for line, raw in enumerate(block.data.split(b"\n"), block.line):
-            if line > self._rules.skip_rows and raw.strip():
+            if line > self._rules.skip_rows and raw.strip() and not self._is_left_out(raw):
                 row = self._line(line, raw.removesuffix(b"\r"))
                 if row is not None:
                     rows.append(row)
         return Batch(rows)
+
+    def _is_left_out(self, raw: bytes) -> bool:
+        """Return True if a line begins with one of ``skip_prefixes``."""
+        return bool(self._prefixes) and raw.lstrip(_BEFORE_TEXT).startswith(self._prefixes)
 
     def _read_plain(self, first: int, plain: Plain) -> Batch:
         """Return the rows of a plain block; ``first`` is its first line."""

@@ -66,6 +66,11 @@ def is_ascii_compatible(encoding: str) -> bool:
         return False
 
 
+def encoding_of_lines(encoding: str) -> str:
+    """Return the encoding of the lines that `OpenSource` reads of a CSV in an encoding."""
+    return encoding if is_ascii_compatible(encoding) else UTF8
+
+
 class OpenSource:
     """The open bytes of a CSV: lines in an encoding that is compatible with ASCII.
 

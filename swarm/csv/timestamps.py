@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.csv.days import CLOCK, DATE, Clocks, Days, NoSingleOffset, Offsets
 from swarm.csv.folds.occurrences import Hour, Recorder, Replay
+from swarm.csv.guessed_formats import is_midnight
 from swarm.csv.problems import Kind, Problems
-from swarm.csv.timestamp_formats import is_midnight
 from swarm.csv.zones.check import skipped_hint
 from swarm.localtime import Zone, midnight, wall_of
 from swarm.packet import timestamp
 from swarm.text import quoted
+from swarm.timestamp_format import UNIX, TimestampParser
 
 #: Instant and offset in ms.
 Moment = tuple[int, int]
@@ -19,7 +20,7 @@ Moment = tuple[int, int]
 
 def local_zone(rules: CsvRules) -> Zone | None:
     """Return the zone of the CSV's times, or None if the timestamps carry their own offsets."""
-    name = None if "%z" in rules.timestamp_format else rules.timezone
+    name = None if rules.has_offsets else rules.timezone
     return Zone(name) if name else None
 
 
@@ -51,6 +52,8 @@ class Shift:
 
 _STANDARD = re.compile(rf"{DATE} {CLOCK}")
 _MILLISECOND = timedelta(milliseconds=1)
+#: A count of seconds since 1970, as an example: 2023-01-31T08:00:00Z.
+_COUNT = 1_675_152_000
 
 
 class TimestampReader:
@@ -66,6 +69,8 @@ class TimestampReader:
         self._zone = Zone(rules.timezone) if rules.timezone else None
         self._shift = Shift(rules)
         self._is_standard = rules.timestamp_format == DEFAULT_TIMESTAMP
+        self._is_count = rules.timestamp_format in UNIX
+        self._parser = TimestampParser(rules.timestamp_format, hour_24=rules.hour_24 == "next_day")
         self.days = Days(self._zone, self._shift.ms)
         self.offsets = Offsets(self.days)
         self.clocks = Clocks()
@@ -88,6 +93,8 @@ class TimestampReader:
         if offset is None:
             return self._local(line, text, wall)
         offset_ms = offset // _MILLISECOND
+        if self._is_count:
+            return self._counted(line, text, wall)
         return self._in_calendar(line, text, (wall - offset_ms, offset_ms))
 
     def standard(self, line: int, date: str, clock: str) -> Moment | None:
@@ -108,12 +115,21 @@ class TimestampReader:
     def parsed(self, text: str) -> datetime | None:
         """Return a text parsed by ``timestamp_format``, or None if it does not fit.
 
-        With ``%z`` in the format, the result has an offset.
+        The result has an offset if the text has one; a count of seconds is in UTC.
         """
         try:
-            return datetime.strptime(text, self._rules.timestamp_format)
+            return self._parser.parse(text)
         except (ValueError, OverflowError, re.error):
             return None
+
+    def _counted(self, line: int, text: str, instant: int) -> Moment | None:
+        """Return the moment of a count of seconds: its offset is that of the zone."""
+        try:
+            offset = self._zone.offset_at(instant) if self._zone else 0
+        except (OverflowError, ValueError):
+            self._problem(line, "timestamp", _BEYOND.format(quoted(text)))
+            return None
+        return self._in_calendar(line, text, (instant, offset))
 
     def _local(self, line: int, text: str, wall: int) -> Moment | None:
         """Return the moment of a wall time that may be in a gap, or ambiguous."""
@@ -150,7 +166,9 @@ class TimestampReader:
 
     def _not_a_timestamp(self, line: int, text: str) -> None:
         expected = self._rules.timestamp_format
-        hint = _MIDNIGHT if is_midnight(text) else ""
+        if self._is_count:
+            expected = f"{expected}, such as {_COUNT * 10 ** UNIX[expected]}"
+        hint = _MIDNIGHT if self._rules.hour_24 == "error" and is_midnight(text) else ""
         message = f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
         self._problem(line, "timestamp", message)
 
@@ -159,7 +177,7 @@ class TimestampReader:
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
-_MIDNIGHT = "; 24:00 is 00:00 of the next day: export it in this form"
+_MIDNIGHT = "; if 24:00 is 00:00 of the next day, set hour_24 = next_day"
 _NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
 _BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
 _SKIPPED = (

@@ -1,5 +1,6 @@
 """The measurement cells of a row -> JSON numbers in register order, or problems."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -29,6 +30,7 @@ class ValueReader:
         self._rules = rules
         self._problems = problems
         self._scale = dict(rules.scale)
+        self._groups = _groups(rules.thousands, rules.decimal) if rules.thousands else None
         self._stamps = rules.timestamp_columns
         self.limits = Limits(rules)
         self._bounds: tuple[Bounds, ...] = ()
@@ -109,10 +111,19 @@ class ValueReader:
         return True
 
     def _number(self, cell: str) -> str:
+        if self._groups and self._groups.fullmatch(cell):
+            for mark in self._rules.thousands or "":
+                cell = cell.replace(mark, "")
         if self._rules.decimal == ",":
             # A point is not allowed in such a number: '?' makes the cell invalid.
             cell = cell.replace(".", "?").replace(",", ".")
         return number(cell)
+
+
+def _groups(marks: str, decimal: str) -> re.Pattern[str]:
+    """Return the pattern of a number with ``marks`` between groups of three digits."""
+    part = rf"(?:{re.escape(decimal)}[0-9]*)?"
+    return re.compile(rf"[+-]?[0-9]{{1,3}}(?:[{re.escape(marks)}][0-9]{{3}})+{part}")
 
 
 _TWO_COUNTS = (

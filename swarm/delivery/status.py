@@ -148,7 +148,7 @@ def _newest(task: Task, ledger: Ledger) -> str | None:
     instant, rules, ends = ledger.newest, task.meter.rules, task.checked.ends
     if instant is None:
         return None
-    if rules.utc or rules.timezone is None or "%z" in rules.timestamp_format:
+    if rules.utc or rules.timezone is None or rules.has_offsets:
         # The ledger does not hold offsets of the CSV: use that of the last row.
         return timestamp(instant, ends[-1].offset if ends else 0)
     return timestamp(instant, Zone(rules.timezone).offset_at(instant))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.config import ini, legacy
-from swarm.config.csv_rules import PARSERS
+from swarm.config.csv_parsers import PARSERS
 from swarm.config.document import METERS, Document
 from swarm.config.load import load
 from swarm.config.settings import DEFAULT_TIMESTAMP

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from swarm.config.csv_rules import UNITS
+from swarm.config.csv_parsers import UNITS
 from swarm.errors import GuessError
 from swarm.init.writer import Setting
 from swarm.packet import ATTRIBUTES, REGISTERS, VALUE, unit_of

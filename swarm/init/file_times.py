@@ -11,9 +11,9 @@ from typing import overload
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader, split_cells
 from swarm.csv.file import pieces, reason
+from swarm.csv.guessed_formats import moment
 from swarm.csv.problems import Problems
-from swarm.csv.source import READ_ERRORS, UTF8, OpenSource, is_ascii_compatible
-from swarm.csv.timestamp_formats import moment
+from swarm.csv.source import READ_ERRORS, OpenSource, encoding_of_lines
 from swarm.csv.zones.steps import even_step
 from swarm.errors import GuessError
 from swarm.localtime import DAY_MS, wall_of
@@ -39,7 +39,7 @@ def wall_times(
     """
     reader = _TimestampReader(form)
     stamp = _stamps(rules)
-    codec = rules.encoding if is_ascii_compatible(rules.encoding) else UTF8
+    codec = encoding_of_lines(rules.encoding)
     try:
         with OpenSource(path, rules.encoding) as file:
             skipped = skip_rows

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from swarm.csv.cells import CellReader
 from swarm.csv.file import LONGEST_LINE
+from swarm.csv.guessed_formats import is_midnight, moment
 from swarm.csv.problems import Problems
 from swarm.csv.source import READ_ERRORS, OpenSource
-from swarm.csv.timestamp_formats import is_midnight, moment
 from swarm.init.dialect import Dialect
 from swarm.init.stamps import stamp_of
 from swarm.text import pluralize, quoted

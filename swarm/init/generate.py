@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from swarm.config.csv_rules import zone as iana_zone
+from swarm.config.csv_parsers import zone as iana_zone
 from swarm.csv.zones.fit import Trace
 from swarm.errors import GuessError, SettingsError
 from swarm.init.groups import merged

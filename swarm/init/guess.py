@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from swarm.config.settings import DEFAULT_TIMESTAMP
-from swarm.csv import timestamp_formats
+from swarm.csv import guessed_formats
 from swarm.csv.problems import Problems
 from swarm.csv.source import UTF8
 from swarm.csv.values import ValueReader
@@ -66,10 +66,10 @@ def guess(path: Path, zones: Collection[str] = (), trace: Trace | None = None) -
     dialect = detect_dialect(path)
     if True not in dialect.numeric:
         raise GuessError(_no_numbers(dialect))
-    forms = timestamp_formats.fitting(row[0] for row in dialect.rows)
+    forms = guessed_formats.fitting(row[0] for row in dialect.rows)
     form = forms[0]
     refuse_long(path, dialect, form)
-    start = timestamp_formats.moment(dialect.rows[0][0], form)
+    start = guessed_formats.moment(dialect.rows[0][0], form)
     settings = tuple(_settings(dialect, forms))
     notes = tuple(filter(None, _notes(path, dialect, form, settings)))
     if "%z" in form or _says_utc(dialect, form):
@@ -92,8 +92,8 @@ def _no_numbers(dialect: Dialect) -> str:
 
 def _notes(path: Path, dialect: Dialect, form: str, settings: Sequence[Setting]) -> Iterator[str]:
     """Yield what the user should know besides the settings; empty texts among it."""
-    stamps = (row[0] for row in dialect.rows if timestamp_formats.is_midnight(row[0]))
-    if stamp := next((s for s in stamps if timestamp_formats.moment(s, form) is None), None):
+    stamps = (row[0] for row in dialect.rows if guessed_formats.is_midnight(row[0]))
+    if stamp := next((s for s in stamps if guessed_formats.moment(s, form) is None), None):
         note = f"{quoted(stamp)}: 24:00 is not a valid time, and 'swarm check' rejects such rows; "
         yield f"{note}export them as 00:00 of the next day"
     yield footer.note(path, dialect, form)
@@ -157,7 +157,7 @@ def _settings(dialect: Dialect, forms: Sequence[str]) -> Iterator[Setting]:
     if dialect.encoding.name != UTF8:
         yield Setting("encoding", *dialect.encoding)
     yield from _missing(dialect, columns, form)
-    times = [time for row in dialect.rows if (time := timestamp_formats.moment(row[0], form))]
+    times = [time for row in dialect.rows if (time := guessed_formats.moment(row[0], form))]
     steps = Counter(abs(later - earlier) for earlier, later in pairwise(times[:_ROWS]))
     step, count = max(steps.items(), key=lambda item: item[1], default=(timedelta(), 0))
     is_common = 2 * count >= steps.total()
@@ -167,7 +167,7 @@ def _settings(dialect: Dialect, forms: Sequence[str]) -> Iterator[Setting]:
 
 def _says_utc(dialect: Dialect, form: str) -> str:
     """Return the text that says that the times are in UTC: a timestamp, or its column's name."""
-    if timestamp_formats.is_utc(form):
+    if guessed_formats.is_utc(form):
         return dialect.rows[0][0]
     name = dialect.header[0] if dialect.header else ""
     return name if _IN_UTC.search(name) else ""
@@ -185,7 +185,7 @@ def _missing(dialect: Dialect, columns: Sequence[Setting], form: str) -> Iterato
     empty = [
         row[0]
         for row in dialect.rows
-        if timestamp_formats.moment(row[0], form) and all(row[i].lower() in blank for i in sent)
+        if guessed_formats.moment(row[0], form) and all(row[i].lower() in blank for i in sent)
     ]
     if empty:
         count = pluralize(len(empty), "row")

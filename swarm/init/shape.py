@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from swarm.csv.cells import column_number
-from swarm.csv.timestamp_formats import moment
+from swarm.csv.guessed_formats import moment
 from swarm.errors import GuessError
 from swarm.init.dialect import Dialect
 from swarm.text import printable, quoted

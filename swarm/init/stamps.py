@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from swarm.csv.cells import split_cells
-from swarm.csv.timestamp_formats import forms, has_hour, is_clock
+from swarm.csv.guessed_formats import forms, has_hour, is_clock
 
 _FIRST = (1,)
 #: The number of lines whose timestamps are compared.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import tzlocal
 
-from swarm.config.csv_rules import zone as iana_zone
+from swarm.config.csv_parsers import zone as iana_zone
 from swarm.csv.zones.check import describe_changes, fixed, listed, stretch
 from swarm.csv.zones.fit import Trace, names
 from swarm.init.writer import Setting

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader
+from swarm.csv.guessed_formats import forms
 from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
-from swarm.csv.timestamp_formats import forms
 from swarm.init.writer import is_id
 from swarm.split.source import DELIMITERS, Chunk
 from swarm.text import pluralize, quoted

@@ -20,7 +20,10 @@ _LINES = (
 _DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 _COLUMNS = "'value' alone, or registers such as aP_1, aP_2, pC_1, each once; '-' skips a column"
 _UNITS = "units such as kW, kvar, kVA, kV, mA, kWh, at most one per quantity"
-_FORMAT = "a strptime format with year, month and day (and %p beside %I), such as %d/%m/%Y %H:%M"
+_FORMAT = (
+    "a strptime format with year, month and day (and %p beside %I), such as %d/%m/%Y %H:%M, or one "
+    "of unix, unix_ms, unix_us, unix_ns"
+)
 _IANA = "an IANA time zone such as Europe/Dublin or America/Chicago"
 _NO_ZONE = (
     "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "

@@ -231,6 +231,33 @@ TAKEN_OPTIONS = (
         numbered("2023-01-01T02:00:00.070+05:30"),
         "timestamp_format = %Y-%m-%dT%H:%M:%S.%f%z",
     ),
+    Taken(
+        "timestamp_format: seconds since 1970, when the clocks go back",
+        "1698537600,1\n1698541200.5,2\n",
+        numbered("2023-10-29T01:00:00.000+01:00", "2023-10-29T01:00:00.500+00:00"),
+        f"timestamp_format = unix\n{DUBLIN}",
+    ),
+    Taken(
+        "timestamp_format: nanoseconds since 1970",
+        "-1000000000,1\n1698541200070000000,2\n",
+        numbered("1969-12-31T23:59:59.000+00:00", "2023-10-29T01:00:00.070+00:00"),
+        "timestamp_format = unix_ns",
+    ),
+    Taken(
+        "timestamp_format: ranges",
+        "01.01.2023 00:00 - 01.01.2023 01:00,1\n01.01.2023 01:00 - x,2\n",
+        options="timestamp_format = %d.%m.%Y %H:%M - *",
+    ),
+    Taken(
+        "hour_24: the next day",
+        "2022-12-31 24:00,1\n2023-01-01 01:00,2\n",
+        options="timestamp_format = %Y-%m-%d %H:%M\nhour_24 = next_day",
+    ),
+    Taken(
+        "hour_24: in the default format",
+        f"2022-12-31 24:00:00,1\n{T1},2\n",
+        options="hour_24 = next_day",
+    ),
     Taken("delimiter: a semicolon", ROWS.replace(",", ";"), options="delimiter = ;"),
     Taken("delimiter: a tab", ROWS.replace(",", "\t"), options="delimiter = tab"),
     Taken(
@@ -238,6 +265,34 @@ TAKEN_OPTIONS = (
         f"{T0};1,50\n{T1};-,5\n",
         values("1.50", "-0.5"),
         "delimiter = ;\ndecimal = ,",
+    ),
+    Taken(
+        "thousands: a comma",
+        cells('"1,234,567.50"', '"-1,000"', "1234.5", '"999.5"'),
+        values("1234567.50", "-1000", "1234.5", "999.5"),
+        "thousands = ,",
+    ),
+    Taken(
+        "thousands: a point",
+        f"{T0};1.234,50\n{T1};12\n",
+        values("1234.50", "12"),
+        "delimiter = ;\ndecimal = ,\nthousands = .",
+    ),
+    Taken(
+        "thousands: blanks",
+        cells("1 234.5", "12\N{NO-BREAK SPACE}345\N{NARROW NO-BREAK SPACE}678"),
+        values("1234.5", "12345678"),
+        "thousands = space",
+    ),
+    Taken(
+        "skip_prefixes: a footer, comments and repeated headers",
+        f'# made by x\n{T0},1\n"Date","Value"\n{T1},2\n  Σ 2,3\n',
+        options="skip_prefixes = Date, Σ, #",
+    ),
+    Taken(
+        "skip_prefixes: before a timestamp that is not first",
+        f"a,{T0},1\nTotal,{T1},9\na,{T1},2\n",
+        options="timestamp_columns = 2\ncolumns = -, value\nskip_prefixes = Total",
     ),
     Taken("skip_rows: a header", "time,value\n" + ROWS, options="skip_rows = 1"),
     Taken("interval: for the gap report", cells("1", "2"), options="interval = 15m"),
@@ -416,6 +471,7 @@ TAKEN = (*TAKEN_CSVS, *TAKEN_OPTIONS, *TAKEN_INIS)
 _NUMBER = "expected a finite decimal number such as 12.5"
 _TWO = "2 (timestamp and value) or 22 (timestamp and 21 registers); for others, set 'columns'"
 _FORMAT = "expected %Y-%m-%d %H:%M:%S"
+_DECIMALS = "expected at most three decimals of a second"
 _EMPTY = "the file is empty: found no rows, expected at least one"
 _QUOTE = "expected the quote to end in the same cell and line"
 _NO_VALUE = (
@@ -561,7 +617,7 @@ REFUSED = (
         "timestamp_columns: places of problems",
         "x,5,2023-01-01,25:00:00,y\n",
         (
-            "1:3: not a timestamp: found '2023-01-01 25:00:00', expected %Y-%m-%d %H:%M:%S",
+            f"1:3: not a timestamp: found '2023-01-01 25:00:00', {_FORMAT}",
             f"1:5: not a decimal number: found 'y', {_NUMBER}",
         ),
         "timestamp_columns = 3, 4\ncolumns = -, aP_1, aP_2",
@@ -716,10 +772,61 @@ REFUSED = (
         "timestamp_format = %d/%m/%Y %H:%M",
     ),
     Refused(
+        "timestamp_format: no count of seconds",
+        f"{T0},1\n16985412000000000,1\n1698541200.0005,1\n1698541200.0000001,2\n",
+        (
+            f"1:1: not a timestamp: found '{T0}', expected unix, such as 1675152000",
+            "2:1: not a timestamp: found '16985412000000000', expected unix, such as 1675152000",
+            f"3:1: a time finer than a millisecond: found '1698541200.0005', {_DECIMALS}",
+            f"4:1: a time finer than a millisecond: found '1698541200.0000001', {_DECIMALS}",
+        ),
+        "timestamp_format = unix",
+    ),
+    Refused(
+        "timestamp_format: no range",
+        "01.01.2023 00:00,1\n",
+        ("1:1: not a timestamp: found '01.01.2023 00:00', expected %d.%m.%Y %H:%M - *",),
+        "timestamp_format = %d.%m.%Y %H:%M - *",
+    ),
+    Refused(
+        "hour_24: without the setting",
+        "2022-12-31 24:00:00,1\n",
+        (
+            (
+                "1:1: not a timestamp: found '2022-12-31 24:00:00', expected %Y-%m-%d %H:%M:%S; if "
+                "24:00 is 00:00 of the next day, set hour_24 = next_day"
+            ),
+        ),
+    ),
+    Refused(
+        "hour_24: another time",
+        "2022-12-31 24:30:00,1\n2022-02-30 24:00:00,2\n",
+        (
+            f"1:1: not a timestamp: found '2022-12-31 24:30:00', {_FORMAT}",
+            f"2:1: not a timestamp: found '2022-02-30 24:00:00', {_FORMAT}",
+        ),
+        "hour_24 = next_day",
+    ),
+    Refused(
         "delimiter: another",
         f"{T0},1\n",
         ("1:2: wrong number of cells: found 1, expected " + _TWO,),
         "delimiter = ;",
+    ),
+    Refused(
+        "thousands: groups of other lengths",
+        cells('"1,50"', '"1234,567"', '"1,000,"', '",123"'),
+        tuple(
+            f"{line}:2: not a decimal number: found '{text}', {_NUMBER}"
+            for line, text in enumerate(("1,50", "1234,567", "1,000,", ",123"), 1)
+        ),
+        "thousands = ,",
+    ),
+    Refused(
+        "skip_prefixes: in another case",
+        f"{T0},1\ntotal,2\n",
+        (f"2:1: not a timestamp: found 'total', {_FORMAT}",),
+        "skip_prefixes = Total",
     ),
     Refused(
         "decimal: a point",

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from swarm.cli.main import swarm
-from swarm.config import credentials, csv_rules, legacy, meters
+from swarm.config import credentials, csv_parsers, legacy, meters
 from swarm.config.load import SCHEMA
 from swarm.config.options import BY_KEY, FLAG_ONLY, GROUPS, OPTIONS, PARSERS, Option, Upload
 from swarm.config.settings import CsvRules
@@ -166,15 +166,15 @@ def test_every_option_of_a_section(name: str, known: set[str]) -> None:
     assert known == set(code("".join(cells[0] for cells in table(name, "option"))))
 
 
-@pytest.mark.parametrize("option", csv_rules.PARSERS)
+@pytest.mark.parametrize("option", csv_parsers.PARSERS)
 def test_values_and_default_of_a_meters_option(option: str) -> None:
     """The page lists the accepted words of an option, and the default that is used."""
-    parse = csv_rules.PARSERS[option]
+    parse = csv_parsers.PARSERS[option]
     (cells,) = [c for c in table("[meter:ID]", "option") if c[0] == f"`{option}`"]
     with pytest.raises(ValueError, match=r"\w") as caught:
-        parse("," if option == "missing" else "\t\tno such value")
+        parse("," if option in {"missing", "skip_prefixes"} else "\t\tno such value")
     words = re.split(", | or ", str(caught.value))
-    if option != "decimal" and all(re.fullmatch("[a-z]+", word) for word in words):
+    if option != "decimal" and all(re.fullmatch("[a-z_]+", word) for word in words):
         assert words == code(cells[1])
     written = code(cells[2])
     holds = {"route": None, **vars(CsvRules(timezone=None))}.get(option)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.config import csv_rules
+from swarm.config import csv_parsers
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz.seeds import SECRET, seeds
 
@@ -45,7 +45,7 @@ def test_faults_are_found_and_saved(
     def broken(_text: str) -> str:
         raise error
 
-    monkeypatch.setattr(csv_rules, "PARSERS", {**csv_rules.PARSERS, "timezone": broken})
+    monkeypatch.setattr(csv_parsers, "PARSERS", {**csv_parsers.PARSERS, "timezone": broken})
     arguments = ["fuzz", "--minutes", "0.005", "--save", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
     assert 1 == fuzz.main()

@@ -15,8 +15,8 @@ _FIXED = range(-12, 15)
 
 
 def trace(rules: CsvRules) -> Trace | None:
-    """Return a trace for a meter's rows, or None if its timestamps carry their own offsets."""
-    if rules.timezone is None or "%z" in rules.timestamp_format:
+    """Return a trace for a meter's rows, or None if its timestamps are no local times."""
+    if rules.timezone is None or not rules.has_local_times:
         return None
     return Trace(rules.timezone)
 
@@ -50,7 +50,7 @@ def repeat_hint(rules: CsvRules, wall: int) -> str:
     It goes before advice to set ``duplicates``.
     """
     zone = rules.timezone
-    if zone is None or "%z" in rules.timestamp_format or jump(zone, wall):
+    if zone is None or not rules.has_local_times or jump(zone, wall):
         return ""
     found = dict.fromkeys(name for change in repeated_at(wall) for name in alike((change,)))
     if not found:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.config.csv_rules import PARSERS
+from swarm.config.csv_parsers import PARSERS
 from swarm.errors import GuessError
 from swarm.init.dialect import SAMPLE_BYTES
 from swarm.init.guess import guess

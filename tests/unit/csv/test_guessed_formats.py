@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from swarm.config.csv_rules import timestamp_format
-from swarm.csv.timestamp_formats import fitting, forms
+from swarm.config.csv_parsers import timestamp_format
+from swarm.csv.guessed_formats import fitting, forms
 
 BOTH = ("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
 
