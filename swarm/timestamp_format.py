@@ -44,6 +44,11 @@ def is_whole(form: str) -> bool:
     return not form.endswith(_REST) or bool(parts_of(form).end)
 
 
+def has_hour_24(text: str) -> bool:
+    """Return True if the time of a text is 24:00."""
+    return _HOUR_24.search(text) is not None
+
+
 class TimestampParser:
     """Parser of the timestamps of one format.
 

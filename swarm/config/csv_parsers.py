@@ -35,6 +35,8 @@ _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "iso-8859-15", "cp1250", "
 #: Codecs of Python for other texts than files.
 _NOT_OF_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
+#: The beginning of a number or a date, or a quote.
+_OF_A_ROW = re.compile(r'"|[+-]?\.?(?:\d|$)')
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 _KNOWN_COLUMNS = (VALUE, *REGISTERS)
@@ -121,10 +123,10 @@ def thousands(text: str) -> str:
 def skip_prefixes(text: str) -> tuple[str, ...]:
     """Return the beginnings of lines that are left out; none can be that of a number or date."""
     prefixes = tuple(filter(None, (part.strip() for part in text.replace("\n", ",").split(","))))
-    if not prefixes or any(part[0].isdigit() or part[0] in '+-."' for part in prefixes):
+    if not prefixes or any(map(_OF_A_ROW.match, prefixes)):
         raise ValueError(
             "the beginnings of lines, separated by commas, such as Total, #; none begins with a "
-            "digit, a sign, a point or a quote"
+            "quote, or like a number"
         )
     return prefixes
 

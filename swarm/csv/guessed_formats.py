@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from functools import cache
+from itertools import islice, pairwise
+
+from swarm.timestamp_format import TimestampParser
 
 _DATE = re.compile(
     r"(?P<y>\d{4})(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}"
@@ -19,9 +22,11 @@ _TIME = re.compile(
 )
 _OFFSET = re.compile(r"(?P<blank> ?)(?:Z|[+-]\d\d:?[0-5]\d|(?P<utc>UTC|GMT))", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp][Mm])?", re.ASCII)
-_MIDNIGHT = re.compile(r"\D24:?00(?::?00)?$", re.ASCII)
+_RANGE = re.compile(r"(?P<first>.+?\d.*?)(?P<end>\s+(?:-|to|bis|à)\s+).*\d.*", re.IGNORECASE)
+_COUNT = re.compile(r"[12]\d{9}(?:(?:\d{3}){1,3}|\.\d{1,6})?", re.ASCII)
+_COUNTS = {10: "unix", 13: "unix_ms", 16: "unix_us", 19: "unix_ns"}
 _STANDARD = "%Y-%m-%d %H:%M:%S"
-_STANDARD_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+_STANDARD_TEXT = re.compile(r"\d{4}-\d\d-\d\d (?!24)\d\d:\d\d:\d\d", re.ASCII)
 _DAY = timedelta(days=1)
 
 
@@ -32,7 +37,11 @@ def forms(text: str) -> tuple[str, ...]:
     ('%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')
     >>> forms("2023-01-31T10:15:00Z")
     ('%Y-%m-%dT%H:%M:%S%z',)
+    >>> forms("31.01.2023 10:00 - 31.01.2023 11:00")
+    ('%d.%m.%Y %H:%M - *',)
     """
+    if match := _RANGE.fullmatch(text):
+        return tuple(f"{form}{match['end']}*" for form in forms(match["first"]))
     date = _DATE.match(text)
     time_form = _time_form(text[date.end() :]) if date else None
     if date is None or time_form is None:
@@ -45,24 +54,32 @@ def forms(text: str) -> tuple[str, ...]:
     return tuple(form for form in found if moment(text, form))
 
 
+def count_form(text: str) -> str:
+    """Return the format of a count of seconds since 1970; empty if a text is none.
+
+    Only counts of this century, from 2001 on, are taken for one.
+    """
+    return _COUNTS[len(text.partition(".")[0])] if _COUNT.fullmatch(text) else ""
+
+
 def moment(text: str, form: str) -> datetime | None:
-    """Return a text parsed by a format, or None if it does not fit."""
+    """Return a text parsed by a format, or None if it does not fit; 24:00 is of the next day."""
     try:
         if form == _STANDARD and _STANDARD_TEXT.fullmatch(text):
             return datetime.fromisoformat(text)  # ten times as fast
-        return datetime.strptime(text, form)
+        return _parser(form).parse(text)
     except (ValueError, OverflowError, re.error):
         return None
+
+
+@cache
+def _parser(form: str) -> TimestampParser:
+    return TimestampParser(form, hour_24=True)
 
 
 def is_clock(text: str) -> bool:
     """Return True if a text is a time of day without a date."""
     return _CLOCK.fullmatch(text) is not None
-
-
-def is_midnight(text: str) -> bool:
-    """Return True if a timestamp ends in 24:00, which strptime does not accept."""
-    return _MIDNIGHT.search(text) is not None
 
 
 def has_hour(form: str) -> bool:
@@ -83,6 +100,8 @@ def fitting(texts: Iterable[str]) -> tuple[str, ...]:
     """
     texts = list(texts)
     left: Sequence[str] = next(filter(None, map(forms, texts)), ())
+    if not left:
+        return tuple(islice(filter(None, map(count_form, texts)), 1))
     dates = set()
     for text in texts:
         if len(left) < 2:

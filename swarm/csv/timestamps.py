@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.csv.days import CLOCK, DATE, Clocks, Days, NoSingleOffset, Offsets
 from swarm.csv.folds.occurrences import Hour, Recorder, Replay
-from swarm.csv.guessed_formats import is_midnight
 from swarm.csv.problems import Kind, Problems
 from swarm.csv.zones.check import skipped_hint
 from swarm.localtime import Zone, midnight, wall_of
 from swarm.packet import timestamp
 from swarm.text import quoted
-from swarm.timestamp_format import UNIX, TimestampParser
+from swarm.timestamp_format import UNIX, TimestampParser, has_hour_24
 
 #: Instant and offset in ms.
 Moment = tuple[int, int]
@@ -159,6 +158,8 @@ class TimestampReader:
         """Return a moment, or None after adding a problem if its packet can't have a timestamp."""
         try:
             timestamp(*self._shift.sent_at(*moment))
+            # Offsets of other zones are looked up by the time in UTC.
+            timestamp(moment[0], 0)
         except (OverflowError, ValueError):
             self._problem(line, "timestamp", _BEYOND.format(quoted(text)))
             return None
@@ -168,7 +169,7 @@ class TimestampReader:
         expected = self._rules.timestamp_format
         if self._is_count:
             expected = f"{expected}, such as {_COUNT * 10 ** UNIX[expected]}"
-        hint = _MIDNIGHT if self._rules.hour_24 == "error" and is_midnight(text) else ""
+        hint = _MIDNIGHT if self._rules.hour_24 == "error" and has_hour_24(text) else ""
         message = f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
         self._problem(line, "timestamp", message)
 
@@ -179,7 +180,10 @@ class TimestampReader:
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"
 _MIDNIGHT = "; if 24:00 is 00:00 of the next day, set hour_24 = next_day"
 _NO_OFFSET = "a time without offset: found {}, expected one with an offset, or set timezone"
-_BEYOND = "a time past the end of the calendar: found {}, expected one in the years 1 to 9999"
+_BEYOND = (
+    "a time past the end of the calendar: found {}, "
+    "expected one in the years 1 to 9999, also in UTC"
+)
 _SKIPPED = (
     "this local time does not exist in {} (the clocks go forward): found {}, "
     "correct it or set another timezone; {}"

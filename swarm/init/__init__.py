@@ -3,8 +3,8 @@
 The entry points are `generate.generate`, `add.add` and `migrate.migrate`.
 
 In reading order: `generate` (a new INI), `add` (meters for an existing INI), `periods` and `groups`
-(the files of one meter), `guess` (the settings of one file, from `dialect`, `columns`, `words` and
-`file_times`), `foreign` (files that are no CSV), `encoding`, `stamps` (the columns of the
-timestamp), `shape` (several meters in a file), `footer`, `timezone` (zones), `writer` (INI text),
-`migrate` (INIs of the original app).
+(the files of one meter), `guess` (one file) with `dialect` (its layout) and `needed` (the settings
+for that), `foreign` (files that are no CSV), `encoding`, `stamps` (the columns of the timestamp),
+`columns`, `words`, `extra_lines` (footers), `shape` (several meters in a file), `file_times` and
+`timezone` (zones), `writer` (INI text), `migrate` (INIs of the original app).
 """

@@ -32,9 +32,10 @@ _DEFAULTS = {
     "encoding": "utf-8",
     "timestamp_columns": "1",
     "empty_rows": "error",
+    "hour_24": "error",
 }
 #: Options whose default can't be written: a meter can't override [swarm] with it.
-_INHERITED = ("columns", "unit", "interval", "missing")
+_INHERITED = ("columns", "unit", "interval", "missing", "skip_prefixes", "thousands")
 _BOM = "\ufeff"
 
 

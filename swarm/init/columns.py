@@ -26,7 +26,7 @@ _BY_NAME = {
 #: Names of columns with numbers of other things than a meter's readings.
 _NO_VALUE = re.compile(
     r"(?<![^\W_])(id|no|nr|nmi|mpan|mprn|prm|pod|serial|number|nummer|quality|qualit\w+|indice|flags?"
-    r"|status|cost|price|preis|kosten|prix|temp\w*|duration)(?![^\W_])|°c|[€£$]"
+    r"|status|forecast\w*|prognose\w*|cost|price|preis|kosten|prix|temp\w*|duration)(?![^\W_])|°c|[€£$]"
     r"|^(#|rn|row|rec|record|seq|line|pas|hours?|minutes?)$"
 )
 _VALUE_NAME = re.compile(

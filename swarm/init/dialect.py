@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from swarm.config.csv_parsers import thousands
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader, split_cells
 from swarm.csv.file import reason
@@ -16,7 +17,7 @@ from swarm.csv.values import ValueReader
 from swarm.errors import GuessError
 from swarm.init import foreign, stamps
 from swarm.init.encoding import Encoding, encoding_of
-from swarm.init.words import is_missing
+from swarm.init.words import is_grouped, is_missing
 from swarm.text import quoted
 
 #: The number of bytes that are read, after decompression.
@@ -29,6 +30,7 @@ _MOST_HEADER = 200
 _PROBES = 100
 #: The pairs of delimiter and decimal sign, the most likely first.
 _MARKS = tuple((d, p) for d in ",;\t|" for p in ".," if d != p)
+_THOUSANDS = (",", ".", "'", "space")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -39,6 +41,7 @@ class Dialect:
     ``rows`` are the first rows: the timestamp, whose columns are ``stamps``, and the measurement
     cells. ``header`` has their names, or is empty. ``numeric`` is True for a measurement column of
     numbers, None if all its cells are empty. ``fit`` (0..1) is the share of cells that are numbers.
+    ``thousands`` is the option of that name, empty if no number needs it.
     ``damaged`` is the number and the text of the line before the rows, if that looks like a row
     itself.
     """
@@ -53,6 +56,7 @@ class Dialect:
     fit: float
     damaged: tuple[int, str] | None = None
     encoding: Encoding = field(default=Encoding(UTF8))
+    thousands: str = ""
 
     @property
     def rules(self) -> CsvRules:
@@ -61,6 +65,7 @@ class Dialect:
             timezone=None,
             delimiter=self.delimiter,
             decimal=self.decimal,
+            thousands=thousands(self.thousands) if self.thousands else None,
             encoding=self.encoding.name,
             timestamp_columns=self.stamps,
         )
@@ -81,7 +86,7 @@ def detect_dialect(path: Path) -> Dialect:
         if problem := stamps.by_day([cells for _, cells in _cells(lines[:_MOST_HEADER], rules)]):
             raise GuessError(problem)
     if dialects:
-        found = max(dialects, key=lambda dialect: dialect.fit)
+        found = max(dialects, key=lambda dialect: (dialect.fit, not dialect.thousands))
         return replace(found, encoding=encoding)
     first = next((line for line in lines if line.strip()), "")
     if not first:
@@ -137,11 +142,11 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
         for _, cells in _cells(lines[before:], rules)
         if len(cells) == width
     )
-    is_number = ValueReader(rules, Problems("")).is_number
-    measured = [
-        [is_number(cell) for cell in column if cell and not is_missing(cell)]
+    filled = [
+        [cell for cell in column if cell and not is_missing(cell)]
         for column in islice(zip(*rows[:_ROWS], strict=True), 1, None)
     ]
+    mark, measured = _measured(filled, rules)
     # Up to half of a column may be wrong: `swarm check` reports such cells.
     numeric = (2 * sum(column) >= len(column) if column else None for column in measured)
     is_row = [is_like_data(cells, width, rules) for _, cells in header]
@@ -157,7 +162,35 @@ def _read(lines: Sequence[str], delimiter: str, decimal: str) -> Dialect | None:
         tuple(numeric),
         sum(map(sum, measured)) / (sum(map(len, measured)) or 1),
         None if damaged is None else (damaged + 1, lines[damaged]),
+        thousands=mark,
     )
+
+
+def _measured(
+    columns: Sequence[Sequence[str]], rules: CsvRules
+) -> tuple[str, Sequence[Sequence[bool]]]:
+    """Return the option ``thousands`` that makes the most cells numbers, and which are numbers.
+
+    The option is empty if no cell needs it.
+    """
+    plain = _numbers(columns, rules)
+    grouped = any(
+        is_grouped(cell) and not is_number
+        for column, numbers in zip(columns, plain, strict=True)
+        for cell, is_number in zip(column, numbers, strict=True)
+    )
+    readings = [("", plain)]
+    for mark in _THOUSANDS if grouped else ():
+        if mark != rules.decimal:
+            with_mark = replace(rules, thousands=thousands(mark))
+            readings.append((mark, _numbers(columns, with_mark)))
+    return max(readings, key=lambda reading: sum(map(sum, reading[1])))
+
+
+def _numbers(columns: Sequence[Sequence[str]], rules: CsvRules) -> Sequence[Sequence[bool]]:
+    """Return for each cell of columns whether it is a number."""
+    is_number = ValueReader(rules, Problems("")).is_number
+    return [list(map(is_number, column)) for column in columns]
 
 
 def _names(header: Sequence[Sequence[str]], width: int, columns: Sequence[int]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import overload
 
@@ -16,13 +16,16 @@ from swarm.csv.problems import Problems
 from swarm.csv.source import READ_ERRORS, OpenSource, encoding_of_lines
 from swarm.csv.zones.steps import even_step
 from swarm.errors import GuessError
-from swarm.localtime import DAY_MS, wall_of
+from swarm.localtime import wall_of
+from swarm.timestamp_format import TimestampParser
 
 _HOUR = re.compile(r"([T ]?)%[HI]")
 _COMPACT_DATE, _COMPACT_LENGTH = "%Y%m%d", 8
 #: Characters around a timestamp that do not belong to it.
 _AROUND = ' \t\r"'
-_ZERO = datetime(1970, 1, 1)
+#: The midnight of strptime for a time of day without a date.
+_MIDNIGHT = datetime(1900, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
 #: In a block of at most so many lines, each is read.
 _FEW = 100
 #: The most dates and times of day that are cached: no meter has more, only other files do.
@@ -109,6 +112,8 @@ class _TimestampReader:
     """Reads timestamps in two parts, and parses each date and each time of day only once."""
 
     def __init__(self, form: str) -> None:
+        parser = TimestampParser(form)
+        self._head, form = parser.head, parser.time
         match = _HOUR.search(form)
         self._form = form
         self._date = form[: match.start()] if match else form
@@ -120,6 +125,10 @@ class _TimestampReader:
 
     def wall(self, text: str) -> int | None:
         """Return the wall time (ms) of a timestamp, None if the text is not one."""
+        try:
+            text = self._head(text)
+        except ValueError:
+            return None
         if not self._time:
             date, time = text, ""
         elif self._separator == "T":
@@ -145,8 +154,9 @@ class _TimestampReader:
             self._dates.clear()
             self._times.clear()
         day = moment(date, self._date if time or not self._time else self._form)
-        clock = moment(time.lstrip(), self._time) if time and self._time else _ZERO
+        clock = moment(time.lstrip(), self._time) if time and self._time else _MIDNIGHT
         is_time = not time or bool(self._time)
         self._dates[date] = None if day is None else wall_of(day)
-        self._times[time] = None if clock is None or not is_time else wall_of(clock) % DAY_MS
+        since_midnight = None if clock is None else (clock - _MIDNIGHT) // _MILLISECOND
+        self._times[time] = since_midnight if is_time else None
         return self._dates[date], self._times[time]

@@ -8,7 +8,15 @@ from swarm.init.periods import pattern_of
 from swarm.init.writer import Setting
 
 #: Options that some files of a meter may lack.
-_OPTIONAL = ("empty_rows", "encoding", "interval", "missing")
+_OPTIONAL = (
+    "empty_rows",
+    "encoding",
+    "hour_24",
+    "interval",
+    "missing",
+    "skip_prefixes",
+    "thousands",
+)
 
 
 def merged(members: Sequence[Guess]) -> Guess | str:
@@ -41,7 +49,7 @@ def merged(members: Sequence[Guess]) -> Guess | str:
 def _common(found: Sequence[Setting]) -> Setting | None:
     """Return the setting for several files, None if they contradict each other."""
     option = found[0].option
-    if option == "missing":
+    if option in {"missing", "skip_prefixes"}:
         words = dict.fromkeys(word for each in found for word in each.text.split(", "))
         return Setting(option, ", ".join(words), next((e.doubt for e in found if e.doubt), ""))
     # If one file shows whether the day comes first, it is so in the others.

@@ -2,20 +2,18 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from swarm.csv.cells import split_cells
-from swarm.csv.guessed_formats import forms, has_hour, is_clock
+from swarm.csv.guessed_formats import count_form, forms, has_hour, is_clock
 
 _FIRST = (1,)
 #: The number of lines whose timestamps are compared.
 _LINES = 300
 #: A row with more times of day is the header of a file with a row for each day.
 _MOST_CLOCKS = 12
-_EPOCH = re.compile(r"[12]\d{9}(?P<ms>\d{3})?(?:\.\d+)?", re.ASCII)
 _SERIAL = re.compile(r"[2-6]\d{4}[.,]\d{2,}", re.ASCII)
-_RANGE = re.compile(r"(?P<first>.+?\d.*?)\s+(?:-|to|bis|à)\s+(?P<second>.*\d.*)", re.IGNORECASE)
 _ZONE = re.compile(r"(?P<time>.*\d(?: ?[AaPp][Mm])?) (?P<zone>[A-Z]{2,5})")
 _EXCEL_DAY_0 = datetime(1899, 12, 30)
 
@@ -27,25 +25,46 @@ def stamp_of(cells: Sequence[str], stamps: Sequence[int]) -> str:
 
 def is_stamped(cells: Sequence[str], stamps: Sequence[int]) -> bool:
     """Return True if cells have a timestamp at the given places, and other cells."""
-    return len(cells) > len(stamps) and bool(forms(stamp_of(cells, stamps)))
+    stamp = stamp_of(cells, stamps)
+    return len(cells) > len(stamps) and bool(forms(stamp) or count_form(stamp))
 
 
 def find(lines: Sequence[Sequence[str]]) -> tuple[int, ...]:
     """Return the numbers of the columns that make the timestamp, counted from 1; none if unknown.
 
     Of several columns of timestamps, such as the beginning and the end of each interval, the first
-    one is taken whose times differ.
+    one is taken whose times differ. Numbers are counts of seconds only in a file without dates, and
+    if they differ.
     """
-    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for cells in lines[:_LINES]:
-        for stamps in _candidates(cells):
-            found[stamps].append(stamp_of(cells, stamps))
+    found = _found(lines, _candidates)
+    if not found:
+        counts = _found(lines, _counts)
+        found = {stamps: texts for stamps, texts in counts.items() if len({*texts}) == len(texts)}
     if not found:
         return ()
     most = max(map(len, found.values()))
     often = {stamps: texts for stamps, texts in found.items() if 2 * len(texts) >= most}
     different = [stamps for stamps, texts in often.items() if len(set(texts)) > 1]
     return min(different or often, key=lambda stamps: (min(stamps), -len(stamps)))
+
+
+def _found(
+    lines: Sequence[Sequence[str]],
+    candidates: Callable[[Sequence[str]], Iterator[tuple[int, ...]]],
+) -> Mapping[tuple[int, ...], Sequence[str]]:
+    """Return the timestamps of lines in each of the columns that may make the timestamp."""
+    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for cells in lines[:_LINES]:
+        for stamps in candidates(cells):
+            found[stamps].append(stamp_of(cells, stamps))
+    return found
+
+
+def _counts(cells: Sequence[str]) -> Iterator[tuple[int, ...]]:
+    """Yield the columns with a count of seconds."""
+    for number, cell in enumerate(cells, 1):
+        if len(cells) > 1 and count_form(cell):
+            yield (number,)
 
 
 def _candidates(cells: Sequence[str]) -> Iterator[tuple[int, ...]]:
@@ -104,14 +123,8 @@ def refusal(lines: Sequence[Sequence[str]]) -> str:
 
 
 _REFUSALS = {
-    "epoch": "the times are seconds since 1970, and swarm reads dates: convert them; '{text}' is "
-    "{same}",
-    "epoch_ms": "the times are milliseconds since 1970, and swarm reads dates: convert them; "
-    "'{text}' is {same}",
     "serial": "the times are numbers of days, as spreadsheets count them: give the cells a format "
     "of date and time and save the CSV again; '{text}' is {same}",
-    "range": "the times are ranges: found '{text}', expected the beginning of each interval in a "
-    "column of its own, such as '{same}'",
     "zone": "the times end in the name of a zone: found '{text}', expected '{same}' with the "
     "option timezone, or an offset such as +01:00; export them in this form",
 }
@@ -121,12 +134,8 @@ def _kind(cell: str) -> str:
     """Return the kind of a text that means a time but can't be read, empty for other texts."""
     if not cell[:1].isdigit():
         return ""
-    if match := _EPOCH.fullmatch(cell):
-        return "epoch_ms" if match["ms"] else "epoch"
     if _SERIAL.fullmatch(cell):
         return "serial"
-    if (match := _RANGE.fullmatch(cell)) and forms(match["first"]):
-        return "range"
     if (match := _ZONE.fullmatch(cell)) and forms(match["time"]):
         return "zone"
     return ""
@@ -134,14 +143,8 @@ def _kind(cell: str) -> str:
 
 def _same(kind: str, text: str) -> str:
     """Return the time that such a text means, in a form that can be read."""
-    if kind == "range":
-        match = _RANGE.fullmatch(text)
-        return match["first"] if match else ""
     if kind == "zone":
         match = _ZONE.fullmatch(text)
         return match["time"] if match else ""
-    number = float(text.replace(",", "."))
-    if kind == "serial":
-        return f"{_EXCEL_DAY_0 + timedelta(days=number):%Y-%m-%d %H:%M:%S}"
-    seconds = number / 1000 if kind == "epoch_ms" else number
-    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    days = timedelta(days=float(text.replace(",", ".")))
+    return f"{_EXCEL_DAY_0 + days:%Y-%m-%d %H:%M:%S}"

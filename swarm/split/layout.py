@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader
-from swarm.csv.guessed_formats import forms
+from swarm.csv.guessed_formats import count_form, forms
 from swarm.csv.problems import Problems
 from swarm.csv.skipped import is_like_data
 from swarm.init.writer import is_id
@@ -162,7 +162,10 @@ class _Reading:
         """Return True if a line has a timestamp where a row has it, and something else."""
         if self._header and line.before <= self._header.before:
             return False
-        return len(line.cells) > len(self._stamps) and bool(forms(self._stamp(line.cells)))
+        stamp = self._stamp(line.cells)
+        # A number is an ID rather than a count of seconds if there is a date beside it.
+        is_time = forms(stamp) or (count_form(stamp) and not any(map(forms, line.cells)))
+        return len(line.cells) > len(self._stamps) and bool(is_time)
 
     def _stamp(self, cells: Sequence[str]) -> str:
         return " ".join(cells[at] for at in self._stamps if at < len(cells))

@@ -499,7 +499,7 @@ _REPEATED = (
 )
 _BEYOND = (
     "a time past the end of the calendar: found '9999-12-31 23:50:00', expected one in the years "
-    "1 to 9999"
+    "1 to 9999, also in UTC"
 )
 
 
@@ -858,6 +858,12 @@ REFUSED = (
         "9999-12-31 23:50:00,1\n",
         ("1:1: " + _BEYOND,),
         "shift = 15m",
+    ),
+    Refused(
+        "shift: none, past the calendar in UTC",
+        "9999-12-31 23:50:00,1\n9999-12-31 23:50:00,2\n",
+        ("1:1: " + _BEYOND, "2:1: " + _BEYOND),
+        "timezone = America/Chicago",
     ),
     Refused(
         "power_from_energy: of 21 columns",

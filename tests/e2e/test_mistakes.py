@@ -112,7 +112,7 @@ CSVS = {
         f"2024-05-12 24:00:00,1\n{GOOD}",
         (
             "{csv}:1:1: not a timestamp: found '2024-05-12 24:00:00', expected %Y-%m-%d %H:%M:%S; "
-            "24:00 is 00:00 of the next day: export it in this form"
+            "if 24:00 is 00:00 of the next day, set hour_24 = next_day"
         ),
     ),
     "two values of one time": (

@@ -11,9 +11,9 @@ class Form:
     """A form of files, and what must become of its sample.
 
     ``settings`` are the lines of the meter in the INI of `swarm init`. ``packets`` are the times
-    and values of the first and the last packet. ``refused`` is the message of `swarm init`,
-    ``rejected`` that of `swarm check`, for a form that can't be sent as it is. ``left`` is what
-    the user has to see to. If the file ``is_split``, only a part of it is sent before that.
+    and values of the first and the last packet. ``refused`` is the message of `swarm init`
+    for a form that can't be sent as it is. ``left`` is what the user has to see to. If the file
+    ``is_split``, only a part of it is sent before that.
     """
 
     name: str
@@ -24,14 +24,13 @@ class Form:
     settings: str = ""
     packets: tuple[str, str] = ("", "")
     refused: str = ""
-    rejected: str = ""
     left: str = ""
     is_split: bool = False
 
     @property
     def is_right(self) -> bool:
         """True if the file is sent as `swarm init` reads it."""
-        return not (self.refused or self.rejected or self.is_split)
+        return not (self.refused or self.is_split)
 
     @property
     def row(self) -> str:
@@ -40,8 +39,6 @@ class Form:
         done = ", ".join(f"`{line}`" for line in written) or "nothing but `interval`"
         if self.refused:
             done = "refuses it, and says why"
-        if self.rejected:
-            done += "; says that `swarm check` rejects it, and why"
         return f"| {self.name} | {self.special} | {done} | {self.left} |"
 
 
@@ -496,12 +493,16 @@ FORMS = (
         "columns = -, value, -\n"
         "timestamp_columns = 2, 3\n"
         "timestamp_format = %Y/%m/%d %H:%M\n"
+        "hour_24 = next_day\n"
         "delimiter = ;\n"
         "decimal = ,\n"
         "skip_rows = 1\n"
         "interval = 1h",
-        rejected="expected %Y/%m/%d %H:%M; 24:00 is 00:00 of the next day: export it in this form",
-        left="24:00 must be written as 00:00 of the next day",
+        (
+            '2023-01-31T18:00:00.000+01:00","value":0.250',
+            '2023-02-01T00:00:00.000+01:00","value":1.000',
+        ),
+        left="the times are the ends of the intervals",
     ),
     Form(
         "Siemens, trend report",
@@ -512,11 +513,15 @@ FORMS = (
         "timestamp_columns = 1, 2\n"
         "timestamp_format = %m/%d/%Y %H:%M:%S\n"
         "skip_rows = 7\n"
+        "skip_prefixes = ******************************** End of\n"
         "missing = no data\n"
         "empty_rows = skip\n"
         "interval = 15m",
-        rejected="siemens.csv:15:2: wrong number of cells: found 1, expected 3",
-        left="remove the last line",
+        (
+            '2023-01-31T10:00:00.000-06:00","value":40.00',
+            '2023-01-31T11:30:00.000-06:00","value":49.00',
+        ),
+        left="check the line that is left out",
     ),
     Form(
         "Excel, thousands separators",
@@ -524,40 +529,54 @@ FORMS = (
         "Microsoft Excel: Save as CSV, with cells formatted with a 1000 separator",
         "quoted numbers such as `1,000.5`; AM/PM",
         "America/New_York",
-        "timestamp_format = %m/%d/%Y %I:%M %p\nskip_rows = 1\ninterval = 15m",
-        rejected="not a decimal number: found '1,000.5'",
-        left="save the cells without thousands separators",
+        "timestamp_format = %m/%d/%Y %I:%M %p\nthousands = ,\nskip_rows = 1\ninterval = 15m",
+        (
+            '2023-01-31T11:00:00.000-05:00","value":998.5',
+            '2023-01-31T12:15:00.000-05:00","value":1002',
+        ),
+        left="",
     ),
     Form(
         "ENTSO-E, web export",
         "entsoe-web.csv",
         "ENTSO-E Transparency Platform: Total Load, export as CSV",
-        "beginning and end in one cell",
-        refused=(
-            "entsoe-web.csv: the times are ranges: found '31.01.2023 00:00 - 31.01.2023 01:00', "
-            "expected the beginning of each interval in a column of its own, such as "
-            "'31.01.2023 00:00'"
+        "beginning and end in one cell; a forecast beside the load",
+        "Europe/Brussels",
+        "columns = -, value\ntimestamp_format = %d.%m.%Y %H:%M - *\nskip_rows = 1\ninterval = 1h",
+        (
+            '2023-01-31T00:00:00.000+01:00","value":9010',
+            '2023-01-31T05:00:00.000+01:00","value":9025',
         ),
-        left="take the file library, or keep the beginning of each interval",
+        left=_CHECK_COLUMN,
     ),
     Form(
         "SCE, Green Button CSV",
         "sce.csv",
         "Southern California Edison, Green Button: Download My Data as CSV",
-        "beginning and end in one cell, with `to` between them",
-        refused="sce.csv: the times are ranges: found '2023-01-31 00:00:00 to 2023-01-31 01:00:00'",
-        left="keep the beginning of each interval",
+        "customer's data before the header; beginning and end in one cell, with `to` between them",
+        "America/Los_Angeles",
+        "columns = value, -\n"
+        "timestamp_format = %Y-%m-%d %H:%M:%S to *\n"
+        "skip_rows = 10\n"
+        "interval = 1h",
+        (
+            '2023-01-31T00:00:00.000-08:00","value":0.300',
+            '2023-01-31T05:00:00.000-08:00","value":0.800',
+        ),
+        left="",
     ),
     Form(
         "Emoncms",
         "emoncms.csv",
         "OpenEnergyMonitor Emoncms: feed as CSV, with UNIX timestamps",
         "seconds since 1970; no header",
-        refused=(
-            "emoncms.csv: the times are seconds since 1970, and swarm reads dates: convert them; "
-            "'1675152000' is 2023-01-31T08:00:00Z"
+        "Europe/London",
+        "timestamp_format = unix\ninterval = 10s",
+        (
+            '2023-01-31T08:00:00.000+00:00","value":40.0',
+            '2023-01-31T08:00:50.000+00:00","value":47.5',
         ),
-        left="choose another format of time for the export",
+        left="the time zone is that of the meter",
     ),
     Form(
         "NEM12",

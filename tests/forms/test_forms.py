@@ -11,7 +11,7 @@ from tests.support.workspace import Workspace
 SAMPLES = Path(__file__).parent / "samples"
 PAGE = Path(__file__).parents[2] / "docs" / "forms.md"
 #: The least share of the forms that need no hand.
-_LEAST = 20
+_LEAST = 30
 
 
 @pytest.mark.parametrize("form", FORMS, ids=[form.file for form in FORMS])
@@ -31,11 +31,6 @@ def test_each_form(workspace: Workspace, form: Form) -> None:
     assert form.settings.splitlines() == options
     (workspace.folder / "meters.ini").write_text(made.out, encoding="utf-8")
     checked = workspace.run("check", "meters.ini")
-    if form.rejected:
-        assert 3 == checked.code
-        assert form.rejected in checked.err
-        assert "'swarm check' rejects" in made.err
-        return
     assert (0, True) == (checked.code, "sound" in checked.out), checked.err
     dry = workspace.run("meters.ini", "--dry-run")
     head = f'{{"id":"{meter}","tsISO8601":"'
@@ -43,7 +38,7 @@ def test_each_form(workspace: Workspace, form: Form) -> None:
 
 
 def test_enough_forms_need_no_hand() -> None:
-    """At least twenty forms are read as they are, and every sample has an entry."""
+    """At least thirty forms are read as they are, and every sample has an entry."""
     assert _LEAST <= sum(form.is_right for form in FORMS)
     assert {form.file for form in FORMS} == {path.name for path in SAMPLES.iterdir()}
     assert len(FORMS) == len({form.name for form in FORMS})

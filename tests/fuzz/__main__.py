@@ -131,7 +131,7 @@ class Fuzz:
         except SettingsError as error:
             self.figures.refused += 1
             self.figures.ini_problems += len(error.problems)
-            _tellable(error.problems)
+            _tellable(error.problems, _copied(config))
             return
         self.figures.accepted += 1
         _tellable(settings.warnings)
@@ -141,7 +141,11 @@ class Fuzz:
     def _judge_meter(self, settings: Settings, meter: Meter, *, with_quality: bool) -> None:
         window = Window(settings.upload.since, settings.upload.until)
         found = check_files(meter, window, with_quality=with_quality)
-        _tellable([*map(str, found.problems), *found.notices], meter)
+        # A mutation may use the secret as a stream's ID or a file's name, or its file as a CSV.
+        public = f"{meter.id} {meter.files}"
+        if PASSWORD_FILE in public:
+            public += SECRET
+        _tellable([*map(str, found.problems), *found.notices], public)
         self.figures.kinds.update(problem.kind for problem in found.problems)
         if not found.is_sound:
             self.figures.unsound += 1
@@ -193,12 +197,17 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _tellable(messages: tuple[str, ...] | list[str], meter: Meter | None = None) -> None:
-    """Raise if a message contains a piece of the secret, or is not exactly one line."""
-    # A mutation may use the secret as a stream's ID or a file's name, or its file as a CSV.
-    public = f"{meter.id} {meter.files}" if meter else ""
-    if PASSWORD_FILE in public:
-        public += SECRET
+def _copied(config: Path) -> str:
+    """Return the pieces of the secret that a mutation has copied to another line of the INI."""
+    lines = set(config.read_text(encoding="utf-8", errors="replace").splitlines())
+    return " ".join(piece for piece in _PIECES if sum(piece in line for line in lines) > 1)
+
+
+def _tellable(messages: tuple[str, ...] | list[str], public: str = "") -> None:
+    """Raise if a message contains a piece of the secret, or is not exactly one line.
+
+    Pieces in the text ``public`` are not secret.
+    """
     for message in messages:
         if not message or "\n" in message or "\r" in message:
             raise FoundError(f"not a line: {message!r}")

@@ -9,6 +9,7 @@ Files = dict[str, bytes]
 _CSV_WORDS = (
     *("nan", "inf", "-inf", "1_000", "0x1F", "1,5", "1e400", "1e308", "1e-999999999", "-0", ".5"),
     *("5.", "+5", "007", "-", "e", "٣", "\uff11", "9" * 400, "0." + "0" * 300 + "1", "1E5", "--1"),
+    *("24:00:00", " - ", "1675152000", "1675152000123", "1,234.5", "1 234", "Total", "#"),
     *("2023-03-26 01:30:00", "2023-10-29 01:30:00", "2024-10-27 01:30:00", "2024-02-30 00:00:00"),
     *("0001-01-01 00:00:00", "9999-12-31 23:59:59", "2024-5-3 1:2:3", "13/05/2024 00:00", "24:00"),
     *(",", ";", "\t", "\n", "\r\n", "\r", "\n\n", '"', '""', "\0", "\ufeff", " ", "\u2028", "\x1b"),
@@ -25,6 +26,8 @@ _INI_WORDS = (
     *("delimiter = tab", "delimiter = ;", "delimiter = |", "skip_rows = 1", "skip_rows = 9" * 9),
     *("interval = 15m", "interval = 0.001s", "shift = 36500d", "shift = 0.001s", "pad_first = yes"),
     *("power_from_energy = 7m", "power_from_energy = 0.001s", "route = utc", "route = partial"),
+    *("timestamp_format = unix", "timestamp_format = %Y-%m-%d %H:%M - *", "hour_24 = next_day"),
+    *("thousands = ,", "thousands = space", "skip_prefixes = t, #", "timestamp_format = unix_ns"),
     *("empty_rows = skip", "since = 2024-05-13T12:00", "until = 2024-05-14", "credentials = b"),
     *("password_env = HOME", "password = ", "username = a:b", "MinutesShift = 15", "#", ";", "*"),
     *("ChannelType: real_electricity", "MinutesInSlot", "@", "~", "../", "\0", "\ufeff", "é", "["),

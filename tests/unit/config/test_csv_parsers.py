@@ -24,8 +24,8 @@ FORMAT = (
 )
 END = "a text before the '*', where the time ends, such as %d/%m/%Y %H:%M - *"
 PREFIXES = (
-    "the beginnings of lines, separated by commas, such as Total, #; none begins with a digit, a "
-    "sign, a point or a quote"
+    "the beginnings of lines, separated by commas, such as Total, #; none begins with a quote, or "
+    "like a number"
 )
 DELIMITER = "one character between cells, such as , or ; or tab"
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
@@ -74,6 +74,7 @@ ACCEPTED: dict[str, list[tuple[str, Any]]] = {
     "skip_prefixes": [
         ("#", ("#",)),
         ("Total, End of ,", ("Total", "End of")),
+        ("--, .x, +++", ("--", ".x", "+++")),
         ("*,\n  Σ", ("*", "Σ")),
     ],
     "encoding": [

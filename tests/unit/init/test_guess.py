@@ -60,7 +60,7 @@ HOURLY = {"interval": "1h"}
         ("Time,aP_2\n" + made("1"), {"columns": "aP_2", "skip_rows": "1", **HOURLY}),
         ("Time,aP_2\n" + made("1,ok"), {"columns": "value, -", "skip_rows": "1", **HOURLY}),
         (made("1.5,"), {"columns": "value, -", **HOURLY}),
-        (made("1.5") + "Total,6\n", HOURLY),
+        (made("1.5") + "Total,6\n", {"skip_prefixes": "Total", **HOURLY}),
         (
             made("1.5") + "2023-01-31 04:00:00,n/a\n",
             {"missing": "n/a", "empty_rows": "skip", **HOURLY},
@@ -115,7 +115,7 @@ def test_gzip(tmp_path: Path) -> None:
 
 def test_settings_come_from_the_first_part(tmp_path: Path) -> None:
     """Data after the sample do not matter, nor does the line that the sample cuts."""
-    text = made("1.5", count=1) * (SAMPLE_BYTES // 24) + "x" * SAMPLE_BYTES
+    text = made("1.5", count=1) * (SAMPLE_BYTES // 24) + "1" * SAMPLE_BYTES
     assert {} == guessed(written(tmp_path / "m.csv", text))
 
 
@@ -178,19 +178,39 @@ def test_thousands_or_decimals(tmp_path: Path, cells: str, decimal: str, is_doub
     assert is_doubtful == any(doubt.startswith(start) for doubt in doubts.values())
 
 
-def test_thousands_for_certain(tmp_path: Path) -> None:
-    """Two signs in one number are thousands separators; the check rejects such numbers."""
-    lines = [f"2023-01-31 {n:02}:00:00;{c}\n" for n, c in enumerate(("1,234", "1,234,567"))]
-    (found,) = guess(written(tmp_path / "m.csv", "".join(lines))).settings[-2:-1]
-    assert ("decimal", ",") == (found.option, found.text)
-    assert found.doubt.startswith("'1,234,567' has ',' as a thousands separator")
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ("1,234 1,234,567", {"thousands": ","}),
+        ("1.802,26 12", {"decimal": ",", "thousands": "."}),
+        ("1'802.26 12", {"thousands": "'"}),
+        ("1\N{NARROW NO-BREAK SPACE}802,26 -7", {"decimal": ",", "thousands": "space"}),
+        ("1,5 2,25", {"decimal": ","}),
+    ],
+)
+def test_thousands_for_certain(tmp_path: Path, cells: str, expected: dict[str, str]) -> None:
+    """The separator is a setting if numbers can't be read without it."""
+    lines = [f"2023-01-31 {n:02}:00:00;{c}\n" for n, c in enumerate(cells.split(" "))]
+    path = written(tmp_path / "m.csv", "".join(lines))
+    assert {"delimiter": ";", **expected, "interval": "1h"} == guessed(path)
+    assert not any(setting.doubt for setting in guess(path).settings)
 
 
-def test_thousands_beside_a_decimal_comma(tmp_path: Path) -> None:
-    """Such cells are not numbers: the message shows one."""
-    path = written(tmp_path / "m.csv", "2023-01-31 00:00:00;1.802,26\n")
-    with pytest.raises(GuessError, match=r"found '1\.802,26', expected a number such as 12\.5"):
-        guess(path)
+def test_what_a_doubtful_separator_needs(tmp_path: Path) -> None:
+    """The doubt has the settings that read it as a thousands separator, if they are possible."""
+    rows = "2023-01-31 00:00:00;1.234\n2023-01-31 01:00:00;2.345\n"
+    (doubt,) = filter(None, (s.doubt for s in guess(written(tmp_path / "m.csv", rows)).settings))
+    assert "separator, set decimal = , and thousands = .; as" in doubt
+    path = written(tmp_path / "m.csv", rows.replace(";", ","))
+    (doubt,) = filter(None, (setting.doubt for setting in guess(path).settings))
+    assert "separator, export the numbers without it; as" in doubt
+
+
+def test_several_separators(tmp_path: Path) -> None:
+    """Numbers with another separator than the most are told."""
+    rows = "".join(f"2023-01-31 {n:02}:00:00;1'234.5\n" for n in range(3))
+    (note,) = guess(written(tmp_path / "m.csv", f"{rows}2023-01-31 03:00:00;1,234.5\n")).notes
+    assert note.startswith("'1,234.5' has thousands separators: export the numbers without them")
 
 
 @pytest.mark.parametrize("step", [1, -1])
@@ -204,14 +224,14 @@ def test_the_spacing_of_rows_in_either_order(tmp_path: Path, step: int) -> None:
 @pytest.mark.parametrize(
     ("ahead", "skipped", "doubt"),
     [
-        ("Data;kWh\n31/05/2023 24:00;0\n", "2", "line 2 looks like a row of data"),
-        ("Data;kWh\n31/05/2023 24:00;\n", "2", "line 2 looks like a row of data"),
+        ("Data;kWh\n31/05/2023 25:00;0\n", "2", "line 2 looks like a row of data"),
+        ("Data;kWh\n31/05/2023 25:00;\n", "2", "line 2 looks like a row of data"),
         ("31/O5/2023 23:45;0\n", "1", "line 1 looks like a row of data"),
         ("Data;kWh\n", "1", ""),
         ("Data;2023\n", "1", ""),
         ("Meter 4711;12\n", "1", ""),
         ("15 min;kWh\n", "1", ""),
-        ("31/05/2023 24:00;0;0\nData;kWh\n", "2", ""),
+        ("31/05/2023 25:00;0;0\nData;kWh\n", "2", ""),
     ],
 )
 def test_a_damaged_first_row(tmp_path: Path, ahead: str, skipped: str, doubt: str) -> None:
@@ -225,19 +245,35 @@ def test_a_damaged_first_row(tmp_path: Path, ahead: str, skipped: str, doubt: st
 
 def test_names_stand_above_a_damaged_row(tmp_path: Path) -> None:
     """The header is the line above the damaged row, and names the columns."""
-    text = "Time,aP_2,aP_1\n2023-01-31 24:00:00,7,7\n" + made("1,2")
+    text = "Time,aP_2,aP_1\n2023-01-31 25:00:00,7,7\n" + made("1,2")
     assert "aP_2, aP_1" == guessed(written(tmp_path / "m.csv", text))["columns"]
 
 
 def test_24_hours(tmp_path: Path) -> None:
-    """A time of 24:00 is noted: the check rejects it."""
+    """24:00 is a setting, without which the check names it."""
     text = "".join(f"01/06/2023 {n:02}:00,1\n" for n in range(1, 25))
     path = written(tmp_path / "m.csv", text)
     (problem,) = looked_at(path, timestamp_format="%d/%m/%Y %H:%M").problems
-    assert problem.message.endswith("24:00 is 00:00 of the next day: export it in this form")
-    (note,) = guess(path).notes
-    assert note.startswith("'01/06/2023 24:00': 24:00 is not a valid time")
-    assert () == guess(written(tmp_path / "m.csv", made("1"))).notes
+    assert problem.message.endswith("24:00 is 00:00 of the next day, set hour_24 = next_day")
+    assert "next_day" == guessed(path)["hour_24"]
+    assert () == looked_at(path, timestamp_format="%d/%m/%Y %H:%M", hour_24="next_day").problems
+    assert guess(path).notes == guess(written(tmp_path / "m.csv", made("1"))).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("digits", "form"),
+    [("", "unix"), ("000", "unix_ms"), ("0" * 6, "unix_us"), ("0" * 9, "unix_ns")],
+)
+def test_counts_of_seconds(tmp_path: Path, digits: str, form: str) -> None:
+    """A count has an interval, a zone to choose, and a note about that."""
+    path = written(
+        tmp_path / "m.csv", "".join(f"{16 * 10**8 + n * 60}{digits},1\n" for n in range(9))
+    )
+    found = guess(path, ["Europe/Dublin"])
+    assert {"timestamp_format": form, "interval": "1m"} == guessed(path)
+    assert found.trace is not None
+    assert () == found.trace.likely()
+    assert "timezone is the zone in which the packets" in found.notes[0]
 
 
 TEXTS = st.text(
