@@ -1,20 +1,42 @@
-"""Caches for timestamps in the default format: each day and each time of day is parsed once."""
+"""Caches for timestamps in two parts: each date and each time of day is parsed once."""
 
-from swarm.localtime import Zone, midnight
+from datetime import datetime, timedelta
+from typing import Protocol
 
-#: ``%Y-%m-%d %H:%M:%S`` as two groups: the keys of the caches.
-DATE = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
+from swarm.localtime import midnight, wall_of
+from swarm.timestamp_format import TimestampParser
 
+_ISO_DATE, _ISO_CLOCK = "%Y-%m-%d", "%H:%M:%S"
 #: Days too close to the ends of the calendar for the cache: their rows are parsed one by one.
 _EARLIEST = midnight("0001-01-03")
 _LATEST = midnight("9999-12-29")
 #: Bounds the memory that a file of nonsense dates can fill; no meter has readings of more days.
 _MOST_DAYS = 20_000
+#: The midnight of strptime for a time of day without a date.
+_MIDNIGHT = datetime(1900, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class NoSingleOffset(Exception):  # noqa: N818 - selects the slow path, is no error
     """A day on which the clocks change, or at an end of the calendar."""
+
+
+class DayOffsets(Protocol):
+    """A time zone, or an offset that the timestamps carry."""
+
+    def single_offset(self, wall: int) -> int | None:
+        """Return the offset (ms) of the day that begins at a wall time; None if it changes."""
+
+
+class FixedOffset:
+    """An offset (ms) that timestamps carry, as that of every day."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def single_offset(self, _wall: int) -> int:
+        """Return the offset."""
+        return self._offset
 
 
 class _BoundedCache(dict[str, int]):
@@ -28,17 +50,26 @@ class _BoundedCache(dict[str, int]):
 class Days(_BoundedCache):
     """The instant (ms) at which each day begins, for days with one offset.
 
-    ``shift`` (ms) will be added to the times of a day. A look-up raises `NoSingleOffset`, or
-    ValueError if the day does not exist.
+    ``shift`` (ms) will be added to the times of a day. ``form`` is the format of the dates. A
+    look-up raises `NoSingleOffset`, or ValueError if the day does not exist.
     """
 
-    def __init__(self, zone: Zone | None, shift: int) -> None:
+    def __init__(self, zone: DayOffsets | None, shift: int, form: str = _ISO_DATE) -> None:
         super().__init__()
         self._zone = zone
         self._shift = shift
+        self._form = form
+
+    def wall(self, date: str) -> int:
+        """Return the wall time (ms) at which a day begins; ValueError if it does not exist."""
+        return (
+            midnight(date)
+            if self._form == _ISO_DATE
+            else wall_of(datetime.strptime(date, self._form))
+        )
 
     def __missing__(self, date: str) -> int:
-        wall = midnight(date)
+        wall = self.wall(date)
         if wall < _EARLIEST or wall + self._shift > _LATEST or self._zone is None:
             raise NoSingleOffset
         offset = self._zone.single_offset(wall)
@@ -55,13 +86,28 @@ class Offsets(_BoundedCache):
         self._days = days
 
     def __missing__(self, date: str) -> int:
-        return self.store(date, midnight(date) - self._days[date])
+        return self.store(date, self._days.wall(date) - self._days[date])
 
 
 class Clocks(dict[str, int]):
-    """The milliseconds since midnight of each time of day; needs no bound (86,400 entries)."""
+    """The milliseconds since midnight of each time of day; ValueError if there is no such time.
+
+    ``form`` is the format of the times, ``extra`` (ms) is added to each. With ``hour_24``, 24:00
+    is the end of the day. The cache needs no bound: a day has 86,400 times.
+    """
+
+    def __init__(self, form: str = _ISO_CLOCK, extra: int = 0, *, hour_24: bool = False) -> None:
+        super().__init__()
+        self._form = form
+        self._parser = TimestampParser(form, hour_24=hour_24)
+        self._extra = extra
 
     def __missing__(self, clock: str) -> int:
-        hours, minutes, seconds = clock.split(":")
-        self[clock] = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000
+        if self._form == _ISO_CLOCK:
+            hours, minutes, seconds = map(int, clock.split(":"))
+            if hours < 24 and minutes < 60 and seconds < 60:
+                self[clock] = ((hours * 60 + minutes) * 60 + seconds) * 1000 + self._extra
+                return self[clock]
+        since = (self._parser.parse(clock) - _MIDNIGHT) // _MILLISECOND if clock else 0
+        self[clock] = since + self._extra
         return self[clock]

@@ -47,9 +47,14 @@ def _slots_per_hour(minutes: float) -> Fraction:
     return 60 / max(Fraction(minutes).limit_denominator(10**6), _SHORTEST_SLOT)
 
 
-#: A legal JSON number without exponent that is certainly finite, also in another unit. No group
-#: is possessive: before Python 3.11.5 such a group also matches texts that it must not ("5.").
-PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,99}+(?:\.[0-9]++|)"
+def plain_number(decimal: str) -> str:
+    """Return the pattern of legal JSON numbers with a decimal sign, without an exponent.
+
+    They are certainly finite, also in another unit. No group is possessive: before Python 3.11.5
+    such a group also matches texts that it must not ("5.").
+    """
+    return rf"-?+(?!0[0-9])[0-9]{{1,99}}+(?:{re.escape(decimal)}[0-9]++|)"
+
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DECIMAL_NUMBER = re.compile(

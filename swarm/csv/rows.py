@@ -12,7 +12,7 @@ from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
 from swarm.csv.plain import Plain, PlainBlocks
 from swarm.csv.problems import Problems
 from swarm.csv.source import encoding_of_lines
-from swarm.csv.timestamps import Moment, TimestampReader
+from swarm.csv.timestamps import Caches, Moment, TimestampReader
 from swarm.csv.values import ValueReader, kept
 from swarm.packet import body, digest
 from swarm.text import quoted
@@ -182,7 +182,10 @@ class RowReader:
         plain = self._plain.read(block, self.columns)
         limits = self._values.limits
         if plain is not None and (not limits.are_set or limits.are_kept(*plain.cells())):
-            return self._read_plain(block.line, plain)
+            first = plain.rows[0] if plain.rows else ("", "", "")
+            caches = self._times.caches(*first[:2], plain.tail)
+            if caches is not None:
+                return self._read_plain(block.line, plain, caches)
         rows = []
         for line, raw in enumerate(block.data.split(b"\n"), block.line):
             if line > self._rules.skip_rows and raw.strip() and not self._is_left_out(raw):
@@ -195,13 +198,13 @@ class RowReader:
         """Return True if a line begins with one of ``skip_prefixes``."""
         return bool(self._prefixes) and raw.lstrip(_BEFORE_TEXT).startswith(self._prefixes)
 
-    def _read_plain(self, first: int, plain: Plain) -> Batch:
+    def _read_plain(self, first: int, plain: Plain, caches: Caches) -> Batch:
         """Return the rows of a plain block; ``first`` is its first line."""
         self._values.columns = plain.columns
         self._is_head = False
         self.rows += len(plain.rows)
         file, times = self._file, self._times
-        days, clocks, offsets = times.days, times.clocks, times.offsets
+        days, offsets, clocks, _ = caches
         try:
             instants = [days[date] + clocks[clock] for date, clock, _ in plain.rows]
         except (NoSingleOffset, ValueError):
@@ -209,14 +212,14 @@ class RowReader:
             rows = []
             for index, (date, clock, cells) in enumerate(plain.rows):
                 line = first + index
-                moment = times.standard(line, date, clock)
+                moment = times.moment_of(line, date, clock, caches)
                 if moment is not None:
                     rows.append(Row(*moment, cells, file, line, plain.text(index)))
                     self._record_values(cells)
             return Batch(rows)
         if instants:
             ends = (offsets[plain.rows[index][0]] for index in (0, -1))
-            self._hours.note_outside(*map(add, (instants[0], instants[-1]), ends))
+            times.note(*map(add, (instants[0], instants[-1]), ends))
         return _PlainBatch(instants, plain, offsets, file, first)
 
     def _line(self, line: int, raw: bytes) -> Row | None:

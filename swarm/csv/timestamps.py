@@ -2,13 +2,15 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
-from swarm.csv.days import CLOCK, DATE, Clocks, Days, NoSingleOffset, Offsets
+from swarm.config.settings import CsvRules
+from swarm.csv.days import Clocks, Days, FixedOffset, NoSingleOffset, Offsets
 from swarm.csv.folds.occurrences import Hour, Recorder, Replay
 from swarm.csv.problems import Kind, Problems
+from swarm.csv.split_format import split_format
 from swarm.csv.zones.check import skipped_hint
-from swarm.localtime import Zone, midnight, wall_of
+from swarm.localtime import Zone, wall_of
 from swarm.packet import timestamp
 from swarm.text import quoted
 from swarm.timestamp_format import UNIX, TimestampParser, has_hour_24
@@ -49,17 +51,26 @@ class Shift:
         return instant, 0 if self._utc else offset
 
 
-_STANDARD = re.compile(rf"{DATE} {CLOCK}")
 _MILLISECOND = timedelta(milliseconds=1)
 #: A count of seconds since 1970, as an example: 2023-01-31T08:00:00Z.
 _COUNT = 1_675_152_000
+#: The largest number of tails with caches: offsets change twice a year.
+_MOST_TAILS = 8
+
+
+class Caches(NamedTuple):
+    """The caches for timestamps with one text after the time of day, the ``tail``."""
+
+    days: Days
+    offsets: Offsets
+    clocks: Clocks
+    tail: str
 
 
 class TimestampReader:
     """Reader of the timestamps of one file, in its order.
 
-    ``hours`` chooses the fold of each row in a repeated hour. ``days``, ``offsets`` and ``clocks``
-    are the caches for timestamps in the default format.
+    ``hours`` chooses the fold of each row in a repeated hour.
     """
 
     def __init__(self, rules: CsvRules, problems: Problems, hours: Recorder | Replay) -> None:
@@ -67,49 +78,78 @@ class TimestampReader:
         self._problems = problems
         self._zone = Zone(rules.timezone) if rules.timezone else None
         self._shift = Shift(rules)
-        self._is_standard = rules.timestamp_format == DEFAULT_TIMESTAMP
         self._is_count = rules.timestamp_format in UNIX
         self._parser = TimestampParser(rules.timestamp_format, hour_24=rules.hour_24 == "next_day")
-        self.days = Days(self._zone, self._shift.ms)
-        self.offsets = Offsets(self.days)
-        self.clocks = Clocks()
+        self._split = split_format(rules.timestamp_format)
+        self._caches: dict[str, Caches] = {}
+        self._pattern: re.Pattern[str] | None = None
+        if self._split and not self._split.tail:
+            parts = (self._split.date_pattern, re.escape(self._split.joint))
+            self._pattern = re.compile("({}){}({})".format(*parts, self._split.clock_pattern))
         self.hours = hours
 
     def moment(self, line: int, text: str) -> Moment | None:
         """Return the moment of a timestamp, or None after adding a problem."""
-        standard = _STANDARD.fullmatch(text) if self._is_standard else None
-        if standard:
-            return self.standard(line, standard[1], standard[2])
+        match = self._pattern.fullmatch(text) if self._pattern else None
+        caches = self.caches(match[1], match[2], "") if match else None
+        if match is None or caches is None:
+            return self._parse(line, text)
+        return self.moment_of(line, match[1], match[2], caches)
+
+    def caches(self, date: str, clock: str, tail: str) -> Caches | None:
+        """Return the caches for timestamps with a tail; None if there are none.
+
+        The timestamp with this ``date`` and ``clock`` shows what the tail means. With a date or
+        time that does not exist, there are no caches.
+        """
+        found = self._caches.get(tail)
+        if found is None and self._split is not None:
+            parsed = self.parsed(f"{date}{self._split.joint}{clock}{tail}")
+            offset = parsed.utcoffset() if parsed else None
+            if parsed is None or _is_too_fine(parsed):
+                return None
+            zone = self._zone if offset is None else FixedOffset(offset // _MILLISECOND)
+            days = Days(zone, self._shift.ms, self._split.date)
+            has_hour_24 = self._rules.hour_24 == "next_day"
+            extra = parsed.microsecond // 1000
+            clocks = Clocks(self._split.clock, extra, hour_24=has_hour_24)
+            if len(self._caches) >= _MOST_TAILS:
+                self._caches.clear()
+            found = self._caches[tail] = Caches(days, Offsets(days), clocks, tail)
+        return found
+
+    def moment_of(self, line: int, date: str, clock: str, caches: Caches) -> Moment | None:
+        """Return the moment of a date and a time of day, or None after adding a problem."""
+        try:
+            instant, offset = caches.days[date] + caches.clocks[clock], caches.offsets[date]
+        except (NoSingleOffset, ValueError):
+            joint = self._split.joint if self._split else ""
+            return self._parse(line, f"{date}{joint}{clock}{caches.tail}")
+        self.note(instant + offset, instant + offset)
+        return instant, offset
+
+    def note(self, first: int, last: int) -> None:
+        """Take rows outside of repeated hours: the wall times (ms) of the first and the last."""
+        if self._rules.has_local_times:
+            self.hours.note_outside(first, last)
+
+    def _parse(self, line: int, text: str) -> Moment | None:
+        """Return the moment of a timestamp, parsed as a whole, or None after adding a problem."""
         parsed = self.parsed(text)
         if parsed is None:
             self._not_a_timestamp(line, text)
             return None
-        offset = parsed.utcoffset()
-        if parsed.microsecond % 1000 or (offset or timedelta()) % _MILLISECOND:
+        if _is_too_fine(parsed):
             self._problem(line, "timestamp", _TOO_FINE.format(quoted(text)))
             return None
+        offset = parsed.utcoffset()
         wall = wall_of(parsed.replace(tzinfo=None))
         if offset is None:
             return self._local(line, text, wall)
-        offset_ms = offset // _MILLISECOND
         if self._is_count:
             return self._counted(line, text, wall)
+        offset_ms = offset // _MILLISECOND
         return self._in_calendar(line, text, (wall - offset_ms, offset_ms))
-
-    def standard(self, line: int, date: str, clock: str) -> Moment | None:
-        """Return the moment of a timestamp in the default format, or None after adding a problem.
-
-        ``date`` and ``clock`` are the groups `DATE` and `CLOCK`.
-        """
-        try:
-            instant, offset = self.days[date] + self.clocks[clock], self.offsets[date]
-        except NoSingleOffset:
-            return self._local(line, f"{date} {clock}", midnight(date) + self.clocks[clock])
-        except ValueError:
-            self._not_a_timestamp(line, f"{date} {clock}")
-            return None
-        self.hours.note_outside(instant + offset, instant + offset)
-        return instant, offset
 
     def parsed(self, text: str) -> datetime | None:
         """Return a text parsed by ``timestamp_format``, or None if it does not fit.
@@ -175,6 +215,12 @@ class TimestampReader:
 
     def _problem(self, line: int, kind: Kind, message: str) -> None:
         self._problems.add(line, self._rules.timestamp_columns[0], kind, message)
+
+
+def _is_too_fine(time: datetime) -> bool:
+    """Return True if a time or its offset is finer than a millisecond."""
+    offset = time.utcoffset() or timedelta()
+    return bool(time.microsecond % 1000 or offset % _MILLISECOND)
 
 
 _TOO_FINE = "a time finer than a millisecond: found {}, expected at most three decimals of a second"

@@ -1,23 +1,37 @@
 """The fast path against the slow one: the same rows, problems and texts of any block."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.config.settings import CsvRules
+from swarm.config.settings import DEFAULT_TIMESTAMP, CsvRules
 from swarm.csv import rows as rows_module
+from swarm.csv import timestamps
 from swarm.csv.file import Block
+from swarm.csv.folds.occurrences import Recorder, Run
 from swarm.csv.plain import PlainBlocks
 from swarm.csv.problems import Problem, Problems
 from swarm.csv.rows import Row, RowReader
 from swarm.packet import REGISTERS
 
-_DATES = [f"2023-01-0{day}" for day in range(1, 4)]
-_CLOCKS = ["00:00:00", "12:30:00", "23:59:59"]
-_CELLS = st.sampled_from(["1", "-0.50", "12.345", "7", "", "null", "N/A", "-", "x", '"3"', "1e3"])
+#: Changes of timestamps: fewer digits, times that do not exist, blanks, other spellings.
+_CHANGES = [
+    *(("0", ""), ("02:30", "24:00"), ("02:30", "25:00"), ("2:30", "2:60"), ("01", "13")),
+    *((" ", "  "), ("Jan", "JAN"), ("AM", "am"), ("Z", ""), ("00:00", "24:00"), ("M", "M ")),
+]
+_UNCHANGED = [("x", "x")]
+_CELLS = st.sampled_from(
+    [
+        *("1", "-0.50", "12.345", "7", "", "null", "N/A", "-", "x", '"3"', "1e3", "1,5", "1'000"),
+        *("a\0", " 5", "007", "."),
+    ]
+)
 _NUMBERS = st.sampled_from(["1", "-0.50", "12.345", "", "null"])
 _LAYOUTS = [
     (("value",), (1,)),
@@ -41,45 +55,109 @@ _LAYOUTS = [
 
 @contextmanager
 def slow() -> Iterator[None]:
-    """Turn the fast path off."""
+    """Turn the fast path off, and parse each timestamp as a whole."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlainBlocks, "read", lambda *_: None)
+        patch.setattr(timestamps, "split_format", lambda _: None)
         yield
 
 
-def read(
-    rules: CsvRules, text: str
-) -> tuple[list[Row], list[Problem], int, tuple[str, ...] | None]:
+class Seen(NamedTuple):
+    """What is read of a block, and what is noted about repeated hours."""
+
+    rows: list[Row]
+    problems: list[Problem]
+    lines: int
+    columns: tuple[str, ...] | None
+    hours: tuple[list[Run], int | None, int | None]
+
+
+def read(rules: CsvRules, text: str) -> Seen:
     """Return what is read of a block."""
-    problems = Problems("m.csv")
-    reader = RowReader(rules, problems)
-    batch = reader.read(Block(1, text.encode()))
-    return batch.rows(), problems.found, reader.rows, reader.columns
+    problems, hours = Problems("m.csv"), Recorder()
+    reader = RowReader(rules, problems, hours=hours)
+    rows = reader.read(Block(1, text.encode())).rows()
+    noted = (hours.runs, hours.first, hours.last)
+    return Seen(rows, problems.found, reader.rows, reader.columns, noted)
+
+
+#: Delimiters and decimal signs; some of the delimiters are in formats, too.
+_MARKS = [(",", "."), (",", "."), (";", ","), ("\t", "."), (" ", "."), ("/", ",")]
+#: Formats, with the zone of their times.
+_FORMS = [
+    (DEFAULT_TIMESTAMP, "UTC"),
+    (DEFAULT_TIMESTAMP, "Europe/Berlin"),
+    ("%d.%m.%Y %H:%M", "Europe/Berlin"),
+    ("%m/%d/%Y %I:%M:%S %p", "America/New_York"),
+    ("%d/%m/%y %H:%M", "Australia/Lord_Howe"),
+    ("%Y%m%d%H%M%S", "UTC"),
+    ("%d-%b-%Y %H:%M:%S", "Africa/Cairo"),
+    ("%b %d %Y %H:%M", "Asia/Beirut"),
+    ("%Y-%m-%dT%H:%M:%S%z", None),
+    ("%Y-%m-%dT%H:%M:%S.%f%z", None),
+    ("%Y-%m-%d %H:%M:%S.%f", "Europe/Berlin"),
+    ("%Y-%m-%d %H:%M GMT", "UTC"),
+    ("%Y-%j %H:%M", "Europe/Berlin"),
+    ("%d.%m.%Y", "Europe/Berlin"),
+    ("%H:%M %d.%m.%Y", "Europe/Berlin"),
+    ("%d.%m.%Y %H:%M - *", "Europe/Berlin"),
+    ("unix", "Europe/Berlin"),
+]
+_DAYS = [
+    datetime(2023, 1, 9),
+    datetime(2023, 1, 10),
+    datetime(2023, 3, 26),
+    datetime(2023, 10, 29),
+    datetime(9999, 12, 31),
+    datetime(1, 1, 1),
+]
+_CLOCK_TIMES = [timedelta(0), timedelta(hours=2, minutes=30), timedelta(hours=13, minutes=5)]
+
+
+def spelled(time: datetime, form: str, tail: str) -> str:
+    """Return a time in a format; ``tail`` has the fraction and the offset for it."""
+    if form == "unix":
+        return str(int((time - datetime(1970, 1, 1)).total_seconds()))
+    fraction, _, offset = tail.partition(" ")
+    form = form.replace("%f", fraction).replace("%z", offset).replace("*", "x")
+    return time.strftime(form.replace("%Y", f"{time.year:04}"))
 
 
 @st.composite
 def blocks(draw: st.DrawFn) -> tuple[CsvRules, str]:
     """Return rules, and a block that mostly fits them."""
-    columns, stamps = draw(st.sampled_from(_LAYOUTS))
-    named = columns if draw(st.booleans()) or len(columns) not in {1, 21} else None
-    missing = draw(st.sampled_from([None, frozenset({"null", "n/a", "-"})]))
-    least, most = draw(st.sampled_from([(None, None), (("0",), None), (None, ("7",))]))
+    # Half of the blocks are in layouts and formats that are often plain.
+    columns, stamps = draw(st.sampled_from(_LAYOUTS[:1]) | st.sampled_from(_LAYOUTS))
+    form, zone = draw(st.sampled_from(_FORMS[:10]) | st.sampled_from(_FORMS))
+    delimiter, decimal = draw(st.sampled_from(_MARKS))
     rules = CsvRules(
-        "UTC",
-        columns=named,
+        zone,
+        columns=columns if draw(st.booleans()) or len(columns) not in {1, 21} else None,
         timestamp_columns=stamps,
-        missing=missing,
-        minimum=least,
-        maximum=most,
+        timestamp_format=form,
+        delimiter=delimiter,
+        decimal=decimal,
+        missing=draw(st.sampled_from([None, frozenset({"null", "n/a", "-"})])),
+        minimum=draw(st.sampled_from([None, ("0",)])),
+        maximum=draw(st.sampled_from([None, ("7",)])),
+        hour_24=draw(st.sampled_from(["error", "next_day"])),
+        shift=draw(st.sampled_from([0.0, 900.0, 3 * 86400.0])),
+        skip_prefixes=draw(st.sampled_from([None, ("J", "n", "#")])),
+        scale=draw(st.sampled_from([(), (), (("value", 3), ("aP_1", -3))])),
+        thousands=draw(st.sampled_from([None, "'"])),
     )
-    cells = draw(st.sampled_from([_CELLS, _NUMBERS, st.just("5")]))
+    cells = draw(st.sampled_from([_CELLS, _NUMBERS, st.just("5"), st.just("-0.50")]))
+    tails = draw(st.sampled_from([["000 Z"], ["5 +01:00", "25 +0100"], ["000 +01:00", "0001 Z"]]))
+    changes = draw(st.sampled_from([_UNCHANGED, _UNCHANGED, [*_UNCHANGED, *_CHANGES]]))
     lines = []
     for _ in range(draw(st.integers(1, 6))):
-        date, clock = draw(st.sampled_from(_DATES)), draw(st.sampled_from(_CLOCKS))
-        parts = [f"{date} {clock}"] if len(stamps) == 1 else [date, clock]
-        others = iter([draw(cells) for _ in columns])
+        time = draw(st.sampled_from(_DAYS)) + draw(st.sampled_from(_CLOCK_TIMES))
+        stamp = spelled(time, form, draw(st.sampled_from(tails)))
+        stamp = stamp.replace(*draw(st.sampled_from(changes)))
+        parts = [*re.split("[ T]", stamp, maxsplit=1), ""] if len(stamps) > 1 else [stamp]
+        others = iter([draw(cells).replace(".", decimal) for _ in columns])
         lines.append(
-            ",".join(
+            delimiter.join(
                 parts[stamps.index(number)] if number in stamps else next(others)
                 for number in range(1, len(columns) + len(stamps) + 1)
             )
@@ -98,26 +176,64 @@ def test_a_block_is_read_as_line_by_line(made: tuple[CsvRules, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "stamps", "line"),
+    ("line", "rules"),
     [
-        (None, (1,), "2023-01-01 00:00:00,1"),
-        (None, (1, 2), "2023-01-01,00:00:00,1"),
-        (("-", "value", "-"), (2,), "meter 7,2023-01-01 00:00:00,1,kWh"),
-        (("value", "-"), (2, 3), "1,2023-01-01,00:00:00,ok"),
-        (("aP_1", "pC_1"), (1,), "2023-01-01 00:00:00,,1"),
-        (REGISTERS, (22,), f"1{',' * 21}2023-01-01 00:00:00"),
+        ("2023-01-01 00:00:00,1", {}),
+        ("2023-01-01,00:00:00,1", {"timestamp_columns": (1, 2)}),
+        (
+            "meter 7,2023-01-01 00:00:00,1,kWh",
+            {"columns": ("-", "value", "-"), "timestamp_columns": (2,)},
+        ),
+        ("1,2023-01-01,00:00:00,ok", {"columns": ("value", "-"), "timestamp_columns": (2, 3)}),
+        ("2023-01-01 00:00:00,,1", {"columns": ("aP_1", "pC_1")}),
+        (f"1{',' * 21}2023-01-01 00:00:00", {"timestamp_columns": (22,)}),
+        (
+            "31.01.2023 00:00;1,5;",
+            {
+                "columns": ("value", "-"),
+                "timestamp_format": "%d.%m.%Y %H:%M",
+                "delimiter": ";",
+                "decimal": ",",
+                "thousands": ".",
+                "skip_prefixes": ("Sum",),
+            },
+        ),
+        ("1/31/2023 9:05 PM,1", {"timestamp_format": "%m/%d/%Y %I:%M %p"}),
+        ("31-Jan-2023 24:00,1", {"timestamp_format": "%d-%b-%Y %H:%M", "hour_24": "next_day"}),
+        ("202301310905\t1", {"timestamp_format": "%Y%m%d%H%M", "delimiter": "\t"}),
+        ("2023-01-31T09:05:00.250Z,1", {"timestamp_format": "%Y-%m-%dT%H:%M:%S.%f%z"}),
+        ("2023-01-31 09:05 GMT,1", {"timestamp_format": "%Y-%m-%d %H:%M GMT"}),
+        ("31.01.2023,1", {"timestamp_format": "%d.%m.%Y"}),
     ],
 )
 def test_usual_forms_take_the_fast_path(
-    columns: tuple[str, ...] | None,
-    stamps: tuple[int, ...],
-    line: str,
-    monkeypatch: pytest.MonkeyPatch,
+    line: str, rules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of their lines is read by itself."""
+    settings = CsvRules("UTC", missing=frozenset({"null"}), **rules)
+    with slow():
+        expected = read(settings, f"{line}\n" * 3)
     monkeypatch.setattr(rows_module.RowReader, "_line", None)
-    words = frozenset({"null"})
-    rules = CsvRules("UTC", columns=columns, timestamp_columns=stamps, missing=words)
-    rows, problems, count, _ = read(rules, f"{line}\n" * 3)
-    assert (3, [], 3) == (len(rows), problems, count)
-    assert line == rows[0].text
+    seen = read(settings, f"{line}\n" * 3)
+    assert (3, [], 3, line) == (len(seen.rows), seen.problems, seen.lines, seen.rows[0].text)
+    assert expected == seen
+
+
+@pytest.mark.parametrize("cell", ["\0", '"'])
+def test_what_no_cell_may_have(cell: str) -> None:
+    """NUL bytes and open quotes are problems in a column that is not sent, too."""
+    rules = CsvRules("UTC", columns=("value", "-"))
+    (problem,) = read(rules, f"2023-01-01 00:00:00,1,{cell}\n").problems
+    assert problem.column == 3
+
+
+def test_offsets_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block with one offset is fast, whatever the one before it had."""
+    rules = CsvRules(None, timestamp_format="%Y-%m-%dT%H:%M%z")
+    monkeypatch.setattr(rows_module.RowReader, "_line", None)
+    reader = RowReader(rules, Problems("m.csv"))
+    for hours in range(-12, 13):
+        stamp = f"2023-01-31T09:05{hours:+03}:00"
+        (row,) = reader.read(Block(1, f"{stamp},1\n".encode())).rows()
+        assert hours * 3_600_000 == row.offset
+        assert datetime.fromisoformat(stamp).timestamp() * 1000 == row.instant
