@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from swarm.localtime import midnight, wall_of
+from swarm.localtime import Zone, midnight, wall_of
 from swarm.timestamp_format import TimestampParser
 
 _ISO_DATE, _ISO_CLOCK = "%Y-%m-%d", "%H:%M:%S"
@@ -87,6 +87,36 @@ class Offsets(_BoundedCache):
 
     def __missing__(self, date: str) -> int:
         return self.store(date, self._days.wall(date) - self._days[date])
+
+
+class Counts(dict[str, int]):
+    """The instant (ms) of each count of seconds, or of parts of one: 10 to the ``power`` a second.
+
+    Nothing is kept, as no count occurs often. A look-up raises ValueError for a count that is finer
+    than a millisecond.
+    """
+
+    def __init__(self, power: int) -> None:
+        super().__init__()
+        self._unit: int = 10**power
+
+    def __missing__(self, count: str) -> int:
+        milliseconds, rest = divmod(int(count) * 1000, self._unit)
+        if rest:
+            raise ValueError("finer than a millisecond")
+        return milliseconds
+
+
+class OffsetsOfCounts(dict[str, int]):
+    """The offset (ms) of a zone at each count; nothing is kept."""
+
+    def __init__(self, counts: Counts, zone: Zone | None) -> None:
+        super().__init__()
+        self._counts = counts
+        self._zone = zone
+
+    def __missing__(self, count: str) -> int:
+        return self._zone.offset_at(self._counts[count]) if self._zone else 0
 
 
 class Clocks(dict[str, int]):

@@ -1,11 +1,12 @@
 """Blocks of a CSV -> rows: the rules of "The CSV" in docs/reference.md for single rows."""
 
+from collections.abc import Mapping
 from operator import add, itemgetter
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
 from swarm.csv.cells import CellReader, split_cells
-from swarm.csv.days import NoSingleOffset, Offsets
+from swarm.csv.days import NoSingleOffset
 from swarm.csv.file import Block
 from swarm.csv.folds.occurrences import Recorder, Replay
 from swarm.csv.numbers import POWER_AND_ENERGY, power_and_energy
@@ -93,7 +94,7 @@ class _PlainBatch(Batch):
     """The rows of a plain block: they are made when they are asked for."""
 
     def __init__(
-        self, instants: list[int], plain: Plain, offsets: Offsets, file: int, line: int
+        self, instants: list[int], plain: Plain, offsets: Mapping[str, int], file: int, line: int
     ) -> None:
         self.instants = instants
         self._plain = plain.rows
@@ -108,7 +109,11 @@ class _PlainBatch(Batch):
 
     @property
     def offset(self) -> int | None:
-        return self._offsets[self._plain[0][0]] if self._plain else None
+        if not self._plain:
+            return None
+        # There is at most one change of clocks in a day.
+        first, last = (self._offsets[self._plain[index][0]] for index in (0, -1))
+        return first if first == last else None
 
     def walls(self) -> list[int]:
         offsets = [self._offsets[date] for date, _, _ in self._plain]

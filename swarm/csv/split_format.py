@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from swarm.config.settings import DEFAULT_TIMESTAMP
+from swarm.timestamp_format import UNIX
 
 _DATE, _CLOCK = "%[YymdjbB]", "%[HIMSp]"
 _FORM = re.compile(
@@ -16,6 +17,8 @@ _ADJACENT = re.compile(_NUMBERS * 2)
 _TOKEN = re.compile(r"%.|[^%]+")
 _PATTERNS = {"%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%j": "[0-9]{3}", "%p": "[AaPp][Mm]"}
 _PATTERNS |= dict.fromkeys(("%b", "%B"), "[A-Za-z]{3,9}")
+#: The most digits of a count of seconds up to the year 2286.
+_SECONDS = 10
 #: The default format, more strictly: that is faster.
 _DEFAULT = ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]")
 
@@ -24,7 +27,8 @@ class SplitFormat(NamedTuple):
     """The formats of the date and the time of day, the ``joint`` between them, and the ``tail``.
 
     The tail is what follows the time of day: a fraction, an offset, a word. The patterns match a
-    date and a time of day, but do not prove that `datetime.strptime` reads what they match.
+    date and a time of day, but do not prove that `datetime.strptime` reads what they match. A count
+    of seconds is a date without a time of day.
     """
 
     date: str
@@ -43,6 +47,10 @@ def split_format(form: str) -> SplitFormat | None:
     >>> split_format("%Y-%m-%dT%H:%M:%S.%f%z")[:4]
     ('%Y-%m-%d', 'T', '%H:%M:%S', '.%f%z')
     """
+    if form in UNIX:
+        # As long as the year has four digits. A fraction needs a closer look.
+        digits = f"[0-9]{{1,{_SECONDS + UNIX[form]}}}"
+        return SplitFormat(form, "", "", "", digits, "")
     match = None if form.endswith("*") else _FORM.fullmatch(form)
     if match is None:
         return None

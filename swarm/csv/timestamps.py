@@ -1,16 +1,25 @@
 """Timestamps of one CSV -> instants and offsets, or problems."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from swarm.config.settings import CsvRules
-from swarm.csv.days import Clocks, Days, FixedOffset, NoSingleOffset, Offsets
+from swarm.csv.days import (
+    Clocks,
+    Counts,
+    Days,
+    FixedOffset,
+    NoSingleOffset,
+    Offsets,
+    OffsetsOfCounts,
+)
 from swarm.csv.folds.occurrences import Hour, Recorder, Replay
 from swarm.csv.problems import Kind, Problems
-from swarm.csv.split_format import split_format
+from swarm.csv.split_format import SplitFormat, split_format
 from swarm.csv.zones.check import skipped_hint
-from swarm.localtime import Zone, wall_of
+from swarm.localtime import Zone, naive_of, wall_of
 from swarm.packet import timestamp
 from swarm.text import quoted
 from swarm.timestamp_format import UNIX, TimestampParser, has_hour_24
@@ -61,9 +70,9 @@ _MOST_TAILS = 8
 class Caches(NamedTuple):
     """The caches for timestamps with one text after the time of day, the ``tail``."""
 
-    days: Days
-    offsets: Offsets
-    clocks: Clocks
+    days: Mapping[str, int]
+    offsets: Mapping[str, int]
+    clocks: Mapping[str, int]
     tail: str
 
 
@@ -102,21 +111,26 @@ class TimestampReader:
         The timestamp with this ``date`` and ``clock`` shows what the tail means. With a date or
         time that does not exist, there are no caches.
         """
-        found = self._caches.get(tail)
-        if found is None and self._split is not None:
+        if tail not in self._caches and self._split is not None:
             parsed = self.parsed(f"{date}{self._split.joint}{clock}{tail}")
-            offset = parsed.utcoffset() if parsed else None
             if parsed is None or _is_too_fine(parsed):
                 return None
-            zone = self._zone if offset is None else FixedOffset(offset // _MILLISECOND)
-            days = Days(zone, self._shift.ms, self._split.date)
-            has_hour_24 = self._rules.hour_24 == "next_day"
-            extra = parsed.microsecond // 1000
-            clocks = Clocks(self._split.clock, extra, hour_24=has_hour_24)
             if len(self._caches) >= _MOST_TAILS:
                 self._caches.clear()
-            found = self._caches[tail] = Caches(days, Offsets(days), clocks, tail)
-        return found
+            self._caches[tail] = self._new_caches(self._split, parsed, tail)
+        return self._caches.get(tail)
+
+    def _new_caches(self, split: SplitFormat, first: datetime, tail: str) -> Caches:
+        """Return the caches for timestamps with a tail, of which ``first`` is one."""
+        if self._is_count:
+            counts = Counts(UNIX[split.date])
+            return Caches(counts, OffsetsOfCounts(counts, self._zone), {"": 0}, tail)
+        offset = first.utcoffset()
+        zone = self._zone if offset is None else FixedOffset(offset // _MILLISECOND)
+        days = Days(zone, self._shift.ms, split.date)
+        has_hour_24 = self._rules.hour_24 == "next_day"
+        clocks = Clocks(split.clock, first.microsecond // 1000, hour_24=has_hour_24)
+        return Caches(days, Offsets(days), clocks, tail)
 
     def moment_of(self, line: int, date: str, clock: str, caches: Caches) -> Moment | None:
         """Return the moment of a date and a time of day, or None after adding a problem."""
@@ -199,7 +213,7 @@ class TimestampReader:
         try:
             timestamp(*self._shift.sent_at(*moment))
             # Offsets of other zones are looked up by the time in UTC.
-            timestamp(moment[0], 0)
+            naive_of(moment[0])
         except (OverflowError, ValueError):
             self._problem(line, "timestamp", _BEYOND.format(quoted(text)))
             return None

@@ -2,7 +2,15 @@
 
 import pytest
 
-from swarm.csv.days import Clocks, Days, NoSingleOffset, Offsets
+from swarm.csv.days import (
+    Clocks,
+    Counts,
+    Days,
+    FixedOffset,
+    NoSingleOffset,
+    Offsets,
+    OffsetsOfCounts,
+)
 from swarm.localtime import DAY_MS, Zone, naive_of
 
 HOUR = 3_600_000
@@ -44,6 +52,31 @@ def test_nonsense_dates_do_not_fill_the_memory() -> None:
     for day in range(21_000):
         assert days[str(naive_of(day * DAY_MS).date())] == day * DAY_MS
     assert len(days) == 1_000
+
+
+def test_counts() -> None:
+    """A count is an instant, whose offset is that of the zone; nothing is kept."""
+    counts = Counts(3)
+    offsets = OffsetsOfCounts(counts, Zone("Europe/Berlin"))
+    assert (1_675_152_000_123, HOUR) == (counts["1675152000123"], offsets["1675152000123"])
+    assert 0 == OffsetsOfCounts(counts, None)["1675152000123"]
+    assert (0, 0) == (len(counts), len(offsets))
+    with pytest.raises(ValueError, match="finer"):
+        Counts(6)["1675152000123456"]
+
+
+def test_other_forms() -> None:
+    """Dates and times of day are read in their formats, and offsets that rows carry are kept."""
+    days = Days(FixedOffset(-HOUR), 0, "%d.%m.%Y")
+    assert (DAY_MS + HOUR, -HOUR) == (days["02.01.1970"], Offsets(days)["02.01.1970"])
+    clocks = Clocks("%I:%M %p", 250)
+    assert (250, 47_100_250) == (clocks["12:00 am"], clocks["1:05 PM"])
+    assert DAY_MS == Clocks("%H:%M", hour_24=True)["24:00"]
+    assert DAY_MS == Clocks(hour_24=True)["24:00:00"]
+    assert 0 == Clocks("")[""]
+    for form, clock in (("%H:%M", "24:00"), ("%H:%M:%S", "10:60:00"), ("%I:%M %p", "13:00 PM")):
+        with pytest.raises(ValueError, match=r"24:00|60|13:00"):
+            Clocks(form)[clock]
 
 
 def test_clock_times() -> None:

@@ -17,13 +17,16 @@ from swarm.csv.file import Block
 from swarm.csv.folds.occurrences import Recorder, Run
 from swarm.csv.plain import PlainBlocks
 from swarm.csv.problems import Problem, Problems
-from swarm.csv.rows import Row, RowReader
+from swarm.csv.rows import Batch, Row, RowReader
+from swarm.localtime import DAY_MS
 from swarm.packet import REGISTERS
+from swarm.timestamp_format import UNIX
 
 #: Changes of timestamps: fewer digits, times that do not exist, blanks, other spellings.
 _CHANGES = [
     *(("0", ""), ("02:30", "24:00"), ("02:30", "25:00"), ("2:30", "2:60"), ("01", "13")),
     *((" ", "  "), ("Jan", "JAN"), ("AM", "am"), ("Z", ""), ("00:00", "24:00"), ("M", "M ")),
+    *(("000000", "000001"), ("000000", "000"), ("0", "0.5"), ("1", "-1")),
 ]
 _UNCHANGED = [("x", "x")]
 _CELLS = st.sampled_from(
@@ -70,15 +73,24 @@ class Seen(NamedTuple):
     lines: int
     columns: tuple[str, ...] | None
     hours: tuple[list[Run], int | None, int | None]
+    batch: tuple[object, ...]
 
 
 def read(rules: CsvRules, text: str) -> Seen:
     """Return what is read of a block."""
     problems, hours = Problems("m.csv"), Recorder()
     reader = RowReader(rules, problems, hours=hours)
-    rows = reader.read(Block(1, text.encode())).rows()
+    batch = reader.read(Block(1, text.encode()))
     noted = (hours.runs, hours.first, hours.last)
-    return Seen(rows, problems.found, reader.rows, reader.columns, noted)
+    return Seen(batch.rows(), problems.found, reader.rows, reader.columns, noted, parts_of(batch))
+
+
+def parts_of(batch: Batch) -> tuple[object, ...]:
+    """Return what a batch tells without its rows; the offset only of rows of one day."""
+    is_day = batch.size and max(batch.instants) - min(batch.instants) < DAY_MS
+    each = [(batch.moment(index), batch.cells_of(index)) for index in range(batch.size)]
+    whole = (batch.instants, batch.columns, batch.walls(), batch.cells(), batch.all_cells())
+    return (*whole, each, batch.offset if is_day else None)
 
 
 #: Delimiters and decimal signs; some of the delimiters are in formats, too.
@@ -90,6 +102,8 @@ _FORMS = [
     ("%d.%m.%Y %H:%M", "Europe/Berlin"),
     ("%m/%d/%Y %I:%M:%S %p", "America/New_York"),
     ("%d/%m/%y %H:%M", "Australia/Lord_Howe"),
+    ("unix", "Europe/Berlin"),
+    ("unix_us", "Australia/Lord_Howe"),
     ("%Y%m%d%H%M%S", "UTC"),
     ("%d-%b-%Y %H:%M:%S", "Africa/Cairo"),
     ("%b %d %Y %H:%M", "Asia/Beirut"),
@@ -101,7 +115,6 @@ _FORMS = [
     ("%d.%m.%Y", "Europe/Berlin"),
     ("%H:%M %d.%m.%Y", "Europe/Berlin"),
     ("%d.%m.%Y %H:%M - *", "Europe/Berlin"),
-    ("unix", "Europe/Berlin"),
 ]
 _DAYS = [
     datetime(2023, 1, 9),
@@ -116,8 +129,8 @@ _CLOCK_TIMES = [timedelta(0), timedelta(hours=2, minutes=30), timedelta(hours=13
 
 def spelled(time: datetime, form: str, tail: str) -> str:
     """Return a time in a format; ``tail`` has the fraction and the offset for it."""
-    if form == "unix":
-        return str(int((time - datetime(1970, 1, 1)).total_seconds()))
+    if form in UNIX:
+        return str((time - datetime(1970, 1, 1)) // timedelta(seconds=1) * 10 ** UNIX[form])
     fraction, _, offset = tail.partition(" ")
     form = form.replace("%f", fraction).replace("%z", offset).replace("*", "x")
     return time.strftime(form.replace("%Y", f"{time.year:04}"))
@@ -128,7 +141,7 @@ def blocks(draw: st.DrawFn) -> tuple[CsvRules, str]:
     """Return rules, and a block that mostly fits them."""
     # Half of the blocks are in layouts and formats that are often plain.
     columns, stamps = draw(st.sampled_from(_LAYOUTS[:1]) | st.sampled_from(_LAYOUTS))
-    form, zone = draw(st.sampled_from(_FORMS[:10]) | st.sampled_from(_FORMS))
+    form, zone = draw(st.sampled_from(_FORMS[:12]) | st.sampled_from(_FORMS))
     delimiter, decimal = draw(st.sampled_from(_MARKS))
     rules = CsvRules(
         zone,
@@ -204,6 +217,8 @@ def test_a_block_is_read_as_line_by_line(made: tuple[CsvRules, str]) -> None:
         ("2023-01-31T09:05:00.250Z,1", {"timestamp_format": "%Y-%m-%dT%H:%M:%S.%f%z"}),
         ("2023-01-31 09:05 GMT,1", {"timestamp_format": "%Y-%m-%d %H:%M GMT"}),
         ("31.01.2023,1", {"timestamp_format": "%d.%m.%Y"}),
+        ("1675152000,1", {"timestamp_format": "unix"}),
+        ("1675152000123000000,1", {"timestamp_format": "unix_ns"}),
     ],
 )
 def test_usual_forms_take_the_fast_path(
@@ -225,6 +240,18 @@ def test_what_no_cell_may_have(cell: str) -> None:
     rules = CsvRules("UTC", columns=("value", "-"))
     (problem,) = read(rules, f"2023-01-01 00:00:00,1,{cell}\n").problems
     assert problem.column == 3
+
+
+def test_counts_when_the_clocks_change() -> None:
+    """The rows of a day have two offsets, and no count is in a repeated hour."""
+    rules = CsvRules("Europe/Berlin", timestamp_format="unix")
+    text = "".join(f"{1698537600 + n * 1800},1\n" for n in range(-2, 6))
+    with slow():
+        expected = read(rules, text)
+    seen = read(rules, text)
+    assert expected == seen
+    assert [7_200_000] * 4 + [3_600_000] * 4 == [row.offset for row in seen.rows]
+    assert seen.batch[-1] is None
 
 
 def test_offsets_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
