@@ -27,7 +27,7 @@ class Series:
         self._an_hour = 60 // minutes
         self._clock = [f":{minute:02}:00," for minute in range(0, 60, minutes)]
         self._zone = ZoneInfo(zone)
-        self._columns = columns
+        self.columns = columns
 
     def in_order(self) -> Iterator[str]:
         """Yield the lines in order of time."""
@@ -55,7 +55,7 @@ class Series:
     def _cells(self) -> list[str]:
         """The values of a line; the number of distinct lines is prime."""
         draw = random.Random(_SEED).uniform
-        lines = ([f"{draw(0, 9000):.3f}" for _ in range(self._columns)] for _ in range(_DISTINCT))
+        lines = ([f"{draw(0, 9000):.3f}" for _ in range(self.columns)] for _ in range(_DISTINCT))
         return [",".join(cells) for cells in lines]
 
 

@@ -21,15 +21,23 @@ from swarm.text import pluralize
 
 _ZONE = "Europe/Dublin"
 _FILES = 8
+_DEFAULT = CsvRules(_ZONE)
+#: The form of exports in much of Europe.
+_EXPORT = CsvRules(_ZONE, timestamp_format="%d.%m.%Y %H:%M", delimiter=";", decimal=",")
 
 
 def one_core(session: Session) -> list[Result]:
     """Measure the check in this process, against a plain loop over the same rows."""
     folder = session.make_folder("checking")
-    return [
-        *_against_plain(session, folder, 1, 1_000_000, 4),
-        *_against_plain(session, folder, 21, 200_000, 3),
-    ]
+    results = []
+    for columns, rows, rules, bar in (
+        (1, 1_000_000, _DEFAULT, 4),
+        (21, 200_000, _DEFAULT, 3),
+        (1, 300_000, _EXPORT, 4),
+    ):
+        series = Series(session.plan.size(rows), zone=_ZONE, columns=columns)
+        results += _against_plain(session, folder / "rows.csv", series, rules, bar)
+    return results
 
 
 def many_files(session: Session) -> list[Result]:
@@ -56,17 +64,18 @@ def _check(ini: Path, folder: Path, processes: int, version: Version) -> float:
 
 
 def _against_plain(
-    session: Session, folder: Path, columns: int, rows: int, bar: float
+    session: Session, path: Path, series: Series, rules: CsvRules, bar: float
 ) -> list[Result]:
-    series = Series(session.plan.size(rows), zone=_ZONE, columns=columns)
-    path = data.write(folder / f"{columns}.csv", series.in_order())
-    _check_file(path, series.rows)
+    data.write(path, (_in_form(line, rules) for line in series.in_order()))
+    check = partial(_check_file, rules, path, series.rows)
+    check()
     swarm, plain = side_by_side(
         session.plan.pairs,
-        partial(_microseconds, _check_file, path, series.rows),
-        partial(_microseconds, _read_plainly, path, series.rows),
+        partial(_microseconds, check, series.rows),
+        partial(_microseconds, partial(_read_plainly, rules, path, series.rows), series.rows),
     )
-    name = f"check, {series.rows:,} rows of {pluralize(columns, 'value')}, {_ZONE}"
+    form = "" if rules.timestamp_format == DEFAULT_TIMESTAMP else f", {rules.timestamp_format}"
+    name = f"check, {series.rows:,} rows of {pluralize(series.columns, 'value')}, {_ZONE}{form}"
     return [
         Result(f"{name}: swarm, a row", swarm, MICROSECONDS),
         Result(f"{name}: csv + strptime + float, a row", plain, MICROSECONDS),
@@ -74,28 +83,38 @@ def _against_plain(
     ]
 
 
-def _microseconds(check: Callable[[Path, int], None], path: Path, rows: int) -> float:
+def _in_form(line: str, rules: CsvRules) -> str:
+    """Return a line of the default form in another one."""
+    if rules.timestamp_format == DEFAULT_TIMESTAMP:
+        return line
+    stamp, *cells = line.rstrip("\n").split(",")
+    time_text = datetime.fromisoformat(stamp).strftime(rules.timestamp_format)
+    others = (cell.replace(".", rules.decimal) for cell in cells)
+    return f"{rules.delimiter.join([time_text, *others])}\n"
+
+
+def _microseconds(check: Callable[[], None], rows: int) -> float:
     """Return the CPU time (microseconds) of a check of a file, for one row."""
     started = time.process_time()
-    check(path, rows)
+    check()
     return (time.process_time() - started) / rows * 1e6
 
 
-def _check_file(path: Path, rows: int) -> None:
-    meter = Meter("stream-000", (path,), CsvRules(_ZONE))
+def _check_file(rules: CsvRules, path: Path, rows: int) -> None:
+    meter = Meter("stream-000", (path,), rules)
     found = check_files(meter, Window())
     if not found.is_sound or found.rows != rows:
         raise NotMeasured(f"of {rows} rows {found.rows} were checked")
 
 
-def _read_plainly(path: Path, rows: int) -> None:
+def _read_plainly(rules: CsvRules, path: Path, rows: int) -> None:
     """Read a file as a short script would, without zones, order or reports of problems."""
     read = 0
     with path.open(newline="", encoding="ascii") as file:
-        for stamp, *cells in csv.reader(file):
-            datetime.strptime(stamp, DEFAULT_TIMESTAMP)
+        for stamp, *cells in csv.reader(file, delimiter=rules.delimiter):
+            datetime.strptime(stamp, rules.timestamp_format)
             for cell in cells:
-                float(cell)
+                float(cell.replace(rules.decimal, "."))
             read += 1
     if read != rows:
         raise NotMeasured(f"of {rows} rows {read} were read")
