@@ -110,23 +110,26 @@ def upload(config: Path, **given: Any) -> int:
     from swarm.cli import pictures, upload_report
     from swarm.cli.log import LOG, event
     from swarm.run.rehearsal import opened
+    from swarm.run.stop import stoppable
     from swarm.run.upload import upload as run_upload
 
     opens, page = _open_pool(settings), pictures.report_file(settings)
     with _watched(settings, settings.log_file, is_upload=True) as watch:
         sandbox = opened if settings.sandbox else None
-        report = run_upload(settings, watch.observer, sandbox, **opens)
-        watch.progress.close()
-        for line in upload_report.problem_lines(report.meters):
-            LOG.error("%s", line, extra=event("problem"))
-        for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
-            LOG.info("%s", line)
-        if page:
-            pictures.write_report(settings, partial(page.write_upload, settings, report))
-        render = upload_report.as_json if settings.upload.json else upload_report.as_table
-        _print_report(settings, partial(render, report), report.exit_code)
-        watch.finish(report)
-        watch.notify(report.exit_code, upload_report.as_json(report))
+        # A signal after the last packet must not cost the report.
+        with stoppable(settings.upload.max_duration) as stop:
+            report = run_upload(settings, watch.observer, stop, sandbox, **opens)
+            watch.progress.close()
+            for line in upload_report.problem_lines(report.meters):
+                LOG.error("%s", line, extra=event("problem"))
+            for line in (*upload_report.closing(report), f"exit {report.exit_code}"):
+                LOG.info("%s", line)
+            if page:
+                pictures.write_report(settings, partial(page.write_upload, settings, report))
+            render = upload_report.as_json if settings.upload.json else upload_report.as_table
+            _print_report(settings, partial(render, report), report.exit_code)
+            watch.finish(report)
+            watch.notify(report.exit_code, upload_report.as_json(report))
         watch.stay()
     return report.exit_code
 

@@ -30,7 +30,7 @@ from swarm.run.pool import FailedJob, Pool
 from swarm.run.report import NOT_USED, ClusterUse, MeterReport, Report
 from swarm.run.setup import OpenPool, open_pool
 from swarm.run.shared import SharedState
-from swarm.run.stop import RunEnd, Stop, interruption, stoppable
+from swarm.run.stop import RunEnd, Stop, interruption
 from swarm.run.timeline import Timeline
 from swarm.text import format_duration, pluralize
 
@@ -61,15 +61,15 @@ OpenSandbox = Callable[[Settings, Callable[[str], None]], AbstractContextManager
 def upload(
     settings: Settings,
     observer: Observer,
+    stop: Stop,
     open_sandbox: OpenSandbox | None = None,
     open_pool: OpenPool = open_pool,
 ) -> Report:
-    """Check every file, then send what is new.
+    """Check every file, then send what is new, until that is done or ``stop`` asks for the end.
 
     ``open_sandbox`` brings a collector for the run, ``open_pool`` the workers.
     """
-    with stoppable(settings.upload.max_duration) as stop:
-        return _Run(settings, observer, stop, open_sandbox, open_pool).run()
+    return _Run(settings, observer, stop, open_sandbox, open_pool).run()
 
 
 def packet_of(checked: CheckResult, row: Row) -> bytes:

@@ -50,6 +50,32 @@ def test_a_signal_ends_the_run_in_order(
             assert packets(name, rows(120)) == collector.packets(name)
 
 
+@pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 130)])
+def test_a_signal_after_the_last_packet(
+    workspace: Workspace, collector: Collector, signals: int, code: int
+) -> None:
+    """The report is printed all the same; only a second signal ends the command at once."""
+    config = workspace.ini(collector.url, {"a": workspace.csv("a.csv", rows(3))})
+    interrupted = workspace.first(_INTERRUPTED.format(signals))
+    done = workspace.run(config, "--json", env=interrupted)
+    assert (code, 3) == (done.code, stored(collector, "a"))
+    assert "Traceback" not in done.err
+    if code == 0:
+        assert (3, 0) == (done.balanced().report["totals"]["sent"], done.report["exit_code"])
+
+
+_INTERRUPTED = """
+import os, signal
+from swarm.cli import upload_report
+closing = upload_report.closing
+def interrupted(report):
+    for _ in range({}):
+        os.kill(os.getpid(), signal.SIGINT)
+    return closing(report)
+upload_report.closing = interrupted
+"""
+
+
 def test_a_second_signal_ends_at_once(workspace: Workspace) -> None:
     """A second signal does not wait for packets in flight; the next run settles them."""
     with slow(5) as collector:

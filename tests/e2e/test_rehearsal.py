@@ -12,6 +12,7 @@ import pytest
 from swarm.cli.progress import SilentProgress
 from swarm.config.load import load
 from swarm.run.rehearsal import opened
+from swarm.run.stop import Stop
 from swarm.run.upload import upload
 from swarm.sandbox.server import Running
 from tests.support.collector import Collector
@@ -84,7 +85,7 @@ def test_a_rehearsal_killed_while_it_is_restarted_asks(
     monkeypatch.setattr(Running, "forget", killed)
     settings = load(config, {"restart": True})
     with pytest.raises(Killed):
-        upload(settings, SilentProgress(), opened)
+        upload(settings, SilentProgress(), Stop(), opened)
     asked = workspace.run(config)
     assert (3, True) == (asked.code, "there is no checkpoint" in asked.err)
     assert workspace.run(config, "--restart").code == 0
