@@ -9,7 +9,8 @@ _DISTRIBUTION = "wattics-swarm"
 def install(extra: str) -> str:
     """Return the pip command that installs the packages of an extra.
 
-    It names these packages, because swarm itself may not come from a package index.
+    It names these packages, because swarm itself may not come from a package index. An environment
+    without pip was made by uv, whose own pip it names then.
     """
     from importlib import metadata
 
@@ -23,7 +24,10 @@ def install(extra: str) -> str:
         if condition.replace("'", '"').strip() == f'extra == "{extra}"':
             packages.append(package.strip())
     packages = packages or [f"{_DISTRIBUTION}[{extra}]"]
-    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    pip = [sys.executable, "-m", "pip", "install"]
+    if not are_installed("pip"):
+        pip = ["uv", "pip", "install", "--python", sys.executable]
+    return shlex.join([*pip, *packages])
 
 
 def are_installed(*packages: str) -> bool:

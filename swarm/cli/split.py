@@ -1,6 +1,6 @@
 """The command ``swarm split``."""
 
-import codecs
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +13,44 @@ from swarm.errors import ExitCode
 _FILE = click.Path(path_type=Path)
 
 
-def _ids(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    if text is None:
-        return None
+class _Parsed(click.ParamType[Any]):
+    """The type of a value that a function reads; its ValueError says what was expected."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or fail with what was found and expected."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(f"found '{value}', expected {error}", param, ctx)
+
+
+def _of_meter(option: str) -> _Parsed:
+    """Return the type of a value that is written as this option of a meter in the INI."""
+
+    def parse(text: str) -> Any:
+        from swarm.config.csv_parsers import PARSERS
+
+        return PARSERS[option](text)
+
+    return _Parsed(option, parse)
+
+
+def _ids(text: str) -> tuple[str, ...]:
     from swarm.split.layout import ids_of
 
-    try:
-        return tuple(ids_of(text))
-    except ValueError as error:
-        raise click.BadParameter(f"found '{text}', expected {error}") from None
+    return tuple(ids_of(text))
 
 
-def _columns(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    if text is None:
-        return None
-    numbers = [part.strip() for part in text.split(",")]
-    is_sound = all(part.isascii() and part.isdecimal() and int(part) for part in numbers)
-    if not is_sound or len(set(numbers)) < len(numbers):
-        raise click.BadParameter(f"found '{text}', expected numbers from 1, such as 1 or 1,2")
-    return tuple(map(int, numbers))
-
-
-def _delimiter(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    if text is None:
-        return None
-    from swarm.config.csv_parsers import delimiter
-
-    try:
-        return delimiter(text)
-    except ValueError as error:
-        raise click.BadParameter(f"found '{text}', expected {error}") from None
-
-
-def _encoding(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        "".encode(text)
-        return codecs.lookup(text).name
-    except (LookupError, ValueError):
-        raise click.BadParameter(
-            f"found '{text}', expected an encoding such as utf-8, cp1252 or utf-16"
-        ) from None
-
-
-def _by(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    if text is not None and (not text.strip() or (text.isdecimal() and not int(text))):
-        raise click.BadParameter(f"found '{text}', expected a column's number from 1, or its name")
-    return text.strip() if text else None
+def _column(text: str) -> str:
+    """Return the number or the name of a column."""
+    name = text.strip()
+    if not name or (name.isdecimal() and not int(name)):
+        raise ValueError("a column's number from 1, or its name")
+    return name
 
 
 @click.command(context_settings=CONTEXT)
@@ -75,14 +65,14 @@ def _by(_context: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.option(
     "--by",
     metavar="COLUMN",
-    callback=_by,
+    type=_Parsed("by", _column),
     help="The files are long: this column names the meter of a row. Its number, from 1, or its "
     "name in the header.",
 )
 @click.option(
     "--ids",
     metavar="IDS",
-    callback=_ids,
+    type=_Parsed("ids", _ids),
     help="IDs of the meters in a wide file, one for each column but the timestamp's, with commas "
     "between them; '-' leaves a column out.  [default: the names in the header]",
 )
@@ -90,20 +80,20 @@ def _by(_context: click.Context, _option: click.Parameter, text: str | None) -> 
     "--timestamp-columns",
     "stamps",
     metavar="COLUMNS",
-    callback=_columns,
+    type=_of_meter("timestamp_columns"),
     help="Numbers of the timestamp's columns, such as 1, or 1,2 for date and time.  "
     "[default: 1, or 2 with --by 1]",
 )
 @click.option(
     "--delimiter",
     metavar="CHARACTER",
-    callback=_delimiter,
+    type=_of_meter("delimiter"),
     help="Character between cells, such as ; or tab.  [default: detected]",
 )
 @click.option(
     "--encoding",
     metavar="NAME",
-    callback=_encoding,
+    type=_of_meter("encoding"),
     help="Encoding of the files, such as cp1252.  [default: that of the byte order mark, or UTF-8]",
 )
 @click.option(

@@ -28,3 +28,10 @@ def test_from_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(metadata, "requires", unknown)
     assert install("fast").endswith(" -m pip install 'wattics-swarm[fast]'")
+
+
+def test_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment of uv has no pip of its own."""
+    monkeypatch.setattr("swarm.extras.are_installed", lambda *packages: packages != ("pip",))
+    words = shlex.split(install("fast"))
+    assert words[:5] == ["uv", "pip", "install", "--python", sys.executable]
