@@ -68,8 +68,9 @@ class PlainBlocks:
         first = rules.timestamp_columns[0]
         split = split_format(rules.timestamp_format)
         self._split = split if split and _has_plain_cells(rules, split) else None
-        #: The columns, and the pattern of a row for each tail; True if values precede the time.
+        #: The pattern of a row for each tail, by the columns.
         self._patterns: dict[tuple[str, ...], dict[str, re.Pattern[str]]] = {}
+        #: True for columns of which those that are sent are before the timestamp.
         self._is_before: dict[tuple[str, ...], bool] = {}
         for columns in candidates if self._split else ():
             sent = [index for index, name in enumerate(columns) if name != "-"]
