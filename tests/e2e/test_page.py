@@ -65,6 +65,7 @@ def events(url: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(line[6:])
 
 
+@pytest.mark.measured
 def test_a_run_is_followed_to_its_end(run: "subprocess.Popen[str]") -> None:
     """Streams move, the end is told, the metrics have the counts; then Ctrl-C ends the page."""
     url = address(run)

@@ -43,6 +43,7 @@ def read(workspace: Workspace, name: str = "report.html") -> str:
     return page
 
 
+@pytest.mark.measured
 def test_page_of_a_check(workspace: Workspace, config: Path) -> None:
     """All meters are there, the one with a gap first; nothing is sent."""
     done = workspace.run("check", config, "--report", "report.html")
@@ -55,6 +56,7 @@ def test_page_of_a_check(workspace: Workspace, config: Path) -> None:
     assert "every 15m" in text
 
 
+@pytest.mark.measured
 def test_page_of_an_upload(workspace: Workspace, config: Path) -> None:
     """The accounting equation, the course of the run, and how to go on."""
     assert workspace.run(config, "--report", "report.html", "--rate-limit", "400").code == 0
@@ -93,6 +95,7 @@ def test_page_of_rejected_and_late_rows(
     assert "--late send sends them" in visible(page)
 
 
+@pytest.mark.measured
 def test_page_of_a_run_that_failed(workspace: Workspace, config: Path) -> None:
     """Problems are listed by file, line and column; what was not sent is shown as such."""
     workspace.csv("gap.csv", ["2023-01-01 00:00:00,x"])

@@ -85,6 +85,7 @@ def bad_zips(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.measured
 def test_zips_that_can_not_be_read(workspace: Workspace) -> None:
     """Each is a problem of its meter, in one line that names the file."""
     expected = bad_zips(workspace.folder)

@@ -68,6 +68,7 @@ def checked(workspace: Workspace, done: Finished) -> Finished:
     return workspace.run("check", "--json", "meters.ini")
 
 
+@pytest.mark.measured
 def test_a_wide_file(workspace: Workspace) -> None:
     """Each column is a CSV, cell by cell as it was; empty cells and rows are left out."""
     workspace.csv("export.csv", "\ufeff" + WIDE)
@@ -94,6 +95,7 @@ def test_the_decimal_sign_of_any_meter(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("by", ["meter", "1"])
+@pytest.mark.measured
 def test_a_long_file(workspace: Workspace, by: str) -> None:
     """Each value of the column is a CSV; the header says what the other columns are."""
     workspace.csv("export.csv", LONG)
@@ -159,6 +161,7 @@ def test_quotes_stay(workspace: Workspace) -> None:
     ("encoding", "options"),
     [("cp1252", ["--encoding", "cp1252"]), ("utf-16", []), ("utf-8-sig", [])],
 )
+@pytest.mark.measured
 def test_encodings(workspace: Workspace, encoding: str, options: list[str]) -> None:
     """The CSVs and the IDs are UTF-8, whatever the export was."""
     path = workspace.csv("export.csv", "")
@@ -169,6 +172,7 @@ def test_encodings(workspace: Workspace, encoding: str, options: list[str]) -> N
     assert "\nZähler = data/Z%C3%A4hler.csv" in done.out
 
 
+@pytest.mark.measured
 def test_several_files_and_those_that_were_there(workspace: Workspace) -> None:
     """Rows follow in the order of the files; CSVs of the meters are replaced, no others."""
     workspace.csv("data/a.csv", "old\n")
@@ -186,6 +190,7 @@ def test_several_files_and_those_that_were_there(workspace: Workspace) -> None:
     } == written(workspace)
 
 
+@pytest.mark.measured
 def test_files_that_do_not_fit_together(workspace: Workspace) -> None:
     """A CSV has one delimiter, and a column one meaning."""
     workspace.csv("1.csv", "t,a\n2023-01-01 00:00:00,1\n")
@@ -230,6 +235,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("text", "options", "expected"), PROBLEMS)
+@pytest.mark.measured
 def test_a_problem_leaves_everything_as_it_was(
     workspace: Workspace, text: str, options: list[str], expected: str
 ) -> None:
@@ -257,6 +263,7 @@ def test_a_new_folder_does_not_stay_after_a_problem(workspace: Workspace) -> Non
     assert not (workspace.folder / "data").exists()
 
 
+@pytest.mark.measured
 def test_many_problems(workspace: Workspace) -> None:
     """Twenty are shown, the others are counted."""
     text = "t,a,b\n" + "2023-01-01 00:00:00,1,2\n" * 100 + "2023-01-01 00:15:00,1\n" * 30
@@ -282,6 +289,7 @@ def test_many_problems(workspace: Workspace) -> None:
         ["--timezone", "Europe/Dublinn"],
     ],
 )
+@pytest.mark.measured
 def test_wrong_usage(workspace: Workspace, options: list[str]) -> None:
     """A wrong option is told in words, and nothing is written."""
     workspace.csv("export.csv", "t,a\n2023-01-01 00:00:00,1\n")

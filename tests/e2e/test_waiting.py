@@ -49,6 +49,7 @@ def test_a_timetable_ends_quiet_hours_during_a_run(workspace: Workspace, process
     assert (second[:31], second[-5:]) == ("notice: rate limit: none until ", "23:59")
 
 
+@pytest.mark.measured
 def test_a_check_by_a_timetable(workspace: Workspace) -> None:
     """The hours without a limit are not known; a number is, whatever the hour."""
     config = workspace.ini("sandbox", {"m": workspace.csv("m.csv", rows(10_000))})
@@ -64,6 +65,7 @@ def test_a_check_by_a_timetable(workspace: Workspace) -> None:
     assert ("08:00 1; 12:30 off", None) == (told["rate"], told["upload_seconds"])
 
 
+@pytest.mark.measured
 def test_a_run_waits_for_another(workspace: Workspace, collector: Collector) -> None:
     """It sends what is left once the other run has ended; it waits no longer than it may."""
     meters = {name: workspace.csv(f"{name}.csv", rows(150)) for name in "ab"}
@@ -91,6 +93,7 @@ def test_a_run_waits_for_another(workspace: Workspace, collector: Collector) -> 
         assert packets(name, rows(150)) == collector.packets(name)
 
 
+@pytest.mark.measured
 def test_rejected_rows_are_sent_again(workspace: Workspace, collector: Collector) -> None:
     """In their own order before newer ones; once each; and only if that was asked for."""
     refused = {"2023-01-01T00:15:00.000+00:00", "2023-01-01T00:45:00.000+00:00"}

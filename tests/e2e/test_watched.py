@@ -36,6 +36,7 @@ def of(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [each for each in found if each["event"] == kind]
 
 
+@pytest.mark.measured
 def test_all_of_stderr_is_json(workspace: Workspace, collector: Collector) -> None:
     """A run with notices and problems of a file and of a stream, and warnings of the INI."""
     workspace.csv("a.csv", [*rows(5), *rows(2, "2022-01-01 00:00:00")])
@@ -69,6 +70,7 @@ def test_all_of_stderr_is_json(workspace: Workspace, collector: Collector) -> No
         (["-m", "nobody"], "--meter nobody: no such meter"),
     ],
 )
+@pytest.mark.measured
 def test_errors_of_the_usage_are_json(
     workspace: Workspace, arguments: list[str], message: str
 ) -> None:
@@ -91,6 +93,7 @@ def test_an_error_of_the_state_is_json(workspace: Workspace, collector: Collecto
     assert (7, ["start", "problem", "end"]) == (run.code, [each["event"] for each in found])
 
 
+@pytest.mark.measured
 def test_the_check_and_the_status_are_json(workspace: Workspace, collector: Collector) -> None:
     """With the number of rows that they have read."""
     workspace.csv("a.csv", rows(7))
@@ -147,6 +150,7 @@ def test_the_log_as_json(workspace: Workspace, collector: Collector) -> None:
     assert "ü" in text
 
 
+@pytest.mark.measured
 def test_a_metrics_file(workspace: Workspace, collector: Collector) -> None:
     """Relative to the INI's folder; readable by others; kept by a run that fails."""
     workspace.csv("a.csv", rows(3))
@@ -192,6 +196,7 @@ def hooked(workspace: Workspace) -> list[list[Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.measured
 def test_a_command_hears_of_each_end(workspace: Workspace, collector: Collector) -> None:
     """Of a signal, success, a problem, a state that can't be used; not of a dry run."""
     (workspace.folder / "hook.py").write_text(HOOK, encoding="utf-8")
@@ -220,6 +225,7 @@ def test_a_command_hears_of_each_end(workspace: Workspace, collector: Collector)
     assert "everybody can write to it" in reports[3]["problems"][0]
 
 
+@pytest.mark.measured
 def test_a_healthcheck_of_a_run(workspace: Workspace, collector: Collector) -> None:
     """It gets the start before the first packet, and the end; what fails there is a notice."""
     seen: list[tuple[str, str]] = []
@@ -254,6 +260,7 @@ def test_a_healthcheck_of_a_run(workspace: Workspace, collector: Collector) -> N
         ("on_failed = x", "unknown option; did you mean 'on_failure'?"),
     ],
 )
+@pytest.mark.measured
 def test_mistakes_in_notify(workspace: Workspace, line: str, expected: str) -> None:
     """Each is told with its line, and nothing is sent."""
     workspace.csv("a.csv", rows(3))

@@ -40,19 +40,19 @@ def _play(*options: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_every_reading_arrives_once_in_order(seed: int) -> None:
     """The collector has each reading at its true instant, and reports and status are true."""
-    _play("--histories", "350", "--seed", str(seed))
+    _play("--histories", "250", "--seed", str(seed))
 
 
 @pytest.mark.parametrize("seed", [21, 22, 23])
 def test_what_is_settled_is_told_as_if_it_was_read(seed: int) -> None:
     """Files that grow give the same output with and without ``--full-check``."""
-    _play("--compare", "--histories", "110", "--seed", str(seed))
+    _play("--compare", "--histories", "80", "--seed", str(seed))
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13, 14])
 def test_the_same_with_real_processes_and_sockets(seed: int) -> None:
     """The command over sockets and files, killed by signals, gives the same results."""
-    _play("--real", "--histories", "10", "--seed", str(seed))
+    _play("--real", "--histories", "8", "--seed", str(seed))
 
 
 @pytest.mark.parametrize(
