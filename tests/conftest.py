@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 from hypothesis import settings
 
 from swarm.cli.log import LOG, SCREEN, set_up, write_stderr
@@ -39,7 +40,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 _skipped: list[str] = []
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Show why a test was tried again: it fails too seldom to be seen otherwise."""
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.section(f"tried again: {report.nodeid}")
