@@ -7,6 +7,8 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
+# Thousands of processes begin here: none compiles a module, even where Python may keep no bytecode.
+python -m compileall -q swarm tests benchmarks
 coverage erase
 coverage run -m pytest -n "${WORKERS:-6}" --dist worksteal "$@"
 coverage combine -q
