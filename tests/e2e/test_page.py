@@ -161,9 +161,7 @@ def test_missing_packages(workspace: Workspace, config: Path, collector: Collect
     )
     done = workspace.run(config, "--page", "0", env=hidden)
     assert 2 == done.code
-    assert re.fullmatch(
-        r"--page needs more packages; run: \S+ -m pip install .*uvicorn.*\n", done.err
-    )
+    assert re.fullmatch(r"--page needs more packages; run: .*pip install .*uvicorn.*\n", done.err)
     assert not collector.bodies("a")
 
 

@@ -193,7 +193,7 @@ def test_without_its_extra_the_sandbox_says_what_to_install(
     done = workspace.run(config, env=env)
     assert (2, True) == (
         done.code,
-        "-m pip install 'jinja2>=3.1' 'starlette>=0.40' 'uvi" in done.err,
+        "'jinja2>=3.1' 'starlette>=0.40' 'uvi" in done.err,
     )
 
 
@@ -204,4 +204,7 @@ def test_without_pycurl_requests_does_the_work(workspace: Workspace, collector: 
     assert workspace.run(config, env=env).code == 0
     assert packets("m", rows(4)) == collector.packets("m")
     done = workspace.run(config, "--transport", "curl", env=env)
-    assert (2, True) == (done.code, "-m pip install 'greenlet>=3' 'pycurl" in done.err)
+    assert (2, True) == (
+        done.code,
+        "pip install" in done.err and "'greenlet>=3' 'pycurl" in done.err,
+    )

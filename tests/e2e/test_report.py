@@ -171,7 +171,7 @@ def test_missing_packages(workspace: Workspace, config: Path, collector: Collect
     done = workspace.run(config, "--report", "r.html", env=hidden)
     assert 2 == done.code
     assert re.fullmatch(
-        r"--report needs more packages; run: \S+ -m pip install .*fastdigest.*\n", done.err
+        r"--report needs more packages; run: .*pip install .*fastdigest.*\n", done.err
     )
     assert not collector.bodies("a")
 
