@@ -951,5 +951,5 @@ def test_auto_is_curl_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> 
     ]
     monkeypatch.setitem(sys.modules, "swarm.collector.transport.curl", None)
     assert available("auto") == "requests"
-    with pytest.raises(SettingsError, match="pip install .*'greenlet>=3' 'pycurl"):
+    with pytest.raises(SettingsError, match=r"pip install .*'greenlet>=3' 'pycurl"):
         available("curl")
