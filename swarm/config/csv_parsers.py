@@ -120,9 +120,15 @@ def thousands(text: str) -> str:
     return characters
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """Return the texts of a list, which may span several lines; empty ones are left out."""
+    words = (word.strip() for word in text.replace("\n", ",").split(","))
+    return tuple(filter(None, words))
+
+
 def skip_prefixes(text: str) -> tuple[str, ...]:
     """Return the beginnings of lines that are left out; none can be that of a number or date."""
-    prefixes = tuple(filter(None, (part.strip() for part in text.replace("\n", ",").split(","))))
+    prefixes = _words(text)
     if not prefixes or any(map(_OF_A_ROW.match, prefixes)):
         raise ValueError(
             "the beginnings of lines, separated by commas, such as Total, #; none begins with a "
@@ -177,10 +183,10 @@ def encoding(text: str) -> str:
 
 def missing(text: str) -> frozenset[str]:
     """Return the words, in lower case, that stand for an empty cell."""
-    words = {word.strip().lower() for word in text.replace("\n", ",").split(",")}
-    if not words - {""}:
+    words = frozenset(map(str.lower, _words(text)))
+    if not words:
         raise ValueError("words separated by commas, such as null, n/a, ---")
-    return frozenset(words - {""})
+    return words
 
 
 def timestamp_columns(text: str) -> tuple[int, ...]:

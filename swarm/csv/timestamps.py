@@ -88,7 +88,8 @@ class TimestampReader:
         self._zone = Zone(rules.timezone) if rules.timezone else None
         self._shift = Shift(rules)
         self._is_count = rules.timestamp_format in UNIX
-        self._parser = TimestampParser(rules.timestamp_format, hour_24=rules.hour_24 == "next_day")
+        self._has_hour_24 = rules.hour_24 == "next_day"
+        self._parser = TimestampParser(rules.timestamp_format, hour_24=self._has_hour_24)
         self._split = split_format(rules.timestamp_format)
         self._caches: dict[str, Caches] = {}
         self._pattern: re.Pattern[str] | None = None
@@ -128,8 +129,7 @@ class TimestampReader:
         offset = first.utcoffset()
         zone = self._zone if offset is None else FixedOffset(offset // _MILLISECOND)
         days = Days(zone, self._shift.ms, split.date)
-        has_hour_24 = self._rules.hour_24 == "next_day"
-        clocks = Clocks(split.clock, first.microsecond // 1000, hour_24=has_hour_24)
+        clocks = Clocks(split.clock, first.microsecond // 1000, hour_24=self._has_hour_24)
         return Caches(days, Offsets(days), clocks, tail)
 
     def moment_of(self, line: int, date: str, clock: str, caches: Caches) -> Moment | None:
@@ -223,7 +223,7 @@ class TimestampReader:
         expected = self._rules.timestamp_format
         if self._is_count:
             expected = f"{expected}, such as {_COUNT * 10 ** UNIX[expected]}"
-        hint = _MIDNIGHT if self._rules.hour_24 == "error" and has_hour_24(text) else ""
+        hint = _MIDNIGHT if has_hour_24(text) and not self._has_hour_24 else ""
         message = f"not a timestamp: found {quoted(text)}, expected {expected}{hint}"
         self._problem(line, "timestamp", message)
 

@@ -30,14 +30,6 @@ PREFIXES = (
 DELIMITER = "one character between cells, such as , or ; or tab"
 DURATION = "a duration such as 90s, 15m, 2h or 1h30m"
 POSITIVE = "a duration above zero, such as 30s"
-MISSING = (
-    "timezone: missing; set the time zone of the CSV's timestamps, such as timezone = "
-    "Europe/Dublin (readings sent with a wrong zone can't be corrected in the platform)"
-)
-PADDING = (
-    "pad_first: needs a shift: the extra packet is sent that much before the first row; set shift, "
-    "or remove pad_first"
-)
 LIMITS = "a number such as 0 or -12.5, or one for each column; '-' is no limit"
 ENCODING = "a text encoding that Python knows, such as utf-8, cp1252, latin-1 or utf-16"
 WHOLE = "a whole number such as 0 or 1"

@@ -66,7 +66,7 @@ def slow() -> Iterator[None]:
 
 
 class Seen(NamedTuple):
-    """What is read of a block, and what is noted about repeated hours."""
+    """The rows of a block, its problems, and the notes of repeated hours."""
 
     rows: list[Row]
     problems: list[Problem]
